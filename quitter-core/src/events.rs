@@ -1,0 +1,107 @@
+//! What the main quitter and its watcher both know: the tree, the sources, the events.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::Receiver;
+
+use crate::cause::QuitCause;
+use crate::quitter::Quitter;
+use crate::report::{ExitReport, Outcome};
+use crate::timeouts::Timeouts;
+use crate::tree::LiveAt;
+
+/// What the main quitter and its watcher both know.
+pub(crate) struct Shared {
+    root: Quitter,
+    /// Set when the registered routines were forked.
+    routines_started: AtomicBool,
+    events: Mutex<Events>,
+}
+
+/// The sources, and what came from them.
+#[derive(Default)]
+pub(crate) struct Events {
+    /// How many sources there are.
+    pub(crate) sources: usize,
+    pub(crate) all_done: Option<Described>,
+    pub(crate) signals: Option<Receiver<&'static str>>,
+    /// The exit code that the body of `main` returned, if not zero.
+    pub(crate) body_code: Option<u8>,
+    /// The exit code of the report that `exit` returned.
+    pub(crate) exit_code: Option<u8>,
+    later: Vec<QuitCause>,
+    source_failed: bool,
+}
+
+/// What a source's event is reported as.
+#[derive(Clone)]
+pub(crate) struct Described {
+    pub(crate) index: usize,
+    pub(crate) description: String,
+    pub(crate) is_failure: bool,
+}
+
+impl Described {
+    pub(crate) fn cause(self, message: Option<String>, closed: bool) -> QuitCause {
+        QuitCause::Source {
+            index: self.index,
+            description: self.description,
+            message,
+            closed,
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(root: Quitter, routines_started: bool) -> Self {
+        Self {
+            root,
+            routines_started: AtomicBool::new(routines_started),
+            events: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Quitter {
+        &self.root
+    }
+
+    pub(crate) fn routines_started(&self) -> bool {
+        self.routines_started.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether that was so before.
+    pub(crate) fn set_routines_started(&self) -> bool {
+        self.routines_started.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn events(&self) -> MutexGuard<'_, Events> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A source's event: the first one quits the tree, later ones are listed.
+    pub(crate) fn fire(&self, source: Described, message: Option<String>, closed: bool) {
+        // Before the quit: whoever sees the quit and makes a report must find it.
+        self.events().source_failed |= source.is_failure;
+        let cause = source.cause(message, closed);
+        if !self.root.node().quit(cause.clone(), None) {
+            self.events().later.push(cause);
+        }
+    }
+
+    /// The report as of now. The root quits.
+    pub(crate) fn report(&self, live: Vec<LiveAt>) -> Option<ExitReport> {
+        let quit = self.root.node().quit_info()?;
+        let took = quit.at.elapsed();
+        let events = self.events();
+        Some(ExitReport::new(Outcome {
+            cause: quit.cause.clone(),
+            later_causes: events.later.clone(),
+            timeouts: Timeouts::new(live, took),
+            failures: self.root.node().failures(),
+            took,
+            source_failed: events.source_failed,
+            body_code: events.body_code,
+        }))
+    }
+}

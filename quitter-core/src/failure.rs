@@ -1,0 +1,119 @@
+//! Routines that failed.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::error::chain;
+
+/// A routine that panicked or returned an error, as the exit report and
+/// [`failures`](crate::Quitter::failures) list it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RoutineFailure {
+    /// The path of the routine's quitter, such as `main/childQuitter`.
+    pub path: String,
+    /// The routine's name.
+    pub name: String,
+    /// The routine's number, as in [`RoutineHandle::id`](crate::RoutineHandle::id).
+    pub id: u64,
+    /// Where the routine was added.
+    pub spawned_at: &'static Location<'static>,
+    /// How long the routine had been running.
+    pub ran_for: Duration,
+    /// Whether its quitter had been told to quit before: then this may be a consequence of the
+    /// quit rather than its cause.
+    pub while_quitting: bool,
+    /// What happened.
+    pub kind: FailureKind,
+}
+
+/// How a routine failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// It returned an error.
+    Error {
+        /// The error's text.
+        message: String,
+        /// The texts of its sources, outermost first.
+        sources: Vec<String>,
+    },
+    /// It panicked.
+    Panic {
+        /// The panic's message.
+        message: String,
+        /// File, line and column. `None` where the panic hook that quitter sets has been replaced,
+        /// or was not called (`std::panic::resume_unwind`).
+        place: Option<String>,
+    },
+}
+
+impl FailureKind {
+    /// The texts of `error` and of its sources.
+    pub(crate) fn of_error(error: &(dyn Error + 'static)) -> Self {
+        let mut texts = chain(error).map(ToString::to_string);
+        Self::Error {
+            message: texts.next().unwrap_or_default(),
+            sources: texts.collect(),
+        }
+    }
+
+    /// The text of an error that only implements `Debug`, as the body of `main` may return it.
+    pub(crate) fn of_debug(error: &dyn fmt::Debug) -> Self {
+        Self::Error {
+            message: format!("{error:?}"),
+            sources: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error { message, sources } => {
+                write!(f, "failed: {message}")?;
+                sources.iter().try_for_each(|text| write!(f, ": {text}"))
+            }
+            Self::Panic { message, place } => {
+                f.write_str("panicked")?;
+                if let Some(place) = place {
+                    write!(f, " at {place}")?;
+                }
+                write!(f, ": {message}")
+            }
+        }
+    }
+}
+
+/// One line: "routine 'flusher' of main/db failed: disk full".
+impl fmt::Display for RoutineFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "routine '{}' of {} {}", self.name, self.path, self.kind)
+    }
+}
+
+/// The failures of a tree: the first ones whole, the others counted, so that a routine that fails
+/// for ever does not fill the memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failures {
+    pub(crate) listed: Vec<RoutineFailure>,
+    pub(crate) unlisted: u64,
+}
+
+impl Failures {
+    pub(crate) const LISTED: usize = 1000;
+
+    pub(crate) fn push(&mut self, failure: RoutineFailure) {
+        if self.listed.len() < Self::LISTED {
+            self.listed.push(failure);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+}

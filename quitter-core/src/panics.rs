@@ -1,0 +1,84 @@
+//! What is known of a panic: the message from its payload, the place from the panic hook.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+use std::thread;
+
+use crate::failure::FailureKind;
+
+/// A panic as the hook saw it.
+struct Seen {
+    message: String,
+    place: Option<String>,
+}
+
+thread_local! {
+    /// The last panic of this thread. The hook alone is told the place, and is called first.
+    static LAST: RefCell<Option<Seen>> = const { RefCell::new(None) };
+}
+
+/// Sets a panic hook that keeps the place of a panic and then calls the hook that was there.
+pub(crate) fn install_hook() {
+    static ONCE: Once = Once::new();
+    // std refuses to change the hook while the thread panics; the next routine will set it.
+    if ONCE.is_completed() || thread::panicking() {
+        return;
+    }
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let seen = Seen {
+                message: text_of(info.payload()),
+                place: info.location().map(ToString::to_string),
+            };
+            // Destroyed when a thread-local destructor panics: then nobody asks.
+            let _ = LAST.try_with(|last| last.replace(Some(seen)));
+            before(info);
+        }));
+    });
+}
+
+/// The panic that is unwinding this thread. `None`: not by a panic that the hook saw.
+pub(crate) fn unwinding() -> FailureKind {
+    let seen = LAST.try_with(RefCell::take).ok().flatten();
+    let (message, place) = seen.map_or_else(
+        || ("unknown panic".to_owned(), None),
+        |seen| (seen.message, seen.place),
+    );
+    FailureKind::Panic { message, place }
+}
+
+/// Calls `f`; a panic becomes a failure.
+pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, FailureKind> {
+    let _ = LAST.try_with(RefCell::take);
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let message = text_of(&*payload);
+        drop_quietly(payload);
+        // Another message: this panic passed the hook by, the one that was seen was caught inside.
+        let seen = LAST.try_with(RefCell::take).ok().flatten();
+        let place = seen.filter(|seen| seen.message == message);
+        FailureKind::Panic {
+            message,
+            place: place.and_then(|seen| seen.place),
+        }
+    })
+}
+
+/// Drops a value of the user's. Where that panics, the panic's own payload is let go undropped.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        std::mem::forget(payload);
+    }
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a value that is not a string".to_owned()
+    }
+}

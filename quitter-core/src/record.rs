@@ -1,0 +1,144 @@
+//! What is known of one live routine, whatever kind of work it is.
+
+use std::borrow::Cow;
+use std::panic::Location;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::atomic::AtomicCell;
+
+/// A place in a program's source.
+pub(crate) type Place = &'static Location<'static>;
+
+/// Numbers quitters and routines in the order in which they were made, over the whole process.
+pub(crate) fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// One routine. The tree lists it from check-in to check-out; its routine quitters write to it.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) id: u64,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) spawned_at: Place,
+    started: Instant,
+    /// Where the routine last called its quitter. A routine polls in its hottest loop, so this is
+    /// one store, and the time is only kept by calls that block, in the two fields below.
+    place: AtomicCell<Option<Place>>,
+    timed_place: AtomicCell<Option<Place>>,
+    /// Nanoseconds from `started` to the last call that blocks.
+    timed: AtomicU64,
+    status: Mutex<Option<Cow<'static, str>>>,
+    finished: AtomicBool,
+    /// The routine is inside a wait for other routines.
+    waiting: AtomicBool,
+}
+
+impl Record {
+    pub(crate) fn new(name: Cow<'static, str>, spawned_at: Place) -> Self {
+        Self {
+            id: next_id(),
+            name,
+            spawned_at,
+            started: Instant::now(),
+            place: AtomicCell::new(None),
+            timed_place: AtomicCell::new(None),
+            timed: AtomicU64::new(0),
+            status: Mutex::new(None),
+            finished: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+        }
+    }
+
+    /// Keeps where the routine called its quitter.
+    #[inline]
+    pub(crate) fn seen(&self, place: Place) {
+        self.place.store(Some(place));
+    }
+
+    /// Keeps where and when the routine called its quitter.
+    pub(crate) fn seen_now(&self, place: Place) {
+        let nanos = self.started.elapsed().as_nanos();
+        self.timed
+            .store(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.timed_place.store(Some(place));
+        self.seen(place);
+    }
+
+    /// Where the routine last called its quitter, and how long ago where that is known.
+    pub(crate) fn last_seen(&self) -> Option<(Place, Option<Duration>)> {
+        let place = self.place.load()?;
+        // A later call that kept no time has left another place: the time is not its own.
+        let timed = self
+            .timed_place
+            .load()
+            .filter(|timed| std::ptr::eq(*timed, place));
+        let ago = timed.map(|_| {
+            let then = Duration::from_nanos(self.timed.load(Ordering::Relaxed));
+            self.running_for().saturating_sub(then)
+        });
+        Some((place, ago))
+    }
+
+    pub(crate) fn running_for(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn status(&self) -> Option<String> {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.as_deref().map(str::to_owned)
+    }
+
+    pub(crate) fn set_status(&self, text: Cow<'static, str>) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    /// Called by the tree, under the lock of the list that the record leaves.
+    pub(crate) fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_waiting(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_stored_with_one_instruction() {
+        assert!(AtomicCell::<Option<Place>>::is_lock_free());
+    }
+
+    #[test]
+    fn a_time_belongs_to_its_own_place_only() {
+        let record = Record::new("routine".into(), Location::caller());
+        assert!(record.last_seen().is_none());
+        let (here, there) = (Location::caller(), Location::caller());
+        record.seen_now(here);
+        assert!(
+            record
+                .last_seen()
+                .is_some_and(|(at, ago)| at == here && ago.is_some())
+        );
+        record.seen(there);
+        assert!(
+            record
+                .last_seen()
+                .is_some_and(|(at, ago)| at == there && ago.is_none())
+        );
+    }
+}

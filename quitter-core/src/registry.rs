@@ -1,0 +1,108 @@
+//! What `#[quitter::routine]` leaves behind: the annotated functions of all crates of the program.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::Location;
+use std::sync::OnceLock;
+
+use linkme::distributed_slice;
+
+use crate::error::{AddRoutineError, MainQuitterError};
+use crate::quitter::Quitter;
+use crate::record::Place;
+use crate::routine::RoutineHandle;
+
+/// The annotated functions, in no particular order.
+#[distributed_slice]
+pub static ROUTINES: [RegisteredRoutine];
+
+/// A function that `#[quitter::routine]` stands on.
+pub struct RegisteredRoutine {
+    name: &'static str,
+    automatic: bool,
+    place: Place,
+    type_id: fn() -> TypeId,
+    add: fn(&Quitter) -> Result<RoutineHandle, AddRoutineError>,
+}
+
+impl RegisteredRoutine {
+    /// `automatic`: forked by the main quitter. `add` adds the function as a routine.
+    #[track_caller]
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        automatic: bool,
+        type_id: fn() -> TypeId,
+        add: fn(&Quitter) -> Result<RoutineHandle, AddRoutineError>,
+    ) -> Self {
+        Self {
+            name,
+            automatic,
+            place: Location::caller(),
+            type_id,
+            add,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) fn add_to(&self, quitter: &Quitter) -> Result<RoutineHandle, AddRoutineError> {
+        (self.add)(quitter)
+    }
+}
+
+impl fmt::Debug for RegisteredRoutine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegisteredRoutine")
+            .field("name", &self.name)
+            .field("automatic", &self.automatic)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The type of a function, to find its registration by.
+#[must_use]
+pub fn type_id_of<F: 'static>(_: &F) -> TypeId {
+    TypeId::of::<F>()
+}
+
+/// The registration of a function, found by its type: names may repeat.
+pub(crate) fn find(type_id: TypeId) -> Option<&'static RegisteredRoutine> {
+    static BY_TYPE: OnceLock<HashMap<TypeId, &'static RegisteredRoutine>> = OnceLock::new();
+    let by_type = BY_TYPE.get_or_init(|| {
+        let routines = ROUTINES.iter();
+        routines
+            .map(|routine| ((routine.type_id)(), routine))
+            .collect()
+    });
+    by_type.get(&type_id).copied()
+}
+
+/// The routines that the main quitter forks, by name.
+///
+/// Two under one name are an error: a report could not tell them apart.
+pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, MainQuitterError> {
+    let mut routines: Vec<_> = ROUTINES
+        .iter()
+        .filter(|routine| routine.automatic)
+        .collect();
+    routines.sort_by_key(|routine| (routine.name, routine.place.file(), routine.place.line()));
+    let twins = routines
+        .windows(2)
+        .find(|pair| pair[0].name == pair[1].name);
+    match twins {
+        Some(pair) => Err(MainQuitterError::DuplicateRoutine {
+            name: pair[0].name,
+            places: [pair[0].place, pair[1].place],
+        }),
+        None => Ok(routines),
+    }
+}

@@ -1,0 +1,468 @@
+//! Routines: named, forked on a thread or guarded, their panics caught, and always checked out.
+
+use std::any::{TypeId, type_name};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cause::QuitCause;
+use crate::error::{AddRoutineError, Quitting, is_quitting};
+use crate::failure::{FailureKind, RoutineFailure};
+use crate::never::Bang;
+use crate::panics;
+use crate::quitter::RoutineQuitter;
+use crate::record::{Place, Record};
+use crate::registry;
+use crate::timeouts::Timeouts;
+use crate::tree::{LiveAt, Node, NodeRef};
+
+/// What the failure of a routine does, beside being recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// The root of the tree quits: under a main quitter the whole program, with exit code 1.
+    #[default]
+    QuitMain,
+    /// The routine's own quitter quits, and those below it. The exit code will be 1.
+    QuitOwn,
+    /// Nothing else. The exit code will be 1.
+    Record,
+}
+
+/// What a routine may return: nothing, never, or a `Result` of these.
+///
+/// An `Err` is recorded as the routine's failure, unless it is [`Quitting`] or has it as a source:
+/// quitting is not a failure.
+pub trait RoutineOutcome: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_failure(self) -> Option<FailureKind>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for crate::never::Bang {}
+    impl<T: Sealed, E> Sealed for Result<T, E> {}
+}
+
+impl RoutineOutcome for () {
+    fn into_failure(self) -> Option<FailureKind> {
+        None
+    }
+}
+
+impl RoutineOutcome for Bang {
+    fn into_failure(self) -> Option<FailureKind> {
+        self
+    }
+}
+
+impl<T, E> RoutineOutcome for Result<T, E>
+where
+    T: RoutineOutcome,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn into_failure(self) -> Option<FailureKind> {
+        match self {
+            Ok(outcome) => outcome.into_failure(),
+            Err(error) => {
+                let error = error.into();
+                (!is_quitting(&*error)).then(|| FailureKind::of_error(&*error))
+            }
+        }
+    }
+}
+
+/// Describes a routine before it is forked. Made by [`Quitter::routine`](crate::Quitter::routine).
+#[must_use = "nothing is forked until `add` is called"]
+pub struct RoutineBuilder<'a> {
+    node: &'a NodeRef,
+    name: Cow<'static, str>,
+    stack_size: Option<usize>,
+    on_failure: OnFailure,
+}
+
+impl<'a> RoutineBuilder<'a> {
+    pub(crate) fn new(node: &'a NodeRef, name: Cow<'static, str>) -> Self {
+        Self {
+            node,
+            name,
+            stack_size: None,
+            on_failure: OnFailure::default(),
+        }
+    }
+
+    /// Sets the size of the thread's stack in bytes. Std's default otherwise, which is 2 MiB unless
+    /// `RUST_MIN_STACK` says otherwise.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Sets what a failure does, beside being recorded. The root of the tree quits otherwise.
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
+        self
+    }
+
+    /// Forks the routine. As [`Quitter::add_routine`](crate::Quitter::add_routine).
+    ///
+    /// # Errors
+    ///
+    /// As [`Quitter::add_routine`](crate::Quitter::add_routine).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let root = quitter::Quitter::root("main");
+    /// let handle = root.routine("worker").add(|q| assert_eq!(q.name(), "worker")).unwrap();
+    /// handle.wait(std::time::Duration::MAX).unwrap();
+    /// ```
+    #[track_caller]
+    #[expect(clippy::should_implement_trait, reason = "nobody adds builders up")]
+    pub fn add<F, R>(self, f: F) -> Result<RoutineHandle, AddRoutineError>
+    where
+        F: FnOnce(&RoutineQuitter) -> R + Send + 'static,
+        R: RoutineOutcome,
+    {
+        let mut thread = thread::Builder::new().name(thread_name(&self.name));
+        if let Some(bytes) = self.stack_size {
+            thread = thread.stack_size(bytes);
+        }
+        let live = self.check_in(Location::caller())?;
+        let handle = RoutineHandle {
+            node: Arc::clone(live.quitter.node()),
+            record: Arc::clone(live.quitter.record()),
+        };
+        // Where the thread is refused, std drops the closure, and `live` checks out.
+        match thread.spawn(move || run(live, f)) {
+            Ok(_detached) => Ok(handle),
+            Err(source) => Err(AddRoutineError::Thread {
+                name: handle.record.name.to_string(),
+                source,
+            }),
+        }
+    }
+
+    /// Lists the caller's own work as a routine. As [`Quitter::guard`](crate::Quitter::guard).
+    ///
+    /// # Errors
+    ///
+    /// [`Quitting`] once the quitter was told to quit.
+    #[track_caller]
+    pub fn guard(self) -> Result<RoutineGuard, Quitting> {
+        Ok(RoutineGuard {
+            live: self.check_in(Location::caller())?,
+            panicking: thread::panicking(),
+        })
+    }
+
+    fn check_in(self, place: Place) -> Result<Live, Quitting> {
+        panics::install_hook();
+        let record = Arc::new(Record::new(self.name, place));
+        let slot = self.node.check_in(&record)?;
+        Ok(Live {
+            quitter: RoutineQuitter::new(self.node.clone(), record),
+            slot,
+            on_failure: self.on_failure,
+        })
+    }
+}
+
+impl fmt::Debug for RoutineBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoutineBuilder")
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .field("on_failure", &self.on_failure)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A routine on the list: checks out when it is dropped, whatever happens.
+struct Live {
+    quitter: RoutineQuitter,
+    slot: usize,
+    on_failure: OnFailure,
+}
+
+impl Live {
+    /// Records a failure and does what it is to do. Before the check-out, so that who has waited
+    /// for the routine finds both.
+    fn fail(&self, kind: FailureKind) {
+        let node = self.quitter.node();
+        let record = self.quitter.record();
+        let path = node.path();
+        let cause = QuitCause::RoutineFailed {
+            path: path.clone(),
+            name: record.name.to_string(),
+        };
+        node.record_failure(RoutineFailure {
+            path,
+            name: record.name.to_string(),
+            id: record.id,
+            spawned_at: record.spawned_at,
+            ran_for: record.running_for(),
+            while_quitting: node.is_quitting(),
+            kind,
+        });
+        match self.on_failure {
+            OnFailure::QuitMain => node.root_node().quit(cause, None),
+            OnFailure::QuitOwn => node.quit(cause, None),
+            OnFailure::Record => false,
+        };
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.quitter.node().check_out(self.slot);
+    }
+}
+
+/// What a routine's thread does.
+fn run<F, R>(live: Live, f: F)
+where
+    F: FnOnce(&RoutineQuitter) -> R,
+    R: RoutineOutcome,
+{
+    let _current = Current::enter(live.quitter.record());
+    // The user's error is shown and dropped inside: its code may panic, too.
+    match panics::catch(|| f(&live.quitter).into_failure()) {
+        Ok(None) => {}
+        Ok(Some(kind)) | Err(kind) => live.fail(kind),
+    }
+}
+
+/// Runs `f` on this thread as the routine of `guard`: a wait called by `f` leaves it out.
+pub(crate) fn run_as<T>(guard: &RoutineGuard, f: impl FnOnce() -> T) -> Result<T, FailureKind> {
+    let _current = Current::enter(guard.record());
+    panics::catch(f)
+}
+
+thread_local! {
+    /// The routine that runs on this thread.
+    static CURRENT: RefCell<Option<Arc<Record>>> = const { RefCell::new(None) };
+}
+
+/// Makes a record the current one until it is dropped.
+struct Current {
+    outer: Option<Arc<Record>>,
+}
+
+impl Current {
+    fn enter(record: &Arc<Record>) -> Self {
+        let outer = CURRENT.replace(Some(Arc::clone(record)));
+        Self { outer }
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        CURRENT.set(self.outer.take());
+    }
+}
+
+/// Calls `wait` with the id of the routine that runs on this thread, if any, while that routine is
+/// marked as waiting for others.
+pub(crate) fn waiting_routine<T>(wait: impl FnOnce(Option<u64>) -> T) -> T {
+    let current = CURRENT.try_with(|current| current.borrow().clone());
+    let Ok(Some(record)) = current else {
+        return wait(None);
+    };
+    record.set_waiting(true);
+    let waited = wait(Some(record.id));
+    record.set_waiting(false);
+    waited
+}
+
+/// The caller's own work, listed as a routine until this is dropped. Made by
+/// [`Quitter::guard`](crate::Quitter::guard).
+///
+/// Derefs to what a routine sees of its quitter. May be sent to another thread.
+#[derive(Debug)]
+#[must_use = "the routine ends when the guard is dropped"]
+pub struct RoutineGuard {
+    live: Live,
+    /// Whether the thread was panicking already when the guard was made.
+    panicking: bool,
+}
+
+impl RoutineGuard {
+    /// Records a failure that the guard's owner has caught.
+    pub(crate) fn fail(&self, kind: FailureKind) {
+        self.live.fail(kind);
+    }
+}
+
+impl Deref for RoutineGuard {
+    type Target = RoutineQuitter;
+
+    fn deref(&self) -> &RoutineQuitter {
+        &self.live.quitter
+    }
+}
+
+impl Drop for RoutineGuard {
+    fn drop(&mut self) {
+        if thread::panicking() && !self.panicking {
+            self.live.fail(panics::unwinding());
+        }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.quitter.fmt(f)
+    }
+}
+
+/// A forked routine, seen from outside. Dropping it detaches: the routine goes on, supervised by
+/// its quitter.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+///
+/// let root = quitter::Quitter::root("main");
+/// let handle = root.add_routine(|_| {}).unwrap();
+/// handle.wait(Duration::MAX).unwrap();
+/// assert!(handle.is_finished());
+/// ```
+pub struct RoutineHandle {
+    /// Not a handle of the quitter: it keeps memory, but nothing in the tree.
+    node: Arc<Node>,
+    record: Arc<Record>,
+}
+
+impl RoutineHandle {
+    /// The routine's number, unique in this process.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.record.id
+    }
+
+    /// The routine's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.record.name
+    }
+
+    /// Whether the routine has returned, or panicked.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.record.is_finished()
+    }
+
+    /// Blocks until the routine has returned, for at most `timeout`; [`Duration::MAX`] is for ever.
+    ///
+    /// Does not tell it to quit. May be called again, and from several threads. A routine that
+    /// waits for itself waits in vain.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeouts`] lists this one routine.
+    pub fn wait(&self, timeout: Duration) -> Result<(), Timeouts> {
+        let from = Instant::now();
+        let until = from.checked_add(timeout);
+        if waiting_routine(|_| self.node.wait_for(&self.record, until)) {
+            return Ok(());
+        }
+        let live = LiveAt {
+            node: Arc::clone(&self.node),
+            routines: vec![Arc::clone(&self.record)],
+        };
+        Err(Timeouts::new(vec![live], from.elapsed()))
+    }
+}
+
+impl fmt::Debug for RoutineHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoutineHandle")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// The operating system's name of a thread ends at a NUL, which std refuses with a panic.
+fn thread_name(name: &str) -> String {
+    name.replace('\0', "")
+}
+
+/// The name of a routine that was added without one.
+pub(crate) fn name_of<F: 'static>() -> Cow<'static, str> {
+    match registry::find(TypeId::of::<F>()) {
+        Some(registered) => registered.name().into(),
+        None => name_from_type(type_name::<F>()),
+    }
+}
+
+/// The last segment of a type's name; for a closure, what it stands in.
+fn name_from_type(type_name: &'static str) -> Cow<'static, str> {
+    const CLOSURE: &str = "{{closure}}";
+    let is_closure = type_name.ends_with(CLOSURE);
+    let path = type_name.split("::{{").next().unwrap_or(type_name);
+    match last_segment(path) {
+        "" => "routine".into(),
+        name if is_closure => format!("closure in {name}").into(),
+        name => name.into(),
+    }
+}
+
+/// What stands behind the last `::` that is not inside generic arguments, without its own generic
+/// arguments.
+fn last_segment(path: &str) -> &str {
+    let mut depth = 0_usize;
+    let (mut from, mut to) = (0, None);
+    for (at, c) in path.char_indices() {
+        match c {
+            '<' | '(' | '[' => {
+                if depth == 0 {
+                    to = Some(at);
+                }
+                depth += 1;
+            }
+            '>' | ')' | ']' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 => (from, to) = (at + 1, None),
+            _ => {}
+        }
+    }
+    path[from..to.unwrap_or(path.len())].trim_start_matches('&')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_from_the_last_segment_of_the_type() {
+        assert_eq!(name_from_type("app::beat::heartbeat"), "heartbeat");
+        assert_eq!(name_from_type("app::main::{{closure}}"), "closure in main");
+        assert_eq!(
+            name_from_type("app::main::{{closure}}::{{closure}}"),
+            "closure in main"
+        );
+        assert_eq!(name_from_type("app::work<alloc::string::String>"), "work");
+        assert_eq!(name_from_type("<app::Db as app::Work>::run"), "run");
+        assert_eq!(
+            name_from_type("app::Db<alloc::vec::Vec<u8>>::run::{{closure}}"),
+            "closure in run"
+        );
+        assert_eq!(
+            name_from_type("alloc::boxed::Box<dyn core::ops::function::FnOnce(&u8)>"),
+            "Box"
+        );
+        assert_eq!(name_from_type("fn(&app::RoutineQuitter)"), "fn");
+    }
+}

@@ -1,0 +1,275 @@
+//! Quit sources: what tells the main quitter to quit.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use crossbeam_channel::{Receiver, Select, SelectedOperation};
+
+use crate::panics;
+use crate::timeouts::Timeouts;
+
+/// What tells the main quitter to quit: a signal of the operating system, a message on a channel or
+/// its closing, or that all work is done.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+/// use quitter::{MainQuitter, QuitSource};
+///
+/// let (errors, http_errors) = crossbeam_channel::bounded::<std::io::Error>(1);
+/// let main = MainQuitter::new(
+///     Duration::from_secs(2),
+///     [
+///         QuitSource::os_signal(),
+///         QuitSource::channel("HTTP server error", http_errors).as_failure(),
+///     ],
+/// );
+/// # let _ = errors;
+/// let report = main.exit();
+/// ```
+pub struct QuitSource {
+    pub(crate) description: Cow<'static, str>,
+    pub(crate) kind: SourceKind,
+    pub(crate) is_failure: bool,
+}
+
+/// What a source listens to.
+pub(crate) enum SourceKind {
+    OsSignal,
+    Channel(Box<dyn Listen>),
+    AllDone,
+}
+
+impl QuitSource {
+    /// The operating system's request to end: SIGINT (Ctrl-C), SIGTERM and SIGHUP on Unix, Ctrl-C
+    /// and Ctrl-Break on Windows.
+    ///
+    /// A signal that was ignored when the main quitter was made, as `nohup` has it, stays ignored.
+    /// A second signal ends the process at once, with exit code 130. On Unix, handlers that other
+    /// parts of the program have set are called as before; on Windows a handler that another part
+    /// of the program has set with the ctrlc crate is an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let source = quitter::QuitSource::os_signal();
+    /// ```
+    #[must_use]
+    pub fn os_signal() -> Self {
+        Self::new("OS interrupt/termination signal", SourceKind::OsSignal)
+    }
+
+    /// A message on a channel, or the loss of all its senders.
+    ///
+    /// The report shows a message that is a string or one of std's common error types, boxed or
+    /// not; for others there is [`channel_shown`](Self::channel_shown). The source fires once:
+    /// what is sent later stays in the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let (sender, receiver) = crossbeam_channel::bounded::<String>(1);
+    /// let source = quitter::QuitSource::channel("admin says stop", receiver);
+    /// # let _ = sender;
+    /// ```
+    #[must_use]
+    pub fn channel<T: Send + 'static>(
+        description: impl Into<Cow<'static, str>>,
+        receiver: Receiver<T>,
+    ) -> Self {
+        let channel = Channel {
+            receiver,
+            show: shown_by_type,
+        };
+        Self::new(description, SourceKind::Channel(Box::new(channel)))
+    }
+
+    /// As [`channel`](Self::channel), with a function that makes a text of the message.
+    ///
+    /// A panic in `show` is caught: the message is not shown then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let (sender, receiver) = crossbeam_channel::bounded::<u32>(1);
+    /// let source =
+    ///     quitter::QuitSource::channel_shown("battery low", receiver, |left| format!("{left} %"));
+    /// # let _ = sender;
+    /// ```
+    #[must_use]
+    pub fn channel_shown<T: Send + 'static>(
+        description: impl Into<Cow<'static, str>>,
+        receiver: Receiver<T>,
+        show: fn(&T) -> String,
+    ) -> Self {
+        let channel = Channel {
+            receiver,
+            show: move |message: &T| Some(show(message)),
+        };
+        Self::new(description, SourceKind::Channel(Box::new(channel)))
+    }
+
+    /// That nothing is live: for jobs that end by themselves.
+    ///
+    /// Armed when [`exit`](crate::MainQuitter::exit) is called or the body of `main` has returned;
+    /// fires when then no routine is live.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let source = quitter::QuitSource::all_done();
+    /// ```
+    #[must_use]
+    pub fn all_done() -> Self {
+        Self::new("all routines done", SourceKind::AllDone)
+    }
+
+    /// Replaces the description, which stands in "Received quit from '…'".
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let source = quitter::QuitSource::os_signal().described("Ctrl-C");
+    /// ```
+    #[must_use]
+    pub fn described(mut self, description: impl Into<Cow<'static, str>>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Makes the event of this source a failure: the exit code will be 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let (sender, receiver) = crossbeam_channel::bounded::<std::io::Error>(1);
+    /// let source = quitter::QuitSource::channel("HTTP server error", receiver).as_failure();
+    /// # let _ = sender;
+    /// ```
+    #[must_use]
+    pub fn as_failure(mut self) -> Self {
+        self.is_failure = true;
+        self
+    }
+
+    fn new(description: impl Into<Cow<'static, str>>, kind: SourceKind) -> Self {
+        Self {
+            description: description.into(),
+            kind,
+            is_failure: false,
+        }
+    }
+}
+
+impl fmt::Debug for QuitSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            SourceKind::OsSignal => "os_signal",
+            SourceKind::Channel(_) => "channel",
+            SourceKind::AllDone => "all_done",
+        };
+        f.debug_struct("QuitSource")
+            .field("kind", &kind)
+            .field("description", &self.description)
+            .field("is_failure", &self.is_failure)
+            .finish()
+    }
+}
+
+/// What came from a channel.
+pub(crate) enum Heard {
+    Message(Option<String>),
+    Closed,
+}
+
+/// The receiver of a quit source, whatever it carries.
+pub(crate) trait Listen: Send {
+    /// Adds the receiver to a select.
+    fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize;
+    /// Completes the operation that the select has chosen.
+    fn receive(&self, operation: SelectedOperation<'_>) -> Heard;
+}
+
+/// A receiver, and how its messages are shown.
+pub(crate) struct Channel<T, S> {
+    pub(crate) receiver: Receiver<T>,
+    pub(crate) show: S,
+}
+
+impl<T, S> Listen for Channel<T, S>
+where
+    T: Send,
+    S: Fn(&T) -> Option<String> + Send,
+{
+    fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize {
+        select.recv(&self.receiver)
+    }
+
+    fn receive(&self, operation: SelectedOperation<'_>) -> Heard {
+        // crossbeam reports a closed channel as ready, too: the completed operation tells.
+        let Ok(message) = operation.recv(&self.receiver) else {
+            return Heard::Closed;
+        };
+        let shown = panics::catch(|| (self.show)(&message)).ok().flatten();
+        panics::drop_quietly(message);
+        Heard::Message(shown)
+    }
+}
+
+/// Shows strings and errors. A type's own `Display` cannot be asked for here: `T` may have none.
+fn shown_by_type<T: 'static>(message: &T) -> Option<String> {
+    fn text<M: ToString + 'static>(message: &dyn Any) -> Option<String> {
+        message.downcast_ref::<M>().map(ToString::to_string)
+    }
+    let shown: &[fn(&dyn Any) -> Option<String>] = &[
+        text::<String>,
+        text::<&'static str>,
+        text::<Cow<'static, str>>,
+        text::<Box<str>>,
+        text::<std::sync::Arc<str>>,
+        text::<Box<dyn Error + Send + Sync>>,
+        text::<Box<dyn Error + Send>>,
+        text::<std::sync::Arc<dyn Error + Send + Sync>>,
+        text::<io::Error>,
+        text::<fmt::Error>,
+        text::<std::num::ParseIntError>,
+        text::<std::str::Utf8Error>,
+        text::<std::string::FromUtf8Error>,
+        text::<std::sync::mpsc::RecvError>,
+        text::<crossbeam_channel::RecvError>,
+        text::<Timeouts>,
+    ];
+    shown.iter().find_map(|show| show(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_and_errors_are_shown_and_other_types_are_not() {
+        let boxed: Box<dyn Error + Send + Sync> = "boxed".into();
+        assert_eq!(shown_by_type(&"text").as_deref(), Some("text"));
+        assert_eq!(
+            shown_by_type(&String::from("text")).as_deref(),
+            Some("text")
+        );
+        assert_eq!(shown_by_type(&boxed).as_deref(), Some("boxed"));
+        assert_eq!(
+            shown_by_type(&io::Error::other("io")).as_deref(),
+            Some("io")
+        );
+        assert_eq!(shown_by_type(&7), None);
+    }
+}

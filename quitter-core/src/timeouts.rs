@@ -1,0 +1,295 @@
+//! Who did not return in time, and where they stand.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+use std::slice;
+use std::time::Duration;
+use std::vec;
+
+use crate::record::Record;
+use crate::tree::LiveAt;
+
+/// The routines that were live when the time to wait for them was up, by quitter.
+///
+/// Each is listed once, told apart by its id. Quitters come before those above them, in the order
+/// in which they were made, and routines in the order in which they were added.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+///
+/// let root = quitter::Quitter::root("main");
+/// let child = root.child("db").unwrap();
+/// let flusher = child.guard("flusher").unwrap();
+///
+/// let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+/// for quitter in &timeouts {
+///     assert_eq!(quitter.quitter, "main/db");
+///     assert_eq!(quitter.routines[0].name, "flusher");
+/// }
+/// eprintln!("{timeouts}");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Timeouts {
+    quitters: Vec<TimedOutQuitter>,
+    after: Duration,
+}
+
+/// A quitter with routines that did not return in time.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TimedOutQuitter {
+    /// The quitter's path, such as `main/childQuitter`.
+    pub quitter: String,
+    /// Its routines that were live.
+    pub routines: Vec<StuckRoutine>,
+}
+
+/// A routine that did not return in time.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StuckRoutine {
+    /// The routine's number, as in [`RoutineHandle::id`](crate::RoutineHandle::id).
+    pub id: u64,
+    /// The routine's name.
+    pub name: String,
+    /// Where the routine was added.
+    pub spawned_at: &'static Location<'static>,
+    /// How long it had been running.
+    pub running_for: Duration,
+    /// What it said last of what it is at.
+    pub status: Option<String>,
+    /// Where it last called its quitter; `None`: it never did.
+    pub last_seen: Option<LastSeen>,
+}
+
+/// Where a routine last called its quitter. Derefs to the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastSeen {
+    /// The place of the call.
+    pub at: &'static Location<'static>,
+    /// How long ago the call began. Known only of calls that may block, such as
+    /// [`sleep`](crate::RoutineQuitter::sleep).
+    pub ago: Option<Duration>,
+}
+
+impl Deref for LastSeen {
+    type Target = Location<'static>;
+
+    fn deref(&self) -> &Location<'static> {
+        self.at
+    }
+}
+
+impl Timeouts {
+    pub(crate) fn new(live: Vec<LiveAt>, after: Duration) -> Self {
+        let quitters = live.into_iter().map(TimedOutQuitter::new).collect();
+        Self { quitters, after }
+    }
+
+    /// Whether nobody is listed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.quitters.is_empty()
+    }
+
+    /// How many routines are listed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.quitters.iter().map(|at| at.routines.len()).sum()
+    }
+
+    /// The quitters that have routines in the list.
+    pub fn iter(&self) -> slice::Iter<'_, TimedOutQuitter> {
+        self.quitters.iter()
+    }
+
+    /// The routines in the list, without their quitters.
+    pub fn routines(&self) -> impl Iterator<Item = &StuckRoutine> {
+        self.quitters.iter().flat_map(|at| &at.routines)
+    }
+
+    /// How long they were waited for.
+    #[must_use]
+    pub fn after(&self) -> Duration {
+        self.after
+    }
+}
+
+impl TimedOutQuitter {
+    fn new(live: LiveAt) -> Self {
+        Self {
+            quitter: live.node.path(),
+            routines: live
+                .routines
+                .iter()
+                .map(|record| StuckRoutine::new(record))
+                .collect(),
+        }
+    }
+}
+
+impl StuckRoutine {
+    fn new(record: &Record) -> Self {
+        Self {
+            id: record.id,
+            name: record.name.to_string(),
+            spawned_at: record.spawned_at,
+            running_for: record.running_for(),
+            status: record.status(),
+            last_seen: record.last_seen().map(|(at, ago)| LastSeen { at, ago }),
+        }
+    }
+}
+
+impl IntoIterator for Timeouts {
+    type Item = TimedOutQuitter;
+    type IntoIter = vec::IntoIter<TimedOutQuitter>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.quitters.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Timeouts {
+    type Item = &'a TimedOutQuitter;
+    type IntoIter = slice::Iter<'a, TimedOutQuitter>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// The list for people: a head line, then a line per quitter and per routine.
+impl fmt::Display for Timeouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, had) = match self.len() {
+            1 => ("1 routine".to_owned(), "had"),
+            n => (format!("{n} routines"), "had"),
+        };
+        write!(
+            f,
+            "{count} {had} not returned after {}",
+            Rounded(self.after)
+        )?;
+        let width = self.routines().map(|r| r.name.chars().count()).max();
+        for at in self {
+            write!(f, "\n  {}", at.quitter)?;
+            for routine in &at.routines {
+                let name = &routine.name;
+                write!(
+                    f,
+                    "\n    {name:width$}  {routine}",
+                    width = width.unwrap_or(0)
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for Timeouts {}
+
+/// What is known of the routine but its name: "running 7.0 s, spawned at src/main.rs:31, last seen
+/// at src/main.rs:52 2.1 s ago".
+impl fmt::Display for StuckRoutine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let running = Seconds(self.running_for);
+        write!(f, "running {running}, spawned at {}", Line(self.spawned_at))?;
+        match &self.last_seen {
+            Some(seen) => write!(f, ", {seen}")?,
+            None => f.write_str(", never asked its quitter")?,
+        }
+        match &self.status {
+            Some(status) => write!(f, ", status {status:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for LastSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "last seen at {}", Line(self.at))?;
+        match self.ago {
+            Some(ago) => write!(f, " {} ago", Seconds(ago)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// File and line of a place.
+struct Line(&'static Location<'static>);
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0.file(), self.0.line())
+    }
+}
+
+/// A duration that was measured: "0.4 s".
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} s", self.0.as_secs_f64())
+    }
+}
+
+/// A duration that somebody chose: "2 s", "1.5 s", "50 ms".
+struct Rounded(Duration);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = (self.0.as_secs_f64() * 10.0).round();
+        match self.0 {
+            short if short.is_zero() => f.write_str("0 s"),
+            short if tenths < 1.0 => write!(f, "{} ms", short.as_millis()),
+            _ => write!(f, "{} s", tenths / 10.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chosen_durations_read_as_they_were_written() {
+        let text = |ms| Rounded(Duration::from_millis(ms)).to_string();
+        assert_eq!(text(2000), "2 s");
+        assert_eq!(text(2004), "2 s");
+        assert_eq!(text(1500), "1.5 s");
+        assert_eq!(text(49), "49 ms");
+        assert_eq!(text(0), "0 s");
+    }
+
+    #[test]
+    fn a_report_names_quitter_routine_places_and_status() {
+        let place = Location::caller();
+        let routine = StuckRoutine {
+            id: 1,
+            name: "child_heartbeat_b".into(),
+            spawned_at: place,
+            running_for: Duration::from_secs(7),
+            status: Some("flushing 3/10".into()),
+            last_seen: Some(LastSeen {
+                at: place,
+                ago: Some(Duration::from_millis(2100)),
+            }),
+        };
+        let line = place.line();
+        let here = format!("{}:{line}", file!());
+        assert_eq!(
+            routine.to_string(),
+            format!(
+                "running 7.0 s, spawned at {here}, last seen at {here} 2.1 s ago, \
+                 status \"flushing 3/10\""
+            )
+        );
+    }
+}

@@ -1,0 +1,256 @@
+//! The tree's rules under every interleaving that loom finds. Run with
+//! `RUSTFLAGS="--cfg loom" cargo test -p quitter-core --lib --release models`.
+
+use std::borrow::Cow;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::TryRecvError;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+
+use super::{Limits, Node, NodeRef};
+use crate::cause::QuitCause;
+use crate::record::Record;
+
+fn model(f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    // Most faults show with two preemptions; three are still explored in seconds.
+    builder.preemption_bound = Some(3);
+    builder.check(f);
+}
+
+fn root() -> NodeRef {
+    NodeRef::root(Cow::Borrowed("root"), None)
+}
+
+fn child(of: &NodeRef) -> NodeRef {
+    of.child("child".into()).expect("not told to quit yet")
+}
+
+fn check_in(node: &NodeRef) -> Option<usize> {
+    let record = Arc::new(Record::new("routine".into(), Location::caller()));
+    node.check_in(&record).ok()
+}
+
+fn quit(node: &Arc<Node>, timeout: Option<Duration>) {
+    let at = Location::caller();
+    node.quit(QuitCause::SendQuit { at }, timeout);
+}
+
+fn for_ever() -> Limits {
+    Limits::default()
+}
+
+#[test]
+fn rule_1_a_routine_is_refused_or_seen_by_a_wait_after_the_quit() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let adder = thread::spawn(move || (check_in(&below).is_some(), below));
+        quit(&root, None);
+        let seen = root.look(None).is_err();
+        let (admitted, _handle) = adder.join().unwrap();
+        assert_eq!(admitted, seen);
+    });
+}
+
+#[test]
+fn rule_2_a_child_made_during_the_quit_is_refused_or_told() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let maker = thread::spawn(move || below.child("grandchild".into()));
+        quit(&root, None);
+        if let Ok(grandchild) = maker.join().unwrap() {
+            assert!(grandchild.is_quitting());
+            assert!(check_in(&grandchild).is_none());
+        }
+    });
+}
+
+#[test]
+fn rule_2_holds_for_each_of_two_quits_at_once() {
+    model(|| {
+        let root = root();
+        let (below, bottom) = (child(&root), child(&root));
+        let of_child = Arc::clone(&below);
+        let quitter = thread::spawn(move || {
+            quit(&of_child, None);
+            assert!(of_child.is_quitting());
+        });
+        quit(&root, None);
+        assert!(below.is_quitting() && bottom.is_quitting());
+        quitter.join().unwrap();
+    });
+}
+
+/// A routine at one node forks its successor at the other and ends, then the successor ends: the
+/// look must not find both gone while one of them was live all the time.
+fn successor_is_seen(made_first: bool) {
+    model(move || {
+        let root = root();
+        let (first, second) = (child(&root), child(&root));
+        let (from, to) = match made_first {
+            true => (first, second),
+            false => (second, first),
+        };
+        let slot = check_in(&from).unwrap();
+        let ending = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&ending);
+        let routine = thread::spawn(move || {
+            let successor = check_in(&to).unwrap();
+            from.check_out(slot);
+            ends.store(true, Ordering::SeqCst);
+            to.check_out(successor);
+        });
+        if root.look(None).is_ok() {
+            assert!(ending.load(Ordering::SeqCst));
+        }
+        routine.join().unwrap();
+        assert!(root.look(None).is_ok());
+    });
+}
+
+#[test]
+fn rule_4_a_successor_forked_at_a_younger_quitter_is_seen() {
+    successor_is_seen(true);
+}
+
+#[test]
+fn rule_4_a_successor_forked_at_an_older_quitter_is_seen() {
+    successor_is_seen(false);
+}
+
+#[test]
+fn rule_4_a_successor_forked_at_a_child_that_comes_and_goes_is_seen() {
+    model(|| {
+        let root = root();
+        let old = child(&root);
+        let slot = check_in(&old).unwrap();
+        let ending = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&ending);
+        let parent = root.clone();
+        let routine = thread::spawn(move || {
+            let new = child(&parent);
+            let successor = check_in(&new).unwrap();
+            old.check_out(slot);
+            drop(old);
+            ends.store(true, Ordering::SeqCst);
+            new.check_out(successor);
+        });
+        if root.look(None).is_ok() {
+            assert!(ending.load(Ordering::SeqCst));
+        }
+        routine.join().unwrap();
+        assert!(root.look(None).is_ok());
+    });
+}
+
+#[test]
+fn rule_4_two_waits_at_once_both_learn_of_the_last_routine() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let slot = check_in(&below).unwrap();
+        let node = Arc::clone(&root);
+        let waiter = thread::spawn(move || node.wait_done(for_ever()).is_ok());
+        let routine = thread::spawn(move || below.check_out(slot));
+        assert!(root.wait_done(for_ever()).is_ok());
+        assert!(waiter.join().unwrap());
+        routine.join().unwrap();
+    });
+}
+
+#[test]
+fn rule_4_a_routine_that_waits_is_left_out_and_woken() {
+    model(|| {
+        let root = root();
+        let record = Arc::new(Record::new("waits".into(), Location::caller()));
+        let own = root.check_in(&record).unwrap();
+        let other = check_in(&root).unwrap();
+        let node = Arc::clone(&root);
+        let routine = thread::spawn(move || node.check_out(other));
+        let limits = Limits {
+            except: Some(record.id),
+            ..for_ever()
+        };
+        assert!(root.wait_done(limits).is_ok());
+        root.check_out(own);
+        routine.join().unwrap();
+    });
+}
+
+#[test]
+fn rule_5_a_quit_with_a_deadline_ends_a_wait_that_has_begun() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let _stuck = check_in(&below).unwrap();
+        let node = Arc::clone(&root);
+        let quitter = thread::spawn(move || quit(&node, Some(Duration::ZERO)));
+        assert!(root.wait_done(for_ever()).is_err());
+        quitter.join().unwrap();
+    });
+}
+
+#[test]
+fn rule_5_a_wait_until_the_quit_ends_with_it() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let _stuck = check_in(&below).unwrap();
+        let node = Arc::clone(&root);
+        let quitter = thread::spawn(move || quit(&node, None));
+        let limits = Limits {
+            till_quit: true,
+            ..for_ever()
+        };
+        assert!(root.wait_done(limits).is_err());
+        assert!(root.is_quitting());
+        quitter.join().unwrap();
+    });
+}
+
+#[test]
+fn rule_7_a_child_leaves_the_tree_with_its_last_handle_whoever_walks_by() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let also = below.clone();
+        let dropper = thread::spawn(move || drop(also));
+        let node = Arc::clone(&root);
+        let walker = thread::spawn(move || quit(&node, None));
+        drop(below);
+        dropper.join().unwrap();
+        walker.join().unwrap();
+        assert!(root.lock().children.is_empty());
+    });
+}
+
+#[test]
+fn rule_9_a_sleeper_learns_of_the_quit() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let sleeper = thread::spawn(move || below.wait_quit(None));
+        quit(&root, None);
+        assert!(sleeper.join().unwrap());
+    });
+}
+
+#[test]
+fn rule_9_a_quit_channel_closes_whenever_it_is_asked_for() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let node = Arc::clone(&below);
+        let asker = thread::spawn(move || node.quit_chan().clone());
+        let also_asks = below.quit_chan().clone();
+        quit(&root, None);
+        for receiver in [also_asks, asker.join().unwrap()] {
+            assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+        }
+    });
+}
