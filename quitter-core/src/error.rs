@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::panic::Location;
 
 /// The quitter was told to quit.
 ///
@@ -59,6 +58,12 @@ pub(crate) fn chain<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// An error and its sources, on one line.
+pub(crate) fn full_text(error: &(dyn Error + 'static)) -> String {
+    let texts: Vec<_> = chain(error).map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 /// Why a routine could not be added. The closure was dropped and the tree is as it was.
@@ -140,13 +145,6 @@ pub enum MainQuitterError {
     Signals(io::Error),
     /// The operating system refused the thread that watches the quit sources.
     Thread(io::Error),
-    /// Two functions are registered by `#[quitter::routine]` under one name.
-    DuplicateRoutine {
-        /// The name.
-        name: &'static str,
-        /// Where the two are.
-        places: [&'static Location<'static>; 2],
-    },
 }
 
 impl fmt::Display for MainQuitterError {
@@ -166,12 +164,6 @@ impl fmt::Display for MainQuitterError {
             Self::Thread(_) => {
                 f.write_str("the operating system refused the thread that watches the quit sources")
             }
-            Self::DuplicateRoutine { name, places } => write!(
-                f,
-                "two routines are registered under the name '{name}', at {} and at {}; \
-                 give one of them another name with #[quitter::routine(name = \"…\")]",
-                places[0], places[1]
-            ),
         }
     }
 }

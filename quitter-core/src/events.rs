@@ -93,11 +93,14 @@ impl Shared {
     pub(crate) fn report(&self, live: Vec<LiveAt>) -> Option<ExitReport> {
         let quit = self.root.node().quit_info()?;
         let took = quit.at.elapsed();
+        let budget = quit
+            .deadline
+            .map(|deadline| deadline.duration_since(quit.at));
         let events = self.events();
         Some(ExitReport::new(Outcome {
             cause: quit.cause.clone(),
             later_causes: events.later.clone(),
-            timeouts: Timeouts::new(live, took),
+            timeouts: Timeouts::new(live, budget.unwrap_or(took)),
             failures: self.root.node().failures(),
             took,
             source_failed: events.source_failed,

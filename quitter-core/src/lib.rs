@@ -25,6 +25,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod body;
+mod builder;
 mod cause;
 mod console;
 mod error;
@@ -45,10 +47,12 @@ mod timeouts;
 mod tree;
 mod watcher;
 
+pub use body::MainOutcome;
+pub use builder::{MainQuitterBuilder, StartRoutines};
 pub use cause::QuitCause;
 pub use error::{AddRoutineError, MainQuitterError, Never, Quitting};
 pub use failure::{FailureKind, RoutineFailure};
-pub use main_quitter::{MainOutcome, MainQuitter, MainQuitterBuilder, StartRoutines};
+pub use main_quitter::MainQuitter;
 pub use quitter::{Quitter, RoutineQuitter, Ticks};
 pub use report::{ExitReport, exit_code};
 pub use routine::{OnFailure, RoutineBuilder, RoutineGuard, RoutineHandle, RoutineOutcome};

@@ -1,10 +1,8 @@
 //! The main quitter: the claim on the process, the sources' watcher, and the exit.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 
+use crate::builder::MainQuitterBuilder;
 use crate::cause::QuitCause;
 use crate::console;
-use crate::error::{AddRoutineError, MainQuitterError, Quitting, is_quitting};
+use crate::error::{AddRoutineError, MainQuitterError, full_text};
 use crate::events::{Described, Shared};
 use crate::failure::{FailureKind, RoutineFailure};
-use crate::never::Bang;
 use crate::quitter::Quitter;
 use crate::registry::{self, RegisteredRoutine};
 use crate::report::ExitReport;
-use crate::routine::{self, OnFailure, waiting_routine};
+use crate::routine::waiting_routine;
 use crate::signal;
 use crate::source::{Channel, QuitSource, SourceKind};
 use crate::tree::{Limits, LiveAt, NodeRef};
@@ -69,7 +67,6 @@ pub struct MainQuitter {
     root: Quitter,
     shared: Arc<Shared>,
     control: Sender<Control>,
-    routines: Vec<&'static RegisteredRoutine>,
     exited: bool,
 }
 
@@ -88,7 +85,10 @@ impl MainQuitter {
         quit_timeout: Duration,
         sources: impl IntoIterator<Item = QuitSource>,
     ) -> MainQuitter {
-        Self::try_new(quit_timeout, sources).unwrap_or_else(|error| panic!("{}", full_text(&error)))
+        match Self::try_new(quit_timeout, sources) {
+            Ok(main) => main,
+            Err(error) => panic!("{}", full_text(&error)),
+        }
     }
 
     /// Makes the main quitter of this process, as [`new`](Self::new).
@@ -122,6 +122,46 @@ impl MainQuitter {
             .timeout(quit_timeout)
             .sources(sources)
             .try_build()
+    }
+
+    /// Makes the main quitter. `force`: the process is ended after the deadline; `hint_at`: when to
+    /// say that registered routines wait for the body.
+    pub(crate) fn make(
+        timeout: Duration,
+        sources: Vec<QuitSource>,
+        force: bool,
+        hint_at: Option<Instant>,
+    ) -> Result<MainQuitter, MainQuitterError> {
+        if sources.is_empty() {
+            return Err(MainQuitterError::NoSource);
+        }
+        let claim = Claim::take()?;
+        console::open();
+        let root = Quitter::from_node(NodeRef::root("main".into(), Some(timeout)));
+        let shared = Arc::new(Shared::new(root.clone(), !registry::has_automatic()));
+        let (control, commands) = unbounded();
+        let watcher = Watcher::new(Arc::clone(&shared), commands, force, hint_at);
+        let thread = thread::Builder::new().name("quitter watcher".to_owned());
+        thread
+            .spawn(move || watcher.run())
+            .map_err(MainQuitterError::Thread)?;
+        let mut main = MainQuitter {
+            root,
+            shared,
+            control,
+            // Until it is whole, its end tells nobody anything.
+            exited: true,
+        };
+        for source in sources {
+            main.try_add_source(source)?;
+        }
+        main.exited = false;
+        claim.keep();
+        Ok(main)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Starts to describe a main quitter: all that `#[quitter::main]` can say, and more.
@@ -196,23 +236,27 @@ impl MainQuitter {
     /// Forks the routines that `#[quitter::routine]` registered, now. Called again it does nothing.
     ///
     /// Under `#[quitter::main]` this happens when the body has returned; a body that is itself the
-    /// foreground loop calls it before. Does nothing once the tree was told to quit. Where the
-    /// operating system refuses a thread, that is recorded as the routine's failure, and the
-    /// program quits.
+    /// foreground loop calls it before. Does nothing once the tree was told to quit. Where two of
+    /// them have one name, or the operating system refuses a thread, that is recorded as the
+    /// routine's failure, and the program quits.
     pub fn start_routines(&self) {
         if self.shared.set_routines_started() {
             return;
         }
-        for routine in &self.routines {
+        let routines = match registry::automatic() {
+            Ok(routines) => routines,
+            Err(duplicate) => return self.cannot_start(duplicate.first, &duplicate),
+        };
+        for routine in routines {
             match routine.add_to(&self.root) {
                 Ok(_detached) => {}
                 Err(AddRoutineError::Quitting) => return,
-                Err(error) => return self.routine_refused(routine, &error),
+                Err(error) => return self.cannot_start(routine, &error),
             }
         }
     }
 
-    fn routine_refused(&self, routine: &RegisteredRoutine, error: &AddRoutineError) {
+    fn cannot_start(&self, routine: &RegisteredRoutine, error: &(dyn Error + 'static)) {
         let node = self.root.node();
         node.record_failure(RoutineFailure {
             path: node.path(),
@@ -335,216 +379,6 @@ impl fmt::Debug for MainQuitter {
     }
 }
 
-/// An error with its sources, on one line.
-fn full_text(error: &dyn Error) -> String {
-    let sources = std::iter::successors(error.source(), |&error| error.source());
-    sources.fold(error.to_string(), |text, error| format!("{text}: {error}"))
-}
-
-/// When [`MainQuitterBuilder::run`] forks the routines that `#[quitter::routine]` registered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StartRoutines {
-    /// When the body has returned: the body is the set-up, and what it set up is there when the
-    /// routines start.
-    #[default]
-    AfterBody,
-    /// Before the body runs: the body is the foreground work.
-    BeforeBody,
-}
-
-/// Describes a main quitter before it is made. Made by [`MainQuitter::builder`].
-///
-/// # Examples
-///
-/// What `#[quitter::main(timeout = "2s")]` does, without the macro:
-///
-/// ```no_run
-/// # use quitter_core as quitter;
-/// use std::time::Duration;
-/// use quitter::{ExitReport, MainQuitter};
-///
-/// fn main() -> ExitReport {
-///     MainQuitter::builder()
-///         .timeout(Duration::from_secs(2))
-///         .run(|main| {
-///             println!("setting up {}", main.name());
-///         })
-/// }
-/// ```
-#[derive(Debug)]
-#[must_use = "nothing is made until `build` or `run` is called"]
-pub struct MainQuitterBuilder {
-    timeout: Duration,
-    sources: Option<Vec<QuitSource>>,
-    start: StartRoutines,
-    force_exit: bool,
-}
-
-impl Default for MainQuitterBuilder {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(10),
-            sources: None,
-            start: StartRoutines::default(),
-            force_exit: false,
-        }
-    }
-}
-
-impl MainQuitterBuilder {
-    /// Sets the quit timeout: how long the whole tree has to return from the quit event on. 10
-    /// seconds otherwise; zero is one look, [`Duration::MAX`] is for ever.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Sets the quit sources; those that were set before are dropped.
-    /// [`os_signal`](QuitSource::os_signal) otherwise.
-    pub fn sources(mut self, sources: impl IntoIterator<Item = QuitSource>) -> Self {
-        self.sources = Some(sources.into_iter().collect());
-        self
-    }
-
-    /// Adds a quit source to those that were set. The first one replaces the default.
-    pub fn source(mut self, source: QuitSource) -> Self {
-        self.sources.get_or_insert_default().push(source);
-        self
-    }
-
-    /// Sets when [`run`](Self::run) forks the registered routines: after the body otherwise.
-    pub fn start(mut self, start: StartRoutines) -> Self {
-        self.start = start;
-        self
-    }
-
-    /// Sets whether the process is ended by force when it has not ended by itself shortly after the
-    /// deadline of the quit: the report is printed, and no destructor runs. `false` otherwise;
-    /// [`run`](Self::run) always does.
-    pub fn force_exit(mut self, force_exit: bool) -> Self {
-        self.force_exit = force_exit;
-        self
-    }
-
-    /// Makes the main quitter.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_build`](Self::try_build) returns an error.
-    #[track_caller]
-    pub fn build(self) -> MainQuitter {
-        self.try_build()
-            .unwrap_or_else(|error| panic!("{}", full_text(&error)))
-    }
-
-    /// Makes the main quitter.
-    ///
-    /// # Errors
-    ///
-    /// [`MainQuitterError`] says why there is none. No claim on the process is left.
-    pub fn try_build(self) -> Result<MainQuitter, MainQuitterError> {
-        self.build_with_hint(None)
-    }
-
-    fn build_with_hint(self, hint_at: Option<Instant>) -> Result<MainQuitter, MainQuitterError> {
-        let sources = self
-            .sources
-            .unwrap_or_else(|| vec![QuitSource::os_signal()]);
-        if sources.is_empty() {
-            return Err(MainQuitterError::NoSource);
-        }
-        let routines = registry::automatic()?;
-        let claim = Claim::take()?;
-        console::open();
-        let root = Quitter::from_node(NodeRef::root("main".into(), Some(self.timeout)));
-        let shared = Arc::new(Shared::new(root.clone(), routines.is_empty()));
-        let (control, commands) = unbounded();
-        let watcher = Watcher::new(Arc::clone(&shared), commands, self.force_exit, hint_at);
-        let thread = thread::Builder::new().name("quitter watcher".to_owned());
-        thread
-            .spawn(move || watcher.run())
-            .map_err(MainQuitterError::Thread)?;
-        let main = MainQuitter {
-            root,
-            shared,
-            control,
-            routines,
-            exited: false,
-        };
-        for source in sources {
-            main.try_add_source(source)?;
-        }
-        claim.keep();
-        Ok(main)
-    }
-
-    /// Does what `#[quitter::main]` does: makes the main quitter, runs `body`, forks the registered
-    /// routines, and exits. Returns the report, which `main` returns.
-    ///
-    /// The body is listed as the routine `main`. When it fails, panics, or returns an exit code
-    /// that is not zero, the tree quits at once. Where the main quitter cannot be made the body
-    /// does not run, and the report says why. The process is ended by force if it has not ended by
-    /// itself shortly after the deadline of the quit.
-    pub fn run<B: MainOutcome>(mut self, body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
-        const PATIENCE: Duration = Duration::from_secs(2);
-        let start = self.start;
-        let waits_for_body = start == StartRoutines::AfterBody;
-        self.force_exit = true;
-        let hint_at = waits_for_body.then(|| Instant::now() + PATIENCE);
-        let main = match self.build_with_hint(hint_at) {
-            Ok(main) => main,
-            Err(error) => return ExitReport::not_started(full_text(&error)),
-        };
-        if start == StartRoutines::BeforeBody {
-            main.start_routines();
-        }
-        main.run_body(body);
-        main.start_routines();
-        main.say_if_nothing_runs();
-        main.exit()
-    }
-}
-
-impl MainQuitter {
-    fn run_body<B: MainOutcome>(&self, body: impl FnOnce(&MainQuitter) -> B) {
-        // A quit event before the body: there is nothing left to set up.
-        let Ok(guard) = self.routine("main").on_failure(OnFailure::Record).guard() else {
-            return;
-        };
-        let outcome = match routine::run_as(&guard, || body(self).into_body()) {
-            Ok(outcome) => outcome,
-            Err(panic) => Body::Failed(panic),
-        };
-        match outcome {
-            Body::Done | Body::Code(0) => {}
-            Body::Code(code) => {
-                self.shared.events().body_code = Some(code);
-                self.root
-                    .node()
-                    .quit(QuitCause::MainReturned { code }, None);
-            }
-            Body::Failed(kind) => {
-                let message = kind.to_string();
-                guard.fail(kind);
-                self.root
-                    .node()
-                    .quit(QuitCause::MainFailed { message }, None);
-            }
-        }
-    }
-
-    fn say_if_nothing_runs(&self) {
-        let waits_for_source = self.shared.events().all_done.is_none() && !self.has_to_quit();
-        if waits_for_source && self.wait_done(Duration::ZERO).is_ok() {
-            console::say(
-                "main has returned and no routine is running; waiting for a quit event. \
-                 To end when everything is done, add the quit source all_done()",
-            );
-        }
-    }
-}
-
 /// The right to make the main quitter; given back unless kept.
 struct Claim;
 
@@ -565,79 +399,4 @@ impl Drop for Claim {
     fn drop(&mut self) {
         CLAIMED.store(false, Ordering::Release);
     }
-}
-
-/// What the body of `main` may return: nothing, never, an [`ExitCode`], or a `Result` of these
-/// whose error implements `Debug`, as with std.
-///
-/// An `Err` fails the program, unless it is [`Quitting`], by itself or boxed: quitting is not a
-/// failure.
-pub trait MainOutcome: sealed::Sealed {
-    #[doc(hidden)]
-    fn into_body(self) -> Body;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for () {}
-    impl Sealed for crate::never::Bang {}
-    impl Sealed for std::process::ExitCode {}
-    impl<T: Sealed, E> Sealed for Result<T, E> {}
-}
-
-/// What came of the body of `main`.
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum Body {
-    Done,
-    Code(u8),
-    Failed(FailureKind),
-}
-
-impl MainOutcome for () {
-    fn into_body(self) -> Body {
-        Body::Done
-    }
-}
-
-impl MainOutcome for Bang {
-    fn into_body(self) -> Body {
-        self
-    }
-}
-
-impl MainOutcome for ExitCode {
-    fn into_body(self) -> Body {
-        // std has no way back from an `ExitCode` to its number, but compares.
-        let code = (0..=u8::MAX).find(|code| ExitCode::from(*code) == self);
-        Body::Code(code.unwrap_or(crate::exit_code::TROUBLE))
-    }
-}
-
-impl<T: MainOutcome, E: fmt::Debug + 'static> MainOutcome for Result<T, E> {
-    fn into_body(self) -> Body {
-        match self {
-            Ok(outcome) => outcome.into_body(),
-            Err(error) if says_quitting(&error) => Body::Done,
-            Err(error) => Body::Failed(FailureKind::of_debug(&error)),
-        }
-    }
-}
-
-/// Whether an error of `main`, of which only `Debug` is known, is `Quitting` or a boxed error that
-/// says so.
-fn says_quitting(error: &dyn Any) -> bool {
-    fn as_error<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
-        error.downcast_ref::<E>().map(|error| error as _)
-    }
-    let boxed = error.downcast_ref::<Box<dyn Error>>().map(|error| &**error);
-    let send = error.downcast_ref::<Box<dyn Error + Send>>();
-    let sync = error.downcast_ref::<Box<dyn Error + Send + Sync>>();
-    let known = as_error::<Quitting>(error)
-        .or_else(|| as_error::<AddRoutineError>(error))
-        .or_else(|| as_error::<std::io::Error>(error))
-        .or(boxed)
-        .or(send.map(|error| &**error as _))
-        .or(sync.map(|error| &**error as _));
-    known.is_some_and(is_quitting)
 }

@@ -2,13 +2,14 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::sync::OnceLock;
 
 use linkme::distributed_slice;
 
-use crate::error::{AddRoutineError, MainQuitterError};
+use crate::error::AddRoutineError;
 use crate::quitter::Quitter;
 use crate::record::Place;
 use crate::routine::RoutineHandle;
@@ -86,10 +87,29 @@ pub(crate) fn find(type_id: TypeId) -> Option<&'static RegisteredRoutine> {
     by_type.get(&type_id).copied()
 }
 
+/// Two functions that the main quitter would fork under one name: a report could not tell them
+/// apart.
+#[derive(Debug)]
+pub(crate) struct Duplicate {
+    pub(crate) first: &'static RegisteredRoutine,
+    second: &'static RegisteredRoutine,
+}
+
+impl fmt::Display for Duplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "two routines are registered under the name '{}', at {} and at {}; \
+             give one of them another name with #[quitter::routine(name = \"…\")]",
+            self.first.name, self.first.place, self.second.place
+        )
+    }
+}
+
+impl Error for Duplicate {}
+
 /// The routines that the main quitter forks, by name.
-///
-/// Two under one name are an error: a report could not tell them apart.
-pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, MainQuitterError> {
+pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, Duplicate> {
     let mut routines: Vec<_> = ROUTINES
         .iter()
         .filter(|routine| routine.automatic)
@@ -99,10 +119,15 @@ pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, MainQuitter
         .windows(2)
         .find(|pair| pair[0].name == pair[1].name);
     match twins {
-        Some(pair) => Err(MainQuitterError::DuplicateRoutine {
-            name: pair[0].name,
-            places: [pair[0].place, pair[1].place],
+        Some(pair) => Err(Duplicate {
+            first: pair[0],
+            second: pair[1],
         }),
         None => Ok(routines),
     }
+}
+
+/// Whether the main quitter has routines to fork.
+pub(crate) fn has_automatic() -> bool {
+    ROUTINES.iter().any(|routine| routine.automatic)
 }

@@ -241,16 +241,29 @@ fn rule_9_a_sleeper_learns_of_the_quit() {
 }
 
 #[test]
-fn rule_9_a_quit_channel_closes_whenever_it_is_asked_for() {
+fn rule_9_a_quit_channel_asked_for_during_the_quit_closes() {
     model(|| {
         let root = root();
         let below = child(&root);
-        let node = Arc::clone(&below);
-        let asker = thread::spawn(move || node.quit_chan().clone());
-        let also_asks = below.quit_chan().clone();
+        let asker = thread::spawn(move || (below.quit_chan().clone(), below));
         quit(&root, None);
-        for receiver in [also_asks, asker.join().unwrap()] {
-            assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
-        }
+        // A node that is gone has closed its channel, too: keep it.
+        let (receiver, _handle) = asker.join().unwrap();
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    });
+}
+
+#[test]
+fn rule_9_two_that_ask_for_the_quit_channel_get_the_same() {
+    model(|| {
+        let root = root();
+        let node = Arc::clone(&root);
+        let asker = thread::spawn(move || node.quit_chan().clone());
+        let also_asked = root.quit_chan().clone();
+        let asked = asker.join().unwrap();
+        assert!(asked.same_channel(&also_asked));
+        assert_eq!(asked.try_recv(), Err(TryRecvError::Empty));
+        quit(&root, None);
+        assert_eq!(asked.try_recv(), Err(TryRecvError::Disconnected));
     });
 }

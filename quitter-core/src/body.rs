@@ -1,0 +1,87 @@
+//! The body of `main`: what it may return, and what comes of that.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use crate::error::{AddRoutineError, Quitting, is_quitting};
+use crate::failure::FailureKind;
+use crate::never::Bang;
+use crate::report::exit_code;
+
+/// What the body of `main` may return: nothing, never, an [`ExitCode`], or a `Result` of these
+/// whose error implements `Debug`, as with std.
+///
+/// An `Err` fails the program, unless it is [`Quitting`], by itself or boxed: quitting is not a
+/// failure.
+pub trait MainOutcome: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_body(self) -> Body;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for super::Bang {}
+    impl Sealed for super::ExitCode {}
+    impl<T: Sealed, E> Sealed for Result<T, E> {}
+}
+
+/// What came of the body of `main`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Body {
+    Done,
+    Code(u8),
+    Failed(FailureKind),
+}
+
+impl MainOutcome for () {
+    fn into_body(self) -> Body {
+        Body::Done
+    }
+}
+
+impl MainOutcome for Bang {
+    fn into_body(self) -> Body {
+        self
+    }
+}
+
+impl MainOutcome for ExitCode {
+    fn into_body(self) -> Body {
+        // std has no way back from an `ExitCode` to its number, but compares.
+        let code = (0..=u8::MAX).find(|code| ExitCode::from(*code) == self);
+        Body::Code(code.unwrap_or(exit_code::TROUBLE))
+    }
+}
+
+impl<T: MainOutcome, E: fmt::Debug + 'static> MainOutcome for Result<T, E> {
+    fn into_body(self) -> Body {
+        match self {
+            Ok(outcome) => outcome.into_body(),
+            Err(error) if says_quitting(&error) => Body::Done,
+            Err(error) => Body::Failed(FailureKind::of_debug(&error)),
+        }
+    }
+}
+
+/// Whether an error of `main`, of which only `Debug` is known, is `Quitting` or a boxed error that
+/// says so.
+fn says_quitting(error: &dyn Any) -> bool {
+    fn as_error<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+        error.downcast_ref::<E>().map(|error| error as _)
+    }
+    let boxed = error.downcast_ref::<Box<dyn Error>>().map(|error| &**error);
+    let send = error.downcast_ref::<Box<dyn Error + Send>>();
+    let sync = error.downcast_ref::<Box<dyn Error + Send + Sync>>();
+    let known = as_error::<Quitting>(error)
+        .or_else(|| as_error::<AddRoutineError>(error))
+        .or_else(|| as_error::<io::Error>(error))
+        .or(boxed)
+        .or(send.map(|error| &**error as _))
+        .or(sync.map(|error| &**error as _));
+    known.is_some_and(is_quitting)
+}

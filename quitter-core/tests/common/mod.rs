@@ -1,0 +1,150 @@
+//! What several test binaries use.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::panic::resume_unwind;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use quitter_core::{Quitter, RoutineHandle, Timeouts};
+
+/// How long a test waits for what must come: a failure, then, and no hang.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A timeout that is meant to be over before the routine returns.
+pub(crate) const SHORT: Duration = Duration::from_millis(50);
+
+/// Something that happens once, and that any number of threads wait for.
+#[derive(Clone, Default)]
+pub(crate) struct Event(Arc<(Mutex<bool>, Condvar)>);
+
+impl Event {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn set(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    /// Panics when it does not happen in time.
+    #[track_caller]
+    pub(crate) fn wait(&self) {
+        let happened = self.0.0.lock().unwrap();
+        let (happened, _) = self
+            .0
+            .1
+            .wait_timeout_while(happened, PATIENCE, |happened| !*happened)
+            .unwrap();
+        assert!(*happened, "the event did not happen in time");
+    }
+}
+
+/// Runs `f` on a thread of its own, and panics when it does not return in time.
+#[track_caller]
+pub(crate) fn in_time<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, returned) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let _ = done.send(f());
+    });
+    match returned.recv_timeout(PATIENCE) {
+        Ok(value) => value,
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("did not return in time"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => resume_unwind(thread.join().unwrap_err()),
+    }
+}
+
+/// Waits until `condition` holds, and panics when it does not in time. For what has no event.
+#[track_caller]
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < until, "the condition did not come to hold");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Forks a routine that does not listen to its quitter, and returns when the event happens.
+#[track_caller]
+pub(crate) fn deaf(quitter: &Quitter, name: &'static str) -> (RoutineHandle, Event) {
+    let end = Event::new();
+    let ends = end.clone();
+    let handle = quitter.routine(name).add(move |_| ends.wait()).unwrap();
+    (handle, end)
+}
+
+/// The listed routines' names, in order.
+pub(crate) fn names(timeouts: &Timeouts) -> Vec<&str> {
+    timeouts.routines().map(|r| r.name.as_str()).collect()
+}
+
+/// The listed routines' numbers, in order.
+pub(crate) fn ids(timeouts: &Timeouts) -> Vec<u64> {
+    timeouts.routines().map(|r| r.id).collect()
+}
+
+/// The listed quitters' paths, in order.
+pub(crate) fn paths(timeouts: &Timeouts) -> Vec<&str> {
+    timeouts.iter().map(|at| at.quitter.as_str()).collect()
+}
+
+/// Runs the ignored test `name` of this test binary in a process of its own, which is ended when it
+/// does not end in time. For what there is once in a process: the main quitter, its exit code.
+#[track_caller]
+pub(crate) fn in_own_process(name: &str) -> Output {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", name])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + 2 * PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            panic!("{name} did not end in time: {}", text(&output));
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// What a process has printed.
+pub(crate) fn text(output: &Output) -> String {
+    let [out, err] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    format!("{out}{err}")
+}
+
+/// Runs the ignored test `name` in a process of its own, where it must succeed.
+#[track_caller]
+pub(crate) fn succeeds_in_own_process(name: &str) {
+    let output = in_own_process(name);
+    let text = text(&output);
+    assert!(output.status.success(), "{name} failed: {text}");
+    assert!(text.contains("1 passed"), "{name} was not run: {text}");
+}
+
+/// How many threads this process has.
+#[cfg(target_os = "linux")]
+pub(crate) fn os_threads() -> usize {
+    proc_status("Threads:")
+}
+
+/// How much memory of this process is resident, in KiB.
+#[cfg(target_os = "linux")]
+pub(crate) fn resident_kib() -> usize {
+    proc_status("VmRSS:")
+}
+
+#[cfg(target_os = "linux")]
+fn proc_status(key: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.unwrap().parse().unwrap()
+}
