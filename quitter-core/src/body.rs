@@ -16,6 +16,10 @@ use crate::report::exit_code;
 ///
 /// An `Err` fails the program, unless it is [`Quitting`], by itself or boxed: quitting is not a
 /// failure.
+#[diagnostic::on_unimplemented(
+    message = "the body of `main` cannot return `{Self}`",
+    note = "return `()`, `!`, `ExitCode`, or a `Result` of these whose error is `Debug`"
+)]
 pub trait MainOutcome: sealed::Sealed {
     #[doc(hidden)]
     fn into_body(self) -> Body;

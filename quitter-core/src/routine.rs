@@ -39,6 +39,10 @@ pub enum OnFailure {
 ///
 /// An `Err` is recorded as the routine's failure, unless it is [`Quitting`] or has it as a source:
 /// quitting is not a failure.
+#[diagnostic::on_unimplemented(
+    message = "a routine cannot return `{Self}`",
+    note = "return `()`, `!`, or `Result<(), E>` where `E` becomes a `Box<dyn Error + Send + Sync>`"
+)]
 pub trait RoutineOutcome: sealed::Sealed {
     #[doc(hidden)]
     fn into_failure(self) -> Option<FailureKind>;

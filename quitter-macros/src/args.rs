@@ -1,0 +1,200 @@
+//! What stands in the parentheses of an attribute.
+
+use std::time::Duration;
+
+use proc_macro2::Ident;
+use syn::ext::IdentExt;
+use syn::parse::{Error, Parse, ParseStream, Result};
+use syn::{Expr, ExprArray, LitStr, Path, Token, parse_quote, token};
+
+const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
+    `sources = [QuitSource::os_signal()]`, `start = \"before_body\"` and `crate = path`";
+const ROUTINE_OPTIONS: &str =
+    "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
+const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
+
+/// The options of `#[quitter::main]`.
+pub(crate) struct MainArgs {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) sources: Option<ExprArray>,
+    pub(crate) start: Option<Start>,
+    pub(crate) krate: Path,
+}
+
+/// When the registered routines start.
+pub(crate) enum Start {
+    BeforeBody,
+    AfterBody,
+}
+
+impl Parse for MainArgs {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let (mut timeout, mut sources, mut start, mut krate) = (None, None, None, None);
+        for_each_option(input, MAIN_OPTIONS, |option| {
+            match option.to_string().as_str() {
+                "timeout" => once(&mut timeout, option, duration(option, input)?),
+                "sources" => once(&mut sources, option, source_list(option, input)?),
+                "start" => once(&mut start, option, start_word(option, input)?),
+                "crate" => once(&mut krate, option, crate_path(option, input)?),
+                _ => Err(unknown(option, MAIN_OPTIONS)),
+            }
+        })?;
+        Ok(MainArgs {
+            timeout,
+            sources,
+            start,
+            krate: krate.unwrap_or_else(facade),
+        })
+    }
+}
+
+/// The options of `#[quitter::routine]`.
+pub(crate) struct RoutineArgs {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) manual: bool,
+    pub(crate) krate: Path,
+}
+
+impl Parse for RoutineArgs {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let (mut name, mut manual, mut krate) = (None, None, None);
+        for_each_option(input, ROUTINE_OPTIONS, |option| {
+            match option.to_string().as_str() {
+                "name" => once(&mut name, option, routine_name(option, input)?),
+                "manual" => once(&mut manual, option, no_value(option, input)?),
+                "crate" => once(&mut krate, option, crate_path(option, input)?),
+                _ => Err(unknown(option, ROUTINE_OPTIONS)),
+            }
+        })?;
+        Ok(RoutineArgs {
+            name,
+            manual: manual.is_some(),
+            krate: krate.unwrap_or_else(facade),
+        })
+    }
+}
+
+fn facade() -> Path {
+    parse_quote!(::quitter)
+}
+
+/// Reads the names between the commas; `take` reads what belongs to a name.
+fn for_each_option(
+    input: ParseStream<'_>,
+    options: &str,
+    mut take: impl FnMut(&Ident) -> Result<()>,
+) -> Result<()> {
+    while !input.is_empty() {
+        let start = input.span();
+        let no_option = |_| Error::new(start, format!("expected an option: {options}"));
+        let option = input.call(Ident::parse_any).map_err(no_option)?;
+        take(&option)?;
+        if !input.is_empty() && !input.peek(Token![,]) {
+            let message = "a comma is missing: write `,` between two options";
+            return Err(Error::new(input.span(), message));
+        }
+        input.parse::<Option<Token![,]>>()?;
+    }
+    Ok(())
+}
+
+/// Fills the slot of an option that may be given once.
+fn once<T>(slot: &mut Option<T>, option: &Ident, value: T) -> Result<()> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => {
+            let message = format!("`{option}` is given twice: leave one of them out");
+            Err(Error::new(option.span(), message))
+        }
+    }
+}
+
+fn unknown(option: &Ident, options: &str) -> Error {
+    let message = format!("unknown option `{option}`: {options}");
+    Error::new(option.span(), message)
+}
+
+fn duration(option: &Ident, input: ParseStream<'_>) -> Result<Duration> {
+    let text = string(option, input, DURATIONS)?;
+    humantime::parse_duration(&text.value()).map_err(|why| {
+        let message = format!("not a duration ({why}): {DURATIONS}");
+        Error::new(text.span(), message)
+    })
+}
+
+fn source_list(option: &Ident, input: ParseStream<'_>) -> Result<ExprArray> {
+    const WRITE: &str = "write a list such as `[QuitSource::os_signal()]`";
+    equals(option, input, WRITE)?;
+    match input.parse()? {
+        Expr::Array(list) if list.elems.is_empty() => {
+            let message = "nothing could tell this program to quit: name a quit source, or leave \
+                `sources` out to quit on an OS signal";
+            Err(Error::new_spanned(list, message))
+        }
+        Expr::Array(list) => Ok(list),
+        other => {
+            let message = format!("`sources` takes a list of quit sources: {WRITE}");
+            Err(Error::new_spanned(other, message))
+        }
+    }
+}
+
+fn start_word(option: &Ident, input: ParseStream<'_>) -> Result<Start> {
+    const WRITE: &str = r#"write "after_body" (the default) or "before_body""#;
+    let word = string(option, input, WRITE)?;
+    match word.value().as_str() {
+        "before_body" => Ok(Start::BeforeBody),
+        "after_body" => Ok(Start::AfterBody),
+        _ => Err(Error::new(word.span(), format!("no such start: {WRITE}"))),
+    }
+}
+
+fn routine_name(option: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
+    const WRITE: &str = r#"write a name such as "heartbeat""#;
+    let name = string(option, input, WRITE)?;
+    if name.value().trim().is_empty() {
+        let message = format!("a report shows routines by their names: {WRITE}, or leave it out");
+        return Err(Error::new(name.span(), message));
+    }
+    Ok(name)
+}
+
+fn no_value(option: &Ident, input: ParseStream<'_>) -> Result<()> {
+    if !input.peek(Token![=]) && !input.peek(token::Paren) {
+        return Ok(());
+    }
+    let message = format!("`{option}` takes no value: write `{option}` alone");
+    Err(Error::new(input.span(), message))
+}
+
+fn crate_path(option: &Ident, input: ParseStream<'_>) -> Result<Path> {
+    const WRITE: &str = "write where the crate quitter is, such as `crate = ::quitter`";
+    equals(option, input, WRITE)?;
+    let path = input.call(Path::parse_mod_style);
+    path.map_err(|error| Error::new(error.span(), format!("`crate` takes a path: {WRITE}")))
+}
+
+/// Reads `= "text"`; without it the answer is what to `write`.
+fn string(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<LitStr> {
+    equals(option, input, write)?;
+    if input.peek(LitStr) {
+        return input.parse();
+    }
+    let start = input.span();
+    let message = format!("`{option}` takes a string: {write}");
+    // A whole expression, so that all of it is shown and not only its first word.
+    match input.parse::<Expr>() {
+        Ok(other) => Err(Error::new_spanned(other, message)),
+        Err(_) => Err(Error::new(start, message)),
+    }
+}
+
+/// Reads the `=` of an option that has a value.
+fn equals(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<()> {
+    let equals: Option<Token![=]> = input.parse()?;
+    if equals.is_some() && !input.is_empty() && !input.peek(Token![,]) {
+        return Ok(());
+    }
+    let message = format!("`{option}` has no value: {write}");
+    Err(Error::new(option.span(), message))
+}

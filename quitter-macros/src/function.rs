@@ -1,0 +1,135 @@
+//! The function below an attribute, and the checks that both attributes share.
+
+use proc_macro2::{Group, TokenStream};
+use quote::{ToTokens, quote};
+use syn::parse::{Error, ParseStream, Parser, Result};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, FnArg, Meta, Safety, Signature, Token, Type, Visibility, token};
+
+/// A function as an attribute sees it.
+///
+/// The body stays the tokens that it came as, because nothing here has to understand it.
+pub(crate) struct Function {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    pub(crate) body: Group,
+}
+
+impl Function {
+    /// Reads a function. Anything else is answered with `otherwise`, at the word that shows what it
+    /// is.
+    pub(crate) fn parse(tokens: TokenStream, otherwise: &str) -> Result<Self> {
+        let parser = |input: ParseStream<'_>| {
+            let attrs = input.call(Attribute::parse_outer)?;
+            let vis = input.parse()?;
+            let start = input.span();
+            let sig = input.parse().map_err(|_| Error::new(start, otherwise))?;
+            if !input.peek(token::Brace) {
+                return Err(Error::new(start, otherwise));
+            }
+            let body = input.parse()?;
+            Ok(Function {
+                attrs,
+                vis,
+                sig,
+                body,
+            })
+        };
+        parser.parse2(tokens)
+    }
+
+    /// Refuses everything but a plain free function. `what` is what it is meant to be, `write` its
+    /// signature put right.
+    pub(crate) fn check_plain(&self, what: &str, write: &str) -> Result<()> {
+        let sig = &self.sig;
+        let params = (!sig.generics.params.is_empty()).then_some(&sig.generics);
+        let faults = [
+            (tokens(sig.receiver()), "a method, only a free function"),
+            (tokens(sig.constness), "`const`"),
+            (tokens(sig.asyncness), "`async`, tasks come later"),
+            (tokens(unsafety(sig)), "`unsafe`"),
+            (tokens(sig.abi.as_ref()), "`extern`"),
+            (tokens(params), "generic"),
+            (
+                tokens(sig.generics.where_clause.as_ref()),
+                "bound by a `where` clause",
+            ),
+        ];
+        for (found, fault) in faults {
+            if let Some(found) = found {
+                let message = format!("{what} cannot be {fault}: write `{write}`");
+                return Err(Error::new_spanned(found, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The types of the parameters, in order.
+    pub(crate) fn parameters(&self) -> Vec<&Type> {
+        let typed = self.sig.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(parameter) => Some(&*parameter.ty),
+            FnArg::Receiver(_) => None,
+        });
+        typed.collect()
+    }
+
+    /// Whether every use of the function is warned about, also a generated one.
+    pub(crate) fn is_deprecated(&self) -> bool {
+        let mut attrs = self.attrs.iter();
+        attrs.any(|attr| attr.path().is_ident("deprecated"))
+    }
+
+    /// The attributes that decide whether the function exists, for what is to exist only beside it.
+    pub(crate) fn cfgs(&self) -> Vec<TokenStream> {
+        self.attrs
+            .iter()
+            .filter_map(|attr| only_cfg(&attr.meta))
+            .map(|cfg| quote!(#[#cfg]))
+            .collect()
+    }
+}
+
+/// Whether `ty` is written as a plain shared reference to a named type, such as `&RoutineQuitter`.
+pub(crate) fn is_shared_reference(ty: &Type) -> bool {
+    match ty {
+        // Tokens that come from a `macro_rules!` macro can be wrapped in an invisible group.
+        Type::Group(group) => is_shared_reference(&group.elem),
+        Type::Reference(reference) => {
+            reference.mutability.is_none()
+                && reference.lifetime.as_ref().is_none_or(|l| l.ident == "_")
+                && matches!(&*reference.elem, Type::Path(_))
+        }
+        _ => false,
+    }
+}
+
+fn tokens(found: Option<impl ToTokens>) -> Option<TokenStream> {
+    found.map(ToTokens::into_token_stream)
+}
+
+fn unsafety(sig: &Signature) -> Option<Token![unsafe]> {
+    match sig.safety {
+        Safety::Unsafe(unsafety) => Some(unsafety),
+        _ => None,
+    }
+}
+
+/// The part of an attribute that is `cfg`: all of `cfg(..)`, the `cfg(..)` within `cfg_attr(..,
+/// cfg(..), inline)`.
+fn only_cfg(meta: &Meta) -> Option<TokenStream> {
+    if meta.path().is_ident("cfg") {
+        return Some(meta.to_token_stream());
+    }
+    if !meta.path().is_ident("cfg_attr") {
+        return None;
+    }
+    let parser = |input: ParseStream<'_>| {
+        let condition: Meta = input.parse()?;
+        input.parse::<Token![,]>()?;
+        let attrs = Punctuated::<Meta, Token![,]>::parse_terminated(input)?;
+        let kept: Vec<_> = attrs.iter().filter_map(only_cfg).collect();
+        Ok((!kept.is_empty()).then(|| quote!(cfg_attr(#condition, #(#kept),*))))
+    };
+    meta.require_list().ok()?.parse_args_with(parser).ok()?
+}

@@ -1,0 +1,132 @@
+//! `#[quitter::main]`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::parse::{Error, Result};
+use syn::{Path, parse_quote};
+
+use crate::args::{MainArgs, Start};
+use crate::function::{Function, is_shared_reference};
+use crate::place::{Place, generated};
+
+const NOT_A_FUNCTION: &str = "`#[quitter::main]` belongs on a function: write `fn main() { .. }`";
+
+pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
+    let function = match Function::parse(item.clone(), NOT_A_FUNCTION) {
+        Ok(function) => function,
+        Err(error) => return with_error(&error, &item),
+    };
+    let args = syn::parse2(args).and_then(|args| check(&function).map(|()| args));
+    match args {
+        Ok(args) => expand(&args, function),
+        Err(error) => with_error(&error, &usable(function)),
+    }
+}
+
+fn check(function: &Function) -> Result<()> {
+    let sig = &function.sig;
+    let parameters = function.parameters();
+    let write = if parameters.is_empty() {
+        "fn main()"
+    } else {
+        "fn main(main: &MainQuitter)"
+    };
+    function.check_plain("`main`", write)?;
+    if sig.ident != "main" {
+        let message = "`#[quitter::main]` belongs on the function that the program starts with: \
+            name it `main`";
+        return Err(Error::new(sig.ident.span(), message));
+    }
+    if let Some(further) = sig.inputs.get(1) {
+        let message = format!("`main` takes its quitter and nothing else: write `{write}`");
+        return Err(Error::new_spanned(further, message));
+    }
+    match parameters.first() {
+        Some(ty) if !is_shared_reference(ty) => {
+            let message = format!("`main` takes its quitter by reference: write `{write}`");
+            Err(Error::new_spanned(ty, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn expand(args: &MainArgs, function: Function) -> TokenStream {
+    let krate = &args.krate;
+    let run = run(krate, &function);
+    let settings = settings(args);
+    let Function {
+        attrs,
+        vis,
+        mut sig,
+        body,
+    } = function;
+    let main = sig.ident.clone();
+    // The function inside begins generated, so that no lint asks to make it `const`.
+    sig.fn_token.span = Span::call_site();
+    if sig.inputs.is_empty() {
+        sig.inputs.push(parse_quote!(_: &#krate::MainQuitter));
+    }
+    // The body keeps the name `main`: any other could hide something that the options name.
+    quote! {
+        #(#attrs)*
+        #vis fn #main() -> #krate::ExitReport {
+            #sig #body
+            let builder = #krate::MainQuitter::builder()#settings;
+            #run
+        }
+    }
+}
+
+/// Runs the body under `builder`. A wrong signature is shown in the signature.
+fn run(krate: &Path, function: &Function) -> TokenStream {
+    let parameter = Place::of(&function.parameters().first());
+    let output = Place::of(&function.sig.output);
+    let body = generated(&function.sig.ident);
+    let body = parameter.call(&quote!(::core::convert::identity), &quote!(#body));
+    output.call(
+        &quote!(#krate::MainQuitterBuilder::run),
+        &quote!(builder, #body),
+    )
+}
+
+/// The calls on the builder that stand for the options.
+fn settings(args: &MainArgs) -> TokenStream {
+    let krate = &args.krate;
+    let timeout = args.timeout.map(|timeout| {
+        let (secs, nanos) = (timeout.as_secs(), timeout.subsec_nanos());
+        quote!(.timeout(::core::time::Duration::new(#secs, #nanos)))
+    });
+    let sources = args.sources.as_ref().map(|list| quote!(.sources(#list)));
+    let start = args.start.as_ref().map(|start| match start {
+        Start::BeforeBody => quote!(.start(#krate::StartRoutines::BeforeBody)),
+        Start::AfterBody => quote!(.start(#krate::StartRoutines::AfterBody)),
+    });
+    quote!(#timeout #sources #start)
+}
+
+/// A `fn main` for a program whose own one is refused, so that the compiler does not go on about
+/// it. The refused one is kept inside, where more kinds of function are allowed.
+fn usable(function: Function) -> TokenStream {
+    let Function {
+        attrs,
+        vis,
+        sig,
+        body,
+    } = function;
+    let main = &sig.ident;
+    if main != "main" || sig.receiver().is_some() {
+        return quote!(#(#attrs)* #vis #sig #body);
+    }
+    quote! {
+        #(#attrs)*
+        #vis fn #main() {
+            #[allow(dead_code)]
+            #sig #body
+        }
+    }
+}
+
+fn with_error(error: &Error, item: &TokenStream) -> TokenStream {
+    let error = error.to_compile_error();
+    quote!(#error #item)
+}

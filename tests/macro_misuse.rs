@@ -1,0 +1,28 @@
+//! What the attributes answer to misuse, and what they must accept in silence.
+
+#![cfg(feature = "macros")]
+
+use std::process::Command;
+
+/// The messages in `tests/ui` are those of this compiler; others put the same in other words.
+const COMPILER: &str = "rustc 1.95.";
+
+fn is_pinned_compiler() -> bool {
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let version = Command::new(rustc).arg("--version").output();
+    version.is_ok_and(|output| output.stdout.starts_with(COMPILER.as_bytes()))
+}
+
+#[test]
+fn misuse_is_answered_with_one_error_that_says_what_to_write() {
+    if is_pinned_compiler() {
+        trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+    } else {
+        eprintln!("skipped: the expected messages are those of {COMPILER}*");
+    }
+}
+
+#[test]
+fn proper_use_compiles_under_denied_lints_and_runs() {
+    trybuild::TestCases::new().pass("tests/ui/pass/*.rs");
+}

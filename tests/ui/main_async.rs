@@ -1,0 +1,2 @@
+#[quitter::main]
+async fn main() {}

@@ -1,0 +1,6 @@
+#[quitter::main]
+fn start() {}
+
+fn main() {
+    start();
+}

@@ -1,0 +1,2 @@
+#[quitter::main]
+const fn main() {}

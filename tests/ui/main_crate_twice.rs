@@ -1,0 +1,2 @@
+#[quitter::main(crate = quitter, crate = quitter)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main(crate = ::quiter)]
+fn main() {}

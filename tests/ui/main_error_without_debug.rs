@@ -1,0 +1,6 @@
+struct Silent;
+
+#[quitter::main]
+fn main() -> Result<(), Silent> {
+    Err(Silent)
+}

@@ -1,0 +1,2 @@
+#[quitter::main]
+extern "C" fn main() {}

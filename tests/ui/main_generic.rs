@@ -1,0 +1,2 @@
+#[quitter::main]
+fn main<T>() {}

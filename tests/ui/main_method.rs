@@ -1,0 +1,8 @@
+struct Program;
+
+impl Program {
+    #[quitter::main]
+    fn main(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[quitter::main]
+struct Program;
+
+fn main() {}

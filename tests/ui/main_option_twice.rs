@@ -1,0 +1,2 @@
+#[quitter::main(timeout = "2s", start = "before_body", timeout = "3s")]
+fn main() {}

@@ -1,0 +1,6 @@
+use quitter::MainQuitter;
+
+#[quitter::main(timeout = "2s" start = "before_body")]
+fn main(main: &MainQuitter) {
+    main.send_quit();
+}

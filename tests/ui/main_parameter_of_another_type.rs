@@ -1,0 +1,4 @@
+#[quitter::main]
+fn main(main: &quitter::RoutineQuitter) {
+    main.wait_quit();
+}

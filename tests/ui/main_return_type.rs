@@ -1,0 +1,4 @@
+#[quitter::main]
+fn main() -> Option<usize> {
+    None
+}

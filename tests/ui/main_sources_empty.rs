@@ -1,0 +1,2 @@
+#[quitter::main(sources = [])]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main(sources = quitter::QuitSource::os_signal())]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main(sources = ["SIGTERM"])]
+fn main() {}

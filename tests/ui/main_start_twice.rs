@@ -1,0 +1,2 @@
+#[quitter::main(start = "before_body", start = "after_body")]
+fn main() {}

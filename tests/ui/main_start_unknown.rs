@@ -1,0 +1,2 @@
+#[quitter::main(start = "at_once")]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main(timeout = Duration::from_secs(2))]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main(timeout = "2 parsecs")]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main(timeout, start = "before_body")]
+fn main() {}

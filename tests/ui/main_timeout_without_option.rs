@@ -1,0 +1,2 @@
+#[quitter::main("2s")]
+fn main() {}

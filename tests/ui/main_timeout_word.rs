@@ -1,0 +1,2 @@
+#[quitter::main(timeout = "soon")]
+fn main() {}

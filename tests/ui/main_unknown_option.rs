@@ -1,0 +1,2 @@
+#[quitter::main(timeuot = "2s")]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main]
+unsafe fn main() {}

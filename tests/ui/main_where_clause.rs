@@ -1,0 +1,6 @@
+#[quitter::main]
+fn main()
+where
+    (): Send,
+{
+}

@@ -1,0 +1,6 @@
+use quitter::RoutineQuitter;
+
+#[quitter::routine]
+const fn heartbeat(_: &RoutineQuitter) {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use quitter::RoutineQuitter;
+
+#[quitter::routine(crate = ::quiter)]
+fn heartbeat(q: &RoutineQuitter) {
+    q.wait_quit();
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[quitter::routine]
+pub struct Heartbeat;
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[quitter::routine]
+fn heartbeat() {}
+
+fn main() {}
