@@ -66,6 +66,12 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Gives threads that are about to wait the time to do so. Nothing depends on it but how much a test
+/// tests: whoever has not fallen asleep yet must find what it waits for, too.
+pub(crate) fn fall_asleep() {
+    thread::sleep(SHORT / 2);
+}
+
 /// Forks a routine that does not listen to its quitter, and returns when the event happens.
 #[track_caller]
 pub(crate) fn deaf(quitter: &Quitter, name: &'static str) -> (RoutineHandle, Event) {
@@ -90,12 +96,21 @@ pub(crate) fn paths(timeouts: &Timeouts) -> Vec<&str> {
     timeouts.iter().map(|at| at.quitter.as_str()).collect()
 }
 
+const OWN_PROCESS: &str = "QUITTER_TEST_OWN_PROCESS";
+
+/// Whether this process was started by [`in_own_process`]. The tests that it is for do nothing
+/// otherwise: `cargo test -- --ignored` would run them all in one.
+pub(crate) fn is_own_process() -> bool {
+    std::env::var_os(OWN_PROCESS).is_some()
+}
+
 /// Runs the ignored test `name` of this test binary in a process of its own, which is ended when it
 /// does not end in time. For what there is once in a process: the main quitter, its exit code.
 #[track_caller]
 pub(crate) fn in_own_process(name: &str) -> Output {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", name])
+        .env(OWN_PROCESS, name)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

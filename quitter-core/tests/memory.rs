@@ -1,0 +1,270 @@
+//! Finished leaves nothing (rule 7): the heap, to the byte, and the operating system's threads.
+//!
+//! The counters are the process's, so the tests run one at a time, and this binary has no others.
+
+// The interface of a global allocator is unsafe.
+#![allow(unsafe_code)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quitter_core::{OnFailure, Quitter, RoutineHandle, RoutineQuitter};
+
+use common::PATIENCE;
+
+/// Bytes of the heap that are in use.
+static IN_USE: AtomicIsize = AtomicIsize::new(0);
+
+struct Counting;
+
+fn count(layout: Layout) -> isize {
+    isize::try_from(layout.size()).expect("a layout's size fits by its contract")
+}
+
+// SAFETY: each call is passed on as it is to `System`, which keeps the contract; the counter is
+// an atomic and allocates nothing. `realloc` and `alloc_zeroed` are the trait's own, which call
+// these two.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(count(layout), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(count(layout), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `dealloc`; `at` came from `System.alloc`.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What the test harness may need beside the test. Each test here makes at least 20,000 of
+/// something: a single byte kept of each would be more.
+const SLACK: isize = 8 * 1024;
+
+/// The right to use the counters.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `work` once to warm up, with a tenth of the repetitions, and then checks that it leaves
+/// neither memory nor threads.
+#[track_caller]
+fn leaves_nothing(repetitions: usize, work: impl Fn(usize)) {
+    let _alone = alone();
+    work(repetitions / 10);
+    settle();
+    let (threads, before) = (os_threads(), IN_USE.load(Ordering::Relaxed));
+    work(repetitions);
+    settle();
+    let kept = IN_USE.load(Ordering::Relaxed) - before;
+    assert!(kept.abs() < SLACK, "{kept} bytes are kept");
+    // Libtest may have started the thread of its next test.
+    assert!(
+        os_threads() < threads + 10,
+        "{} threads more",
+        os_threads() - threads
+    );
+}
+
+/// Waits until the threads of finished routines are gone: a routine is done before its thread is.
+fn settle() {
+    #[cfg(target_os = "linux")]
+    {
+        let routine_threads = || {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+            let names = tasks
+                .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+            names.filter(|name| name.starts_with("routine")).count()
+        };
+        common::eventually(|| routine_threads() == 0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn os_threads() -> usize {
+    common::os_threads()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn os_threads() -> usize {
+    0
+}
+
+#[test]
+fn a_million_short_lived_children_leave_nothing() {
+    let root = Quitter::root("root");
+    leaves_nothing(1_000_000, |count| {
+        for _ in 0..count {
+            drop(root.child("child").unwrap());
+        }
+    });
+}
+
+#[test]
+fn a_million_guards_leave_nothing() {
+    let root = Quitter::root("root");
+    leaves_nothing(1_000_000, |count| {
+        for at in 0..count {
+            let guard = root.guard("guard").unwrap();
+            if at % 1000 == 0 {
+                guard.set_status(format!("{at} of {count}"));
+            }
+        }
+        root.wait_done(Duration::ZERO).unwrap();
+    });
+}
+
+#[test]
+fn guards_of_short_lived_children_whose_handles_go_first_leave_nothing() {
+    let root = Quitter::root("root");
+    leaves_nothing(200_000, |count| {
+        for _ in 0..count {
+            let guard = root
+                .child("a")
+                .unwrap()
+                .child("b")
+                .unwrap()
+                .guard("guard")
+                .unwrap();
+            let clone: RoutineQuitter = (*guard).clone();
+            drop(guard);
+            assert!(!clone.has_to_quit());
+        }
+    });
+}
+
+#[test]
+fn twenty_thousand_short_lived_routines_leave_neither_memory_nor_threads() {
+    let root = Quitter::root("root");
+    leaves_nothing(20_000, |count| {
+        for at in 0..count {
+            let handle = root.routine("routine").add(|_| {}).unwrap();
+            if at % 100 == 0 {
+                handle.wait(PATIENCE).unwrap();
+            }
+        }
+        root.wait_done(PATIENCE).unwrap();
+    });
+}
+
+#[test]
+fn a_million_children_alive_at_once_return_their_memory() {
+    let root = Quitter::root("root");
+    leaves_nothing(1_000_000, |count| {
+        let children: Vec<_> = (0..count).map(|_| root.child("child").unwrap()).collect();
+        assert_eq!(children.len(), count);
+    });
+}
+
+#[test]
+fn many_guards_alive_at_once_return_their_memory() {
+    let root = Quitter::root("root");
+    leaves_nothing(300_000, |count| {
+        let guards: Vec<_> = (0..count).map(|_| root.guard("guard").unwrap()).collect();
+        assert_eq!(
+            root.wait_done(Duration::ZERO).unwrap_err().len(),
+            guards.len()
+        );
+    });
+}
+
+/// As a server's: one child and one routine are there for ever, and a burst of connections comes.
+#[test]
+fn a_burst_beside_what_lives_on_returns_its_memory() {
+    let root = Quitter::root("root");
+    leaves_nothing(300_000, |count| {
+        let children: Vec<_> = (0..count).map(|_| root.child("child").unwrap()).collect();
+        let guards: Vec<_> = (0..count).map(|_| root.guard("guard").unwrap()).collect();
+        let stays = (root.child("stays").unwrap(), root.guard("stays").unwrap());
+        drop((children, guards));
+        let kept = IN_USE.load(Ordering::Relaxed);
+        drop(stays);
+        let kept = kept - IN_USE.load(Ordering::Relaxed);
+        assert!(kept < SLACK, "{kept} bytes are kept for two that live on");
+    });
+}
+
+#[test]
+fn quit_channels_and_waits_leave_nothing() {
+    let root = Quitter::root("root");
+    leaves_nothing(50_000, |count| {
+        for _ in 0..count {
+            let child = root.child("child").unwrap();
+            let guard = child.guard("guard").unwrap();
+            assert!(guard.quit_chan().try_recv().is_err());
+            assert!(child.quit_and_wait(Duration::ZERO).is_err());
+            drop(guard);
+            child.wait_done(Duration::ZERO).unwrap();
+        }
+    });
+}
+
+#[test]
+fn handles_of_finished_routines_leave_nothing_once_they_are_dropped() {
+    let root = Quitter::root("root");
+    leaves_nothing(20_000, |count| {
+        let add = |_| {
+            root.child("child")
+                .unwrap()
+                .routine("routine")
+                .add(|_| {})
+                .unwrap()
+        };
+        let handles: Vec<RoutineHandle> = (0..count).map(add).collect();
+        for handle in &handles {
+            handle.wait(PATIENCE).unwrap();
+        }
+    });
+}
+
+/// The first thousand failures are kept, whatever comes: the warm-up has them all.
+#[test]
+fn a_routine_that_fails_again_and_again_does_not_fill_the_memory() {
+    let root = Quitter::root("root");
+    leaves_nothing(20_000, |count| {
+        for _ in 0..count {
+            let fails = root.routine("routine").on_failure(OnFailure::Record);
+            fails.add(|_| Err::<(), _>("again")).unwrap();
+        }
+        root.wait_done(PATIENCE).unwrap();
+        assert_eq!(root.failures().len(), 1000);
+    });
+}
+
+#[test]
+fn whole_trees_leave_nothing() {
+    leaves_nothing(20_000, |count| {
+        for _ in 0..count {
+            let root = Quitter::root("root");
+            let children = ["a", "b"].map(|name| root.child(name).unwrap());
+            let guards = children
+                .each_ref()
+                .map(|child| child.guard("guard").unwrap());
+            assert_eq!(root.quit_and_wait(Duration::ZERO).unwrap_err().len(), 2);
+            drop((root, guards));
+        }
+    });
+}
+
+#[test]
+fn refused_work_leaves_nothing() {
+    let root = Quitter::root("root");
+    root.send_quit();
+    leaves_nothing(100_000, |count| {
+        for _ in 0..count {
+            let captured = vec![0_u8; 64];
+            let refused = root.routine("routine").add(move |_| drop(captured));
+            assert!(refused.is_err() && root.child("child").is_err());
+            assert!(root.guard("guard").is_err());
+        }
+    });
+}

@@ -1,0 +1,479 @@
+//! The one main quitter of a process: the claim on it, what ends its exit, what it leaves.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::fs;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{bounded, never};
+use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitCause, QuitSource};
+
+use common::{PATIENCE, alone};
+
+/// A source that never fires.
+fn silence() -> QuitSource {
+    QuitSource::channel("silence", never::<()>())
+}
+
+fn try_new() -> Result<MainQuitter, MainQuitterError> {
+    MainQuitter::try_new(PATIENCE, [silence()])
+}
+
+fn new() -> MainQuitter {
+    MainQuitter::new(PATIENCE, [silence()])
+}
+
+fn is_refused() -> bool {
+    matches!(try_new(), Err(MainQuitterError::AlreadyExists))
+}
+
+#[test]
+fn no_source_is_an_error() {
+    let story = || {
+        let none = MainQuitter::try_new(PATIENCE, []);
+        assert!(matches!(none, Err(MainQuitterError::NoSource)), "{none:?}");
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn no_source_is_a_panic_of_new() {
+    let story = || drop(MainQuitter::new(PATIENCE, []));
+    alone(story)
+        .end()
+        .with_code(101)
+        .saying(&["needs at least one quit source"]);
+}
+
+#[test]
+fn a_failed_try_leaves_no_claim() {
+    let story = || {
+        for _ in 0..3 {
+            assert!(MainQuitter::try_new(PATIENCE, []).is_err());
+        }
+        assert!(try_new().is_ok());
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn a_second_one_is_an_error() {
+    let story = || {
+        let _first = new();
+        assert!(is_refused());
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn a_second_one_is_a_panic_of_new() {
+    let story = || {
+        let _first = new();
+        let _second = new();
+    };
+    alone(story)
+        .end()
+        .with_code(101)
+        .saying(&["already has, or had, a main quitter"]);
+}
+
+#[test]
+fn a_second_one_is_an_error_after_the_first_has_exited() {
+    let story = || {
+        let first = new();
+        first.send_quit();
+        assert_eq!(first.exit().exit_code, 0);
+        assert!(is_refused());
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn a_second_one_is_an_error_after_the_first_was_dropped() {
+    let story = || {
+        drop(new());
+        assert!(is_refused());
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn of_many_threads_at_once_exactly_one_makes_it() {
+    let story = || {
+        let start = Barrier::new(16);
+        let made = thread::scope(|scope| {
+            let tries = [(); 16].map(|()| {
+                scope.spawn(|| {
+                    start.wait();
+                    try_new()
+                })
+            });
+            // All are kept until the last one has tried.
+            tries.map(|thread| thread.join().expect("no panic"))
+        });
+        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
+        let mut errors = made.into_iter().filter_map(Result::err);
+        assert!(errors.all(|error| matches!(error, MainQuitterError::AlreadyExists)));
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn dropped_without_exit_it_quits_the_tree_and_does_not_block() {
+    let story = || {
+        let main = new();
+        let child = main.child("child").unwrap();
+        main.routine("never returns").add(|_| hang()).unwrap();
+
+        let (tell, told) = bounded(1);
+        child
+            .add_routine(move |q| {
+                q.wait_quit();
+                tell.send(q.quit_cause()).unwrap();
+            })
+            .unwrap();
+
+        let from = Instant::now();
+        drop(main);
+        assert!(from.elapsed() < Duration::from_secs(5), "it has waited");
+        assert!(child.has_to_quit());
+        let cause = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(cause, Some(QuitCause::MainDropped));
+    };
+    alone(story).end().with_code(0);
+}
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn the_report_ends_the_process_with_its_text_and_code() {
+    let story = || -> ExitReport {
+        let main = new();
+        main.send_quit();
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(0).saying(&[
+        "Received quit from send_quit at tests/process_main_quitter.rs:",
+        "Quit: all routines returned",
+    ]);
+    assert_eq!(ended.count("Received quit"), 1);
+    assert_eq!(ended.count("Quit: all"), 1);
+}
+
+#[test]
+fn exit_itself_prints_no_outcome() {
+    let story = || {
+        let main = new();
+        main.send_quit();
+        assert_eq!(main.exit().exit_code, 0);
+    };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.count("Received quit"), 1, "{}", ended.stderr);
+    assert_eq!(ended.count("all routines returned"), 0, "{}", ended.stderr);
+}
+
+#[test]
+fn send_quit_on_the_main_quitter_ends_exit_from_another_thread() {
+    let story = || {
+        let main = new();
+        let root = main.clone();
+        let line = line!() + 1;
+        let helper = thread::spawn(move || root.send_quit());
+        let report = main.exit();
+        helper.join().unwrap();
+        assert_eq!(report.exit_code, 0);
+        let QuitCause::SendQuit { at } = report.cause else {
+            panic!("{:?}", report.cause);
+        };
+        assert_eq!((at.file(), at.line()), (file!(), line));
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn a_quit_of_a_child_does_not_end_exit() {
+    let story = || {
+        let main = new();
+        let child = main.child("child").unwrap();
+        let root = main.clone();
+        let observer = move |_: &_| {
+            child.quit_and_wait(PATIENCE).unwrap();
+            assert!(!root.has_to_quit());
+            root.send_quit();
+        };
+        main.routine("observer").add(observer).unwrap();
+        main.exit()
+    };
+    alone(story)
+        .end()
+        .with_code(0)
+        .saying(&["Received quit from send_quit", "Quit: all"]);
+}
+
+#[test]
+fn a_routine_that_fails_ends_exit_with_code_1() {
+    let story = || {
+        let main = new();
+        let db = main.child("db").unwrap();
+        let flusher = |_: &_| Err::<(), _>("disk full");
+        db.routine("flusher").add(flusher).unwrap();
+        let report = main.exit();
+        assert_eq!(
+            report.cause,
+            QuitCause::RoutineFailed {
+                path: "main/db".into(),
+                name: "flusher".into()
+            }
+        );
+        assert!(report.timeouts.is_empty());
+        report
+    };
+    alone(story).end().with_code(1).saying(&[
+        "Received quit from routine 'flusher' of main/db, which failed",
+        "Quit: all routines returned",
+        "routine 'flusher' of main/db failed: disk full",
+    ]);
+}
+
+#[test]
+fn a_routine_that_panics_ends_exit_with_code_1() {
+    let story = || {
+        let main = new();
+        let line = line!() + 1;
+        let careless = |_: &_| panic!("no such table");
+        main.routine("careless").add(careless).unwrap();
+        let report = main.exit();
+        let FailureKind::Panic { message, place } = &report.failures[0].kind else {
+            panic!("{:?}", report.failures);
+        };
+        assert_eq!(message, "no such table");
+        let place = place.as_deref().unwrap();
+        assert!(
+            place.starts_with(&format!("{}:{line}:", file!())),
+            "{place}"
+        );
+        report
+    };
+    alone(story)
+        .end()
+        .with_code(1)
+        .saying(&["routine 'careless' of main panicked at", "no such table"]);
+}
+
+#[test]
+fn a_routine_that_quits_by_returning_quitting_is_no_failure() {
+    let story = || {
+        let main = new();
+        main.add_routine(|q| q.sleep(Duration::MAX)).unwrap();
+        main.send_quit();
+        main.exit()
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn a_routine_that_does_not_return_is_reported_when_the_quit_timeout_is_over() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_millis(300), [silence()]);
+        main.routine("deaf").add(|_| hang()).unwrap();
+        main.send_quit();
+        let from = Instant::now();
+        let report = main.exit();
+        let took = from.elapsed();
+        assert!(took >= Duration::from_millis(250), "{took:?}");
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        report
+    };
+    alone(story).end().with_code(1).saying(&[
+        "Failed to quit: 1 routine had not returned after 0.3 s",
+        "\n  main\n    deaf  running ",
+        "never asked its quitter",
+    ]);
+}
+
+#[test]
+fn an_event_before_exit_counts_and_has_started_the_clock() {
+    let story = || {
+        let (send, receive) = bounded(1);
+        let source = QuitSource::channel("early bird", receive);
+        let timeout = Duration::from_secs(2);
+        let main = MainQuitter::new(timeout, [source]);
+        main.routine("deaf").add(|_| hang()).unwrap();
+
+        send.send("worm").unwrap();
+        main.wait_quit();
+        let deadline = main.deadline().unwrap();
+        // The thing under test: the body is late.
+        thread::sleep(deadline.saturating_duration_since(Instant::now()));
+
+        let from = Instant::now();
+        let report = main.exit();
+        let waited = from.elapsed();
+        assert!(waited < timeout, "waited anew: {waited:?}");
+        assert!(report.took >= timeout, "{:?}", report.took);
+        report
+    };
+    alone(story).end().with_code(1).saying(&[
+        "Received quit from 'early bird': worm",
+        "Failed to quit: 1 routine had not returned after 2",
+    ]);
+}
+
+#[test]
+fn all_done_ends_exit_when_nothing_is_live() {
+    let story = || {
+        let main = MainQuitter::new(PATIENCE, [silence(), QuitSource::all_done()]);
+        let jobs = main.child("jobs").unwrap();
+        jobs.routine("first")
+            .add(|q| q.routine("second").add(|_| {}).map(drop))
+            .unwrap();
+        let report = main.exit();
+        let QuitCause::Source { index: 1, .. } = report.cause else {
+            panic!("{:?}", report.cause);
+        };
+        report
+    };
+    alone(story).end().with_code(0).saying(&[
+        "Received quit from 'all routines done'",
+        "Quit: all routines returned",
+    ]);
+}
+
+#[test]
+fn all_done_waits_for_a_job_at_work() {
+    let story = || {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
+        let (work, at_work) = bounded::<()>(0);
+        let job = move |q: &quitter::RoutineQuitter| {
+            let _ = at_work.recv();
+            assert!(!q.has_to_quit());
+        };
+        main.routine("job").add(job).unwrap();
+        // Waits, outside of the tree, until the main thread is inside of `exit` or about to be.
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(work);
+        });
+        main.exit()
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn all_done_does_not_fire_before_exit() {
+    let story = || {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
+        let job = main.routine("job").add(|_| {}).unwrap();
+        job.wait(PATIENCE).unwrap();
+        assert!(main.sleep(Duration::from_millis(50)).is_ok());
+        main.exit()
+    };
+    alone(story).end().with_code(0);
+}
+
+/// Threads of this process.
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+fn threads_with_sources(count: usize) {
+    let before = threads();
+    let channels: Vec<_> = (0..count).map(|_| bounded::<()>(1)).collect();
+    let sources = channels
+        .iter()
+        .map(|(_, receiver)| QuitSource::channel("one of many", receiver.clone()));
+    let main = MainQuitter::new(PATIENCE, sources);
+    assert_eq!(threads() - before, 1, "with {count} sources");
+
+    // The last of them is listened to.
+    channels.last().unwrap().0.send(()).unwrap();
+    let report = main.exit();
+    assert!(matches!(report.cause, QuitCause::Source { index, .. } if index == count - 1));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn one_source_needs_one_thread() {
+    alone(|| threads_with_sources(1)).end().with_code(0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_hundred_sources_need_no_more_threads_than_one() {
+    alone(|| threads_with_sources(100)).end().with_code(0);
+}
+
+/// A main quitter whose program is ended by force soon after a quit.
+fn forced() -> MainQuitter {
+    let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
+    builder.source(silence()).force_exit(true).build()
+}
+
+#[test]
+fn a_forced_exit_ends_a_program_that_never_calls_exit() {
+    let story = || -> ExitReport {
+        let main = forced();
+        let _guard = main.guard("set-up").unwrap();
+        main.send_quit();
+        hang()
+    };
+    alone(story)
+        .end()
+        .with_code(1)
+        .saying(&["Failed to quit: 1 routine ", "set-up"]);
+}
+
+#[test]
+fn a_forced_exit_ends_a_program_that_hangs_after_exit_with_the_code_of_its_report() {
+    let story = || -> ExitReport {
+        let main = forced();
+        main.send_quit();
+        assert_eq!(main.exit().exit_code, 0);
+        hang()
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn without_a_forced_exit_a_program_goes_on_after_exit() {
+    let story = || {
+        let main = MainQuitter::new(Duration::ZERO, [silence()]);
+        main.send_quit();
+        let report = main.exit();
+        // The thing under test: longer than a forced end would wait.
+        thread::sleep(Duration::from_millis(500));
+        println!("still here");
+        report
+    };
+    let ended = alone(story).end().with_code(0);
+    assert!(ended.stdout.contains("still here"));
+}
+
+#[test]
+#[ignore = "one run in three blames the supervisor, too: it has stopped to wait and is about to return"]
+fn a_supervisor_that_waits_for_a_stuck_routine_is_not_blamed() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_millis(300), [silence()]);
+        let pool = Arc::new(main.child("pool").unwrap());
+        pool.routine("deaf").add(|_| hang()).unwrap();
+        let supervise = move |_: &_| drop(pool.wait_done(Duration::MAX));
+        main.routine("supervisor").add(supervise).unwrap();
+        main.send_quit();
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(1).saying(&[
+        "Failed to quit: 1 routine ",
+        "main/pool",
+        "deaf",
+    ]);
+    assert_eq!(ended.count("supervisor"), 0, "{}", ended.stderr);
+}

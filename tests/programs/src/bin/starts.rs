@@ -1,0 +1,94 @@
+//! When registered routines start. The first argument says which `main` runs.
+
+use std::env;
+
+use quitter::{ExitReport, MainQuitter, QuitSource, RoutineQuitter};
+
+#[quitter::routine(name = "automatic")]
+fn first(q: &RoutineQuitter) {
+    assert_eq!(q.name(), "automatic");
+    // Nothing to insert: so it is written in one piece, and no other line comes into it.
+    eprintln!("'automatic' runs");
+    q.wait_quit();
+}
+
+/// Forked by hand, or by nobody.
+#[quitter::routine(manual)]
+fn manual(q: &RoutineQuitter) {
+    assert_eq!(q.name(), "manual");
+    eprintln!("'manual' runs");
+}
+
+/// Two of one name: an error only if the main quitter were to fork them.
+mod elsewhere {
+    #[quitter::routine(manual)]
+    pub(super) fn manual(_: &quitter::RoutineQuitter) {}
+}
+
+mod after_body {
+    use super::*;
+
+    #[quitter::main(timeout = "2s")]
+    pub(super) fn main(main: &MainQuitter) {
+        // Long enough for a thread to show up that should not.
+        let _ = main.sleep(std::time::Duration::from_millis(100));
+        eprintln!("the body returns");
+    }
+}
+
+mod after_long_body {
+    use super::*;
+
+    #[quitter::main(timeout = "2s")]
+    pub(super) fn main(main: &MainQuitter) {
+        main.wait_quit();
+    }
+}
+
+mod before_body {
+    use super::*;
+
+    #[quitter::main(timeout = "2s", start = "before_body")]
+    pub(super) fn main(main: &MainQuitter) {
+        eprintln!("the body runs");
+        main.wait_quit();
+    }
+}
+
+mod by_hand {
+    use super::*;
+
+    #[quitter::main(timeout = "2s")]
+    pub(super) fn main(main: &MainQuitter) {
+        eprintln!("the body runs");
+        main.start_routines();
+        main.start_routines();
+        main.wait_quit();
+    }
+}
+
+mod by_hand_beside_the_attribute {
+    use super::*;
+
+    pub(super) fn main() -> ExitReport {
+        let two_seconds = std::time::Duration::from_secs(2);
+        let main = MainQuitter::new(two_seconds, [QuitSource::os_signal()]);
+        main.add_routine(manual).expect("there are threads");
+        main.add_routine(elsewhere::manual)
+            .expect("there are threads");
+        main.start_routines();
+        main.exit()
+    }
+}
+
+fn main() -> ExitReport {
+    let program = match env::args().nth(1).as_deref() {
+        Some("after_body") => after_body::main,
+        Some("after_long_body") => after_long_body::main,
+        Some("before_body") => before_body::main,
+        Some("by_hand") => by_hand::main,
+        Some("by_hand_beside_the_attribute") => by_hand_beside_the_attribute::main,
+        other => panic!("no main {other:?}"),
+    };
+    program()
+}

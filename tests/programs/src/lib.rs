@@ -1,0 +1,8 @@
+//! A crate with a routine, for the programs that mention it.
+
+/// Started in the programs that mention this crate, and in no other.
+#[quitter::routine]
+pub fn routine_of_another_crate(q: &quitter::RoutineQuitter) {
+    assert_eq!(q.name(), "routine_of_another_crate");
+    eprintln!("'routine_of_another_crate' runs");
+}
