@@ -160,7 +160,8 @@ pub use quitter_core::{
     AddRoutineError, ExitReport, FailureKind, LastSeen, MainOutcome, MainQuitter,
     MainQuitterBuilder, MainQuitterError, Never, OnFailure, QuitCause, QuitSource, Quitter,
     Quitting, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineOutcome,
-    RoutineQuitter, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
+    RoutineQuitter, SecondSignal, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
+    exit_code,
 };
 
 #[cfg(feature = "macros")]

@@ -10,7 +10,9 @@ use crate::main_quitter::MainQuitter;
 use crate::registry;
 use crate::report::ExitReport;
 use crate::routine::{self, OnFailure};
+use crate::signal::SecondSignal;
 use crate::source::QuitSource;
+use crate::watcher::Habits;
 
 /// When [`MainQuitterBuilder::run`] forks the routines that `#[quitter::routine]` registered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -50,6 +52,8 @@ pub struct MainQuitterBuilder {
     sources: Option<Vec<QuitSource>>,
     start: StartRoutines,
     force_exit: bool,
+    second_signal: SecondSignal,
+    waiting_lines: bool,
 }
 
 impl Default for MainQuitterBuilder {
@@ -59,6 +63,8 @@ impl Default for MainQuitterBuilder {
             sources: None,
             start: StartRoutines::default(),
             force_exit: false,
+            second_signal: SecondSignal::default(),
+            waiting_lines: true,
         }
     }
 }
@@ -98,6 +104,20 @@ impl MainQuitterBuilder {
         self
     }
 
+    /// Sets what a second signal does while the program quits: it ends the process at once
+    /// otherwise.
+    pub fn second_signal(mut self, second_signal: SecondSignal) -> Self {
+        self.second_signal = second_signal;
+        self
+    }
+
+    /// Sets whether, from a second after the quit event on, lines say who is waited for, and who of
+    /// those has returned: `true` otherwise.
+    pub fn waiting_lines(mut self, waiting_lines: bool) -> Self {
+        self.waiting_lines = waiting_lines;
+        self
+    }
+
     /// Makes the main quitter.
     ///
     /// # Panics
@@ -123,7 +143,13 @@ impl MainQuitterBuilder {
     fn make(self, hint_at: Option<Instant>) -> Result<MainQuitter, MainQuitterError> {
         let default = || vec![QuitSource::os_signal()];
         let sources = self.sources.unwrap_or_else(default);
-        MainQuitter::make(self.timeout, sources, self.force_exit, hint_at)
+        let habits = Habits {
+            force: self.force_exit,
+            second_signal: self.second_signal,
+            waiting_lines: self.waiting_lines,
+            hint_at,
+        };
+        MainQuitter::make(self.timeout, sources, habits)
     }
 
     /// Does what `#[quitter::main]` does: makes the main quitter, runs `body`, forks the registered

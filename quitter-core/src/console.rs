@@ -1,13 +1,80 @@
-//! Where a main quitter speaks: stderr, but not std's.
+//! What a main quitter says, on a thread of its own, to stderr but not std's.
 //!
-//! A routine that hangs may hold std's lock of stderr. So what a main quitter says goes through a
-//! duplicate of the handle, made when the main quitter is. A stderr that is closed, full or broken
-//! changes nothing but that nobody reads it.
+//! A routine that hangs may hold std's lock of stderr, and a stderr that is a full pipe blocks who
+//! writes to it. So what is to be said goes, in order, to one thread that writes to a duplicate of
+//! the handle, made when the main quitter is. Nobody else waits for it without a limit. A stderr
+//! that is closed, full or broken changes nothing but that nobody reads it.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded, unbounded};
+
+use crate::error::Never;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The way to the thread that writes.
+static SPEAKER: OnceLock<Sender<Job>> = OnceLock::new();
+
+/// Whether somebody has taken it on to say the outcome.
+static OUTCOME_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Starts the thread, and duplicates stderr while it is what the program was started with. Called
+/// again it does nothing.
+pub(crate) fn open() -> io::Result<()> {
+    if SPEAKER.get().is_some() {
+        return Ok(());
+    }
+    stderr();
+    let (jobs, queue) = unbounded::<Job>();
+    let thread = thread::Builder::new().name("quitter report".to_owned());
+    thread.spawn(move || queue.iter().for_each(|job| job()))?;
+    // Two at once: one thread finds its queue closed, and ends.
+    let _ = SPEAKER.set(jobs);
+    Ok(())
+}
+
+/// Does something after all that was to be said so far. Does not wait.
+pub(crate) fn afterwards(job: impl FnOnce() + Send + 'static) {
+    match SPEAKER.get() {
+        Some(speaker) => drop(speaker.send(Box::new(job))),
+        None => job(),
+    }
+}
+
+/// Says a line. Does not wait; the text is made by the thread that writes it.
+pub(crate) fn say(text: impl fmt::Display + Send + 'static) {
+    afterwards(move || say_now(&text));
+}
+
+/// Waits until all is said, for at most `timeout`.
+pub(crate) fn wait_said(timeout: Duration) {
+    let (done, said) = bounded::<Never>(0);
+    afterwards(move || drop(done));
+    let _closed = said.recv_timeout(timeout);
+}
+
+/// The right to say the outcome, which is said once: by `main` or by the forced end. Returns
+/// whether it was there to be had.
+pub(crate) fn take_outcome() -> bool {
+    !OUTCOME_TAKEN.swap(true, Ordering::Relaxed)
+}
+
+/// Writes `text` and a line end in one piece, on this thread: for jobs of the thread that writes.
+/// Nothing is done about a failure: there is nowhere left to say so.
+pub(crate) fn say_now(text: &dyn fmt::Display) {
+    let line = format!("{text}\n");
+    let _ = match stderr() {
+        Some(mut file) => file.write_all(line.as_bytes()),
+        None => io::stderr().write_all(line.as_bytes()),
+    };
+}
 
 /// Duplicates stderr's handle, once. `None`: there is none to duplicate.
 fn stderr() -> Option<&'static File> {
@@ -30,19 +97,4 @@ fn duplicate() -> io::Result<File> {
 #[cfg(not(any(unix, windows)))]
 fn duplicate() -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Makes the duplicate now, while stderr is what the program was started with.
-pub(crate) fn open() {
-    stderr();
-}
-
-/// Writes `text` and a line end in one piece. Nothing is done about a failure: there is nowhere
-/// left to say so.
-pub(crate) fn say(text: impl fmt::Display) {
-    let line = format!("{text}\n");
-    let _ = match stderr() {
-        Some(mut file) => file.write_all(line.as_bytes()),
-        None => io::stderr().write_all(line.as_bytes()),
-    };
 }

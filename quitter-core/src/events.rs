@@ -3,13 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::Receiver;
-
 use crate::cause::QuitCause;
 use crate::quitter::Quitter;
 use crate::report::{ExitReport, Outcome};
 use crate::timeouts::Timeouts;
-use crate::tree::LiveAt;
+use crate::tree::{Limits, LiveAt};
 
 /// What the main quitter and its watcher both know.
 pub(crate) struct Shared {
@@ -25,11 +23,12 @@ pub(crate) struct Events {
     /// How many sources there are.
     pub(crate) sources: usize,
     pub(crate) all_done: Option<Described>,
-    pub(crate) signals: Option<Receiver<&'static str>>,
+    /// Whether signals are listened to.
+    pub(crate) signals: bool,
     /// The exit code that the body of `main` returned, if not zero.
     pub(crate) body_code: Option<u8>,
-    /// The exit code of the report that `exit` returned.
-    pub(crate) exit_code: Option<u8>,
+    /// What `exit` returned.
+    pub(crate) report: Option<ExitReport>,
     later: Vec<QuitCause>,
     source_failed: bool,
 }
@@ -89,22 +88,32 @@ impl Shared {
         }
     }
 
-    /// The report as of now. The root quits.
+    /// The report as of now: `live` have not returned. `None`: the root does not quit.
     pub(crate) fn report(&self, live: Vec<LiveAt>) -> Option<ExitReport> {
         let quit = self.root.node().quit_info()?;
         let took = quit.at.elapsed();
         let budget = quit
             .deadline
             .map(|deadline| deadline.duration_since(quit.at));
+        // Said only of a budget that is used up.
+        let after = budget.unwrap_or(took).min(took);
+        let timeouts = Timeouts::new(live, after);
+        let failures = self.root.node().failures();
         let events = self.events();
         Some(ExitReport::new(Outcome {
             cause: quit.cause.clone(),
             later_causes: events.later.clone(),
-            timeouts: Timeouts::new(live, budget.unwrap_or(took)),
-            failures: self.root.node().failures(),
+            timeouts,
+            failures,
             took,
             source_failed: events.source_failed,
             body_code: events.body_code,
         }))
+    }
+
+    /// The report as of now, of whoever is live.
+    pub(crate) fn report_now(&self) -> Option<ExitReport> {
+        let live = self.root.node().wait_done(Limits::one_look());
+        self.report(live.err().unwrap_or_default())
     }
 }

@@ -45,6 +45,7 @@ mod source;
 mod sync;
 mod timeouts;
 mod tree;
+mod waiting;
 mod watcher;
 
 pub use body::MainOutcome;
@@ -56,6 +57,7 @@ pub use main_quitter::MainQuitter;
 pub use quitter::{Quitter, RoutineQuitter, Ticks};
 pub use report::{ExitReport, exit_code};
 pub use routine::{OnFailure, RoutineBuilder, RoutineGuard, RoutineHandle, RoutineOutcome};
+pub use signal::SecondSignal;
 pub use source::QuitSource;
 pub use timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 

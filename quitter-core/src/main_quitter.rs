@@ -21,9 +21,9 @@ use crate::registry::{self, RegisteredRoutine};
 use crate::report::ExitReport;
 use crate::routine::waiting_routine;
 use crate::signal;
-use crate::source::{Channel, QuitSource, SourceKind};
+use crate::source::{QuitSource, SourceKind};
 use crate::tree::{Limits, LiveAt, NodeRef};
-use crate::watcher::{Control, Listening, Watcher};
+use crate::watcher::{Control, Habits, Listening, Watcher, watch_panics};
 
 /// Whether this process has, or had, a main quitter.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
@@ -124,23 +124,21 @@ impl MainQuitter {
             .try_build()
     }
 
-    /// Makes the main quitter. `force`: the process is ended after the deadline; `hint_at`: when to
-    /// say that registered routines wait for the body.
+    /// Makes the main quitter.
     pub(crate) fn make(
         timeout: Duration,
         sources: Vec<QuitSource>,
-        force: bool,
-        hint_at: Option<Instant>,
+        habits: Habits,
     ) -> Result<MainQuitter, MainQuitterError> {
         if sources.is_empty() {
             return Err(MainQuitterError::NoSource);
         }
         let claim = Claim::take()?;
-        console::open();
+        console::open().map_err(MainQuitterError::Thread)?;
         let root = Quitter::from_node(NodeRef::root("main".into(), Some(timeout)));
         let shared = Arc::new(Shared::new(root.clone(), !registry::has_automatic()));
         let (control, commands) = unbounded();
-        let watcher = Watcher::new(Arc::clone(&shared), commands, force, hint_at);
+        let watcher = Watcher::new(Arc::clone(&shared), commands, habits);
         let thread = thread::Builder::new().name("quitter watcher".to_owned());
         thread
             .spawn(move || watcher.run())
@@ -155,6 +153,7 @@ impl MainQuitter {
         for source in sources {
             main.try_add_source(source)?;
         }
+        watch_panics(Some(main.control.clone()));
         main.exited = false;
         claim.keep();
         Ok(main)
@@ -206,30 +205,26 @@ impl MainQuitter {
             is_failure: source.is_failure,
         };
         let index = described.index;
-        let channel = match source.kind {
+        let control = match source.kind {
             SourceKind::AllDone => {
                 events.all_done = Some(described);
-                events.sources += 1;
-                return Ok(index);
+                None
             }
-            SourceKind::Channel(channel) => channel,
+            SourceKind::Channel(channel) => Some(Control::Add(Listening { described, channel })),
+            // The signals are one source, however often it is named.
+            SourceKind::OsSignal if events.signals => None,
             SourceKind::OsSignal => {
-                let receiver = match &events.signals {
-                    Some(signals) => signals.clone(),
-                    None => signal::listen().map_err(MainQuitterError::Signals)?,
-                };
-                Box::new(Channel {
-                    receiver,
-                    show: |name: &&'static str| Some((*name).to_owned()),
-                })
+                let signals = signal::listen().map_err(MainQuitterError::Signals)?;
+                events.signals = true;
+                Some(Control::AddSignals(described, signals))
             }
         };
         events.sources += 1;
-        // Sent under the lock, so that sources are watched in the order of their indexes. The
-        // channel has no bound and its receiver is the watcher, which lives as long as this.
-        let _ = self
-            .control
-            .send(Control::Add(Listening { described, channel }));
+        if let Some(control) = control {
+            // Sent under the lock, so that sources are watched in the order of their indexes. The
+            // channel has no bound and its receiver is the watcher, which lives as long as this.
+            let _ = self.control.send(control);
+        }
         Ok(index)
     }
 
@@ -302,7 +297,7 @@ impl MainQuitter {
         self.stop_watching();
         let report = self.shared.report(live);
         let report = report.expect("the event that was waited for has quit the root");
-        self.shared.events().exit_code = Some(report.exit_code);
+        self.shared.events().report = Some(report.clone());
         report
     }
 
@@ -350,9 +345,9 @@ impl MainQuitter {
 
     /// Ends the watching, once what has come by now is listed.
     fn stop_watching(&self) {
-        let (done, stopped) = bounded(1);
+        let (done, stopped) = bounded(0);
         let _ = self.control.send(Control::Stop(Some(done)));
-        let _ = stopped.recv_timeout(LAST_WORDS);
+        let _closed = stopped.recv_timeout(LAST_WORDS);
     }
 }
 

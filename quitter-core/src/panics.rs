@@ -9,9 +9,16 @@ use std::thread;
 use crate::failure::FailureKind;
 
 /// A panic as the hook saw it.
+#[derive(Clone)]
 struct Seen {
     message: String,
     place: Option<String>,
+}
+
+impl From<Seen> for FailureKind {
+    fn from(Seen { message, place }: Seen) -> Self {
+        Self::Panic { message, place }
+    }
 }
 
 thread_local! {
@@ -19,8 +26,12 @@ thread_local! {
     static LAST: RefCell<Option<Seen>> = const { RefCell::new(None) };
 }
 
-/// Sets a panic hook that keeps the place of a panic and then calls the hook that was there.
-pub(crate) fn install_hook() {
+/// Sets a panic hook that keeps the place of a panic, calls `announce`, and then the hook that was
+/// there. What `announce` returns is dropped when that hook has returned.
+pub(crate) fn install_hook<T>(announce: fn(FailureKind) -> T)
+where
+    T: 'static,
+{
     static ONCE: Once = Once::new();
     // std refuses to change the hook while the thread panics; the next routine will set it.
     if ONCE.is_completed() || thread::panicking() {
@@ -33,9 +44,11 @@ pub(crate) fn install_hook() {
                 message: text_of(info.payload()),
                 place: info.location().map(ToString::to_string),
             };
+            let announced = announce(seen.clone().into());
             // Destroyed when a thread-local destructor panics: then nobody asks.
             let _ = LAST.try_with(|last| last.replace(Some(seen)));
             before(info);
+            drop(announced);
         }));
     });
 }
@@ -43,11 +56,11 @@ pub(crate) fn install_hook() {
 /// The panic that is unwinding this thread. `None`: not by a panic that the hook saw.
 pub(crate) fn unwinding() -> FailureKind {
     let seen = LAST.try_with(RefCell::take).ok().flatten();
-    let (message, place) = seen.map_or_else(
-        || ("unknown panic".to_owned(), None),
-        |seen| (seen.message, seen.place),
-    );
-    FailureKind::Panic { message, place }
+    let unseen = || Seen {
+        message: "unknown panic".to_owned(),
+        place: None,
+    };
+    seen.unwrap_or_else(unseen).into()
 }
 
 /// Calls `f`; a panic becomes a failure.

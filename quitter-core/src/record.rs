@@ -33,6 +33,7 @@ pub(crate) struct Record {
     timed: AtomicU64,
     status: Mutex<Option<Cow<'static, str>>>,
     finished: AtomicBool,
+    failed: AtomicBool,
     /// The routine is inside a wait for other routines.
     waiting: AtomicBool,
 }
@@ -49,6 +50,7 @@ impl Record {
             timed: AtomicU64::new(0),
             status: Mutex::new(None),
             finished: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
         }
     }
@@ -103,6 +105,11 @@ impl Record {
     /// Called by the tree, under the lock of the list that the record leaves.
     pub(crate) fn finish(&self) {
         self.finished.store(true, Ordering::Release);
+    }
+
+    /// Returns whether that was so before.
+    pub(crate) fn set_failed(&self) -> bool {
+        self.failed.swap(true, Ordering::Relaxed)
     }
 
     pub(crate) fn is_waiting(&self) -> bool {

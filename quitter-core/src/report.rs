@@ -154,9 +154,16 @@ impl fmt::Display for ExitReport {
 }
 
 /// Prints the outcome to stderr and returns the exit code.
+///
+/// A stderr that takes nothing for a second, as a full pipe does, is not waited for any longer.
 impl Termination for ExitReport {
     fn report(self) -> ExitCode {
-        console::say(&self);
-        ExitCode::from(self.exit_code)
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let code = ExitCode::from(self.exit_code);
+        if console::take_outcome() {
+            console::say(self);
+        }
+        console::wait_said(PATIENCE);
+        code
     }
 }

@@ -21,6 +21,7 @@ use crate::record::{Place, Record};
 use crate::registry;
 use crate::timeouts::Timeouts;
 use crate::tree::{LiveAt, Node, NodeRef};
+use crate::watcher::{self, HooksRun};
 
 /// What the failure of a routine does, beside being recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -142,8 +143,8 @@ impl<'a> RoutineBuilder<'a> {
         }
         let live = self.check_in(Location::caller())?;
         let handle = RoutineHandle {
-            node: Arc::clone(live.quitter.node()),
-            record: Arc::clone(live.quitter.record()),
+            node: Arc::clone(live.work.quitter.node()),
+            record: Arc::clone(live.work.quitter.record()),
         };
         // Where the thread is refused, std drops the closure, and `live` checks out.
         match thread.spawn(move || run(live, f)) {
@@ -169,14 +170,14 @@ impl<'a> RoutineBuilder<'a> {
     }
 
     fn check_in(self, place: Place) -> Result<Live, Quitting> {
-        panics::install_hook();
+        panics::install_hook(announce_panic);
         let record = Arc::new(Record::new(self.name, place));
         let slot = self.node.check_in(&record)?;
-        Ok(Live {
+        let work = Work {
             quitter: RoutineQuitter::new(self.node.clone(), record),
-            slot,
             on_failure: self.on_failure,
-        })
+        };
+        Ok(Live { work, slot })
     }
 }
 
@@ -192,17 +193,26 @@ impl fmt::Debug for RoutineBuilder<'_> {
 
 /// A routine on the list: checks out when it is dropped, whatever happens.
 struct Live {
-    quitter: RoutineQuitter,
+    work: Work,
     slot: usize,
+}
+
+/// A routine, and what its failure does.
+#[derive(Clone)]
+struct Work {
+    quitter: RoutineQuitter,
     on_failure: OnFailure,
 }
 
-impl Live {
-    /// Records a failure and does what it is to do. Before the check-out, so that who has waited
-    /// for the routine finds both.
+impl Work {
+    /// Records a failure, the first one of the routine, and does what it is to do. Before the
+    /// check-out, so that who has waited for the routine finds both.
     fn fail(&self, kind: FailureKind) {
         let node = self.quitter.node();
         let record = self.quitter.record();
+        if record.set_failed() {
+            return;
+        }
         let path = node.path();
         let cause = QuitCause::RoutineFailed {
             path: path.clone(),
@@ -225,9 +235,16 @@ impl Live {
     }
 }
 
+/// Called by the panic hook. `None`: no routine runs on this thread.
+fn announce_panic(kind: FailureKind) -> Option<HooksRun> {
+    let work = CURRENT.try_with(|current| current.borrow().clone());
+    let work = work.ok().flatten()?;
+    Some(watcher::announce_panic(move || work.fail(kind)))
+}
+
 impl Drop for Live {
     fn drop(&mut self) {
-        self.quitter.node().check_out(self.slot);
+        self.work.quitter.node().check_out(self.slot);
     }
 }
 
@@ -237,47 +254,49 @@ where
     F: FnOnce(&RoutineQuitter) -> R,
     R: RoutineOutcome,
 {
-    let _current = Current::enter(live.quitter.record());
+    let _current = Current::enter(&live.work);
     // The user's error is shown and dropped inside: its code may panic, too.
-    match panics::catch(|| f(&live.quitter).into_failure()) {
+    match panics::catch(|| f(&live.work.quitter).into_failure()) {
         Ok(None) => {}
-        Ok(Some(kind)) | Err(kind) => live.fail(kind),
+        Ok(Some(kind)) | Err(kind) => live.work.fail(kind),
     }
 }
 
 /// Runs `f` on this thread as the routine of `guard`: a wait called by `f` leaves it out.
 pub(crate) fn run_as<T>(guard: &RoutineGuard, f: impl FnOnce() -> T) -> Result<T, FailureKind> {
-    let _current = Current::enter(guard.record());
+    let _current = Current::enter(&guard.live.work);
     panics::catch(f)
 }
 
 thread_local! {
     /// The routine that runs on this thread.
-    static CURRENT: RefCell<Option<Arc<Record>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Work>> = const { RefCell::new(None) };
 }
 
-/// Makes a record the current one until it is dropped.
+/// Makes a routine the current one until it is dropped.
 struct Current {
-    outer: Option<Arc<Record>>,
+    outer: Option<Work>,
 }
 
 impl Current {
-    fn enter(record: &Arc<Record>) -> Self {
-        let outer = CURRENT.replace(Some(Arc::clone(record)));
+    fn enter(work: &Work) -> Self {
+        let outer = CURRENT.replace(Some(work.clone()));
         Self { outer }
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
-        CURRENT.set(self.outer.take());
+        // Dropped after the borrow: the last handle of a quitter may go with it.
+        let _inner = CURRENT.replace(self.outer.take());
     }
 }
 
 /// Calls `wait` with the id of the routine that runs on this thread, if any, while that routine is
 /// marked as waiting for others.
 pub(crate) fn waiting_routine<T>(wait: impl FnOnce(Option<u64>) -> T) -> T {
-    let current = CURRENT.try_with(|current| current.borrow().clone());
+    let record = |work: &Work| Arc::clone(work.quitter.record());
+    let current = CURRENT.try_with(|current| current.borrow().as_ref().map(record));
     let Ok(Some(record)) = current else {
         return wait(None);
     };
@@ -302,7 +321,7 @@ pub struct RoutineGuard {
 impl RoutineGuard {
     /// Records a failure that the guard's owner has caught.
     pub(crate) fn fail(&self, kind: FailureKind) {
-        self.live.fail(kind);
+        self.live.work.fail(kind);
     }
 }
 
@@ -310,21 +329,21 @@ impl Deref for RoutineGuard {
     type Target = RoutineQuitter;
 
     fn deref(&self) -> &RoutineQuitter {
-        &self.live.quitter
+        &self.live.work.quitter
     }
 }
 
 impl Drop for RoutineGuard {
     fn drop(&mut self) {
         if thread::panicking() && !self.panicking {
-            self.live.fail(panics::unwinding());
+            self.live.work.fail(panics::unwinding());
         }
     }
 }
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.quitter.fmt(f)
+        self.work.quitter.fmt(f)
     }
 }
 

@@ -1,13 +1,30 @@
 //! The operating system's signals. The only file that names ctrlc, signal-hook and libc.
 //!
-//! A signal is forwarded into a channel as long as somebody listens there. When nobody does, since
-//! the first signal was received or the main quitter is gone, a signal ends the process with exit
-//! code 130: that is how a second Ctrl-C ends a program that does not quit, and a first one a
-//! program that has.
+//! A signal is forwarded into a channel as long as the main quitter listens there. When nobody does,
+//! since it has exited or is gone, a signal ends the process.
 
+use std::ffi::c_int;
 use std::io;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+
+/// What a signal does that comes after the first one, while the program quits.
+///
+/// After [`exit`](crate::MainQuitter::exit) has returned, a signal always ends the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecondSignal {
+    /// Ends the process at once, with the report so far and exit code
+    /// [130](crate::exit_code::SECOND_SIGNAL).
+    #[default]
+    Exit,
+    /// As [`Exit`](Self::Exit), but an accidental double tap is ignored: nothing happens for so
+    /// long after the first signal.
+    ExitAfter(Duration),
+    /// Nothing happens: only the quit timeout ends the program.
+    Ignore,
+}
 
 /// The exit code of a process that a second signal ended: 128 and the number of SIGINT, by the
 /// shells' convention (`bash(1)`, "EXIT STATUS").
@@ -16,26 +33,29 @@ pub const SECOND_SIGNAL: u8 = 130;
 /// Starts to listen: the names of the signals come through the channel. Called once in a process:
 /// the handlers stay for its life.
 pub(crate) fn listen() -> io::Result<Receiver<&'static str>> {
-    // Room for one: what else comes before that one is taken is a second signal.
-    let (forward, signals) = crossbeam_channel::bounded(1);
+    // A storm of signals fills this for a moment: two are enough to say all that they say.
+    let (forward, signals) = crossbeam_channel::bounded(2);
     os::listen(forward)?;
     Ok(signals)
 }
 
 fn forward_or_exit(forward: &Sender<&'static str>, name: &'static str) {
-    if forward.try_send(name).is_err() {
-        os::exit(SECOND_SIGNAL);
+    match forward.try_send(name) {
+        Ok(()) | Err(TrySendError::Full(_)) => {}
+        Err(TrySendError::Disconnected(_)) => exit_now(SECOND_SIGNAL),
     }
 }
 
 /// Ends the process at once: no destructor, no exit handler, no flush.
+///
+/// It is `_exit`: `std::process::exit` waits for ever when another thread, stuck in a destructor, is
+/// in it already, and when stdout is a full pipe that it wants to flush to.
 pub(crate) fn exit_now(code: u8) -> ! {
-    os::exit(code)
+    signal_hook::low_level::exit(c_int::from(code))
 }
 
 #[cfg(unix)]
 mod os {
-    use std::ffi::c_int;
     use std::{io, thread};
 
     use crossbeam_channel::Sender;
@@ -55,10 +75,6 @@ mod os {
         };
         let thread = thread::Builder::new().name("quitter signals".to_owned());
         thread.spawn(listener).map(drop)
-    }
-
-    pub(super) fn exit(code: u8) -> ! {
-        low_level::exit(c_int::from(code))
     }
 
     mod disposition {
@@ -90,9 +106,5 @@ mod os {
     pub(super) fn listen(forward: Sender<&'static str>) -> io::Result<()> {
         ctrlc::try_set_handler(move || forward_or_exit(&forward, "Ctrl-C"))
             .map_err(io::Error::other)
-    }
-
-    pub(super) fn exit(code: u8) -> ! {
-        std::process::exit(i32::from(code))
     }
 }

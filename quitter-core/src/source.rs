@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Select, SelectedOperation};
+use crossbeam_channel::{Receiver, Select, SelectedOperation, bounded};
 
 use crate::panics;
 use crate::timeouts::Timeouts;
@@ -86,6 +89,7 @@ impl QuitSource {
     ) -> Self {
         let channel = Channel {
             receiver,
+            plain: true,
             show: shown_by_type,
         };
         Self::new(description, SourceKind::Channel(Box::new(channel)))
@@ -93,7 +97,7 @@ impl QuitSource {
 
     /// As [`channel`](Self::channel), with a function that makes a text of the message.
     ///
-    /// A panic in `show` is caught: the message is not shown then.
+    /// A `show` that panics, or takes longer than 100 ms, costs the report the message, nothing else.
     ///
     /// # Examples
     ///
@@ -112,6 +116,7 @@ impl QuitSource {
     ) -> Self {
         let channel = Channel {
             receiver,
+            plain: false,
             show: move |message: &T| Some(show(message)),
         };
         Self::new(description, SourceKind::Channel(Box::new(channel)))
@@ -189,7 +194,10 @@ impl fmt::Debug for QuitSource {
 
 /// What came from a channel.
 pub(crate) enum Heard {
-    Message(Option<String>),
+    /// A message that is a text.
+    Text(String),
+    /// A message whose text, and whose drop, are the user's code.
+    Message(Box<dyn Shown>),
     Closed,
 }
 
@@ -197,20 +205,52 @@ pub(crate) enum Heard {
 pub(crate) trait Listen: Send {
     /// Adds the receiver to a select.
     fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize;
-    /// Completes the operation that the select has chosen.
+    /// Completes the operation that the select has chosen. Runs none of the user's code.
     fn receive(&self, operation: SelectedOperation<'_>) -> Heard;
 }
 
+/// A message together with how it is shown. Both are the user's code: it may panic, or block.
+pub(crate) trait Shown: Send {
+    fn text(&self) -> Option<String>;
+}
+
+/// Shows and drops `message` on a thread of its own, which gets this long. `None`: it has no text,
+/// or took longer.
+pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<String> {
+    let (done, text) = bounded(1);
+    let show = move || {
+        let text = panics::catch(|| message.text());
+        let _ = done.send(text.ok().flatten());
+        panics::drop_quietly(message);
+    };
+    let thread = thread::Builder::new().name("quitter message".to_owned());
+    thread.spawn(show).ok()?;
+    text.recv_timeout(timeout).ok().flatten()
+}
+
 /// A receiver, and how its messages are shown.
-pub(crate) struct Channel<T, S> {
-    pub(crate) receiver: Receiver<T>,
-    pub(crate) show: S,
+struct Channel<T, S> {
+    receiver: Receiver<T>,
+    /// Whether a string is shown as it is.
+    plain: bool,
+    show: S,
+}
+
+struct Message<T, S> {
+    message: T,
+    show: S,
+}
+
+impl<T: Send, S: Fn(&T) -> Option<String> + Send> Shown for Message<T, S> {
+    fn text(&self) -> Option<String> {
+        (self.show)(&self.message)
+    }
 }
 
 impl<T, S> Listen for Channel<T, S>
 where
-    T: Send,
-    S: Fn(&T) -> Option<String> + Send,
+    T: Send + 'static,
+    S: Fn(&T) -> Option<String> + Copy + Send + 'static,
 {
     fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize {
         select.recv(&self.receiver)
@@ -221,34 +261,44 @@ where
         let Ok(message) = operation.recv(&self.receiver) else {
             return Heard::Closed;
         };
-        let shown = panics::catch(|| (self.show)(&message)).ok().flatten();
-        panics::drop_quietly(message);
-        Heard::Message(shown)
+        match self.plain.then(|| plain_text(&message)).flatten() {
+            Some(text) => Heard::Text(text),
+            None => Heard::Message(Box::new(Message {
+                message,
+                show: self.show,
+            })),
+        }
     }
+}
+
+fn text_of<M: ToString + 'static>(message: &dyn Any) -> Option<String> {
+    message.downcast_ref::<M>().map(ToString::to_string)
+}
+
+/// The text of a string: no code of the user's is needed to show and drop it.
+fn plain_text<T: 'static>(message: &T) -> Option<String> {
+    text_of::<String>(message).or_else(|| text_of::<&'static str>(message))
 }
 
 /// Shows strings and errors. A type's own `Display` cannot be asked for here: `T` may have none.
 fn shown_by_type<T: 'static>(message: &T) -> Option<String> {
-    fn text<M: ToString + 'static>(message: &dyn Any) -> Option<String> {
-        message.downcast_ref::<M>().map(ToString::to_string)
-    }
     let shown: &[fn(&dyn Any) -> Option<String>] = &[
-        text::<String>,
-        text::<&'static str>,
-        text::<Cow<'static, str>>,
-        text::<Box<str>>,
-        text::<std::sync::Arc<str>>,
-        text::<Box<dyn Error + Send + Sync>>,
-        text::<Box<dyn Error + Send>>,
-        text::<std::sync::Arc<dyn Error + Send + Sync>>,
-        text::<io::Error>,
-        text::<fmt::Error>,
-        text::<std::num::ParseIntError>,
-        text::<std::str::Utf8Error>,
-        text::<std::string::FromUtf8Error>,
-        text::<std::sync::mpsc::RecvError>,
-        text::<crossbeam_channel::RecvError>,
-        text::<Timeouts>,
+        text_of::<String>,
+        text_of::<&'static str>,
+        text_of::<Cow<'static, str>>,
+        text_of::<Box<str>>,
+        text_of::<Arc<str>>,
+        text_of::<Box<dyn Error + Send + Sync>>,
+        text_of::<Box<dyn Error + Send>>,
+        text_of::<Arc<dyn Error + Send + Sync>>,
+        text_of::<io::Error>,
+        text_of::<fmt::Error>,
+        text_of::<std::num::ParseIntError>,
+        text_of::<std::str::Utf8Error>,
+        text_of::<std::string::FromUtf8Error>,
+        text_of::<std::sync::mpsc::RecvError>,
+        text_of::<crossbeam_channel::RecvError>,
+        text_of::<Timeouts>,
     ];
     shown.iter().find_map(|show| show(message))
 }

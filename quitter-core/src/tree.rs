@@ -116,6 +116,16 @@ pub(crate) struct Limits {
     pub(crate) till_quit: bool,
 }
 
+impl Limits {
+    /// No wait, one honest look.
+    pub(crate) fn one_look() -> Self {
+        Self {
+            until: Some(Instant::now()),
+            ..Self::default()
+        }
+    }
+}
+
 /// The earlier of two moments, of which `None` is never.
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     [a, b].into_iter().flatten().min()

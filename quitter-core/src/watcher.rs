@@ -1,32 +1,95 @@
-//! The one thread that watches the quit sources, from the making of the main quitter on, and that
-//! ends a process which does not end by itself.
+//! The one thread that watches the quit sources, from the making of the main quitter on, says who is
+//! waited for, and ends a process that does not end by itself.
+//!
+//! Nothing may hold it up: it runs no code of the user's, takes no lock of std's streams, and
+//! writes nothing. What is to be said it hands to the console's thread.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Select, Sender, bounded, never};
+use crossbeam_channel::{Receiver, Select, Sender, never};
 
 use crate::console;
+use crate::error::Never;
 use crate::events::{Described, Shared};
 use crate::report::exit_code;
-use crate::signal;
-use crate::source::{Heard, Listen};
+use crate::signal::{self, SecondSignal};
+use crate::source::{Heard, Listen, text_within};
 use crate::tree::Limits;
+use crate::waiting::WaitingLines;
 
 /// How long after the deadline of the quit the process is ended by force: the time in which an exit
-/// that is on its way writes its report.
-const FORCED_AFTER: Duration = Duration::from_millis(150);
+/// that is on its way makes its report.
+const FORCED_AFTER: Duration = Duration::from_millis(50);
 
-/// How long the report of a forced end may take.
-const LAST_REPORT: Duration = Duration::from_millis(80);
+/// How long the last words of a forced end may take.
+const LAST_WORDS: Duration = Duration::from_millis(150);
+
+/// How long a message may take to be shown, before the quit goes on without its text.
+const MESSAGE_SHOWN: Duration = Duration::from_millis(100);
+
+/// How long the panic hooks may take before a panic is recorded all the same. They may be writing a
+/// backtrace, and the panic may be one that the routine itself catches.
+const HOOKS_RETURN: Duration = Duration::from_secs(1);
 
 /// What the main quitter tells its watcher.
 pub(crate) enum Control {
+    /// A routine panics: see to it that this is recorded.
+    Panicking(Panicking),
     /// Watch this source, too.
     Add(Listening),
-    /// List what has come by now, hand over the exit code where somebody waits for that, and stop.
-    Stop(Option<Sender<()>>),
+    /// Watch the signals, which are described so.
+    AddSignals(Described, Receiver<&'static str>),
+    /// List what has come by now, close the channel when all is said, and stop.
+    Stop(Option<Sender<Never>>),
+}
+
+/// Where to tell the watcher of a panic; `None`: there is none.
+static WATCHING: Mutex<Option<Sender<Control>>> = Mutex::new(None);
+
+/// Tells the watcher behind `control` of panics from now on.
+pub(crate) fn watch_panics(control: Option<Sender<Control>>) {
+    *WATCHING.lock().unwrap_or_else(PoisonError::into_inner) = control;
+}
+
+/// A routine that panics, and is in the panic hooks: std's takes the lock of stderr, which may never
+/// be free.
+pub(crate) struct Panicking {
+    due: Instant,
+    /// Set when the hooks have returned.
+    unwinds: Arc<AtomicBool>,
+    /// Records the failure, and quits.
+    fail: Box<dyn FnOnce() + Send>,
+}
+
+/// Sees to it that a panic is recorded, by `fail`, even if the panic hooks do not return. To be
+/// dropped when they have.
+pub(crate) fn announce_panic(fail: impl FnOnce() + Send + 'static) -> HooksRun {
+    let unwinds = Arc::new(AtomicBool::new(false));
+    let panicking = Panicking {
+        due: Instant::now() + HOOKS_RETURN,
+        unwinds: Arc::clone(&unwinds),
+        fail: Box::new(fail),
+    };
+    let watching = WATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(control) = &*watching {
+        let _ = control.send(Control::Panicking(panicking));
+    }
+    HooksRun { unwinds }
+}
+
+/// The time in which the panic hooks run.
+pub(crate) struct HooksRun {
+    unwinds: Arc<AtomicBool>,
+}
+
+impl Drop for HooksRun {
+    fn drop(&mut self) {
+        self.unwinds.store(true, Ordering::Release);
+    }
 }
 
 /// A source that is listened to.
@@ -35,16 +98,31 @@ pub(crate) struct Listening {
     pub(crate) channel: Box<dyn Listen>,
 }
 
+/// What the watcher does beside watching.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    /// End the process by force after the deadline.
+    pub(crate) force: bool,
+    pub(crate) second_signal: SecondSignal,
+    /// Say who is waited for.
+    pub(crate) waiting_lines: bool,
+    /// When to say that registered routines wait for the body of `main`.
+    pub(crate) hint_at: Option<Instant>,
+}
+
 pub(crate) struct Watcher {
     shared: Arc<Shared>,
     control: Receiver<Control>,
     sources: Vec<Listening>,
-    /// The quit event has been printed.
+    signals: Receiver<&'static str>,
+    /// The signals as a source, until the first one has come.
+    signal_source: Option<Described>,
+    first_signal: Option<Instant>,
+    /// The quit event has been announced.
     announced: bool,
-    /// End the process by force after the deadline.
-    force: bool,
-    /// When to say that registered routines wait for the body of `main`.
-    hint_at: Option<Instant>,
+    waiting: Option<WaitingLines>,
+    panicking: VecDeque<Panicking>,
+    habits: Habits,
 }
 
 /// What the select has chosen.
@@ -53,24 +131,24 @@ enum Chosen {
     /// The main quitter is gone.
     Gone,
     Quit,
+    Signal(&'static str),
     Source(usize, Heard),
     Time,
 }
 
 impl Watcher {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        control: Receiver<Control>,
-        force: bool,
-        hint_at: Option<Instant>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, control: Receiver<Control>, habits: Habits) -> Self {
         Self {
             shared,
             control,
             sources: Vec::new(),
+            signals: never(),
+            signal_source: None,
+            first_signal: None,
             announced: false,
-            force,
-            hint_at,
+            waiting: None,
+            panicking: VecDeque::new(),
+            habits,
         }
     }
 
@@ -78,9 +156,15 @@ impl Watcher {
         loop {
             match self.choose(self.next_time()) {
                 Chosen::Control(Control::Add(source)) => self.sources.push(source),
+                Chosen::Control(Control::AddSignals(described, signals)) => {
+                    self.signal_source = Some(described);
+                    self.signals = signals;
+                }
+                Chosen::Control(Control::Panicking(routine)) => self.panicking.push_back(routine),
                 Chosen::Control(Control::Stop(done)) => return self.stop(done),
                 Chosen::Gone => return,
                 Chosen::Quit => self.announce(),
+                Chosen::Signal(name) => self.on_signal(name),
                 Chosen::Source(at, heard) => self.fire(at, heard),
                 Chosen::Time => self.on_time(),
             }
@@ -96,7 +180,8 @@ impl Watcher {
         let mut select = Select::new();
         let control = select.recv(&self.control);
         let quit = select.recv(unannounced);
-        let first = quit + 1;
+        let signals = select.recv(&self.signals);
+        let first = signals + 1;
         for source in &self.sources {
             source.channel.add_to(&mut select);
         }
@@ -116,6 +201,10 @@ impl Watcher {
                 let _closed = operation.recv(unannounced);
                 Chosen::Quit
             }
+            index if index == signals => {
+                // Closed only if the thread that forwards has ended: then there are no more.
+                Chosen::Signal(operation.recv(&self.signals).unwrap_or("signal"))
+            }
             index => {
                 let at = index - first;
                 Chosen::Source(at, self.sources[at].channel.receive(operation))
@@ -126,34 +215,89 @@ impl Watcher {
     /// A source fires once and is then left alone.
     fn fire(&mut self, at: usize, heard: Heard) {
         let source = self.sources.swap_remove(at).described;
-        match heard {
-            Heard::Message(message) => self.shared.fire(source, message, false),
-            Heard::Closed => self.shared.fire(source, None, true),
+        let (message, closed) = match heard {
+            Heard::Text(text) => (Some(text), false),
+            Heard::Message(message) => (text_within(message, MESSAGE_SHOWN), false),
+            Heard::Closed => (None, true),
+        };
+        self.shared.fire(source, message, closed);
+    }
+
+    fn on_signal(&mut self, name: &'static str) {
+        let now = Instant::now();
+        let Some(source) = self.signal_source.take() else {
+            return self.on_second_signal(name, now);
+        };
+        self.first_signal = Some(now);
+        self.shared.fire(source, Some(name.to_owned()), false);
+    }
+
+    fn on_second_signal(&self, name: &'static str, now: Instant) {
+        let since_first = self.first_signal.map(|first| now.duration_since(first));
+        let ends = match self.habits.second_signal {
+            SecondSignal::Exit => true,
+            SecondSignal::ExitAfter(delay) => since_first.is_none_or(|since| since >= delay),
+            SecondSignal::Ignore => false,
+        };
+        if ends {
+            console::say(format!("Received {name} again: ending now"));
+            self.end_by_force(Some(signal::SECOND_SIGNAL));
         }
     }
 
     fn announce(&mut self) {
         self.announced = true;
-        self.hint_at = None;
-        if let Some(cause) = self.shared.root().quit_cause() {
-            console::say(format_args!("Received quit from {cause}"));
+        self.habits.hint_at = None;
+        let Some(quit) = self.shared.root().node().quit_info() else {
+            return;
+        };
+        if self.habits.waiting_lines {
+            self.waiting = Some(WaitingLines::new(quit.at));
         }
+        console::say(format!("Received quit from {}", quit.cause));
     }
 
     fn next_time(&self) -> Option<Instant> {
-        [self.hint_at, self.forced_at()].into_iter().flatten().min()
+        let waiting = self.waiting.as_ref().map(WaitingLines::next);
+        // They come in the order in which they are due.
+        let panicking = self.panicking.front().map(|routine| routine.due);
+        let times = [self.habits.hint_at, waiting, panicking, self.forced_at()];
+        times.into_iter().flatten().min()
     }
 
     fn forced_at(&self) -> Option<Instant> {
-        let deadline = self.force.then(|| self.shared.root().deadline()).flatten();
-        deadline?.checked_add(FORCED_AFTER)
+        let deadline = self.habits.force.then(|| self.shared.root().deadline());
+        deadline.flatten()?.checked_add(FORCED_AFTER)
     }
 
     fn on_time(&mut self) {
-        if self.forced_at().is_some_and(|at| at <= Instant::now()) {
-            self.end_by_force();
+        let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= Instant::now());
+        if is_due(self.forced_at()) {
+            self.end_by_force(None);
         }
-        if self.hint_at.take().is_some() && !self.shared.routines_started() {
+        if is_due(self.waiting.as_ref().map(WaitingLines::next)) {
+            let root = self.shared.root().node();
+            let live = root.wait_done(Limits::one_look()).err();
+            if let Some(waiting) = &mut self.waiting {
+                waiting.say(live.unwrap_or_default(), self.shared.root().deadline());
+            }
+        }
+        let next_due = |list: &VecDeque<Panicking>| list.front().map(|routine| routine.due);
+        while is_due(next_due(&self.panicking))
+            && let Some(routine) = self.panicking.pop_front()
+        {
+            if !routine.unwinds.load(Ordering::Acquire) {
+                (routine.fail)();
+            }
+        }
+        if is_due(self.habits.hint_at) {
+            self.habits.hint_at = None;
+            self.say_what_waits_for_the_body();
+        }
+    }
+
+    fn say_what_waits_for_the_body(&self) {
+        if !self.shared.routines_started() {
             console::say(
                 "The body of main still runs, and registered routines wait for its end. If it is \
                  the foreground work, use start = \"before_body\" or main.start_routines()",
@@ -161,48 +305,47 @@ impl Watcher {
         }
     }
 
-    /// Ends the process with a report of who is live. That is written by a thread of its own:
-    /// stderr may be blocked.
-    fn end_by_force(&self) -> ! {
-        let (done, written) = bounded(1);
+    /// Ends the process, after a report of who is live if nobody has said the outcome yet. Whoever
+    /// writes that has a limited time: stderr may be blocked.
+    fn end_by_force(&self, code: Option<u8>) -> ! {
+        let events = self.shared.events();
+        let made = events.report.clone();
+        let made_code = made.as_ref().map(|report| report.exit_code);
+        let code = code.or(made_code).or(events.body_code);
+        drop(events);
         let shared = Arc::clone(&self.shared);
-        let report = move || {
-            let limits = Limits {
-                until: Some(Instant::now()),
-                ..Limits::default()
-            };
-            let live = shared.root().node().wait_done(limits);
-            if let Some(report) = shared.report(live.err().unwrap_or_default()) {
-                console::say(&report);
-                let _ = done.send(report.exit_code);
+        console::afterwards(move || {
+            if console::take_outcome()
+                && let Some(report) = made.or_else(|| shared.report_now())
+            {
+                console::say_now(&report);
             }
-        };
-        let thread = thread::Builder::new().name("quitter report".to_owned());
-        let code = match thread.spawn(report) {
-            Ok(_) => written.recv_timeout(LAST_REPORT).ok(),
-            Err(_) => None,
-        };
+        });
+        console::wait_said(LAST_WORDS);
         signal::exit_now(code.unwrap_or(exit_code::TROUBLE))
     }
 
     /// Lists what has come by now. Where the end is forced, sees to that it comes.
-    fn stop(mut self, done: Option<Sender<()>>) {
+    fn stop(mut self, done: Option<Sender<Never>>) {
         while let Chosen::Source(at, heard) = self.choose_ready() {
             self.fire(at, heard);
+        }
+        if let Ok(name) = self.signals.try_recv() {
+            self.on_signal(name);
         }
         if !self.announced {
             self.announce();
         }
-        // The receivers are gone: a further signal ends the process.
+        watch_panics(None);
+        // Nobody listens any more: a further signal ends the process.
+        self.signals = never();
         self.sources.clear();
-        self.shared.events().signals = None;
         if let Some(done) = done {
-            let _ = done.send(());
+            console::afterwards(move || drop(done));
         }
         if let Some(at) = self.forced_at() {
             thread::sleep(at.saturating_duration_since(Instant::now()));
-            let code = self.shared.events().exit_code;
-            signal::exit_now(code.unwrap_or(exit_code::TROUBLE));
+            self.end_by_force(None);
         }
     }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::parse::{Error, Parse, ParseStream, Result};
-use syn::{Expr, ExprArray, LitStr, Path, Token, parse_quote, token};
+use syn::{Expr, ExprArray, LitBool, LitStr, Path, Token, parse_quote, token};
 
 const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
-    `sources = [QuitSource::os_signal()]`, `start = \"before_body\"` and `crate = path`";
+    `sources = [QuitSource::os_signal()]`, `start = \"before_body\"`, \
+    `second_signal = SecondSignal::Exit`, `waiting_lines = false` and `crate = path`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
@@ -18,6 +19,8 @@ pub(crate) struct MainArgs {
     pub(crate) timeout: Option<Duration>,
     pub(crate) sources: Option<ExprArray>,
     pub(crate) start: Option<Start>,
+    pub(crate) second_signal: Option<Expr>,
+    pub(crate) waiting_lines: Option<LitBool>,
     pub(crate) krate: Path,
 }
 
@@ -29,12 +32,15 @@ pub(crate) enum Start {
 
 impl Parse for MainArgs {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let (mut timeout, mut sources, mut start, mut krate) = (None, None, None, None);
+        let (mut timeout, mut sources, mut start) = (None, None, None);
+        let (mut second_signal, mut waiting_lines, mut krate) = (None, None, None);
         for_each_option(input, MAIN_OPTIONS, |option| {
             match option.to_string().as_str() {
                 "timeout" => once(&mut timeout, option, duration(option, input)?),
                 "sources" => once(&mut sources, option, source_list(option, input)?),
                 "start" => once(&mut start, option, start_word(option, input)?),
+                "second_signal" => once(&mut second_signal, option, policy(option, input)?),
+                "waiting_lines" => once(&mut waiting_lines, option, yes_or_no(option, input)?),
                 "crate" => once(&mut krate, option, crate_path(option, input)?),
                 _ => Err(unknown(option, MAIN_OPTIONS)),
             }
@@ -43,6 +49,8 @@ impl Parse for MainArgs {
             timeout,
             sources,
             start,
+            second_signal,
+            waiting_lines,
             krate: krate.unwrap_or_else(facade),
         })
     }
@@ -147,6 +155,26 @@ fn start_word(option: &Ident, input: ParseStream<'_>) -> Result<Start> {
         "after_body" => Ok(Start::AfterBody),
         _ => Err(Error::new(word.span(), format!("no such start: {WRITE}"))),
     }
+}
+
+fn policy(option: &Ident, input: ParseStream<'_>) -> Result<Expr> {
+    const WRITE: &str = "write a policy such as `SecondSignal::Ignore`";
+    equals(option, input, WRITE)?;
+    match input.parse()? {
+        Expr::Lit(text) => {
+            let message = format!("`{option}` takes a `SecondSignal`: {WRITE}");
+            Err(Error::new_spanned(text, message))
+        }
+        policy => Ok(policy),
+    }
+}
+
+fn yes_or_no(option: &Ident, input: ParseStream<'_>) -> Result<LitBool> {
+    const WRITE: &str = "write `true` or `false`";
+    equals(option, input, WRITE)?;
+    let start = input.span();
+    let wrong = |_| Error::new(start, format!("`{option}` takes yes or no: {WRITE}"));
+    input.parse().map_err(wrong)
 }
 
 fn routine_name(option: &Ident, input: ParseStream<'_>) -> Result<LitStr> {

@@ -213,6 +213,54 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// ## `second_signal = policy`
+///
+/// What a signal does that comes while the program quits, as a `SecondSignal`: end it at once, which
+/// is the default, end it unless it comes so soon that it was an accident, or nothing.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use quitter::SecondSignal;
+///
+/// #[quitter::main(second_signal = SecondSignal::ExitAfter(Duration::from_millis(500)))]
+/// fn main() {}
+/// ```
+///
+/// without the attribute:
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use quitter::{ExitReport, MainQuitter, SecondSignal};
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder()
+///         .second_signal(SecondSignal::ExitAfter(Duration::from_millis(500)))
+///         .run(|_| {})
+/// }
+/// ```
+///
+/// ## `waiting_lines = false`
+///
+/// Whether, from a second after the quit event on, lines say who is waited for, and who of those has
+/// returned. `true` if not given.
+///
+/// ```no_run
+/// #[quitter::main(waiting_lines = false)]
+/// fn main() {}
+/// ```
+///
+/// without the attribute:
+///
+/// ```no_run
+/// use quitter::{ExitReport, MainQuitter};
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder().waiting_lines(false).run(|_| {})
+/// }
+/// ```
+///
 /// ## `crate = path`
 ///
 /// Where the crate quitter is, for a dependency under another name or a re-export: `crate = ::q`,

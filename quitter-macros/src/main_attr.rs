@@ -101,7 +101,11 @@ fn settings(args: &MainArgs) -> TokenStream {
         Start::BeforeBody => quote!(.start(#krate::StartRoutines::BeforeBody)),
         Start::AfterBody => quote!(.start(#krate::StartRoutines::AfterBody)),
     });
-    quote!(#timeout #sources #start)
+    let second_signal = args.second_signal.as_ref();
+    let second_signal = second_signal.map(|policy| quote!(.second_signal(#policy)));
+    let waiting_lines = args.waiting_lines.as_ref();
+    let waiting_lines = waiting_lines.map(|said| quote!(.waiting_lines(#said)));
+    quote!(#timeout #sources #start #second_signal #waiting_lines)
 }
 
 /// A `fn main` for a program whose own one is refused, so that the compiler does not go on about

@@ -1,0 +1,120 @@
+//! Runs each case with each library, and prints a table: how long after the signal the process was
+//! gone, with which exit code, and the last line that it said.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use peers::CASES;
+
+const PROGRAMS: &[&str] = &[
+    "quitter",
+    "tokio_graceful_shutdown",
+    "tokio_util",
+    "ctrlc_by_hand",
+    "signal_hook_by_hand",
+];
+
+/// Longer than this after the signal counts as for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn main() {
+    for (case, about) in CASES {
+        println!("\n**{case}**: {about}\n");
+        println!("| program | ended after | exit code | last line |");
+        println!("| --- | --- | --- | --- |");
+        for program in PROGRAMS {
+            println!("| {} | {} |", program.replace('_', "-"), run(program, case));
+        }
+    }
+}
+
+fn run(program: &str, case: &str) -> String {
+    let (full, _unread) = full_pipe();
+    let stdout = match case {
+        "stdout-full" => Stdio::from(full),
+        _ => Stdio::null(),
+    };
+    let mut child = Command::new(sibling(program))
+        .arg(case)
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .env("RUST_BACKTRACE", "0")
+        .spawn()
+        .expect("built with `cargo build --bins`");
+    let (line, lines) = mpsc::channel();
+    let stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let reader = thread::spawn(move || {
+        let lines = stderr.lines().map_while(Result::ok);
+        lines
+            .filter(|text| !text.trim().is_empty())
+            .for_each(|text| drop(line.send(text)));
+    });
+    let _ready = lines.recv_timeout(PATIENCE);
+    // The handlers and the worker are set up just after that line.
+    thread::sleep(Duration::from_millis(300));
+    let from = Instant::now();
+    if case != "panic" {
+        signal(&child);
+    }
+    if case == "second-signal" {
+        thread::sleep(Duration::from_millis(200));
+        signal(&child);
+    }
+    let status = wait(&mut child, from);
+    let after = from.elapsed();
+    if status.is_none() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    reader.join().expect("reads to the end");
+    let last = lines.try_iter().last().unwrap_or_default();
+    match status {
+        Some(status) => format!("{:.2} s | {} | {last}", after.as_secs_f64(), code(status)),
+        None => format!("never | | {last}"),
+    }
+}
+
+fn signal(child: &Child) {
+    let pid = Pid::from_raw(child.id().try_into().expect("a pid"));
+    let _ = kill(pid, Signal::SIGINT);
+}
+
+fn wait(child: &mut Child, from: Instant) -> Option<ExitStatus> {
+    while from.elapsed() < PATIENCE {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    None
+}
+
+fn code(status: ExitStatus) -> String {
+    status
+        .code()
+        .map_or_else(|| status.to_string(), |code| code.to_string())
+}
+
+fn sibling(program: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a path");
+    own.with_file_name(program)
+}
+
+/// A stdout that takes nothing more, and its other end, which nobody reads.
+fn full_pipe() -> (OwnedFd, UnixStream) {
+    let (mut writer, reader) = UnixStream::pair().expect("a pair of sockets");
+    writer.set_nonblocking(true).expect("a mode");
+    while writer.write(&[0; 4096]).is_ok() {}
+    while writer.write(&[0]).is_ok() {}
+    writer.set_nonblocking(false).expect("a mode");
+    (writer.into(), reader)
+}

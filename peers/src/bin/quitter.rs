@@ -1,0 +1,16 @@
+//! quitter, with the attribute's builder, so that `main` can have a local that hangs.
+
+use quitter::{ExitReport, MainQuitter};
+
+fn main() -> ExitReport {
+    let case = peers::case();
+    let _local = peers::set_up(&case);
+    MainQuitter::builder()
+        .timeout(peers::TIMEOUT)
+        .run(|main: &MainQuitter| {
+            let worker = main.routine("worker");
+            worker
+                .add(move |q| peers::work(&case, || q.wait_quit()))
+                .map(drop)
+        })
+}

@@ -1,0 +1,277 @@
+//! A program that does not want to end, in every way we know of, and ends all the same.
+//!
+//! Start it with one of the cases below, and press Ctrl-C:
+//!
+//! ```sh
+//! cargo run -p quitter-examples --bin stubborn -- tls-destructor
+//! ```
+//!
+//! Expect a report that says who hangs, where there is somebody to name, and the end of the process
+//! about a second after Ctrl-C: the quit timeout is 1 s. Without an argument it lists the cases.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use quitter::{MainQuitter, QuitSource, Quitting};
+
+type Set = fn(&MainQuitter) -> Result<(), Box<dyn std::error::Error>>;
+
+/// The cases: name, what hangs, and how it is set up.
+const CASES: &[(&str, &str, Set)] = &[
+    ("body", "the body of main", body),
+    ("drop", "the drop of a local of main's body", local),
+    ("tls-destructor", "a thread-local destructor of main", tls),
+    (
+        "stderr-lock",
+        "a routine that holds stderr's lock",
+        stderr_lock,
+    ),
+    (
+        "stdout-lock",
+        "a routine that holds stdout's lock",
+        stdout_lock,
+    ),
+    (
+        "partial-line",
+        "nobody: a partial line waits in stdout",
+        partial,
+    ),
+    ("spin", "a routine that spins", spin),
+    ("forks", "a routine that forks for ever", forks),
+    (
+        "locked-panic",
+        "a panic while stderr is locked",
+        locked_panic,
+    ),
+    (
+        "drop-panics",
+        "nobody: drops that panic, one after the other",
+        drops,
+    ),
+    ("ten-thousand", "ten thousand routines", ten_thousand),
+    (
+        "display-blocks",
+        "the Display of a source's message",
+        display_blocks,
+    ),
+    (
+        "display-panics",
+        "nobody: a message panics in Display",
+        display_panics,
+    ),
+    (
+        "message-drop",
+        "the drop of a source's message",
+        message_drop,
+    ),
+    (
+        "own-hook",
+        "a routine's panic in a user's panic hook",
+        own_hook,
+    ),
+    ("own-thread", "a thread that no quitter knows", own_thread),
+];
+
+#[quitter::main(timeout = "1s", sources = [QuitSource::os_signal()])]
+fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let Some((_, _, set)) = CASES.iter().find(|(name, ..)| *name == wanted) else {
+        eprintln!("usage: stubborn CASE, and what then hangs:");
+        for (name, what, _) in CASES {
+            eprintln!("  {name:15} {what}");
+        }
+        return Ok(ExitCode::from(2));
+    };
+    set(main)?;
+    say("ready: press Ctrl-C");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Not `eprintln!`, which panics when stderr is broken.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Blocks for ever, as a lost lock or a dead disk does.
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+fn body(_: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    say("ready: press Ctrl-C");
+    hang();
+}
+
+struct Stuck;
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        hang();
+    }
+}
+
+fn local(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    let _local = Stuck;
+    say("ready: press Ctrl-C");
+    main.wait_quit();
+    Ok(())
+}
+
+fn tls(_: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    thread_local!(static STUCK: RefCell<Option<Stuck>> = const { RefCell::new(None) });
+    STUCK.set(Some(Stuck));
+    Ok(())
+}
+
+fn stderr_lock(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    let (locked, is_locked) = mpsc::channel();
+    main.routine("holds stderr").add(move |_| {
+        let mut lock = io::stderr().lock();
+        let _ = writeln!(lock, "ready: press Ctrl-C");
+        let _ = locked.send(());
+        hang()
+    })?;
+    is_locked.recv()?;
+    main.wait_quit(); // What is said after this has no stderr.
+    Ok(())
+}
+
+fn stdout_lock(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    main.routine("holds stdout").add(|_| {
+        let _lock = io::stdout().lock();
+        hang()
+    })?;
+    Ok(())
+}
+
+fn partial(_: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    print!("half a line");
+    Ok(())
+}
+
+fn spin(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    main.routine("spins").add(|q| {
+        loop {
+            let _ = q.has_to_quit();
+            std::hint::spin_loop();
+        }
+    })?;
+    Ok(())
+}
+
+fn forks(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    main.routine("forks").add(|q| {
+        loop {
+            // Refused once the program quits, which this routine does not care about.
+            let _ = q.routine("forked").add(|q| q.wait_quit());
+            let _ = q.sleep(Duration::from_millis(10));
+        }
+    })?;
+    Ok(())
+}
+
+fn locked_panic(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    let (locked, is_locked) = mpsc::channel();
+    main.routine("holds stderr").add(move |_| {
+        let mut lock = io::stderr().lock();
+        let _ = writeln!(lock, "ready: the panic will quit the program");
+        let _ = locked.send(());
+        hang()
+    })?;
+    main.routine("panics").add(move |_| {
+        let _ = is_locked.recv();
+        panic!("std's panic hook waits for stderr now");
+    })?;
+    main.wait_quit();
+    Ok(())
+}
+
+fn drops(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    struct Panics(u32);
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            if self.0 > 0 {
+                let next = Panics(self.0 - 1);
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(next)));
+                panic!("drop {}", self.0);
+            }
+        }
+    }
+    main.routine("drops").add(|q| {
+        let _panics = Panics(5);
+        q.wait_quit();
+    })?;
+    Ok(())
+}
+
+fn ten_thousand(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    for _ in 0..10_000 {
+        let routine = main.routine("one of many").stack_size(64 * 1024);
+        routine.add(|_| hang())?;
+    }
+    Ok(())
+}
+
+/// A message that does what its function says in `Display`.
+struct Message(fn());
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)();
+        f.write_str("shown")
+    }
+}
+
+/// Adds a source that gets `message` a moment after the program is set up.
+fn send<T: Send + 'static>(
+    main: &MainQuitter,
+    message: T,
+    show: fn(&T) -> String,
+) -> Result<(), Quitting> {
+    let (sender, receiver) = crossbeam_channel::bounded(1);
+    main.add_source(QuitSource::channel_shown("message", receiver, show));
+    let sent = main.routine("sends the message").add(move |q| {
+        let _ = q.sleep(Duration::from_millis(100));
+        let _ = sender.send(message);
+        q.wait_quit();
+    });
+    sent.map(drop).map_err(|_| Quitting)
+}
+
+fn display_blocks(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(send(main, Message(|| hang()), Message::to_string)?)
+}
+
+fn display_panics(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    let message = Message(|| panic!("no text"));
+    Ok(send(main, message, Message::to_string)?)
+}
+
+fn message_drop(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(send(main, Stuck, |_| {
+        "a message that hangs when dropped".to_owned()
+    })?)
+}
+
+fn own_hook(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        hook(info);
+        hang();
+    }));
+    main.routine("panics")
+        .add(|_| panic!("the program's own hook hangs now"))?;
+    Ok(())
+}
+
+fn own_thread(_: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+    thread::spawn(|| hang());
+    Ok(())
+}

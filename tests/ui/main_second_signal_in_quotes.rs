@@ -1,0 +1,2 @@
+#[quitter::main(second_signal = "ignore")]
+fn main() {}

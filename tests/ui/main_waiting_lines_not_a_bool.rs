@@ -1,0 +1,2 @@
+#[quitter::main(waiting_lines = "no")]
+fn main() {}

@@ -1,0 +1,13 @@
+#![deny(warnings)]
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use quitter::{QuitSource, SecondSignal};
+
+#[quitter::main(
+    sources = [QuitSource::all_done()],
+    second_signal = SecondSignal::ExitAfter(Duration::from_millis(500)),
+    waiting_lines = false,
+)]
+fn main() {}
