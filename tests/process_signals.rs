@@ -86,8 +86,12 @@ fn ends_on_a_second_signal(mut program: Process, first: Signal, second: Signal) 
     program.send(first);
     program.wait_for("Received quit from");
     program.send(second);
-    let ended = program.end().with_code(130);
-    assert_eq!(ended.count("outine"), 0, "{}", ended.stderr);
+    let ended = program.end().with_code(130).saying(&[
+        second.as_str(),
+        "ending now",
+        "Failed to quit: 1 routine had not returned",
+    ]);
+    assert_eq!(ended.count("Failed to quit"), 1, "{}", ended.stderr);
 }
 
 #[test]
@@ -135,11 +139,11 @@ fn a_signal_after_exit_ends_the_program() {
 fn a_signal_after_the_main_quitter_was_dropped_ends_the_program() {
     let story = || -> ExitReport {
         drop(MainQuitter::new(PATIENCE, [QuitSource::os_signal()]));
-        // The drop waits for nothing: the watching may end a little later, and take the first one.
-        for signal in [SIGINT, SIGTERM] {
-            raise(signal).unwrap();
+        // The drop waits for nothing: the watching may end a little later, and take the first ones.
+        loop {
+            raise(SIGTERM).unwrap();
+            thread::sleep(Duration::from_millis(1));
         }
-        hang()
     };
     alone(story).end().with_code(130);
 }
@@ -190,7 +194,6 @@ fn signals_that_cannot_be_listened_to_are_an_error_that_leaves_no_claim() {
 }
 
 #[test]
-#[ignore = "one run in ten ends with 130: each source has a handler of its own, the second finds nobody listening"]
 fn one_signal_for_two_signal_sources_is_no_second_signal() {
     let story = || {
         let sources = ["one", "two"].map(|name| QuitSource::os_signal().described(name));

@@ -131,7 +131,6 @@ fn a_pipe_that_nobody_reads_does_not_hold_up_exit() {
 }
 
 #[test]
-#[ignore = "hangs: the watcher blocks where it says \"Received quit\" (rule 6)"]
 fn a_pipe_that_nobody_reads_does_not_hold_up_the_forced_end() {
     let mut command = command_for(|| troubled());
     let (_reader, pipe) = full_pipe();

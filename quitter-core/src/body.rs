@@ -10,12 +10,13 @@ use crate::error::{AddRoutineError, Quitting, is_quitting};
 use crate::failure::FailureKind;
 use crate::never::Bang;
 use crate::report::exit_code;
+use crate::timeouts::Timeouts;
 
 /// What the body of `main` may return: nothing, never, an [`ExitCode`], or a `Result` of these
 /// whose error implements `Debug`, as with std.
 ///
 /// An `Err` fails the program, unless it is [`Quitting`], by itself or boxed: quitting is not a
-/// failure.
+/// failure. It is shown by its `Debug`, as std does, but a boxed error by its text and its sources.
 #[diagnostic::on_unimplemented(
     message = "the body of `main` cannot return `{Self}`",
     note = "return `()`, `!`, `ExitCode`, or a `Result` of these whose error is `Debug`"
@@ -64,28 +65,32 @@ impl MainOutcome for ExitCode {
 
 impl<T: MainOutcome, E: fmt::Debug + 'static> MainOutcome for Result<T, E> {
     fn into_body(self) -> Body {
-        match self {
-            Ok(outcome) => outcome.into_body(),
-            Err(error) if says_quitting(&error) => Body::Done,
-            Err(error) => Body::Failed(FailureKind::of_debug(&error)),
+        let error = match self {
+            Ok(outcome) => return outcome.into_body(),
+            Err(error) => error,
+        };
+        match as_error(&error) {
+            Some(known) if is_quitting(known) => Body::Done,
+            Some(known) => Body::Failed(FailureKind::of_error(known)),
+            None => Body::Failed(FailureKind::of_debug(&error)),
         }
     }
 }
 
-/// Whether an error of `main`, of which only `Debug` is known, is `Quitting` or a boxed error that
-/// says so.
-fn says_quitting(error: &dyn Any) -> bool {
-    fn as_error<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+/// An error of `main`, of which only `Debug` is known, as an error: if it is boxed, as is usual, or
+/// one of those that end a wait.
+fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    fn plain<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
         error.downcast_ref::<E>().map(|error| error as _)
     }
     let boxed = error.downcast_ref::<Box<dyn Error>>().map(|error| &**error);
     let send = error.downcast_ref::<Box<dyn Error + Send>>();
     let sync = error.downcast_ref::<Box<dyn Error + Send + Sync>>();
-    let known = as_error::<Quitting>(error)
-        .or_else(|| as_error::<AddRoutineError>(error))
-        .or_else(|| as_error::<io::Error>(error))
-        .or(boxed)
+    boxed
         .or(send.map(|error| &**error as _))
-        .or(sync.map(|error| &**error as _));
-    known.is_some_and(is_quitting)
+        .or(sync.map(|error| &**error as _))
+        .or_else(|| plain::<Quitting>(error))
+        .or_else(|| plain::<AddRoutineError>(error))
+        .or_else(|| plain::<Timeouts>(error))
+        .or_else(|| plain::<io::Error>(error))
 }

@@ -199,7 +199,7 @@ fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) 
             QuitCause::MainReturned { code }
         }
         Body::Failed(kind) => {
-            let message = kind.to_string();
+            let message = kind.text();
             guard.fail(kind);
             QuitCause::MainFailed { message }
         }

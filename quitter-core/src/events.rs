@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cause::QuitCause;
+use crate::console;
 use crate::quitter::Quitter;
 use crate::report::{ExitReport, Outcome};
 use crate::timeouts::Timeouts;
@@ -14,6 +15,8 @@ pub(crate) struct Shared {
     root: Quitter,
     /// Set when the registered routines were forked.
     routines_started: AtomicBool,
+    /// Set when the quit event was said.
+    announced: AtomicBool,
     events: Mutex<Events>,
 }
 
@@ -57,6 +60,7 @@ impl Shared {
         Self {
             root,
             routines_started: AtomicBool::new(routines_started),
+            announced: AtomicBool::new(false),
             events: Mutex::default(),
         }
     }
@@ -79,12 +83,25 @@ impl Shared {
     }
 
     /// A source's event: the first one quits the tree, later ones are listed.
+    ///
+    /// A channel that closes once the tree quits is no failure: whoever held its sender has
+    /// returned, as it should.
     pub(crate) fn fire(&self, source: Described, message: Option<String>, closed: bool) {
+        let quits_already = self.root.has_to_quit();
         // Before the quit: whoever sees the quit and makes a report must find it.
-        self.events().source_failed |= source.is_failure;
+        self.events().source_failed |= source.is_failure && !(closed && quits_already);
         let cause = source.cause(message, closed);
         if !self.root.node().quit(cause.clone(), None) {
             self.events().later.push(cause);
+        }
+    }
+
+    /// Says the quit event, if nobody has yet. The root quits.
+    pub(crate) fn announce(&self) {
+        if let Some(quit) = self.root.node().quit_info()
+            && !self.announced.swap(true, Ordering::Relaxed)
+        {
+            console::say(format!("Received quit from {}", quit.cause));
         }
     }
 

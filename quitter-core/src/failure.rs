@@ -60,6 +60,17 @@ impl FailureKind {
         }
     }
 
+    /// What happened, without the word that it failed.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Error { message, sources } => {
+                let texts = std::iter::once(message).chain(sources);
+                texts.map(String::as_str).collect::<Vec<_>>().join(": ")
+            }
+            Self::Panic { .. } => self.to_string(),
+        }
+    }
+
     /// The text of an error that only implements `Debug`, as the body of `main` may return it.
     pub(crate) fn of_debug(error: &dyn fmt::Debug) -> Self {
         Self::Error {
@@ -72,10 +83,7 @@ impl FailureKind {
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Error { message, sources } => {
-                write!(f, "failed: {message}")?;
-                sources.iter().try_for_each(|text| write!(f, ": {text}"))
-            }
+            Self::Error { .. } => write!(f, "failed: {}", self.text()),
             Self::Panic { message, place } => {
                 f.write_str("panicked")?;
                 if let Some(place) = place {

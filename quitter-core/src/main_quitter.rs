@@ -294,6 +294,8 @@ impl MainQuitter {
         self.exited = true;
         self.wait_for_event();
         let live = waiting_routine(|except| self.wait_for_routines(except));
+        // The watcher does this at the event, but may not have come to it yet.
+        self.shared.announce();
         self.stop_watching();
         let report = self.shared.report(live);
         let report = report.expect("the event that was waited for has quit the root");

@@ -53,28 +53,38 @@ where
     });
 }
 
-/// The panic that is unwinding this thread. `None`: not by a panic that the hook saw.
+/// Forgets the last panic of this thread, which is over, unless it unwinds the thread right now.
+pub(crate) fn forget_last() {
+    if !thread::panicking() {
+        let _ = LAST.try_with(RefCell::take);
+    }
+}
+
+/// The last panic of this thread that the hook saw. It stays known: it may unwind through several
+/// guards before it is caught.
+fn last() -> Option<Seen> {
+    LAST.try_with(|last| last.borrow().clone()).ok().flatten()
+}
+
+/// The panic that is unwinding this thread.
 pub(crate) fn unwinding() -> FailureKind {
-    let seen = LAST.try_with(RefCell::take).ok().flatten();
     let unseen = || Seen {
         message: "unknown panic".to_owned(),
         place: None,
     };
-    seen.unwrap_or_else(unseen).into()
+    last().unwrap_or_else(unseen).into()
 }
 
 /// Calls `f`; a panic becomes a failure.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, FailureKind> {
-    let _ = LAST.try_with(RefCell::take);
     panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let message = text_of(&*payload);
-        drop_quietly(payload);
         // Another message: this panic passed the hook by, the one that was seen was caught inside.
-        let seen = LAST.try_with(RefCell::take).ok().flatten();
-        let place = seen.filter(|seen| seen.message == message);
+        let seen = last().filter(|seen| seen.message == message);
+        drop_quietly(payload);
         FailureKind::Panic {
             message,
-            place: place.and_then(|seen| seen.place),
+            place: seen.and_then(|seen| seen.place),
         }
     })
 }

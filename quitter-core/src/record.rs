@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::atomic::AtomicCell;
 
+/// Where something stands in a list of the tree. Only used under the list's lock.
+pub(crate) type Slot = std::sync::atomic::AtomicUsize;
+
 /// A place in a program's source.
 pub(crate) type Place = &'static Location<'static>;
 
@@ -24,6 +27,7 @@ pub(crate) struct Record {
     pub(crate) id: u64,
     pub(crate) name: Cow<'static, str>,
     pub(crate) spawned_at: Place,
+    pub(crate) slot: Slot,
     started: Instant,
     /// Where the routine last called its quitter. A routine polls in its hottest loop, so this is
     /// one store, and the time is only kept by calls that block, in the two fields below.
@@ -44,6 +48,7 @@ impl Record {
             id: next_id(),
             name,
             spawned_at,
+            slot: Slot::new(0),
             started: Instant::now(),
             place: AtomicCell::new(None),
             timed_place: AtomicCell::new(None),

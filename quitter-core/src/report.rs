@@ -148,7 +148,9 @@ impl fmt::Display for ExitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_outcome(f)?;
         self.write_failures(f)?;
-        let mut later = self.later_causes.iter();
+        // That a channel closes once the program quits is no news.
+        let is_news = |cause: &&QuitCause| !matches!(cause, QuitCause::Source { closed: true, .. });
+        let mut later = self.later_causes.iter().filter(is_news);
         later.try_for_each(|cause| write!(f, "\nLater received quit from {cause}"))
     }
 }

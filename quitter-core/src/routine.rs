@@ -171,13 +171,14 @@ impl<'a> RoutineBuilder<'a> {
 
     fn check_in(self, place: Place) -> Result<Live, Quitting> {
         panics::install_hook(announce_panic);
+        panics::forget_last();
         let record = Arc::new(Record::new(self.name, place));
-        let slot = self.node.check_in(&record)?;
+        self.node.check_in(&record)?;
         let work = Work {
             quitter: RoutineQuitter::new(self.node.clone(), record),
             on_failure: self.on_failure,
         };
-        Ok(Live { work, slot })
+        Ok(Live { work })
     }
 }
 
@@ -194,7 +195,6 @@ impl fmt::Debug for RoutineBuilder<'_> {
 /// A routine on the list: checks out when it is dropped, whatever happens.
 struct Live {
     work: Work,
-    slot: usize,
 }
 
 /// A routine, and what its failure does.
@@ -244,7 +244,8 @@ fn announce_panic(kind: FailureKind) -> Option<HooksRun> {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.work.quitter.node().check_out(self.slot);
+        let quitter = &self.work.quitter;
+        quitter.node().check_out(quitter.record());
     }
 }
 
@@ -433,12 +434,10 @@ pub(crate) fn name_of<F: 'static>() -> Cow<'static, str> {
 
 /// The last segment of a type's name; for a closure, what it stands in.
 fn name_from_type(type_name: &'static str) -> Cow<'static, str> {
-    const CLOSURE: &str = "{{closure}}";
-    let is_closure = type_name.ends_with(CLOSURE);
-    let path = type_name.split("::{{").next().unwrap_or(type_name);
+    let path = type_name.trim_end_matches("::{{closure}}");
     match last_segment(path) {
         "" => "routine".into(),
-        name if is_closure => format!("closure in {name}").into(),
+        name if path != type_name => format!("closure in {name}").into(),
         name => name.into(),
     }
 }
@@ -448,18 +447,22 @@ fn name_from_type(type_name: &'static str) -> Cow<'static, str> {
 fn last_segment(path: &str) -> &str {
     let mut depth = 0_usize;
     let (mut from, mut to) = (0, None);
+    let mut before = ' ';
     for (at, c) in path.char_indices() {
         match c {
             '<' | '(' | '[' => {
                 if depth == 0 {
-                    to = Some(at);
+                    to = to.or(Some(at));
                 }
                 depth += 1;
             }
+            // The arrow of a function pointer.
+            '>' if before == '-' => {}
             '>' | ')' | ']' => depth = depth.saturating_sub(1),
             ':' if depth == 0 => (from, to) = (at + 1, None),
             _ => {}
         }
+        before = c;
     }
     path[from..to.unwrap_or(path.len())].trim_start_matches('&')
 }
@@ -476,6 +479,11 @@ mod tests {
             name_from_type("app::main::{{closure}}::{{closure}}"),
             "closure in main"
         );
+        assert_eq!(
+            name_from_type("app::Db<app::main::{{closure}}>::run::{{closure}}"),
+            "closure in run"
+        );
+        assert_eq!(name_from_type("app::work<fn(u8) -> [u8; 3]>"), "work");
         assert_eq!(name_from_type("app::work<alloc::string::String>"), "work");
         assert_eq!(name_from_type("<app::Db as app::Work>::run"), "run");
         assert_eq!(

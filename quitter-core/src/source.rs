@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, SelectedOperation, bounded};
 
+use crate::error::full_text;
 use crate::panics;
 use crate::timeouts::Timeouts;
 
@@ -70,8 +71,8 @@ impl QuitSource {
 
     /// A message on a channel, or the loss of all its senders.
     ///
-    /// The report shows a message that is a string or one of std's common error types, boxed or
-    /// not; for others there is [`channel_shown`](Self::channel_shown). The source fires once:
+    /// The report shows a message that is a string, a boxed error, or one of std's common error
+    /// types; for others there is [`channel_shown`](Self::channel_shown). The source fires once:
     /// what is sent later stays in the channel.
     ///
     /// # Examples
@@ -282,15 +283,18 @@ fn plain_text<T: 'static>(message: &T) -> Option<String> {
 
 /// Shows strings and errors. A type's own `Display` cannot be asked for here: `T` may have none.
 fn shown_by_type<T: 'static>(message: &T) -> Option<String> {
+    type BoxSync = Box<dyn Error + Send + Sync>;
+    type BoxSend = Box<dyn Error + Send>;
+    type Shared = Arc<dyn Error + Send + Sync>;
     let shown: &[fn(&dyn Any) -> Option<String>] = &[
+        |message| Some(full_text(&**message.downcast_ref::<BoxSync>()?)),
+        |message| Some(full_text(&**message.downcast_ref::<BoxSend>()?)),
+        |message| Some(full_text(&**message.downcast_ref::<Shared>()?)),
         text_of::<String>,
         text_of::<&'static str>,
         text_of::<Cow<'static, str>>,
         text_of::<Box<str>>,
         text_of::<Arc<str>>,
-        text_of::<Box<dyn Error + Send + Sync>>,
-        text_of::<Box<dyn Error + Send>>,
-        text_of::<Arc<dyn Error + Send + Sync>>,
         text_of::<io::Error>,
         text_of::<fmt::Error>,
         text_of::<std::num::ParseIntError>,

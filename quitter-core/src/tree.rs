@@ -10,11 +10,10 @@
 //!    are quitters, live routines and children. A handle is only ever made from another one, so
 //!    the last one is final, and nothing but the list and passing walks know the node then
 //!    (rule 7).
-//! 3. **`started` only grows**: it counts the routines that were ever listed here, and in children
-//!    that are gone. A child that leaves the list hands its count to the parent in the same
-//!    step (rule 4; see [`Node::look`]).
-//! 4. **A quit walks down, a handle's end walks up; neither holds two locks.** The top of a quit is
-//!    flagged before anything below it.
+//! 3. **An observer at a node is told of every routine that starts there**, under the same lock, and
+//!    is at every child that is made there (rule 4; see [`Node::look`]).
+//! 4. **A quit walks down, a handle's end walks up; neither holds two nodes' locks.** The top of a
+//!    quit is flagged before anything below it. An observer's own lock is the last to be taken.
 //! 5. **Nothing is woken, dropped or called under a lock** which could take one itself: every step
 //!    hands out what is to be woken or dropped and does so after unlocking.
 //! 6. **Nothing recurses** (rule 8), not even the drop of a chain of nodes.
@@ -22,7 +21,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::AtomicUsize as Slot;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -32,7 +30,7 @@ use slab::Slab;
 use crate::cause::QuitCause;
 use crate::error::{Never, Quitting};
 use crate::failure::{Failures, RoutineFailure};
-use crate::record::{Record, next_id};
+use crate::record::{Record, Slot, next_id};
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock};
 
 #[cfg(all(test, loom))]
@@ -43,7 +41,7 @@ pub(crate) struct Node {
     id: u64,
     name: Cow<'static, str>,
     parent: Option<Arc<Node>>,
-    /// The node's place in its parent's list. Written and read under the parent's lock.
+    /// The node's place in its parent's list. Only used under the parent's lock.
     slot: Slot,
     quitting: AtomicBool,
     handles: AtomicUsize,
@@ -62,8 +60,8 @@ pub(crate) struct Node {
 struct State {
     children: Slab<Arc<Node>>,
     routines: Slab<Arc<Record>>,
-    /// See invariant 3.
-    started: u64,
+    /// See invariant 3. Those that take a look right now.
+    observers: Vec<Arc<Observer>>,
     quit: Option<Arc<Quit>>,
     /// How often a quit has come by: a waiter that sees another number looks at its deadline anew.
     visits: u64,
@@ -99,10 +97,11 @@ pub(crate) struct LiveAt {
     pub(crate) routines: Vec<Arc<Record>>,
 }
 
-/// What a walk over a subtree found.
-struct Survey {
-    live: Vec<LiveAt>,
-    started: u64,
+/// Sees what starts behind the back of a walk over a subtree.
+#[derive(Default)]
+struct Observer {
+    /// Never held while anything else is locked.
+    started: std::sync::Mutex<Vec<LiveAt>>,
 }
 
 /// How a wait is limited.
@@ -172,13 +171,36 @@ impl State {
     fn is_idle(&self, except: Option<u64>) -> bool {
         self.live(except).next().is_none()
     }
+
+    fn stop_observing(&mut self, observer: &Arc<Observer>) {
+        self.observers.retain(|other| !Arc::ptr_eq(other, observer));
+    }
 }
 
-/// Shrinks a list that many have left: what is finished leaves nothing.
-fn release_if_empty<T>(list: &mut Slab<T>) {
+/// Shrinks a list that most have left: what is finished leaves nothing. Each shrinking is paid for by
+/// those that left since the last one.
+fn compact_if_sparse<T>(list: &mut Slab<Arc<T>>, slot: impl Fn(&T) -> &Slot) {
     const KEPT: usize = 64;
-    if list.is_empty() && list.capacity() > KEPT {
-        *list = Slab::new();
+    if list.capacity() > KEPT && list.len() < list.capacity() / 4 {
+        list.compact(|item, _, to| {
+            slot(item).store(to, Ordering::Relaxed);
+            true
+        });
+        list.shrink_to_fit();
+    }
+}
+
+impl Observer {
+    fn see(&self, node: &Arc<Node>, record: &Arc<Record>) {
+        self.lock().push(LiveAt {
+            node: Arc::clone(node),
+            routines: vec![Arc::clone(record)],
+        });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<LiveAt>> {
+        let started = self.started.lock();
+        started.unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -267,25 +289,30 @@ impl Node {
             .clone()
     }
 
-    /// Lists a routine, unless this node quits (rule 1, by invariant 1). Returns its slot.
-    pub(crate) fn check_in(&self, record: &Arc<Record>) -> Result<usize, Quitting> {
+    /// Lists a routine, unless this node quits (rule 1, by invariant 1).
+    pub(crate) fn check_in(self: &Arc<Self>, record: &Arc<Record>) -> Result<(), Quitting> {
         let mut state = self.lock();
         if self.is_quitting() {
             return Err(Quitting);
         }
-        state.started += 1;
-        Ok(state.routines.insert(Arc::clone(record)))
+        for observer in &state.observers {
+            observer.see(self, record);
+        }
+        let slot = state.routines.insert(Arc::clone(record));
+        record.slot.store(slot, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes a routine from the list, and wakes who waits for that.
-    pub(crate) fn check_out(&self, slot: usize) {
+    pub(crate) fn check_out(&self, record: &Record) {
         let mut state = self.lock();
-        let record = state.routines.remove(slot);
+        let listed = state.routines.remove(record.slot.load(Ordering::Relaxed));
         record.finish();
         // The one that may remain is a routine that itself waits for the others.
         let wake = state.watchers > 0 || (state.waiters > 0 && state.routines.len() <= 1);
-        release_if_empty(&mut state.routines);
+        compact_if_sparse(&mut state.routines, |record| &record.slot);
         drop(state);
+        drop(listed);
         if wake {
             self.left.notify_all();
         }
@@ -381,26 +408,34 @@ impl Node {
     /// that quit comes (rule 5).
     pub(crate) fn wait_done(self: &Arc<Self>, limits: Limits) -> Result<(), Vec<LiveAt>> {
         loop {
-            let in_time = self.wait_each(limits);
+            self.wait_each(limits);
+            let is_over = is_past(self.over_at(limits));
             match self.look(limits.except) {
                 // A routine was started behind the walk's back.
-                Err(_) if in_time => {}
+                Err(_) if !is_over => {}
                 seen => return seen,
             }
         }
     }
 
+    /// When a wait at this node is over, as things stand; `None`: never.
+    fn over_at(&self, limits: Limits) -> Option<Instant> {
+        if limits.till_quit && self.is_quitting() {
+            return Some(Instant::now());
+        }
+        earlier(limits.until, self.deadline())
+    }
+
     /// Waits at each node of the subtree until no routine is live there, one node after the other.
-    /// Returns whether that ended within the limits.
-    fn wait_each(self: &Arc<Self>, limits: Limits) -> bool {
+    /// Ends early when the wait is over.
+    fn wait_each(self: &Arc<Self>, limits: Limits) {
         let mut todo = vec![Arc::clone(self)];
         while let Some(node) = todo.pop() {
             if !self.wait_at(&node, limits) {
-                return false;
+                return;
             }
             node.lock().walk_on(&mut todo);
         }
-        true
     }
 
     /// Waits until no routine is live at `node`, which is in this node's subtree. Returns whether
@@ -410,12 +445,12 @@ impl Node {
         while !state.is_idle(limits.except) {
             let visits = state.visits;
             drop(state);
-            let until = earlier(limits.until, self.deadline());
-            if is_past(until) || (limits.till_quit && self.is_quitting()) {
+            let until = self.over_at(limits);
+            if is_past(until) {
                 return false;
             }
             state = node.lock();
-            // A quit that came in between may have changed the answers above.
+            // A quit that came in between may have changed the answer above.
             if state.visits == visits && !state.is_idle(limits.except) {
                 state.waiters += 1;
                 state = wait(&node.left, state, until);
@@ -441,32 +476,33 @@ impl Node {
     ///
     /// A routine may fork its successor at a node that the walk has passed, and end before the walk
     /// reaches its own: a single walk can find nothing though something was live all the time. So
-    /// an empty walk is walked again, and believed if no routine was started in between. Why that
-    /// is enough: `started` never shrinks and, counted over a walk, lies between its true totals at
-    /// the walk's beginning and at its end (by invariant 3, and as a walk reads a node's count and
-    /// list of children in one step). So two walks with equal totals have seen every start up to
-    /// the moment between them, and the first one found each of those routines ended.
+    /// the walk leaves an observer at each node that still takes work, and an empty walk is
+    /// believed if the observer has seen nothing start. Why that is enough: consider the moment at
+    /// which the walk ends. Whatever was live then either was listed when the walk passed its node,
+    /// or started there, or at a child made there, after that (invariant 3).
+    ///
+    /// Else those are listed that were found, or those that the observer saw: each was live during
+    /// this look. However much comes and goes, it is two walks.
     fn look(self: &Arc<Self>, except: Option<u64>) -> Result<(), Vec<LiveAt>> {
-        let mut first = self.survey(except);
-        loop {
-            if !first.live.is_empty() {
-                return Err(first.live);
-            }
-            let second = self.survey(except);
-            if first.started == second.started {
-                return Ok(());
-            }
-            first = second;
+        let observer = Arc::new(Observer::default());
+        let live = self.survey(except, &observer);
+        let started = self.take_back(&observer);
+        match live.is_empty() && started.is_empty() {
+            true => Ok(()),
+            false => Err(if live.is_empty() { started } else { live }),
         }
     }
 
-    fn survey(self: &Arc<Self>, except: Option<u64>) -> Survey {
-        let mut started = 0;
+    /// Walks over the subtree, and leaves the observer at each node that does not quit.
+    fn survey(self: &Arc<Self>, except: Option<u64>, observer: &Arc<Observer>) -> Vec<LiveAt> {
         let mut live = Vec::new();
         let mut todo = vec![Arc::clone(self)];
         while let Some(node) = todo.pop() {
-            let state = node.lock();
-            started += state.started;
+            let mut state = node.lock();
+            // One that quits takes no work: what is not live there now will never be.
+            if !node.is_quitting() {
+                state.observers.push(Arc::clone(observer));
+            }
             state.walk_on(&mut todo);
             let mut routines: Vec<_> = state.live(except).cloned().collect();
             drop(state);
@@ -476,17 +512,28 @@ impl Node {
             }
         }
         live.reverse();
-        Survey { live, started }
+        live
     }
 
-    /// Takes a child without handles from the list (invariants 2 and 3).
+    /// Takes the observer from the subtree, and returns what it saw.
+    fn take_back(self: &Arc<Self>, observer: &Arc<Observer>) -> Vec<LiveAt> {
+        // This handle, and those at nodes: none there, and none was left, if everything quits.
+        if Arc::strong_count(observer) > 1 {
+            let mut todo = vec![Arc::clone(self)];
+            while let Some(node) = todo.pop() {
+                let mut state = node.lock();
+                state.stop_observing(observer);
+                state.walk_on(&mut todo);
+            }
+        }
+        std::mem::take(&mut *observer.lock())
+    }
+
+    /// Takes a child without handles from the list (invariant 2).
     fn forget(&self, child: &Node) {
-        // Nobody is left who could start a routine at the child.
-        let started = child.lock().started;
         let mut state = self.lock();
         let child = state.children.remove(child.slot.load(Ordering::Relaxed));
-        state.started += started;
-        release_if_empty(&mut state.children);
+        compact_if_sparse(&mut state.children, |child| &child.slot);
         drop(state);
         drop(child);
     }
@@ -523,6 +570,10 @@ impl NodeRef {
             return Err(Quitting);
         }
         parent.handles.fetch_add(1, Ordering::Relaxed);
+        if !state.observers.is_empty() {
+            // Nobody else knows the child yet: this lock is free.
+            child.lock().observers.clone_from(&state.observers);
+        }
         let slot = state.children.insert(Arc::clone(&child));
         child.slot.store(slot, Ordering::Relaxed);
         Ok(Self(child))

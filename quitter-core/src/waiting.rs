@@ -20,7 +20,6 @@ const LOOKS_A_LINE: u32 = 5;
 const NAMED: usize = 5;
 
 pub(crate) struct WaitingLines {
-    quit_at: Instant,
     next: Instant,
     looks: u32,
     /// The routines that a line has named, by id. Only used by the console's thread.
@@ -30,7 +29,6 @@ pub(crate) struct WaitingLines {
 impl WaitingLines {
     pub(crate) fn new(quit_at: Instant) -> Self {
         Self {
-            quit_at,
             next: quit_at + LOOK,
             looks: 0,
             named: Arc::default(),
@@ -47,15 +45,11 @@ impl WaitingLines {
         let names_live = self.looks.is_multiple_of(LOOKS_A_LINE);
         self.looks += 1;
         self.next = Instant::now() + LOOK;
-        let since_quit = self.quit_at.elapsed();
         let named = Arc::clone(&self.named);
         console::afterwards(move || {
             let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
             for name in take_returned(&mut named, &live) {
-                console::say_now(&format_args!(
-                    "{name} returned after {}",
-                    Seconds(since_quit)
-                ));
+                console::say_now(&format_args!("{name} has returned"));
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             let is_ending = left.is_some_and(|left| left < LOOK / 2);

@@ -248,13 +248,12 @@ impl Watcher {
     fn announce(&mut self) {
         self.announced = true;
         self.habits.hint_at = None;
-        let Some(quit) = self.shared.root().node().quit_info() else {
-            return;
-        };
-        if self.habits.waiting_lines {
+        self.shared.announce();
+        if self.habits.waiting_lines
+            && let Some(quit) = self.shared.root().node().quit_info()
+        {
             self.waiting = Some(WaitingLines::new(quit.at));
         }
-        console::say(format!("Received quit from {}", quit.cause));
     }
 
     fn next_time(&self) -> Option<Instant> {

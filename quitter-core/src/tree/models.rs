@@ -29,9 +29,9 @@ fn child(of: &NodeRef) -> NodeRef {
     of.child("child".into()).expect("not told to quit yet")
 }
 
-fn check_in(node: &NodeRef) -> Option<usize> {
+fn check_in(node: &NodeRef) -> Option<Arc<Record>> {
     let record = Arc::new(Record::new("routine".into(), Location::caller()));
-    node.check_in(&record).ok()
+    node.check_in(&record).ok().map(|()| record)
 }
 
 fn quit(node: &Arc<Node>, timeout: Option<Duration>) {
@@ -96,14 +96,14 @@ fn successor_is_seen(made_first: bool) {
             true => (first, second),
             false => (second, first),
         };
-        let slot = check_in(&from).unwrap();
+        let record = check_in(&from).unwrap();
         let ending = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&ending);
         let routine = thread::spawn(move || {
             let successor = check_in(&to).unwrap();
-            from.check_out(slot);
+            from.check_out(&record);
             ends.store(true, Ordering::SeqCst);
-            to.check_out(successor);
+            to.check_out(&successor);
         });
         if root.look(None).is_ok() {
             assert!(ending.load(Ordering::SeqCst));
@@ -128,17 +128,17 @@ fn rule_4_a_successor_forked_at_a_child_that_comes_and_goes_is_seen() {
     model(|| {
         let root = root();
         let old = child(&root);
-        let slot = check_in(&old).unwrap();
+        let record = check_in(&old).unwrap();
         let ending = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&ending);
         let parent = root.clone();
         let routine = thread::spawn(move || {
             let new = child(&parent);
             let successor = check_in(&new).unwrap();
-            old.check_out(slot);
+            old.check_out(&record);
             drop(old);
             ends.store(true, Ordering::SeqCst);
-            new.check_out(successor);
+            new.check_out(&successor);
         });
         if root.look(None).is_ok() {
             assert!(ending.load(Ordering::SeqCst));
@@ -153,10 +153,10 @@ fn rule_4_two_waits_at_once_both_learn_of_the_last_routine() {
     model(|| {
         let root = root();
         let below = child(&root);
-        let slot = check_in(&below).unwrap();
+        let record = check_in(&below).unwrap();
         let node = Arc::clone(&root);
         let waiter = thread::spawn(move || node.wait_done(for_ever()).is_ok());
-        let routine = thread::spawn(move || below.check_out(slot));
+        let routine = thread::spawn(move || below.check_out(&record));
         assert!(root.wait_done(for_ever()).is_ok());
         assert!(waiter.join().unwrap());
         routine.join().unwrap();
@@ -168,16 +168,16 @@ fn rule_4_a_routine_that_waits_is_left_out_and_woken() {
     model(|| {
         let root = root();
         let record = Arc::new(Record::new("waits".into(), Location::caller()));
-        let own = root.check_in(&record).unwrap();
+        root.check_in(&record).unwrap();
         let other = check_in(&root).unwrap();
         let node = Arc::clone(&root);
-        let routine = thread::spawn(move || node.check_out(other));
+        let routine = thread::spawn(move || node.check_out(&other));
         let limits = Limits {
             except: Some(record.id),
             ..for_ever()
         };
         assert!(root.wait_done(limits).is_ok());
-        root.check_out(own);
+        root.check_out(&record);
         routine.join().unwrap();
     });
 }

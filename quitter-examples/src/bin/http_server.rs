@@ -1,0 +1,166 @@
+//! A service on threads: who waits for an answer when the program is told to quit gets one.
+//!
+//! Start it. It takes an address, a port, and how many seconds an answer takes, all optional:
+//!
+//! ```sh
+//! cargo run -p quitter-examples --bin http_server -- 127.0.0.1 8080 5
+//! ```
+//!
+//! Ask it, from other terminals:
+//!
+//! ```sh
+//! curl -i http://127.0.0.1:8080/healthz  # "ok", at once
+//! curl -i http://127.0.0.1:8080/         # "Hello!", after 5 s
+//! ```
+//!
+//! Press Ctrl-C while the last one waits: it gets "Server shutting down!" at once, and the program
+//! ends with exit code 0. Start a second one on the same port: it ends by its other quit source,
+//! with exit code 1 and the line
+//!
+//! ```text
+//! Received quit from 'HTTP server error': cannot listen on 127.0.0.1:8080: Address already in use (os error 98)
+//! ```
+//!
+//! A request that does not finish, because its client never sends what it has announced:
+//!
+//! ```sh
+//! (printf 'POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n'; sleep 60) | nc 127.0.0.1 8080
+//! ```
+//!
+//! After Ctrl-C it is named after 1 s, the server's own budget, and in the report after 3 s, the quit
+//! timeout; the exit code is 1.
+//!
+//! tiny_http reads the sockets on threads of its own, which end with the process. It keeps one for
+//! each open connection; in a burst, connections may wait until others close.
+
+use std::env;
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+use quitter::{MainQuitter, OnFailure, QuitSource, Quitter, Quitting, RoutineQuitter};
+use tiny_http::{Request, Response, Server};
+
+/// How long the server may take to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// While it stops: how long no request has come until none is expected any more.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// Status and text.
+type Answer = (u16, &'static str);
+
+const SHUTTING_DOWN: Answer = (503, "Server shutting down!");
+
+#[quitter::main(timeout = "3s")]
+fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
+    let (address, delay) = match arguments() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}\nusage: http_server [ADDRESS [PORT [SECONDS]]]");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let (failed, server_error) = bounded(1);
+    main.add_source(QuitSource::channel("HTTP server error", server_error).as_failure());
+    main.routine("http server").add(move |q| {
+        // An error after the quit is of no more use: `Quitting`, mostly.
+        if let Err(error) = serve(q, address, delay)
+            && !q.has_to_quit()
+        {
+            let _ = failed.send(error);
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn arguments() -> Result<(SocketAddr, Duration), Box<dyn Error>> {
+    let mut args = env::args().skip(1);
+    let localhost = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let ip = args.next().map_or(Ok(localhost), |ip| ip.parse())?;
+    let port = args.next().map_or(Ok(8080), |port| port.parse())?;
+    let seconds = args.next().map_or(Ok(5), |seconds| seconds.parse())?;
+    match args.next() {
+        Some(more) => Err(format!("unexpected argument '{more}'").into()),
+        None => Ok((SocketAddr::new(ip, port), Duration::from_secs(seconds))),
+    }
+}
+
+/// Serves until told to quit, or until the server fails.
+fn serve(
+    q: &RoutineQuitter,
+    address: SocketAddr,
+    delay: Duration,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let server = Server::http(address)
+        .map(Arc::new)
+        .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let requests = q.child("requests")?;
+    let unblocked = Arc::clone(&server);
+    q.routine("http server unblocker").add(move |q| {
+        q.wait_quit();
+        unblocked.unblock();
+    })?;
+    println!("Listening on http://{}", server.server_addr());
+
+    loop {
+        match server.recv() {
+            Ok(request) => fork(&requests, request, delay),
+            Err(_) if q.has_to_quit() => break, // Unblocked.
+            Err(error) => return Err(error.into()),
+        }
+    }
+
+    // Those that wait are being answered. What clients have sent by now comes in for a while yet.
+    let until = Instant::now() + STOP_WITHIN;
+    while Instant::now() < until
+        && let Ok(Some(request)) = server.recv_timeout(QUIET)
+    {
+        fork(&requests, request, delay);
+    }
+    let left = until.saturating_duration_since(Instant::now());
+    if let Err(timeouts) = requests.quit_and_wait(left) {
+        eprintln!("HTTP server stopped, but {timeouts}");
+    }
+    Ok(())
+}
+
+/// Answers a request by a routine of its own.
+fn fork(requests: &Quitter, request: Request, delay: Duration) {
+    // Handed over once there is a routine: one that is refused would take the request with it.
+    let (hand_over, handed_over) = bounded(1);
+    let routine = requests
+        .routine("request")
+        .on_failure(OnFailure::Record) // One bad request does not end the service.
+        .add(move |q| {
+            if let Ok(request) = handed_over.recv() {
+                let answer = answer(q, &request, delay);
+                respond(request, answer);
+            }
+        });
+    match routine {
+        Ok(_) => drop(hand_over.send(request)),
+        Err(error) if error.is_quitting() => respond(request, SHUTTING_DOWN),
+        Err(_) => respond(request, (503, "Server overloaded!")), // No thread to be had.
+    }
+}
+
+fn answer(q: &RoutineQuitter, request: &Request, delay: Duration) -> Answer {
+    q.set_status(format!("{} {}", request.method(), request.url()));
+    match request.url() {
+        "/" => match q.sleep(delay) {
+            Ok(()) => (200, "Hello!"),
+            Err(Quitting) => SHUTTING_DOWN,
+        },
+        "/healthz" => (200, "ok"),
+        _ => (404, "Not found"),
+    }
+}
+
+fn respond(request: Request, (status, text): Answer) {
+    let response = Response::from_string(text).with_status_code(status);
+    let _ = request.respond(response); // A client that is gone misses nothing.
+}
