@@ -1751,14 +1751,22 @@ mod rule_10_a_failure_is_never_silent {
     }
 
     #[test]
-    fn a_panic_in_the_drop_of_a_panics_payload_changes_nothing() {
-        let line = line!() + 1;
+    fn a_panic_in_the_drop_of_a_panics_payload_does_not_hide_the_first_panic() {
         let (failures, cause) = failures_of(|_| std::panic::panic_any(Bomb("payload")));
-        let FailureKind::Panic { message, place } = &failures[0].kind else {
+        let FailureKind::Panic { message, .. } = &failures[0].kind else {
             panic!("{failures:?}");
         };
         assert_eq!(message, "a value that is not a string");
         assert!(cause.is_some());
+    }
+
+    #[test]
+    fn a_panic_in_the_drop_of_a_panics_payload_leaves_the_first_place() {
+        let line = line!() + 1;
+        let (failures, _) = failures_of(|_| std::panic::panic_any(Bomb("payload")));
+        let FailureKind::Panic { place, .. } = &failures[0].kind else {
+            panic!("{failures:?}");
+        };
         let place = place.as_deref().expect("the hook was told the place");
         assert!(
             place.starts_with(&format!("{}:{line}:", file!())),
