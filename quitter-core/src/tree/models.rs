@@ -92,6 +92,7 @@ fn successor_is_seen(made_first: bool) {
     model(move || {
         let root = root();
         let (first, second) = (child(&root), child(&root));
+        let kept = [root.clone(), first.clone(), second.clone()];
         let (from, to) = match made_first {
             true => (first, second),
             false => (second, first),
@@ -110,6 +111,7 @@ fn successor_is_seen(made_first: bool) {
         }
         routine.join().unwrap();
         assert!(root.look(None).is_ok());
+        assert!(kept.iter().all(|node| node.lock().observers.is_empty()));
     });
 }
 
