@@ -9,7 +9,7 @@ use crate::error::{MainQuitterError, full_text};
 use crate::main_quitter::MainQuitter;
 use crate::registry;
 use crate::report::ExitReport;
-use crate::routine::{self, OnFailure};
+use crate::routine;
 use crate::signal::SecondSignal;
 use crate::source::QuitSource;
 use crate::watcher::Habits;
@@ -188,23 +188,21 @@ impl MainQuitterBuilder {
 #[track_caller]
 fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) -> B) {
     // A quit event before the body: there is nothing left to set up.
-    let Ok(guard) = main.routine("main").on_failure(OnFailure::Record).guard() else {
+    let Ok(guard) = main.guard("main") else {
         return;
     };
     let outcome = routine::run_as(&guard, || body(main).into_body());
-    let cause = match outcome.unwrap_or_else(Body::Failed) {
-        Body::Done | Body::Code(0) => return,
+    match outcome.unwrap_or_else(Body::Failed) {
+        Body::Done | Body::Code(0) => {}
         Body::Code(code) => {
             main.shared().events().body_code = Some(code);
-            QuitCause::MainReturned { code }
+            main.node().quit(QuitCause::MainReturned { code }, None);
         }
         Body::Failed(kind) => {
             let message = kind.text();
-            guard.fail(kind);
-            QuitCause::MainFailed { message }
+            guard.fail_with(kind, QuitCause::MainFailed { message });
         }
-    };
-    main.node().quit(cause, None);
+    }
 }
 
 fn say_if_nothing_runs(main: &MainQuitter) {

@@ -205,21 +205,24 @@ struct Work {
 }
 
 impl Work {
+    fn fail(&self, kind: FailureKind) {
+        let cause = QuitCause::RoutineFailed {
+            path: self.quitter.path(),
+            name: self.quitter.name().to_owned(),
+        };
+        self.fail_with(kind, cause);
+    }
+
     /// Records a failure, the first one of the routine, and does what it is to do. Before the
     /// check-out, so that who has waited for the routine finds both.
-    fn fail(&self, kind: FailureKind) {
+    fn fail_with(&self, kind: FailureKind, cause: QuitCause) {
         let node = self.quitter.node();
         let record = self.quitter.record();
         if record.set_failed() {
             return;
         }
-        let path = node.path();
-        let cause = QuitCause::RoutineFailed {
-            path: path.clone(),
-            name: record.name.to_string(),
-        };
         node.record_failure(RoutineFailure {
-            path,
+            path: node.path(),
             name: record.name.to_string(),
             id: record.id,
             spawned_at: record.spawned_at,
@@ -320,9 +323,9 @@ pub struct RoutineGuard {
 }
 
 impl RoutineGuard {
-    /// Records a failure that the guard's owner has caught.
-    pub(crate) fn fail(&self, kind: FailureKind) {
-        self.live.work.fail(kind);
+    /// Records a failure that the guard's owner has caught, and quits for this cause.
+    pub(crate) fn fail_with(&self, kind: FailureKind, cause: QuitCause) {
+        self.live.work.fail_with(kind, cause);
     }
 }
 
