@@ -461,7 +461,6 @@ fn without_a_forced_exit_a_program_goes_on_after_exit() {
 }
 
 #[test]
-#[ignore = "one run in ten blames the supervisor, too: it has stopped to wait and is about to return"]
 fn a_supervisor_that_waits_for_a_stuck_routine_is_not_blamed() {
     let story = || {
         let main = MainQuitter::new(Duration::from_millis(300), [silence()]);

@@ -17,6 +17,10 @@ use crate::timeouts::Timeouts;
 ///
 /// An `Err` fails the program, unless it is [`Quitting`], by itself or boxed: quitting is not a
 /// failure. It is shown by its `Debug`, as std does, but a boxed error by its text and its sources.
+///
+/// Of an error of another type nothing but its `Debug` is known. So a body that returns
+/// `anyhow::Result`, or an enum of its own, does not pass on `Quitting` with `?`: it returns `Ok`
+/// when told to quit.
 #[diagnostic::on_unimplemented(
     message = "the body of `main` cannot return `{Self}`",
     note = "return `()`, `!`, `ExitCode`, or a `Result` of these whose error is `Debug`"

@@ -8,12 +8,12 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::error::Never;
 
@@ -53,11 +53,29 @@ pub(crate) fn say(text: impl fmt::Display + Send + 'static) {
     afterwards(move || say_now(&text));
 }
 
-/// Waits until all is said, for at most `timeout`.
-pub(crate) fn wait_said(timeout: Duration) {
+/// Waits until all is said. Gives up when one line has taken `a_line`, as with a full pipe, or when
+/// it took `in_all`, as on a machine that does not come to it.
+pub(crate) fn wait_said(a_line: Duration, in_all: Duration) {
+    const LOOK: Duration = Duration::from_millis(5);
     let (done, said) = bounded::<Never>(0);
     afterwards(move || drop(done));
-    let _closed = said.recv_timeout(timeout);
+    let until = Instant::now() + in_all;
+    while said.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout)
+        && Instant::now() < until
+        && writing_for() < a_line
+    {}
+}
+
+/// Since when the thread that writes is at the line that it is at, if it is at one.
+static WRITING_SINCE: Mutex<Option<Instant>> = Mutex::new(None);
+
+fn set_writing(since: Option<Instant>) {
+    *WRITING_SINCE.lock().unwrap_or_else(PoisonError::into_inner) = since;
+}
+
+fn writing_for() -> Duration {
+    let since = *WRITING_SINCE.lock().unwrap_or_else(PoisonError::into_inner);
+    since.map_or(Duration::ZERO, |since| since.elapsed())
 }
 
 /// The right to say the outcome, which is said once: by `main` or by the forced end. Returns
@@ -70,10 +88,12 @@ pub(crate) fn take_outcome() -> bool {
 /// Nothing is done about a failure: there is nowhere left to say so.
 pub(crate) fn say_now(text: &dyn fmt::Display) {
     let line = format!("{text}\n");
+    set_writing(Some(Instant::now()));
     let _ = match stderr() {
         Some(mut file) => file.write_all(line.as_bytes()),
         None => io::stderr().write_all(line.as_bytes()),
     };
+    set_writing(None);
 }
 
 /// Duplicates stderr's handle, once. `None`: there is none to duplicate.

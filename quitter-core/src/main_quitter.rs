@@ -33,7 +33,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// How long routines that wait for others have, beyond the deadline that cut their wait short, to
 /// return: so that the report names who hangs, and not who waits for them.
-const SUPERVISORS_GRACE: Duration = Duration::from_millis(20);
+const SUPERVISORS_GRACE: Duration = Duration::from_millis(100);
 
 /// The root of a program's tree, which listens for quit events. One per process, made in `main`.
 ///
@@ -294,6 +294,7 @@ impl MainQuitter {
         self.exited = true;
         self.wait_for_event();
         let live = waiting_routine(|except| self.wait_for_routines(except));
+        let live = live.err().unwrap_or_default();
         // The watcher does this at the event, but may not have come to it yet.
         self.shared.announce();
         self.stop_watching();
@@ -321,27 +322,27 @@ impl MainQuitter {
         node.wait_quit(None);
     }
 
-    /// Waits for the routines to return; returns those that did not in time.
-    fn wait_for_routines(&self, except: Option<u64>) -> Vec<LiveAt> {
+    /// Waits for the routines to return; the error is those that did not in time.
+    fn wait_for_routines(&self, except: Option<u64>) -> Result<(), Vec<LiveAt>> {
+        // The limit is the deadline of the quit.
         let limits = Limits {
             except,
             ..Limits::default()
         };
-        // The limit is the deadline of the quit.
         let Err(live) = self.root.node().wait_done(limits) else {
-            return Vec::new();
+            return Ok(());
         };
         let until = Instant::now() + SUPERVISORS_GRACE;
         let mut supervisors = 0;
         for at in &live {
             for record in at.routines.iter().filter(|record| record.is_waiting()) {
                 supervisors += 1;
-                at.node.wait_for(record, Some(until));
+                let _ = at.node.wait_for(record, Some(until));
             }
         }
         match supervisors {
-            0 => live,
-            _ => self.root.node().wait_done(limits).err().unwrap_or_default(),
+            0 => Err(live),
+            _ => self.root.node().wait_done(limits),
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) struct Record {
     status: Mutex<Option<Cow<'static, str>>>,
     finished: AtomicBool,
     failed: AtomicBool,
-    /// The routine is inside a wait for other routines.
+    /// The routine is in a wait for others, or its last one has timed out.
     waiting: AtomicBool,
 }
 

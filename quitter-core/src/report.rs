@@ -160,12 +160,13 @@ impl fmt::Display for ExitReport {
 /// A stderr that takes nothing for a second, as a full pipe does, is not waited for any longer.
 impl Termination for ExitReport {
     fn report(self) -> ExitCode {
-        const PATIENCE: Duration = Duration::from_secs(1);
+        const A_LINE: Duration = Duration::from_secs(1);
+        const IN_ALL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
         if console::take_outcome() {
             console::say(self);
         }
-        console::wait_said(PATIENCE);
+        console::wait_said(A_LINE, IN_ALL);
         code
     }
 }

@@ -20,7 +20,7 @@ use crate::quitter::RoutineQuitter;
 use crate::record::{Place, Record};
 use crate::registry;
 use crate::timeouts::Timeouts;
-use crate::tree::{LiveAt, Node, NodeRef};
+use crate::tree::{Node, NodeRef};
 use crate::watcher::{self, HooksRun};
 
 /// What the failure of a routine does, beside being recorded.
@@ -297,17 +297,17 @@ impl Drop for Current {
 }
 
 /// Calls `wait` with the id of the routine that runs on this thread, if any, while that routine is
-/// marked as waiting for others.
-pub(crate) fn waiting_routine<T>(wait: impl FnOnce(Option<u64>) -> T) -> T {
+/// marked as waiting for others. After a timeout the mark stays: such a routine is about to return.
+pub(crate) fn waiting_routine<E>(wait: impl FnOnce(Option<u64>) -> Result<(), E>) -> Result<(), E> {
     let record = |work: &Work| Arc::clone(work.quitter.record());
     let current = CURRENT.try_with(|current| current.borrow().as_ref().map(record));
     let Ok(Some(record)) = current else {
         return wait(None);
     };
     record.set_waiting(true);
-    let waited = wait(Some(record.id));
+    wait(Some(record.id))?;
     record.set_waiting(false);
-    waited
+    Ok(())
 }
 
 /// The caller's own work, listed as a routine until this is dropped. Made by
@@ -401,14 +401,8 @@ impl RoutineHandle {
     pub fn wait(&self, timeout: Duration) -> Result<(), Timeouts> {
         let from = Instant::now();
         let until = from.checked_add(timeout);
-        if waiting_routine(|_| self.node.wait_for(&self.record, until)) {
-            return Ok(());
-        }
-        let live = LiveAt {
-            node: Arc::clone(&self.node),
-            routines: vec![Arc::clone(&self.record)],
-        };
-        Err(Timeouts::new(vec![live], from.elapsed()))
+        waiting_routine(|_| self.node.wait_for(&self.record, until))
+            .map_err(|live| Timeouts::new(vec![live], from.elapsed()))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -39,10 +40,21 @@ pub(crate) fn listen() -> io::Result<Receiver<&'static str>> {
     Ok(signals)
 }
 
+/// Makes every signal that comes from now on end the process.
+pub(crate) fn stop_listening() {
+    LISTENED_TO.store(false, Ordering::SeqCst);
+}
+
+/// Whether what is in the channel will be taken.
+static LISTENED_TO: AtomicBool = AtomicBool::new(true);
+
 fn forward_or_exit(forward: &Sender<&'static str>, name: &'static str) {
-    match forward.try_send(name) {
-        Ok(()) | Err(TrySendError::Full(_)) => {}
-        Err(TrySendError::Disconnected(_)) => exit_now(SECOND_SIGNAL),
+    let sent = forward.try_send(name);
+    let is_gone = matches!(sent, Err(TrySendError::Disconnected(_)));
+    // Asked after sending: either the watcher, which takes a last look after it has said that it
+    // stops, finds the signal, or this finds that it stops.
+    if is_gone || !LISTENED_TO.load(Ordering::SeqCst) {
+        exit_now(SECOND_SIGNAL);
     }
 }
 

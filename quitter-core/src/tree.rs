@@ -461,14 +461,24 @@ impl Node {
     }
 
     /// Waits until the routine of `record`, which is one of this node's, has left the list.
-    pub(crate) fn wait_for(&self, record: &Record, until: Option<Instant>) -> bool {
+    pub(crate) fn wait_for(
+        self: &Arc<Self>,
+        record: &Arc<Record>,
+        until: Option<Instant>,
+    ) -> Result<(), LiveAt> {
         let mut state = self.lock();
         state.watchers += 1;
         while !record.is_finished() && !is_past(until) {
             state = wait(&self.left, state, until);
         }
         state.watchers -= 1;
-        record.is_finished()
+        match record.is_finished() {
+            true => Ok(()),
+            false => Err(LiveAt {
+                node: Arc::clone(self),
+                routines: vec![Arc::clone(record)],
+            }),
+        }
     }
 
     /// Whether no routine of the subtree is live: one honest look, exact though it takes one lock

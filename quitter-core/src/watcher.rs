@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, never};
 
+use crate::cause::QuitCause;
 use crate::console;
 use crate::error::Never;
 use crate::events::{Described, Shared};
@@ -23,10 +24,14 @@ use crate::waiting::WaitingLines;
 
 /// How long after the deadline of the quit the process is ended by force: the time in which an exit
 /// that is on its way makes its report.
-const FORCED_AFTER: Duration = Duration::from_millis(50);
+const FORCED_AFTER: Duration = Duration::from_millis(150);
 
-/// How long the last words of a forced end may take.
-const LAST_WORDS: Duration = Duration::from_millis(150);
+/// How long the writing of the last words of a forced end may take.
+const LAST_WORDS: Duration = Duration::from_millis(80);
+
+/// How long a forced end waits for the thread that writes to come to it: longer, since a report that
+/// a busy machine delays is worth more than a punctual end without one.
+const WRITER_COMES: Duration = Duration::from_secs(1);
 
 /// How long a message may take to be shown, before the quit goes on without its text.
 const MESSAGE_SHOWN: Duration = Duration::from_millis(100);
@@ -225,6 +230,9 @@ impl Watcher {
 
     fn on_signal(&mut self, name: &'static str) {
         let now = Instant::now();
+        if self.shared.root().quit_cause() == Some(QuitCause::MainDropped) {
+            self.end_by_signal(name);
+        }
         let Some(source) = self.signal_source.take() else {
             return self.on_second_signal(name, now);
         };
@@ -240,9 +248,13 @@ impl Watcher {
             SecondSignal::Ignore => false,
         };
         if ends {
-            console::say(format!("Received {name} again: ending now"));
-            self.end_by_force(Some(signal::SECOND_SIGNAL));
+            self.end_by_signal(name);
         }
+    }
+
+    fn end_by_signal(&self, name: &str) -> ! {
+        console::say(format!("Received {name} while quitting: ending now"));
+        self.end_by_force(Some(signal::SECOND_SIGNAL))
     }
 
     fn announce(&mut self) {
@@ -320,7 +332,7 @@ impl Watcher {
                 console::say_now(&report);
             }
         });
-        console::wait_said(LAST_WORDS);
+        console::wait_said(LAST_WORDS, WRITER_COMES);
         signal::exit_now(code.unwrap_or(exit_code::TROUBLE))
     }
 
@@ -329,14 +341,14 @@ impl Watcher {
         while let Chosen::Source(at, heard) = self.choose_ready() {
             self.fire(at, heard);
         }
-        if let Ok(name) = self.signals.try_recv() {
+        signal::stop_listening();
+        while let Ok(name) = self.signals.try_recv() {
             self.on_signal(name);
         }
         if !self.announced {
             self.announce();
         }
         watch_panics(None);
-        // Nobody listens any more: a further signal ends the process.
         self.signals = never();
         self.sources.clear();
         if let Some(done) = done {
