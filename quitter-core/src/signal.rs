@@ -5,10 +5,11 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, bounded};
 
 /// What a signal does that comes after the first one, while the program quits.
 ///
@@ -31,31 +32,48 @@ pub enum SecondSignal {
 /// shells' convention (`bash(1)`, "EXIT STATUS").
 pub const SECOND_SIGNAL: u8 = 130;
 
-/// Starts to listen: the names of the signals come through the channel. Called once in a process:
-/// the handlers stay for its life.
-pub(crate) fn listen() -> io::Result<Receiver<&'static str>> {
-    // A storm of signals fills this for a moment: two are enough to say all that they say.
-    let (forward, signals) = crossbeam_channel::bounded(2);
-    os::listen(forward)?;
-    Ok(signals)
+/// The signals that come, by name.
+#[derive(Clone)]
+pub(crate) struct Signals {
+    received: Receiver<&'static str>,
+    /// Whether what is in the channel will be taken by the main quitter.
+    listened_to: Arc<AtomicBool>,
 }
 
-/// Makes every signal that comes from now on end the process.
-pub(crate) fn stop_listening() {
-    LISTENED_TO.store(false, Ordering::SeqCst);
-}
-
-/// Whether what is in the channel will be taken.
-static LISTENED_TO: AtomicBool = AtomicBool::new(true);
-
-fn forward_or_exit(forward: &Sender<&'static str>, name: &'static str) {
-    let sent = forward.try_send(name);
-    let is_gone = matches!(sent, Err(TrySendError::Disconnected(_)));
-    // Asked after sending: either the watcher, which takes a last look after it has said that it
-    // stops, finds the signal, or this finds that it stops.
-    if is_gone || !LISTENED_TO.load(Ordering::SeqCst) {
-        exit_now(SECOND_SIGNAL);
+impl Signals {
+    pub(crate) fn receiver(&self) -> &Receiver<&'static str> {
+        &self.received
     }
+
+    /// Makes every signal end the process that is not taken by the time this returns, but for those
+    /// that the caller takes then.
+    pub(crate) fn stop_listening(&self) {
+        self.listened_to.store(false, Ordering::SeqCst);
+    }
+
+    /// Called by whoever forwards, after a signal was sent. Of a signal that comes while the main
+    /// quitter stops to listen, exactly one of the two takes it.
+    fn exit_if_nobody_listens(&self) {
+        if !self.listened_to.load(Ordering::SeqCst) && self.received.try_recv().is_ok() {
+            exit_now(SECOND_SIGNAL);
+        }
+    }
+}
+
+/// Starts to listen. The handlers stay for the life of the process.
+pub(crate) fn listen() -> io::Result<Signals> {
+    // A storm of signals fills this for a moment: two are enough to say all that they say.
+    let (forward, received) = bounded(2);
+    let signals = Signals {
+        received,
+        listened_to: Arc::new(AtomicBool::new(true)),
+    };
+    let also = signals.clone();
+    os::listen(move |name| {
+        let _full = forward.try_send(name);
+        also.exit_if_nobody_listens();
+    })?;
+    Ok(signals)
 }
 
 /// Ends the process at once: no destructor, no exit handler, no flush.
@@ -70,19 +88,16 @@ pub(crate) fn exit_now(code: u8) -> ! {
 mod os {
     use std::{io, thread};
 
-    use crossbeam_channel::Sender;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     use signal_hook::low_level;
 
-    use super::forward_or_exit;
-
-    pub(super) fn listen(forward: Sender<&'static str>) -> io::Result<()> {
+    pub(super) fn listen(forward: impl Fn(&'static str) + Send + 'static) -> io::Result<()> {
         let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter();
         let mut signals = Signals::new(wanted.filter(|signal| !disposition::is_ignored(*signal)))?;
         let listener = move || {
             for signal in signals.forever() {
-                forward_or_exit(&forward, low_level::signal_name(signal).unwrap_or("signal"));
+                forward(low_level::signal_name(signal).unwrap_or("signal"));
             }
         };
         let thread = thread::Builder::new().name("quitter signals".to_owned());
@@ -111,12 +126,7 @@ mod os {
 mod os {
     use std::io;
 
-    use crossbeam_channel::Sender;
-
-    use super::forward_or_exit;
-
-    pub(super) fn listen(forward: Sender<&'static str>) -> io::Result<()> {
-        ctrlc::try_set_handler(move || forward_or_exit(&forward, "Ctrl-C"))
-            .map_err(io::Error::other)
+    pub(super) fn listen(forward: impl Fn(&'static str) + Send + 'static) -> io::Result<()> {
+        ctrlc::try_set_handler(move || forward("Ctrl-C")).map_err(io::Error::other)
     }
 }

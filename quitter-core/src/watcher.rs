@@ -17,7 +17,7 @@ use crate::console;
 use crate::error::Never;
 use crate::events::{Described, Shared};
 use crate::report::exit_code;
-use crate::signal::{self, SecondSignal};
+use crate::signal::{self, SecondSignal, Signals};
 use crate::source::{Heard, Listen, text_within};
 use crate::tree::Limits;
 use crate::waiting::WaitingLines;
@@ -47,7 +47,7 @@ pub(crate) enum Control {
     /// Watch this source, too.
     Add(Listening),
     /// Watch the signals, which are described so.
-    AddSignals(Described, Receiver<&'static str>),
+    AddSignals(Described, Signals),
     /// List what has come by now, close the channel when all is said, and stop.
     Stop(Option<Sender<Never>>),
 }
@@ -119,7 +119,7 @@ pub(crate) struct Watcher {
     shared: Arc<Shared>,
     control: Receiver<Control>,
     sources: Vec<Listening>,
-    signals: Receiver<&'static str>,
+    signals: Option<Signals>,
     /// The signals as a source, until the first one has come.
     signal_source: Option<Described>,
     first_signal: Option<Instant>,
@@ -147,7 +147,7 @@ impl Watcher {
             shared,
             control,
             sources: Vec::new(),
-            signals: never(),
+            signals: None,
             signal_source: None,
             first_signal: None,
             announced: false,
@@ -163,7 +163,7 @@ impl Watcher {
                 Chosen::Control(Control::Add(source)) => self.sources.push(source),
                 Chosen::Control(Control::AddSignals(described, signals)) => {
                     self.signal_source = Some(described);
-                    self.signals = signals;
+                    self.signals = Some(signals);
                 }
                 Chosen::Control(Control::Panicking(routine)) => self.panicking.push_back(routine),
                 Chosen::Control(Control::Stop(done)) => return self.stop(done),
@@ -182,11 +182,13 @@ impl Watcher {
             true => &never(),
             false => self.shared.root().quit_chan(),
         };
+        let no_signals = never();
+        let signals = self.signals.as_ref().map_or(&no_signals, Signals::receiver);
         let mut select = Select::new();
         let control = select.recv(&self.control);
         let quit = select.recv(unannounced);
-        let signals = select.recv(&self.signals);
-        let first = signals + 1;
+        let signal = select.recv(signals);
+        let first = signal + 1;
         for source in &self.sources {
             source.channel.add_to(&mut select);
         }
@@ -206,9 +208,9 @@ impl Watcher {
                 let _closed = operation.recv(unannounced);
                 Chosen::Quit
             }
-            index if index == signals => {
-                // Closed only if the thread that forwards has ended: then there are no more.
-                Chosen::Signal(operation.recv(&self.signals).unwrap_or("signal"))
+            index if index == signal => {
+                let name = operation.recv(signals);
+                Chosen::Signal(name.expect("whoever forwards never ends"))
             }
             index => {
                 let at = index - first;
@@ -341,15 +343,17 @@ impl Watcher {
         while let Chosen::Source(at, heard) = self.choose_ready() {
             self.fire(at, heard);
         }
-        signal::stop_listening();
-        while let Ok(name) = self.signals.try_recv() {
-            self.on_signal(name);
+        if let Some(signals) = self.signals.take() {
+            signals.stop_listening();
+            signals
+                .receiver()
+                .try_iter()
+                .for_each(|name| self.on_signal(name));
         }
         if !self.announced {
             self.announce();
         }
         watch_panics(None);
-        self.signals = never();
         self.sources.clear();
         if let Some(done) = done {
             console::afterwards(move || drop(done));
