@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::cause::QuitCause;
 use crate::console;
@@ -130,7 +131,7 @@ impl Shared {
 
     /// The report as of now, of whoever is live.
     pub(crate) fn report_now(&self) -> Option<ExitReport> {
-        let live = self.root.node().wait_done(Limits::one_look());
+        let live = self.root.node().wait_done(Limits::within(Duration::ZERO));
         self.report(live.err().unwrap_or_default())
     }
 }

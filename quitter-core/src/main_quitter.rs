@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 
@@ -310,9 +310,9 @@ impl MainQuitter {
         if let Some(source) = all_done {
             let done = waiting_routine(|except| {
                 node.wait_done(Limits {
-                    until: None,
                     except,
                     till_quit: true,
+                    ..Limits::default()
                 })
             });
             if done.is_ok() && !node.is_quitting() {
@@ -332,12 +332,15 @@ impl MainQuitter {
         let Err(live) = self.root.node().wait_done(limits) else {
             return Ok(());
         };
-        let until = Instant::now() + SUPERVISORS_GRACE;
+        let grace = Limits {
+            beyond_deadlines: true,
+            ..Limits::within(SUPERVISORS_GRACE)
+        };
         let mut supervisors = 0;
         for at in &live {
             for record in at.routines.iter().filter(|record| record.is_waiting()) {
                 supervisors += 1;
-                let _ = at.node.wait_for(record, Some(until));
+                let _ = at.node.wait_for(record, grace);
             }
         }
         match supervisors {

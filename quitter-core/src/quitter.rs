@@ -222,7 +222,8 @@ impl Quitter {
 
     /// The channel that closes when this quitter is told to quit, for crossbeam's `select!`.
     ///
-    /// It never carries a message. After the quit it is closed for ever.
+    /// It never carries a message. After the quit it is closed for ever. A clone of the receiver
+    /// closes, too, when the quitter is gone from memory.
     ///
     /// # Examples
     ///
@@ -284,8 +285,9 @@ impl Quitter {
 
     /// Ticks once every `period`, the first time after one period, until told to quit.
     ///
-    /// An iterator over the moments at which the ticks were due. A tick that was missed because
-    /// the loop was busy is skipped, and the ones after it keep the beat. A period of zero ticks
+    /// An iterator over the moments at which the ticks were due. When the loop was busy for longer
+    /// than a period, the tick that is overdue comes at once, further missed ones are skipped, and
+    /// the next ones keep the beat. A period of zero ticks
     /// as fast as the loop goes; [`Duration::MAX`] never ticks, and still ends on quit.
     ///
     /// # Examples
@@ -337,9 +339,10 @@ impl Quitter {
     /// Does not quit anything: without a quit it waits for the routines to return by themselves.
     /// Afterwards the quitter can get new routines, and be waited for again.
     ///
-    /// A `timeout` of zero is one honest look, [`Duration::MAX`] waits for ever. When this quitter,
-    /// before or during the wait, is told to quit under a [`deadline`](Self::deadline), the wait
-    /// ends by then. Everything done wins a tie with the deadline. Called by a routine, the wait
+    /// A `timeout` of zero is one honest look, [`Duration::MAX`] waits for ever. When this quitter or
+    /// one above it is told to quit under a [`deadline`](Self::deadline), the wait ends by then; a
+    /// deadline that was over before the wait began does not count, but for that of the main
+    /// quitter: after it, a wait is one look. Everything done wins a tie with the deadline. Called by a routine, the wait
     /// leaves that routine out; a [guard](Self::guard) it does not leave out.
     ///
     /// # Errors
@@ -502,9 +505,8 @@ fn wait_done(node: &Arc<Node>, timeout: Duration) -> Result<(), Timeouts> {
     let from = Instant::now();
     waiting_routine(|except| {
         node.wait_done(Limits {
-            until: from.checked_add(timeout),
             except,
-            till_quit: false,
+            ..Limits::within(timeout)
         })
     })
     .map_err(|live| Timeouts::new(live, from.elapsed()))

@@ -20,7 +20,7 @@ use crate::quitter::RoutineQuitter;
 use crate::record::{Place, Record};
 use crate::registry;
 use crate::timeouts::Timeouts;
-use crate::tree::{Node, NodeRef};
+use crate::tree::{Limits, Node, NodeRef};
 use crate::watcher::{self, HooksRun};
 
 /// What the failure of a routine does, beside being recorded.
@@ -392,16 +392,16 @@ impl RoutineHandle {
 
     /// Blocks until the routine has returned, for at most `timeout`; [`Duration::MAX`] is for ever.
     ///
-    /// Does not tell it to quit. May be called again, and from several threads. A routine that
-    /// waits for itself waits in vain.
+    /// Does not tell it to quit. May be called again, and from several threads. As
+    /// [`Quitter::wait_done`](crate::Quitter::wait_done) it ends by the deadline of a quit. A routine that waits for itself waits in vain.
     ///
     /// # Errors
     ///
     /// [`Timeouts`] lists this one routine.
     pub fn wait(&self, timeout: Duration) -> Result<(), Timeouts> {
         let from = Instant::now();
-        let until = from.checked_add(timeout);
-        waiting_routine(|_| self.node.wait_for(&self.record, until))
+        let limits = Limits::within(timeout);
+        waiting_routine(|_| self.node.wait_for(&self.record, limits))
             .map_err(|live| Timeouts::new(vec![live], from.elapsed()))
     }
 }

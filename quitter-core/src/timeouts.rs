@@ -245,11 +245,10 @@ struct Rounded(Duration);
 
 impl fmt::Display for Rounded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = (self.0.as_secs_f64() * 10.0).round();
-        match self.0 {
-            short if short.is_zero() => f.write_str("0 s"),
-            short if tenths < 1.0 => write!(f, "{} ms", short.as_millis()),
-            _ => write!(f, "{} s", tenths / 10.0),
+        match self.0.as_millis() {
+            0 => f.write_str("0 s"),
+            ms @ ..100 => write!(f, "{ms} ms"),
+            _ => write!(f, "{} s", (self.0.as_secs_f64() * 10.0).round() / 10.0),
         }
     }
 }
@@ -264,7 +263,7 @@ mod tests {
         assert_eq!(text(2000), "2 s");
         assert_eq!(text(2004), "2 s");
         assert_eq!(text(1500), "1.5 s");
-        assert_eq!(text(49), "49 ms");
+        assert_eq!(text(50), "50 ms");
         assert_eq!(text(0), "0 s");
     }
 

@@ -105,22 +105,63 @@ struct Observer {
 }
 
 /// How a wait is limited.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Limits {
+    /// When the wait began.
+    pub(crate) from: Instant,
     /// When the wait ends at the latest; `None`: never. The deadline of a quit may end it earlier.
     pub(crate) until: Option<Instant>,
     /// The routine that is not waited for: the waiting one itself.
     pub(crate) except: Option<u64>,
     /// The wait ends when the node is told to quit.
     pub(crate) till_quit: bool,
+    /// Only `until` counts, and no deadline.
+    pub(crate) beyond_deadlines: bool,
+}
+
+impl Default for Limits {
+    /// A wait that begins now and is not limited by itself.
+    fn default() -> Self {
+        Self {
+            from: Instant::now(),
+            until: None,
+            except: None,
+            till_quit: false,
+            beyond_deadlines: false,
+        }
+    }
 }
 
 impl Limits {
-    /// No wait, one honest look.
-    pub(crate) fn one_look() -> Self {
+    /// For at most `timeout` from now.
+    pub(crate) fn within(timeout: Duration) -> Self {
+        let limits = Self::default();
         Self {
-            until: Some(Instant::now()),
-            ..Self::default()
+            until: limits.from.checked_add(timeout),
+            ..limits
+        }
+    }
+}
+
+/// Whom a thread waits for at a node.
+#[derive(Clone, Copy)]
+enum Whom<'a> {
+    All,
+    One(&'a Record),
+}
+
+impl Whom<'_> {
+    fn is_gone(self, state: &State, except: Option<u64>) -> bool {
+        match self {
+            Self::All => state.live(except).next().is_none(),
+            Self::One(record) => record.is_finished(),
+        }
+    }
+
+    fn count(self, state: &mut State) -> &mut usize {
+        match self {
+            Self::All => &mut state.waiters,
+            Self::One(_) => &mut state.watchers,
         }
     }
 }
@@ -166,10 +207,6 @@ impl State {
     fn live(&self, except: Option<u64>) -> impl Iterator<Item = &Arc<Record>> {
         let records = self.routines.iter().map(|(_, record)| record);
         records.filter(move |record| Some(record.id) != except)
-    }
-
-    fn is_idle(&self, except: Option<u64>) -> bool {
-        self.live(except).next().is_none()
     }
 
     fn stop_observing(&mut self, observer: &Arc<Observer>) {
@@ -256,8 +293,11 @@ impl Node {
     /// A quit keeps its deadline where it started and walks past nodes that quit already, so the
     /// answer is collected upwards.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let deadline = |node: &Node| node.lock().quit.as_ref().and_then(|quit| quit.deadline);
-        self.upwards().map(deadline).fold(None, earlier)
+        self.upwards().map(Node::deadline_here).fold(None, earlier)
+    }
+
+    fn deadline_here(&self) -> Option<Instant> {
+        self.lock().quit.as_ref().and_then(|quit| quit.deadline)
     }
 
     /// The number of live routines of this node alone.
@@ -356,7 +396,7 @@ impl Node {
                 }
             }
             let open = state.open.take();
-            if open.is_some() || state.sleepers + state.waiters > 0 {
+            if open.is_some() || state.sleepers + state.waiters + state.watchers > 0 {
                 drop(state);
                 wake.push((node, open));
             }
@@ -419,11 +459,26 @@ impl Node {
     }
 
     /// When a wait at this node is over, as things stand; `None`: never.
+    ///
+    /// The earliest deadline counts, of a quit told here or above. But one that was over before the
+    /// wait began was the timeout of another wait: who waits again means to. Not so the deadline
+    /// of the main quitter, which is the end of the program.
     fn over_at(&self, limits: Limits) -> Option<Instant> {
         if limits.till_quit && self.is_quitting() {
             return Some(Instant::now());
         }
-        earlier(limits.until, self.deadline())
+        if limits.beyond_deadlines {
+            return limits.until;
+        }
+        let counting = |node: &Node| {
+            let is_main = node
+                .root
+                .as_ref()
+                .is_some_and(|root| root.quit_timeout.is_some());
+            node.deadline_here()
+                .filter(|deadline| is_main || *deadline > limits.from)
+        };
+        self.upwards().map(counting).fold(limits.until, earlier)
     }
 
     /// Waits at each node of the subtree until no routine is live there, one node after the other.
@@ -431,18 +486,33 @@ impl Node {
     fn wait_each(self: &Arc<Self>, limits: Limits) {
         let mut todo = vec![Arc::clone(self)];
         while let Some(node) = todo.pop() {
-            if !self.wait_at(&node, limits) {
+            if !self.wait_at(&node, limits, Whom::All) {
                 return;
             }
             node.lock().walk_on(&mut todo);
         }
     }
 
-    /// Waits until no routine is live at `node`, which is in this node's subtree. Returns whether
-    /// that was so within the limits.
-    fn wait_at(&self, node: &Node, limits: Limits) -> bool {
+    /// Waits until the routine of `record`, which is one of this node's, has left the list.
+    pub(crate) fn wait_for(
+        self: &Arc<Self>,
+        record: &Arc<Record>,
+        limits: Limits,
+    ) -> Result<(), LiveAt> {
+        match self.wait_at(self, limits, Whom::One(record)) {
+            true => Ok(()),
+            false => Err(LiveAt {
+                node: Arc::clone(self),
+                routines: vec![Arc::clone(record)],
+            }),
+        }
+    }
+
+    /// Waits for those at `node`, which is in this node's subtree. Returns whether they were gone
+    /// within the limits.
+    fn wait_at(&self, node: &Node, limits: Limits, whom: Whom<'_>) -> bool {
         let mut state = node.lock();
-        while !state.is_idle(limits.except) {
+        while !whom.is_gone(&state, limits.except) {
             let visits = state.visits;
             drop(state);
             let until = self.over_at(limits);
@@ -451,34 +521,13 @@ impl Node {
             }
             state = node.lock();
             // A quit that came in between may have changed the answer above.
-            if state.visits == visits && !state.is_idle(limits.except) {
-                state.waiters += 1;
+            if state.visits == visits && !whom.is_gone(&state, limits.except) {
+                *whom.count(&mut state) += 1;
                 state = wait(&node.left, state, until);
-                state.waiters -= 1;
+                *whom.count(&mut state) -= 1;
             }
         }
         true
-    }
-
-    /// Waits until the routine of `record`, which is one of this node's, has left the list.
-    pub(crate) fn wait_for(
-        self: &Arc<Self>,
-        record: &Arc<Record>,
-        until: Option<Instant>,
-    ) -> Result<(), LiveAt> {
-        let mut state = self.lock();
-        state.watchers += 1;
-        while !record.is_finished() && !is_past(until) {
-            state = wait(&self.left, state, until);
-        }
-        state.watchers -= 1;
-        match record.is_finished() {
-            true => Ok(()),
-            false => Err(LiveAt {
-                node: Arc::clone(self),
-                routines: vec![Arc::clone(record)],
-            }),
-        }
     }
 
     /// Whether no routine of the subtree is live: one honest look, exact though it takes one lock

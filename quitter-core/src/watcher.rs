@@ -290,7 +290,7 @@ impl Watcher {
         }
         if is_due(self.waiting.as_ref().map(WaitingLines::next)) {
             let root = self.shared.root().node();
-            let live = root.wait_done(Limits::one_look()).err();
+            let live = root.wait_done(Limits::within(Duration::ZERO)).err();
             if let Some(waiting) = &mut self.waiting {
                 waiting.say(live.unwrap_or_default(), self.shared.root().deadline());
             }

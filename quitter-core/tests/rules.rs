@@ -1200,18 +1200,31 @@ mod rule_5_one_deadline {
     }
 
     #[test]
-    fn after_the_deadline_a_wait_is_one_look_whatever_its_timeout() {
+    fn after_a_wait_has_timed_out_one_can_wait_again() {
         let root = Quitter::root("root");
-        let guard = root.guard("guard").unwrap();
+        let child = root.child("child").unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        let handle = child
+            .add_routine(move |_| {
+                let _ = released.recv();
+            })
+            .unwrap();
+        assert!(child.quit_and_wait(SHORT).is_err());
         assert!(root.quit_and_wait(SHORT).is_err());
-        let from = Instant::now();
-        for _ in 0..3 {
-            assert!(root.wait_done(PATIENCE).is_err());
-            assert!(root.quit_and_wait(PATIENCE).is_err());
+        let waits = [
+            thread::spawn({
+                let root = root.clone();
+                move || root.wait_done(PATIENCE)
+            }),
+            thread::spawn(move || child.wait_done(PATIENCE)),
+            thread::spawn(move || handle.wait(PATIENCE)),
+        ];
+        // Each would have timed out by now if the deadlines that are over counted.
+        assert!(root.wait_done(SHORT).is_err());
+        drop(release);
+        for wait in waits {
+            wait.join().unwrap().unwrap();
         }
-        assert!(from.elapsed() < SOON);
-        drop(guard);
-        root.wait_done(PATIENCE).unwrap();
     }
 
     #[test]
