@@ -16,6 +16,7 @@ use crate::console;
 use crate::error::{AddRoutineError, MainQuitterError, full_text};
 use crate::events::{Described, Shared};
 use crate::failure::{FailureKind, RoutineFailure};
+use crate::panics;
 use crate::quitter::Quitter;
 use crate::registry::{self, RegisteredRoutine};
 use crate::report::ExitReport;
@@ -23,7 +24,7 @@ use crate::routine::waiting_routine;
 use crate::signal;
 use crate::source::{QuitSource, SourceKind};
 use crate::tree::{Limits, LiveAt, NodeRef};
-use crate::watcher::{Control, Habits, Listening, Watcher, watch_panics};
+use crate::watcher::{Control, Habits, Listening, Watcher};
 
 /// Whether this process has, or had, a main quitter.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
@@ -153,7 +154,7 @@ impl MainQuitter {
         for source in sources {
             main.try_add_source(source)?;
         }
-        watch_panics(Some(main.control.clone()));
+        let _ = main.control.send(Control::WatchPanics(panics::watch()));
         main.exited = false;
         claim.keep();
         Ok(main)

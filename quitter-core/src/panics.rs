@@ -1,10 +1,15 @@
-//! What is known of a panic: the message from its payload, the place from the panic hook.
+//! What is known of a panic: the message from its payload, the place from the panic hook; and panics
+//! whose hooks do not return.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::failure::FailureKind;
 
@@ -51,6 +56,77 @@ where
             drop(announced);
         }));
     });
+}
+
+/// How long the panic hooks may take before a panic is recorded all the same. They may be writing a
+/// backtrace, and the panic may be one that the routine itself catches.
+const HOOKS_RETURN: Duration = Duration::from_secs(1);
+
+/// Where to tell the watcher of a panic; `None`: there is none.
+static WATCHING: Mutex<Option<Sender<Panicking>>> = Mutex::new(None);
+
+/// A routine that panics, and is in the panic hooks: std's takes the lock of stderr, which may never
+/// be free.
+pub(crate) struct Panicking {
+    due: Instant,
+    /// Set when the hooks have returned.
+    unwinds: Arc<AtomicBool>,
+    /// Records the failure, and quits.
+    fail: Box<dyn FnOnce() + Send>,
+}
+
+impl Panicking {
+    /// When the hooks should have returned.
+    pub(crate) fn due(&self) -> Instant {
+        self.due
+    }
+
+    pub(crate) fn fail_if_held_up(self) {
+        if !self.unwinds.load(Ordering::Acquire) {
+            (self.fail)();
+        }
+    }
+}
+
+/// Sends every panic of a routine from now on to whoever watches.
+pub(crate) fn watch() -> Receiver<Panicking> {
+    let (watching, panics) = unbounded();
+    *lock_watching() = Some(watching);
+    panics
+}
+
+/// Ends what [`watch`] began.
+pub(crate) fn unwatch() {
+    *lock_watching() = None;
+}
+
+fn lock_watching() -> MutexGuard<'static, Option<Sender<Panicking>>> {
+    WATCHING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sees to it that a panic is recorded, by `fail`, even if the panic hooks do not return. To be
+/// dropped when they have.
+pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> HooksRun {
+    let unwinds = Arc::new(AtomicBool::new(false));
+    if let Some(watching) = &*lock_watching() {
+        let _ = watching.send(Panicking {
+            due: Instant::now() + HOOKS_RETURN,
+            unwinds: Arc::clone(&unwinds),
+            fail: Box::new(fail),
+        });
+    }
+    HooksRun { unwinds }
+}
+
+/// The time in which the panic hooks run.
+pub(crate) struct HooksRun {
+    unwinds: Arc<AtomicBool>,
+}
+
+impl Drop for HooksRun {
+    fn drop(&mut self) {
+        self.unwinds.store(true, Ordering::Release);
+    }
 }
 
 /// Forgets the last panic of this thread, which is over, unless it unwinds the thread right now.

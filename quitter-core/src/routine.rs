@@ -15,13 +15,12 @@ use crate::cause::QuitCause;
 use crate::error::{AddRoutineError, Quitting, is_quitting};
 use crate::failure::{FailureKind, RoutineFailure};
 use crate::never::Bang;
-use crate::panics;
+use crate::panics::{self, HooksRun};
 use crate::quitter::RoutineQuitter;
 use crate::record::{Place, Record};
 use crate::registry;
 use crate::timeouts::Timeouts;
 use crate::tree::{Limits, Node, NodeRef};
-use crate::watcher::{self, HooksRun};
 
 /// What the failure of a routine does, beside being recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -242,7 +241,7 @@ impl Work {
 fn announce_panic(kind: FailureKind) -> Option<HooksRun> {
     let work = CURRENT.try_with(|current| current.borrow().clone());
     let work = work.ok().flatten()?;
-    Some(watcher::announce_panic(move || work.fail(kind)))
+    Some(panics::announce(move || work.fail(kind)))
 }
 
 impl Drop for Live {

@@ -5,8 +5,7 @@
 //! writes nothing. What is to be said it hands to the console's thread.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use crate::cause::QuitCause;
 use crate::console;
 use crate::error::Never;
 use crate::events::{Described, Shared};
+use crate::panics::{self, Panicking};
 use crate::report::exit_code;
 use crate::signal::{self, SecondSignal, Signals};
 use crate::source::{Heard, Listen, text_within};
@@ -36,65 +36,16 @@ const WRITER_COMES: Duration = Duration::from_secs(1);
 /// How long a message may take to be shown, before the quit goes on without its text.
 const MESSAGE_SHOWN: Duration = Duration::from_millis(100);
 
-/// How long the panic hooks may take before a panic is recorded all the same. They may be writing a
-/// backtrace, and the panic may be one that the routine itself catches.
-const HOOKS_RETURN: Duration = Duration::from_secs(1);
-
 /// What the main quitter tells its watcher.
 pub(crate) enum Control {
-    /// A routine panics: see to it that this is recorded.
-    Panicking(Panicking),
+    /// See to it that the panics that come through here are recorded.
+    WatchPanics(Receiver<Panicking>),
     /// Watch this source, too.
     Add(Listening),
     /// Watch the signals, which are described so.
     AddSignals(Described, Signals),
     /// List what has come by now, close the channel when all is said, and stop.
     Stop(Option<Sender<Never>>),
-}
-
-/// Where to tell the watcher of a panic; `None`: there is none.
-static WATCHING: Mutex<Option<Sender<Control>>> = Mutex::new(None);
-
-/// Tells the watcher behind `control` of panics from now on.
-pub(crate) fn watch_panics(control: Option<Sender<Control>>) {
-    *WATCHING.lock().unwrap_or_else(PoisonError::into_inner) = control;
-}
-
-/// A routine that panics, and is in the panic hooks: std's takes the lock of stderr, which may never
-/// be free.
-pub(crate) struct Panicking {
-    due: Instant,
-    /// Set when the hooks have returned.
-    unwinds: Arc<AtomicBool>,
-    /// Records the failure, and quits.
-    fail: Box<dyn FnOnce() + Send>,
-}
-
-/// Sees to it that a panic is recorded, by `fail`, even if the panic hooks do not return. To be
-/// dropped when they have.
-pub(crate) fn announce_panic(fail: impl FnOnce() + Send + 'static) -> HooksRun {
-    let unwinds = Arc::new(AtomicBool::new(false));
-    let panicking = Panicking {
-        due: Instant::now() + HOOKS_RETURN,
-        unwinds: Arc::clone(&unwinds),
-        fail: Box::new(fail),
-    };
-    let watching = WATCHING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(control) = &*watching {
-        let _ = control.send(Control::Panicking(panicking));
-    }
-    HooksRun { unwinds }
-}
-
-/// The time in which the panic hooks run.
-pub(crate) struct HooksRun {
-    unwinds: Arc<AtomicBool>,
-}
-
-impl Drop for HooksRun {
-    fn drop(&mut self) {
-        self.unwinds.store(true, Ordering::Release);
-    }
 }
 
 /// A source that is listened to.
@@ -126,6 +77,9 @@ pub(crate) struct Watcher {
     /// The quit event has been announced.
     announced: bool,
     waiting: Option<WaitingLines>,
+    panics: Receiver<Panicking>,
+    /// The routines in whose panic hooks a thread still was when it was last looked. In the order in
+    /// which they are due.
     panicking: VecDeque<Panicking>,
     habits: Habits,
 }
@@ -137,6 +91,7 @@ enum Chosen {
     Gone,
     Quit,
     Signal(&'static str),
+    Panicking(Panicking),
     Source(usize, Heard),
     Time,
 }
@@ -152,6 +107,7 @@ impl Watcher {
             first_signal: None,
             announced: false,
             waiting: None,
+            panics: never(),
             panicking: VecDeque::new(),
             habits,
         }
@@ -165,7 +121,8 @@ impl Watcher {
                     self.signal_source = Some(described);
                     self.signals = Some(signals);
                 }
-                Chosen::Control(Control::Panicking(routine)) => self.panicking.push_back(routine),
+                Chosen::Control(Control::WatchPanics(panics)) => self.panics = panics,
+                Chosen::Panicking(routine) => self.panicking.push_back(routine),
                 Chosen::Control(Control::Stop(done)) => return self.stop(done),
                 Chosen::Gone => return,
                 Chosen::Quit => self.announce(),
@@ -188,7 +145,8 @@ impl Watcher {
         let control = select.recv(&self.control);
         let quit = select.recv(unannounced);
         let signal = select.recv(signals);
-        let first = signal + 1;
+        let panic = select.recv(&self.panics);
+        let first = panic + 1;
         for source in &self.sources {
             source.channel.add_to(&mut select);
         }
@@ -211,6 +169,10 @@ impl Watcher {
             index if index == signal => {
                 let name = operation.recv(signals);
                 Chosen::Signal(name.expect("whoever forwards never ends"))
+            }
+            index if index == panic => {
+                let routine = operation.recv(&self.panics);
+                Chosen::Panicking(routine.expect("watched until the watcher stops"))
             }
             index => {
                 let at = index - first;
@@ -272,8 +234,7 @@ impl Watcher {
 
     fn next_time(&self) -> Option<Instant> {
         let waiting = self.waiting.as_ref().map(WaitingLines::next);
-        // They come in the order in which they are due.
-        let panicking = self.panicking.front().map(|routine| routine.due);
+        let panicking = self.panicking.front().map(Panicking::due);
         let times = [self.habits.hint_at, waiting, panicking, self.forced_at()];
         times.into_iter().flatten().min()
     }
@@ -295,13 +256,10 @@ impl Watcher {
                 waiting.say(live.unwrap_or_default(), self.shared.root().deadline());
             }
         }
-        let next_due = |list: &VecDeque<Panicking>| list.front().map(|routine| routine.due);
-        while is_due(next_due(&self.panicking))
+        while is_due(self.panicking.front().map(Panicking::due))
             && let Some(routine) = self.panicking.pop_front()
         {
-            if !routine.unwinds.load(Ordering::Acquire) {
-                (routine.fail)();
-            }
+            routine.fail_if_held_up();
         }
         if is_due(self.habits.hint_at) {
             self.habits.hint_at = None;
@@ -353,7 +311,7 @@ impl Watcher {
         if !self.announced {
             self.announce();
         }
-        watch_panics(None);
+        panics::unwatch();
         self.sources.clear();
         if let Some(done) = done {
             console::afterwards(move || drop(done));
