@@ -196,12 +196,9 @@ fn wait<'a>(
 }
 
 impl State {
-    /// Adds the children to a walk, in an order that makes the walk, read backwards, list
-    /// children before parents and siblings in the order of their making.
+    /// Adds the children to a walk.
     fn walk_on(&self, todo: &mut Vec<Arc<Node>>) {
-        let from = todo.len();
         todo.extend(self.children.iter().map(|(_, child)| Arc::clone(child)));
-        todo[from..].sort_unstable_by_key(|child| child.id);
     }
 
     fn live(&self, except: Option<u64>) -> impl Iterator<Item = &Arc<Record>> {
@@ -486,10 +483,10 @@ impl Node {
     fn wait_each(self: &Arc<Self>, limits: Limits) {
         let mut todo = vec![Arc::clone(self)];
         while let Some(node) = todo.pop() {
-            if !self.wait_at(&node, limits, Whom::All) {
-                return;
+            match self.wait_at(&node, limits, Whom::All) {
+                Some(state) => state.walk_on(&mut todo),
+                None => return,
             }
-            node.lock().walk_on(&mut todo);
         }
     }
 
@@ -500,24 +497,29 @@ impl Node {
         limits: Limits,
     ) -> Result<(), LiveAt> {
         match self.wait_at(self, limits, Whom::One(record)) {
-            true => Ok(()),
-            false => Err(LiveAt {
+            Some(_) => Ok(()),
+            None => Err(LiveAt {
                 node: Arc::clone(self),
                 routines: vec![Arc::clone(record)],
             }),
         }
     }
 
-    /// Waits for those at `node`, which is in this node's subtree. Returns whether they were gone
-    /// within the limits.
-    fn wait_at(&self, node: &Node, limits: Limits, whom: Whom<'_>) -> bool {
+    /// Waits for those at `node`, which is in this node's subtree. Returns what is there when they
+    /// are gone; `None`: they were not within the limits.
+    fn wait_at<'a>(
+        &self,
+        node: &'a Node,
+        limits: Limits,
+        whom: Whom<'_>,
+    ) -> Option<MutexGuard<'a, State>> {
         let mut state = node.lock();
         while !whom.is_gone(&state, limits.except) {
             let visits = state.visits;
             drop(state);
             let until = self.over_at(limits);
             if is_past(until) {
-                return false;
+                return None;
             }
             state = node.lock();
             // A quit that came in between may have changed the answer above.
@@ -527,7 +529,7 @@ impl Node {
                 *whom.count(&mut state) -= 1;
             }
         }
-        true
+        Some(state)
     }
 
     /// Whether no routine of the subtree is live: one honest look, exact though it takes one lock
@@ -562,6 +564,7 @@ impl Node {
             if !node.is_quitting() {
                 state.observers.push(Arc::clone(observer));
             }
+            let siblings = todo.len();
             state.walk_on(&mut todo);
             let mut routines: Vec<_> = state.live(except).cloned().collect();
             drop(state);
@@ -569,6 +572,9 @@ impl Node {
                 routines.sort_unstable_by_key(|record| record.id);
                 live.push(LiveAt { node, routines });
             }
+            // So that the walk, read backwards, lists children before parents and siblings in the
+            // order of their making. They are nearly in order: slots are given in order, at first.
+            todo[siblings..].sort_by_key(|child| child.id);
         }
         live.reverse();
         live
