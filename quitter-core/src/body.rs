@@ -26,8 +26,9 @@ use crate::timeouts::Timeouts;
     note = "return `()`, `!`, `ExitCode`, or a `Result` of these whose error is `Debug`"
 )]
 pub trait MainOutcome: sealed::Sealed {
+    /// Tells `ended` what came of the body before an error is dropped: its drop may never end.
     #[doc(hidden)]
-    fn into_body(self) -> Body;
+    fn settle(self, ended: &dyn Fn(Body));
 }
 
 mod sealed {
@@ -48,36 +49,36 @@ pub enum Body {
 }
 
 impl MainOutcome for () {
-    fn into_body(self) -> Body {
-        Body::Done
+    fn settle(self, ended: &dyn Fn(Body)) {
+        ended(Body::Done);
     }
 }
 
 impl MainOutcome for Bang {
-    fn into_body(self) -> Body {
+    fn settle(self, _ended: &dyn Fn(Body)) {
         self
     }
 }
 
 impl MainOutcome for ExitCode {
-    fn into_body(self) -> Body {
+    fn settle(self, ended: &dyn Fn(Body)) {
         // std has no way back from an `ExitCode` to its number, but compares.
         let code = (0..=u8::MAX).find(|code| ExitCode::from(*code) == self);
-        Body::Code(code.unwrap_or(exit_code::TROUBLE))
+        ended(Body::Code(code.unwrap_or(exit_code::TROUBLE)));
     }
 }
 
 impl<T: MainOutcome, E: fmt::Debug + 'static> MainOutcome for Result<T, E> {
-    fn into_body(self) -> Body {
+    fn settle(self, ended: &dyn Fn(Body)) {
         let error = match self {
-            Ok(outcome) => return outcome.into_body(),
+            Ok(outcome) => return outcome.settle(ended),
             Err(error) => error,
         };
-        match as_error(&error) {
+        ended(match as_error(&error) {
             Some(known) if is_quitting(known) => Body::Done,
             Some(known) => Body::Failed(FailureKind::of_error(known)),
             None => Body::Failed(FailureKind::of_debug(&error)),
-        }
+        });
     }
 }
 

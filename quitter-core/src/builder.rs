@@ -6,6 +6,7 @@ use crate::body::{Body, MainOutcome};
 use crate::cause::QuitCause;
 use crate::console;
 use crate::error::{MainQuitterError, full_text};
+use crate::failure::FailureKind;
 use crate::main_quitter::MainQuitter;
 use crate::registry;
 use crate::report::ExitReport;
@@ -191,18 +192,19 @@ fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) 
     let Ok(guard) = main.guard("main") else {
         return;
     };
-    let outcome = routine::run_as(&guard, || body(main).into_body());
-    match outcome.unwrap_or_else(Body::Failed) {
+    let failed = |kind: FailureKind| {
+        let message = kind.text();
+        guard.fail_with(kind, QuitCause::MainFailed { message });
+    };
+    let ended = |body: Body| match body {
         Body::Done | Body::Code(0) => {}
         Body::Code(code) => {
             main.shared().events().body_code = Some(code);
             main.node().quit(QuitCause::MainReturned { code }, None);
         }
-        Body::Failed(kind) => {
-            let message = kind.text();
-            guard.fail_with(kind, QuitCause::MainFailed { message });
-        }
-    }
+        Body::Failed(kind) => failed(kind),
+    };
+    routine::run_as(&guard, || body(main).settle(&ended), failed);
 }
 
 fn say_if_nothing_runs(main: &MainQuitter) {

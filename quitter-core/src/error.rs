@@ -53,11 +53,12 @@ pub(crate) fn is_quitting(error: &(dyn Error + 'static)) -> bool {
     chain(error).any(|error| error.is::<Quitting>() || error.is::<Marker>())
 }
 
-/// An error and its sources, outermost first.
+/// An error and its sources, outermost first. Not without end, as one that is its own source has.
 pub(crate) fn chain<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    const LONGEST: usize = 100;
+    std::iter::successors(Some(error), |&error| error.source()).take(LONGEST)
 }
 
 /// An error and its sources, on one line.

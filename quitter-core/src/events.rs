@@ -88,12 +88,13 @@ impl Shared {
     /// A channel that closes once the tree quits is no failure: whoever held its sender has
     /// returned, as it should.
     pub(crate) fn fire(&self, source: Described, message: Option<String>, closed: bool) {
-        let quits_already = self.root.has_to_quit();
-        // Before the quit: whoever sees the quit and makes a report must find it.
-        self.events().source_failed |= source.is_failure && !(closed && quits_already);
+        let is_failure = source.is_failure;
         let cause = source.cause(message, closed);
-        if !self.root.node().quit(cause.clone(), None) {
-            self.events().later.push(cause);
+        let first = self.root.node().quit(cause.clone(), None);
+        let mut events = self.events();
+        events.source_failed |= is_failure && (first || !closed);
+        if !first {
+            events.later.push(cause);
         }
     }
 
@@ -102,8 +103,22 @@ impl Shared {
         if let Some(quit) = self.root.node().quit_info()
             && !self.announced.swap(true, Ordering::Relaxed)
         {
-            console::say(format!("Received quit from {}", quit.cause));
+            let why = self.failure_behind(&quit.cause);
+            let why = why.map_or(String::new(), |text| format!(": {text}"));
+            console::say(format!("Received quit from {}{why}", quit.cause));
         }
+    }
+
+    /// What happened to the routine that a cause names.
+    fn failure_behind(&self, cause: &QuitCause) -> Option<String> {
+        let QuitCause::RoutineFailed { path, name } = cause else {
+            return None;
+        };
+        let failures = self.root.node().failures().listed;
+        let mut of_routine = failures
+            .iter()
+            .filter(|f| f.path == *path && f.name == *name);
+        of_routine.next().map(|failure| failure.kind.text())
     }
 
     /// The report as of now: `live` have not returned. `None`: the root does not quit.

@@ -275,8 +275,9 @@ impl MainQuitter {
     ///
     /// An event that already came counts, and so do [`send_quit`](Quitter::send_quit) on the main
     /// quitter and a failed routine. The clock of the quit timeout starts at the event: called
-    /// later than that, `exit` takes one look. Prints nothing but the event, at the event; the
-    /// outcome is printed when the report is returned from `main`.
+    /// later than that, `exit` takes one look. The event is printed at the event, and lines that say
+    /// who is waited for where that takes longer; the outcome is printed when the report is returned
+    /// from `main`.
     ///
     /// # Examples
     ///

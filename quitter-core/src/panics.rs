@@ -33,10 +33,7 @@ thread_local! {
 
 /// Sets a panic hook that keeps the place of a panic, calls `announce`, and then the hook that was
 /// there. What `announce` returns is dropped when that hook has returned.
-pub(crate) fn install_hook<T>(announce: fn(FailureKind) -> T)
-where
-    T: 'static,
-{
+pub(crate) fn install_hook<T: 'static>(announce: fn(FailureKind) -> T) {
     static ONCE: Once = Once::new();
     // std refuses to change the hook while the thread panics; the next routine will set it.
     if ONCE.is_completed() || thread::panicking() {
@@ -58,15 +55,15 @@ where
     });
 }
 
-/// How long the panic hooks may take before a panic is recorded all the same. They may be writing a
-/// backtrace, and the panic may be one that the routine itself catches.
-const HOOKS_RETURN: Duration = Duration::from_secs(1);
+/// How long the panic hooks may take before a panic is recorded all the same. That long because they
+/// may be writing a backtrace, and the panic may be one that the routine itself catches.
+const HOOKS_RETURN: Duration = Duration::from_secs(3);
 
 /// Where to tell the watcher of a panic; `None`: there is none.
 static WATCHING: Mutex<Option<Sender<Panicking>>> = Mutex::new(None);
 
-/// A routine that panics, and is in the panic hooks: std's takes the lock of stderr, which may never
-/// be free.
+/// A routine that panics, and is in the panic hooks: std's writes to stderr, which may be a full pipe,
+/// and one of the user's may do anything.
 pub(crate) struct Panicking {
     due: Instant,
     /// Set when the hooks have returned.
@@ -151,18 +148,22 @@ pub(crate) fn unwinding() -> FailureKind {
     last().unwrap_or_else(unseen).into()
 }
 
-/// Calls `f`; a panic becomes a failure.
-pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, FailureKind> {
-    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        let message = text_of(&*payload);
-        // Another message: this panic passed the hook by, the one that was seen was caught inside.
-        let seen = last().filter(|seen| seen.message == message);
-        drop_quietly(payload);
-        FailureKind::Panic {
-            message,
-            place: seen.and_then(|seen| seen.place),
-        }
-    })
+/// Calls `f`. A panic becomes a failure, which `failed` is told of before the panic's payload is
+/// dropped: that is the user's code, too, and may never end.
+pub(crate) fn catch<T>(f: impl FnOnce() -> T, failed: impl FnOnce(FailureKind)) -> Option<T> {
+    let payload = match panic::catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => return Some(value),
+        Err(payload) => payload,
+    };
+    let message = text_of(&*payload);
+    // Another message: this panic passed the hook by, the one that was seen was caught inside.
+    let seen = last().filter(|seen| seen.message == message);
+    failed(FailureKind::Panic {
+        message,
+        place: seen.and_then(|seen| seen.place),
+    });
+    drop_quietly(payload);
+    None
 }
 
 /// Drops a value of the user's. Where that panics, the panic's own payload is let go undropped.

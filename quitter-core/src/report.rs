@@ -98,6 +98,8 @@ impl ExitReport {
 
     /// The report of a program whose main quitter could not be made.
     pub(crate) fn not_started(message: String) -> Self {
+        // Without its thread, whoever says this waits for stderr.
+        let _ = console::open();
         Self {
             exit_code: exit_code::TROUBLE,
             cause: QuitCause::MainFailed { message },

@@ -44,8 +44,9 @@ pub enum OnFailure {
     note = "return `()`, `!`, or `Result<(), E>` where `E` becomes a `Box<dyn Error + Send + Sync>`"
 )]
 pub trait RoutineOutcome: sealed::Sealed {
+    /// Tells `failed` of a failure before the error is dropped: its drop may never end.
     #[doc(hidden)]
-    fn into_failure(self) -> Option<FailureKind>;
+    fn settle(self, failed: &dyn Fn(FailureKind));
 }
 
 mod sealed {
@@ -56,13 +57,11 @@ mod sealed {
 }
 
 impl RoutineOutcome for () {
-    fn into_failure(self) -> Option<FailureKind> {
-        None
-    }
+    fn settle(self, _failed: &dyn Fn(FailureKind)) {}
 }
 
 impl RoutineOutcome for Bang {
-    fn into_failure(self) -> Option<FailureKind> {
+    fn settle(self, _failed: &dyn Fn(FailureKind)) {
         self
     }
 }
@@ -72,12 +71,14 @@ where
     T: RoutineOutcome,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    fn into_failure(self) -> Option<FailureKind> {
+    fn settle(self, failed: &dyn Fn(FailureKind)) {
         match self {
-            Ok(outcome) => outcome.into_failure(),
+            Ok(outcome) => outcome.settle(failed),
             Err(error) => {
                 let error = error.into();
-                (!is_quitting(&*error)).then(|| FailureKind::of_error(&*error))
+                if !is_quitting(&*error) {
+                    failed(FailureKind::of_error(&*error));
+                }
             }
         }
     }
@@ -258,17 +259,15 @@ where
     R: RoutineOutcome,
 {
     let _current = Current::enter(&live.work);
+    let failed = |kind| live.work.fail(kind);
     // The user's error is shown and dropped inside: its code may panic, too.
-    match panics::catch(|| f(&live.work.quitter).into_failure()) {
-        Ok(None) => {}
-        Ok(Some(kind)) | Err(kind) => live.work.fail(kind),
-    }
+    panics::catch(|| f(&live.work.quitter).settle(&failed), failed);
 }
 
 /// Runs `f` on this thread as the routine of `guard`: a wait called by `f` leaves it out.
-pub(crate) fn run_as<T>(guard: &RoutineGuard, f: impl FnOnce() -> T) -> Result<T, FailureKind> {
+pub(crate) fn run_as(guard: &RoutineGuard, f: impl FnOnce(), failed: impl FnOnce(FailureKind)) {
     let _current = Current::enter(&guard.live.work);
-    panics::catch(f)
+    panics::catch(f, failed);
 }
 
 thread_local! {

@@ -1,19 +1,19 @@
 //! The operating system's signals. The only file that names ctrlc, signal-hook and libc.
 //!
-//! A signal is forwarded into a channel as long as the main quitter listens there. When nobody does,
-//! since it has exited or is gone, a signal ends the process.
+//! They are forwarded into a channel, to the watcher: it listens there for the rest of the process.
 
 use std::ffi::c_int;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 
 /// What a signal does that comes after the first one, while the program quits.
 ///
-/// After [`exit`](crate::MainQuitter::exit) has returned, a signal always ends the process.
+/// After [`exit`](crate::MainQuitter::exit) has returned, or the main quitter was dropped, a signal
+/// always ends the process; but under [`run`](crate::MainQuitterBuilder::run) and
+/// [`force_exit`](crate::MainQuitterBuilder::force_exit), where the program is bound to end, this
+/// policy goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecondSignal {
@@ -32,46 +32,13 @@ pub enum SecondSignal {
 /// shells' convention (`bash(1)`, "EXIT STATUS").
 pub const SECOND_SIGNAL: u8 = 130;
 
-/// The signals that come, by name.
-#[derive(Clone)]
-pub(crate) struct Signals {
-    received: Receiver<&'static str>,
-    /// Whether what is in the channel will be taken by the main quitter.
-    listened_to: Arc<AtomicBool>,
-}
-
-impl Signals {
-    pub(crate) fn receiver(&self) -> &Receiver<&'static str> {
-        &self.received
-    }
-
-    /// Makes every signal end the process that is not taken by the time this returns, but for those
-    /// that the caller takes then.
-    pub(crate) fn stop_listening(&self) {
-        self.listened_to.store(false, Ordering::SeqCst);
-    }
-
-    /// Called by whoever forwards, after a signal was sent. Of a signal that comes while the main
-    /// quitter stops to listen, exactly one of the two takes it.
-    fn exit_if_nobody_listens(&self) {
-        if !self.listened_to.load(Ordering::SeqCst) && self.received.try_recv().is_ok() {
-            exit_now(SECOND_SIGNAL);
-        }
-    }
-}
-
-/// Starts to listen. The handlers stay for the life of the process.
-pub(crate) fn listen() -> io::Result<Signals> {
+/// Starts to listen: the names of the signals come through the channel. The handlers stay for the life
+/// of the process.
+pub(crate) fn listen() -> io::Result<Receiver<&'static str>> {
     // A storm of signals fills this for a moment: two are enough to say all that they say.
-    let (forward, received) = bounded(2);
-    let signals = Signals {
-        received,
-        listened_to: Arc::new(AtomicBool::new(true)),
-    };
-    let also = signals.clone();
+    let (forward, signals) = bounded(2);
     os::listen(move |name| {
         let _full = forward.try_send(name);
-        also.exit_if_nobody_listens();
     })?;
     Ok(signals)
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -98,7 +98,8 @@ impl QuitSource {
 
     /// As [`channel`](Self::channel), with a function that makes a text of the message.
     ///
-    /// A `show` that panics, or takes longer than 100 ms, costs the report the message, nothing else.
+    /// A `show` that panics, or takes longer than 100 ms, costs the report the message, and may delay the quit by
+    /// these 100 ms, nothing else.
     ///
     /// # Examples
     ///
@@ -154,6 +155,10 @@ impl QuitSource {
     }
 
     /// Makes the event of this source a failure: the exit code will be 1.
+    ///
+    /// The loss of all senders is such an event, too, unless the program quits already. Where the
+    /// routines that own them end by themselves, as with [`all_done`](Self::all_done), keep one in
+    /// `main`.
     ///
     /// # Examples
     ///
@@ -215,17 +220,23 @@ pub(crate) trait Shown: Send {
     fn text(&self) -> Option<String>;
 }
 
-/// Shows and drops `message` on a thread of its own, which gets this long. `None`: it has no text,
-/// or took longer.
+/// Shows and drops `message` on a thread of its own, and waits this long for the text. `None`: it has
+/// none, or that took longer. Without a thread the message is let go undropped.
 pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<String> {
     let (done, text) = bounded(1);
+    let message = Arc::new(Mutex::new(Some(message)));
+    let shown = Arc::clone(&message);
     let show = move || {
-        let text = panics::catch(|| message.text());
-        let _ = done.send(text.ok().flatten());
-        panics::drop_quietly(message);
+        let taken = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let text = panics::catch(|| taken.as_ref().and_then(|message| message.text()), |_| ());
+        let _ = done.send(text.flatten());
+        panics::drop_quietly(taken);
     };
     let thread = thread::Builder::new().name("quitter message".to_owned());
-    thread.spawn(show).ok()?;
+    if thread.spawn(show).is_err() {
+        std::mem::forget(message);
+        return None;
+    }
     text.recv_timeout(timeout).ok().flatten()
 }
 

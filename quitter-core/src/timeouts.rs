@@ -168,15 +168,11 @@ impl<'a> IntoIterator for &'a Timeouts {
 /// The list for people: a head line, then a line per quitter and per routine.
 impl fmt::Display for Timeouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (count, had) = match self.len() {
-            1 => ("1 routine".to_owned(), "had"),
-            n => (format!("{n} routines"), "had"),
-        };
-        write!(
-            f,
-            "{count} {had} not returned after {}",
-            Rounded(self.after)
-        )?;
+        match self.len() {
+            1 => f.write_str("1 routine")?,
+            n => write!(f, "{n} routines")?,
+        }
+        write!(f, " had not returned after {}", Rounded(self.after))?;
         let width = self.routines().map(|r| r.name.chars().count()).max();
         for at in self {
             write!(f, "\n  {}", at.quitter)?;

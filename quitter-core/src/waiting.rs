@@ -42,6 +42,11 @@ impl WaitingLines {
 
     /// Says who of those named has returned, and from time to time who is live.
     pub(crate) fn say(&mut self, live: Vec<LiveAt>, deadline: Option<Instant>) {
+        // What was to be said last time is not said yet: stderr is blocked.
+        if Arc::strong_count(&self.named) > 1 {
+            self.next = Instant::now() + LOOK;
+            return;
+        }
         let names_live = self.looks.is_multiple_of(LOOKS_A_LINE);
         self.looks += 1;
         self.next = Instant::now() + LOOK;

@@ -2,11 +2,12 @@
 //! waited for, and ends a process that does not end by itself.
 //!
 //! Nothing may hold it up: it runs no code of the user's, takes no lock of std's streams, and
-//! writes nothing. What is to be said it hands to the console's thread.
+//! writes nothing. What is to be said it hands to the console's thread, a message that is to be
+//! shown to one of its own. And it drops no receiver: the last one drops what is in the channel.
 
 use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, never};
@@ -16,8 +17,8 @@ use crate::console;
 use crate::error::Never;
 use crate::events::{Described, Shared};
 use crate::panics::{self, Panicking};
-use crate::report::exit_code;
-use crate::signal::{self, SecondSignal, Signals};
+use crate::report::{ExitReport, exit_code};
+use crate::signal::{self, SecondSignal};
 use crate::source::{Heard, Listen, text_within};
 use crate::tree::Limits;
 use crate::waiting::WaitingLines;
@@ -33,18 +34,19 @@ const LAST_WORDS: Duration = Duration::from_millis(80);
 /// a busy machine delays is worth more than a punctual end without one.
 const WRITER_COMES: Duration = Duration::from_secs(1);
 
-/// How long a message may take to be shown, before the quit goes on without its text.
-const MESSAGE_SHOWN: Duration = Duration::from_millis(100);
+/// How long messages may take to be shown, all together, before it goes on without their texts.
+const MESSAGES_SHOWN: Duration = Duration::from_millis(100);
 
 /// What the main quitter tells its watcher.
 pub(crate) enum Control {
-    /// See to it that the panics that come through here are recorded.
-    WatchPanics(Receiver<Panicking>),
     /// Watch this source, too.
     Add(Listening),
     /// Watch the signals, which are described so.
-    AddSignals(Described, Signals),
-    /// List what has come by now, close the channel when all is said, and stop.
+    AddSignals(Described, Receiver<&'static str>),
+    /// See to it that the panics that come through here are recorded.
+    WatchPanics(Receiver<Panicking>),
+    /// The main quitter exits or is gone: list what has come by now, and close the channel when all
+    /// is said.
     Stop(Option<Sender<Never>>),
 }
 
@@ -69,17 +71,21 @@ pub(crate) struct Habits {
 pub(crate) struct Watcher {
     shared: Arc<Shared>,
     control: Receiver<Control>,
-    sources: Vec<Listening>,
-    signals: Option<Signals>,
+    sources: ManuallyDrop<Vec<Listening>>,
+    /// Those that have fired, and are left alone.
+    fired: ManuallyDrop<Vec<Box<dyn Listen>>>,
+    signals: Receiver<&'static str>,
     /// The signals as a source, until the first one has come.
     signal_source: Option<Described>,
     first_signal: Option<Instant>,
+    /// What is left of the time to show messages.
+    to_show: Duration,
     /// The quit event has been announced.
     announced: bool,
     waiting: Option<WaitingLines>,
     panics: Receiver<Panicking>,
-    /// The routines in whose panic hooks a thread still was when it was last looked. In the order in
-    /// which they are due.
+    /// The routines that were in their panic hooks when last looked at, in the order in which they
+    /// are due.
     panicking: VecDeque<Panicking>,
     habits: Habits,
 }
@@ -87,7 +93,7 @@ pub(crate) struct Watcher {
 /// What the select has chosen.
 enum Chosen {
     Control(Control),
-    /// The main quitter is gone.
+    /// The main quitter was never whole.
     Gone,
     Quit,
     Signal(&'static str),
@@ -101,10 +107,12 @@ impl Watcher {
         Self {
             shared,
             control,
-            sources: Vec::new(),
-            signals: None,
+            sources: ManuallyDrop::default(),
+            fired: ManuallyDrop::default(),
+            signals: never(),
             signal_source: None,
             first_signal: None,
+            to_show: MESSAGES_SHOWN,
             announced: false,
             waiting: None,
             panics: never(),
@@ -119,11 +127,14 @@ impl Watcher {
                 Chosen::Control(Control::Add(source)) => self.sources.push(source),
                 Chosen::Control(Control::AddSignals(described, signals)) => {
                     self.signal_source = Some(described);
-                    self.signals = Some(signals);
+                    self.signals = signals;
                 }
                 Chosen::Control(Control::WatchPanics(panics)) => self.panics = panics,
                 Chosen::Panicking(routine) => self.panicking.push_back(routine),
-                Chosen::Control(Control::Stop(done)) => return self.stop(done),
+                Chosen::Control(Control::Stop(done)) => {
+                    self.list_the_last(done);
+                    return self.see_to_the_end();
+                }
                 Chosen::Gone => return,
                 Chosen::Quit => self.announce(),
                 Chosen::Signal(name) => self.on_signal(name),
@@ -139,15 +150,13 @@ impl Watcher {
             true => &never(),
             false => self.shared.root().quit_chan(),
         };
-        let no_signals = never();
-        let signals = self.signals.as_ref().map_or(&no_signals, Signals::receiver);
         let mut select = Select::new();
         let control = select.recv(&self.control);
         let quit = select.recv(unannounced);
-        let signal = select.recv(signals);
+        let signal = select.recv(&self.signals);
         let panic = select.recv(&self.panics);
         let first = panic + 1;
-        for source in &self.sources {
+        for source in self.sources.iter() {
             source.channel.add_to(&mut select);
         }
         let operation = match until {
@@ -167,12 +176,12 @@ impl Watcher {
                 Chosen::Quit
             }
             index if index == signal => {
-                let name = operation.recv(signals);
-                Chosen::Signal(name.expect("whoever forwards never ends"))
+                let name = operation.recv(&self.signals);
+                Chosen::Signal(name.expect("whoever forwards signals never ends"))
             }
             index if index == panic => {
                 let routine = operation.recv(&self.panics);
-                Chosen::Panicking(routine.expect("watched until the watcher stops"))
+                Chosen::Panicking(routine.expect("sent to until the watching ends"))
             }
             index => {
                 let at = index - first;
@@ -183,29 +192,41 @@ impl Watcher {
 
     /// A source fires once and is then left alone.
     fn fire(&mut self, at: usize, heard: Heard) {
-        let source = self.sources.swap_remove(at).described;
+        let Listening { described, channel } = self.sources.swap_remove(at);
+        self.fired.push(channel);
         let (message, closed) = match heard {
             Heard::Text(text) => (Some(text), false),
-            Heard::Message(message) => (text_within(message, MESSAGE_SHOWN), false),
+            Heard::Message(message) => {
+                let from = Instant::now();
+                let text = text_within(message, self.to_show);
+                self.to_show = self.to_show.saturating_sub(from.elapsed());
+                (text, false)
+            }
             Heard::Closed => (None, true),
         };
-        self.shared.fire(source, message, closed);
+        self.shared.fire(described, message, closed);
     }
 
     fn on_signal(&mut self, name: &'static str) {
-        let now = Instant::now();
+        // Nobody is there to exit: this is what ends the program.
         if self.shared.root().quit_cause() == Some(QuitCause::MainDropped) {
             self.end_by_signal(name);
         }
         let Some(source) = self.signal_source.take() else {
-            return self.on_second_signal(name, now);
+            return self.on_second_signal(name);
         };
-        self.first_signal = Some(now);
+        self.first_signal = Some(Instant::now());
+        let quits_already = self.shared.root().has_to_quit();
+        if quits_already && self.habits.second_signal != SecondSignal::Ignore {
+            console::say(format!(
+                "Received {name} while quitting; once more ends the program at once"
+            ));
+        }
         self.shared.fire(source, Some(name.to_owned()), false);
     }
 
-    fn on_second_signal(&self, name: &'static str, now: Instant) {
-        let since_first = self.first_signal.map(|first| now.duration_since(first));
+    fn on_second_signal(&self, name: &'static str) {
+        let since_first = self.first_signal.map(|first| first.elapsed());
         let ends = match self.habits.second_signal {
             SecondSignal::Exit => true,
             SecondSignal::ExitAfter(delay) => since_first.is_none_or(|since| since >= delay),
@@ -216,7 +237,7 @@ impl Watcher {
         }
     }
 
-    fn end_by_signal(&self, name: &str) -> ! {
+    fn end_by_signal(&self, name: &'static str) -> ! {
         console::say(format!("Received {name} while quitting: ending now"));
         self.end_by_force(Some(signal::SECOND_SIGNAL))
     }
@@ -279,53 +300,64 @@ impl Watcher {
     /// Ends the process, after a report of who is live if nobody has said the outcome yet. Whoever
     /// writes that has a limited time: stderr may be blocked.
     fn end_by_force(&self, code: Option<u8>) -> ! {
-        let events = self.shared.events();
-        let made = events.report.clone();
+        let (made, body_code) = {
+            let events = self.shared.events();
+            (events.report.clone(), events.body_code)
+        };
         let made_code = made.as_ref().map(|report| report.exit_code);
-        let code = code.or(made_code).or(events.body_code);
-        drop(events);
+        let code = code.or(made_code).or(body_code);
         let shared = Arc::clone(&self.shared);
         console::afterwards(move || {
-            if console::take_outcome()
-                && let Some(report) = made.or_else(|| shared.report_now())
-            {
-                console::say_now(&report);
+            if console::take_outcome() {
+                say_outcome(&shared, made);
             }
         });
         console::wait_said(LAST_WORDS, WRITER_COMES);
         signal::exit_now(code.unwrap_or(exit_code::TROUBLE))
     }
 
-    /// Lists what has come by now. Where the end is forced, sees to that it comes.
-    fn stop(mut self, done: Option<Sender<Never>>) {
+    /// Lists what has come by the time the main quitter exits.
+    fn list_the_last(&mut self, done: Option<Sender<Never>>) {
         while let Chosen::Source(at, heard) = self.choose_ready() {
             self.fire(at, heard);
         }
-        if let Some(signals) = self.signals.take() {
-            signals.stop_listening();
-            signals
-                .receiver()
-                .try_iter()
-                .for_each(|name| self.on_signal(name));
+        while let Ok(name) = self.signals.try_recv() {
+            self.on_signal(name);
         }
+        panics::unwatch();
         if !self.announced {
             self.announce();
         }
-        panics::unwatch();
-        self.sources.clear();
         if let Some(done) = done {
             console::afterwards(move || drop(done));
         }
-        if let Some(at) = self.forced_at() {
-            thread::sleep(at.saturating_duration_since(Instant::now()));
-            self.end_by_force(None);
+    }
+
+    /// After the exit: ends the process where it is bound to end and does not, and on a signal.
+    fn see_to_the_end(&self) {
+        let until = self.forced_at();
+        if until.is_none() && !self.shared.events().signals {
+            return;
+        }
+        let is_main_there = self.shared.root().quit_cause() != Some(QuitCause::MainDropped);
+        let keeps_policy = self.habits.force && is_main_there;
+        loop {
+            let signal = match until {
+                None => self.signals.recv().ok(),
+                Some(until) => self.signals.recv_deadline(until).ok(),
+            };
+            match signal {
+                Some(name) if keeps_policy => self.on_second_signal(name),
+                Some(name) => self.end_by_signal(name),
+                None => self.end_by_force(None),
+            }
         }
     }
 
     /// The next source that is ready, without waiting.
     fn choose_ready(&self) -> Chosen {
         let mut select = Select::new();
-        for source in &self.sources {
+        for source in self.sources.iter() {
             source.channel.add_to(&mut select);
         }
         match select.try_select() {
@@ -335,5 +367,17 @@ impl Watcher {
             }
             Err(_) => Chosen::Time,
         }
+    }
+}
+
+/// Says what `exit` made of it, or how things stand. For the console's thread.
+fn say_outcome(shared: &Shared, made: Option<ExitReport>) {
+    let came_to_exit = made.is_some();
+    let Some(report) = made.or_else(|| shared.report_now()) else {
+        return;
+    };
+    console::say_now(&report);
+    if !came_to_exit && report.timeouts.is_empty() {
+        console::say_now(&"The program is ended: main has not come to its exit in time");
     }
 }

@@ -45,7 +45,7 @@ const CASES: &[(&str, &str, Set)] = &[
     ("forks", "a routine that forks for ever", forks),
     (
         "locked-panic",
-        "a panic while stderr is locked",
+        "a routine that holds stderr's lock, while another panics",
         locked_panic,
     ),
     (
@@ -181,13 +181,13 @@ fn locked_panic(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
     let (locked, is_locked) = mpsc::channel();
     main.routine("holds stderr").add(move |_| {
         let mut lock = io::stderr().lock();
-        let _ = writeln!(lock, "ready: the panic will quit the program");
+        let _ = writeln!(lock, "ready: the panic quits the program");
         let _ = locked.send(());
         hang()
     })?;
     main.routine("panics").add(move |_| {
         let _ = is_locked.recv();
-        panic!("std's panic hook waits for stderr now");
+        panic!("while stderr is locked");
     })?;
     main.wait_quit();
     Ok(())

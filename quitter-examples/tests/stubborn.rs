@@ -1,0 +1,192 @@
+//! `stubborn`: whatever hangs, the program ends, and says who hangs where there is somebody to name.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal::SIGINT;
+
+use common::{Ended, Process};
+
+const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// For machines that are busy with something else: on an idle one it takes 250 ms.
+const SLACK: Duration = Duration::from_secs(2);
+
+fn started(case: &str) -> Process {
+    Process::start(Command::new(env!("CARGO_BIN_EXE_stubborn")).arg(case))
+}
+
+/// Waits for the quit event, and then for the end, in time.
+#[track_caller]
+fn ended(case: &str, mut stubborn: Process) -> Ended {
+    stubborn.wait_for("Received quit from");
+    let event = Instant::now();
+    let ended = stubborn.end();
+    let took = event.elapsed();
+    println!("{case}: {} ms after the quit event", took.as_millis());
+    assert!(took < QUIT_TIMEOUT + SLACK, "{took:?}\n{}", ended.stderr);
+    assert_eq!(ended.count("Received quit from"), 1, "{}", ended.stderr);
+    ended
+}
+
+/// Runs a case until Ctrl-C ends it.
+#[track_caller]
+fn interrupted(case: &str) -> Ended {
+    let mut stubborn = started(case);
+    stubborn.wait_for("ready");
+    stubborn.send(SIGINT);
+    let ended = ended(case, stubborn);
+    ended.saying(&["Received quit from 'OS interrupt/termination signal': SIGINT"])
+}
+
+/// The names that the report lists as not returned, in its order.
+fn names(ended: &Ended) -> Vec<&str> {
+    let routines = ended.stderr.lines().filter(|line| line.contains("running"));
+    let name = |line: &'_ str| line.find("  running").map(|at| line[..at].trim().len());
+    routines
+        .filter_map(|line| Some(&line.trim_start()[..name(line)?]))
+        .collect()
+}
+
+/// The report names these, each once, with the place where it was spawned, and the code says so.
+#[track_caller]
+fn blames(ended: Ended, routines: &[&str]) -> Ended {
+    let ended = ended.with_code(1);
+    assert_eq!(names(&ended), routines, "{}", ended.stderr);
+    assert_eq!(ended.count("Failed to quit: "), 1, "{}", ended.stderr);
+    let places = ended.count(", spawned at quitter-examples/src/bin/stubborn.rs:");
+    assert_eq!(places, routines.len(), "{}", ended.stderr);
+    ended
+}
+
+/// Nobody to blame: a clean end.
+#[track_caller]
+fn is_clean(ended: Ended) -> Ended {
+    let ended = ended.with_code(0);
+    assert_eq!(ended.count("Quit: all routines returned ("), 1);
+    assert_eq!(ended.count("Failed"), 0, "{}", ended.stderr);
+    ended
+}
+
+#[test]
+fn without_a_case_the_cases_are_listed_and_the_code_is_2() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stubborn"));
+    let ended = Process::start(&mut command).end().with_code(2);
+    ended.saying(&["usage: stubborn CASE", "tls-destructor"]);
+}
+
+#[test]
+fn a_stuck_body_is_blamed() {
+    blames(interrupted("body"), &["main"]);
+}
+
+#[test]
+fn a_stuck_drop_of_a_local_of_the_body_is_blamed_on_the_body() {
+    blames(interrupted("drop"), &["main"]);
+}
+
+#[test]
+fn a_stuck_thread_local_destructor_of_main_does_not_hold_up_the_end() {
+    is_clean(interrupted("tls-destructor"));
+}
+
+#[test]
+fn a_routine_that_holds_the_lock_of_stderr_is_blamed() {
+    blames(interrupted("stderr-lock"), &["main", "holds stderr"]);
+}
+
+#[test]
+fn a_routine_that_holds_the_lock_of_stdout_is_blamed() {
+    blames(interrupted("stdout-lock"), &["holds stdout"]);
+}
+
+#[test]
+fn a_partial_line_in_stdout_is_written_at_the_end() {
+    let ended = is_clean(interrupted("partial-line"));
+    assert_eq!(ended.stdout, "half a line");
+}
+
+#[test]
+fn a_routine_that_spins_is_blamed_with_the_place_where_it_was_last_seen() {
+    blames(interrupted("spin"), &["spins"])
+        .saying(&[", last seen at quitter-examples/src/bin/stubborn.rs:"]);
+}
+
+#[test]
+fn a_routine_that_forks_for_ever_is_blamed_and_those_that_it_forked_are_not() {
+    blames(interrupted("forks"), &["forks"]);
+}
+
+#[test]
+fn a_panic_while_stderr_is_locked_quits_the_program_and_is_reported() {
+    let case = "locked-panic";
+    let ended = ended(case, started(case)).with_code(1).saying(&[
+        "Received quit from routine 'panics' of main, which failed",
+        "holds stderr",
+        "1 routine failed:",
+        "routine 'panics' of main panicked at quitter-examples/src/bin/stubborn.rs:",
+        ": while stderr is locked",
+    ]);
+    let names = names(&ended);
+    assert!(names.contains(&"holds stderr"), "{}", ended.stderr);
+    assert!(names.contains(&"main"), "{}", ended.stderr);
+}
+
+#[test]
+fn drops_that_panic_one_after_the_other_are_a_failure_while_quitting() {
+    let ended = interrupted("drop-panics").with_code(1);
+    assert_eq!(ended.count("routine 'drops' of main panicked at"), 1);
+    ended.saying(&[
+        "Quit: all routines returned (",
+        "1 routine failed:",
+        ": drop 5 (while quitting)",
+    ]);
+}
+
+#[test]
+fn ten_thousand_stuck_routines_end_in_time() {
+    let ended = interrupted("ten-thousand").with_code(1);
+    // All, or where the machine is too slow for the last words those that could be said.
+    let listed = names(&ended).len();
+    println!("{listed} of 10,000 are listed");
+    if ended.stderr.contains("Failed to quit: ") {
+        ended.saying(&["Failed to quit: 10000 routines had not returned after 1"]);
+    }
+}
+
+#[test]
+fn a_message_that_blocks_in_display_costs_the_report_its_text() {
+    let case = "display-blocks";
+    let ended = is_clean(ended(case, started(case)));
+    assert_eq!(ended.count("Received quit from 'message'\n"), 1);
+}
+
+#[test]
+fn a_message_that_panics_in_display_costs_the_report_its_text() {
+    let case = "display-panics";
+    let ended = is_clean(ended(case, started(case)));
+    assert_eq!(ended.count("Received quit from 'message'\n"), 1);
+}
+
+#[test]
+fn a_message_whose_drop_blocks_is_shown() {
+    let case = "message-drop";
+    is_clean(ended(case, started(case)))
+        .saying(&["Received quit from 'message': a message that hangs when dropped\n"]);
+}
+
+#[test]
+fn a_panic_hook_of_the_program_that_hangs_is_blamed_on_the_routine_that_panicked() {
+    blames(interrupted("own-hook"), &["panics"]);
+}
+
+#[test]
+fn a_thread_that_no_quitter_knows_does_not_hold_up_the_end() {
+    is_clean(interrupted("own-thread"));
+}

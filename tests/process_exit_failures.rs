@@ -1,0 +1,543 @@
+//! Failures as people meet them: chains, places, order, counts, and the exit code.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use crossbeam_channel::bounded;
+use nix::sys::signal::Signal::SIGTERM;
+use quitter::{ExitReport, MainOutcome, MainQuitter, OnFailure, QuitSource, Quitting};
+
+use common::{Ended, PATIENCE, Process, alone};
+
+type Body = Result<(), Box<dyn Error>>;
+
+fn program<B: MainOutcome>(body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
+    let builder = MainQuitter::builder().timeout(PATIENCE / 2);
+    builder.source(QuitSource::os_signal()).run(body)
+}
+
+/// A program in which something hangs, so that it is not waited for long.
+fn impatient<B: MainOutcome>(body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
+    let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
+    builder.source(QuitSource::os_signal()).run(body)
+}
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// The lines about failures, without what stands before them.
+fn failures(ended: &Ended) -> Vec<&str> {
+    let lines = ended.stderr.lines();
+    lines
+        .skip_while(|line| !line.ends_with(" failed:"))
+        .take_while(|line| line.starts_with("  ") || line.ends_with(" failed:"))
+        .collect()
+}
+
+/// An error with a source.
+#[derive(Debug)]
+struct Because(&'static str, Option<Box<Because>>);
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Because {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.1.as_deref().map(|error| error as _)
+    }
+}
+
+fn chained() -> Because {
+    let disk = Because("no space left", None);
+    let write = Because("cannot write page 7", Some(Box::new(disk)));
+    Because("cannot flush", Some(Box::new(write)))
+}
+
+#[test]
+fn an_error_of_a_routine_is_reported_with_its_whole_chain() {
+    let story = || {
+        program(|main| -> Body {
+            let flusher = |_: &_| Err::<(), _>(chained());
+            main.child("db")?.routine("flusher").add(flusher)?;
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1).saying(&[
+        "Received quit from routine 'flusher' of main/db, which failed: cannot flush: cannot write",
+        "Quit: all routines returned (",
+    ]);
+    let line =
+        "  routine 'flusher' of main/db failed: cannot flush: cannot write page 7: no space left";
+    assert_eq!(failures(&ended), ["1 routine failed:", line], "{ended:?}");
+}
+
+#[test]
+fn an_error_of_anyhow_is_reported_with_its_whole_chain() {
+    let story = || {
+        program(|main| -> Body {
+            let flusher = |_: &_| -> anyhow::Result<()> {
+                let error = io::Error::other("no space left");
+                Err(error)
+                    .context("cannot write page 7")
+                    .context("cannot flush")
+            };
+            main.routine("flusher").add(flusher)?;
+            Ok(())
+        })
+    };
+    alone(story).end().with_code(1).saying(&[
+        "routine 'flusher' of main failed: cannot flush: cannot write page 7: no space left\n",
+    ]);
+}
+
+#[test]
+fn a_panic_of_a_routine_is_reported_with_message_and_place() {
+    let story = || {
+        program(|main| -> Body {
+            let number = 7;
+            main.routine("parser").add(move |_| {
+                println!("panics on line {}", line!() + 1);
+                panic!("bad page {number}")
+            })?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    let line = program.wait_for("panics on line ");
+    let line = line.trim_end().strip_prefix("panics on line ").unwrap();
+    let ended = program.end().with_code(1);
+    let report = failures(&ended).join("\n");
+    let place = format!("panicked at tests/process_exit_failures.rs:{line}:");
+    assert!(report.contains("  routine 'parser' of main "), "{report}");
+    assert!(report.contains(&place), "{report}");
+    assert!(report.ends_with(": bad page 7"), "{report}");
+}
+
+#[test]
+fn an_error_that_panics_when_shown_is_reported_as_a_panic() {
+    #[derive(Debug)]
+    struct Unshowable;
+    impl fmt::Display for Unshowable {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("no text")
+        }
+    }
+    impl Error for Unshowable {}
+
+    let story = || {
+        program(|main| -> Body {
+            main.routine("fails").add(|_| Err::<(), _>(Unshowable))?;
+            Ok(())
+        })
+    };
+    alone(story)
+        .end()
+        .with_code(1)
+        .saying(&["routine 'fails' of main panicked at tests/", ": no text\n"]);
+}
+
+/// A chain of errors that is a ring.
+#[test]
+fn an_error_that_is_its_own_source_is_reported() {
+    #[derive(Debug)]
+    struct Ring;
+    impl fmt::Display for Ring {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("round and round")
+        }
+    }
+    impl Error for Ring {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(self)
+        }
+    }
+
+    let story = || {
+        program(|main| -> Body {
+            main.routine("fails").add(|_| Err::<(), _>(Ring))?;
+            Ok(())
+        })
+    };
+    // To follow it for ever takes all the memory there is.
+    let mut command = common::after_shell("ulimit -v 2000000", &common::command_for(story));
+    let ended = Process::start(&mut command).end().with_code(1);
+    ended.saying(&["routine 'fails' of main failed: round and round"]);
+}
+
+#[test]
+fn failures_are_reported_in_the_order_in_which_they_came_and_told_apart() {
+    let story = || {
+        program(|main| -> Body {
+            let (tell, told) = bounded::<()>(0);
+            let (done, last) = bounded::<()>(0);
+            let first = main.routine("first").on_failure(OnFailure::Record);
+            first.add(move |_| {
+                let _tell = tell;
+                Err::<(), _>("before the quit")
+            })?;
+            // The first one has dropped its sender, but may not have recorded its failure yet.
+            let _ = told.recv();
+            while main.failures().is_empty() {
+                thread::yield_now();
+            }
+            main.routine("third").add(move |q| {
+                q.wait_quit();
+                let _ = last.recv();
+                Err::<(), _>("a consequence")
+            })?;
+            let root = (**main).clone();
+            main.routine("watches").add(move |q| {
+                q.wait_quit();
+                while root.failures().len() < 2 {
+                    thread::yield_now();
+                }
+                drop(done);
+            })?;
+            main.routine("second").add(|_| Err::<(), _>("the cause"))?;
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1);
+    assert_eq!(
+        failures(&ended),
+        [
+            "3 routines failed:",
+            "  routine 'first' of main failed: before the quit",
+            "  routine 'second' of main failed: the cause",
+            "  routine 'third' of main failed: a consequence (while quitting)",
+        ],
+        "{}",
+        ended.stderr
+    );
+    ended.saying(&["Received quit from routine 'second' of main, which failed"]);
+}
+
+#[test]
+fn a_panic_while_quitting_is_told_apart() {
+    let story = || {
+        program(|main| -> Body {
+            main.routine("flusher").add(|q| {
+                println!("listening");
+                q.wait_quit();
+                panic!("the disk went first");
+            })?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.end().with_code(1).saying(&[
+        "Received quit from 'OS interrupt/termination signal': SIGTERM",
+        "1 routine failed:",
+        ": the disk went first (while quitting)\n",
+    ]);
+}
+
+#[test]
+fn of_a_hundred_that_fail_at_once_the_first_ten_are_shown_and_the_others_counted() {
+    let story = || {
+        program(|main| -> Body {
+            let together = Arc::new(Barrier::new(100));
+            for i in 0..100 {
+                let together = Arc::clone(&together);
+                main.routine(format!("worker {i}")).add(move |_| {
+                    together.wait();
+                    Err::<(), _>("no connection")
+                })?;
+            }
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1);
+    let failures = failures(&ended);
+    assert_eq!(failures.len(), 12, "{}", ended.stderr);
+    assert_eq!(failures[0], "100 routines failed:");
+    assert_eq!(failures[11], "  and 90 more");
+    let mut names: Vec<_> = failures[1..11]
+        .iter()
+        .map(|line| line.split('\'').nth(1))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 10, "each once: {}", ended.stderr);
+    assert_eq!(ended.count("Received quit from"), 1);
+}
+
+#[test]
+fn ten_failures_are_all_shown() {
+    let story = || {
+        program(|main| -> Body {
+            for i in 0..10 {
+                let worker = main.routine(format!("worker {i}"));
+                let worker = worker.on_failure(OnFailure::Record);
+                worker.add(|_| Err::<(), _>("no connection"))?;
+            }
+            while main.failures().len() < 10 {
+                thread::yield_now();
+            }
+            main.send_quit();
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1);
+    assert_eq!(failures(&ended).len(), 11, "{}", ended.stderr);
+    assert_eq!(ended.count("more"), 0, "{}", ended.stderr);
+}
+
+#[test]
+fn five_thousand_failures_are_counted_to_the_last() {
+    let story = || {
+        program(|main| -> Body {
+            let fails = move |q: &quitter::RoutineQuitter| {
+                for _ in 0..5_000 {
+                    let one = q.routine("one of many").on_failure(OnFailure::Record);
+                    let one = one.stack_size(64 * 1024);
+                    one.add(|_| Err::<(), _>("no connection"))?
+                        .wait(Duration::MAX)?;
+                }
+                Err::<(), Box<dyn Error + Send + Sync>>("the last one".into())
+            };
+            main.routine("forks").add(fails)?;
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1);
+    let failures = failures(&ended);
+    assert_eq!(failures[0], "5001 routines failed:", "{}", ended.stderr);
+    assert_eq!(failures.last(), Some(&"  and 4991 more"));
+}
+
+#[test]
+fn stuck_and_failed_routines_are_both_reported() {
+    let story = || {
+        impatient(|main| -> Body {
+            main.routine("deaf").add(|_| hang())?;
+            main.routine("fails")
+                .add(|_| Err::<(), _>("no connection"))?;
+            Ok(())
+        })
+    };
+    alone(story).end().with_code(1).saying(&[
+        "Failed to quit: 1 routine had not returned after 0.5 s",
+        "deaf  running",
+        "1 routine failed:",
+        "routine 'fails' of main failed: no connection\n",
+    ]);
+}
+
+#[test]
+fn a_failure_that_is_only_recorded_makes_a_later_clean_end_trouble() {
+    let story = || {
+        program(|main| -> Body {
+            let fails = main.routine("fails").on_failure(OnFailure::Record);
+            fails.add(|_| Err::<(), _>("no connection"))?;
+            println!("listening");
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.end().with_code(1).saying(&[
+        "SIGTERM",
+        "Quit: all routines returned (",
+        "no connection",
+    ]);
+}
+
+#[test]
+fn quitting_deep_in_a_chain_is_no_failure() {
+    let story = || {
+        program(|main| -> Body {
+            main.routine("obeys").add(|q| -> anyhow::Result<()> {
+                println!("listening");
+                q.sleep(Duration::MAX)
+                    .context("asleep")
+                    .context("working")?;
+                Ok(())
+            })?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    let ended = program.end().with_code(0);
+    assert_eq!(ended.count("failed"), 0, "{}", ended.stderr);
+}
+
+// ── the body ──────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_boxed_error_of_the_body_is_reported_with_its_whole_chain() {
+    let story = || program(|_| Err::<(), Box<dyn Error>>(Box::new(chained())));
+    alone(story).end().with_code(1).saying(&[
+        "Received quit from main, which failed: cannot flush: cannot write page 7: no space left\n",
+        "Quit: all routines returned (",
+        "1 routine failed:",
+        "routine 'main' of main failed: cannot flush: cannot write page 7: no space left\n",
+    ]);
+}
+
+#[test]
+fn an_error_of_the_body_that_only_has_debug_is_shown_by_that() {
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "only for `Debug`")]
+    struct NoPort(u16);
+    let story = || program(|_| Err::<(), _>(NoPort(80)));
+    alone(story)
+        .end()
+        .with_code(1)
+        .saying(&["Received quit from main, which failed: NoPort(80)\n"]);
+}
+
+#[test]
+fn a_panic_of_the_body_is_reported_with_message_and_place() {
+    let line = line!() + 1;
+    let story = || program(|_| -> () { panic!("no configuration") });
+    let place = format!("panicked at tests/process_exit_failures.rs:{line}:");
+    alone(story).end().with_code(1).saying(&[
+        "Received quit from main, which failed: ",
+        "Quit: all routines returned (",
+        "routine 'main' of main ",
+        &place,
+        ": no configuration\n",
+    ]);
+}
+
+#[test]
+fn an_error_of_the_body_while_quitting_is_a_consequence() {
+    let story = || {
+        program(|main| {
+            println!("listening");
+            main.wait_quit();
+            Err::<(), Box<dyn Error>>("the set-up was cut short".into())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.end().with_code(1).saying(&[
+        "Received quit from 'OS",
+        "routine 'main' of main failed: the set-up was cut short (while quitting)\n",
+    ]);
+}
+
+#[test]
+fn quitting_of_the_body_is_no_failure() {
+    let story = || {
+        program(|main| -> Result<(), Quitting> {
+            println!("listening");
+            main.sleep(Duration::MAX)
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.end().with_code(0);
+}
+
+#[test]
+fn an_exit_code_of_the_body_quits_with_that() {
+    let story = || program(|_| ExitCode::from(3));
+    alone(story).end().with_code(3).saying(&[
+        "Received quit from main, which returned exit code 3\n",
+        "Quit: all routines returned (",
+    ]);
+}
+
+#[test]
+fn an_exit_code_of_the_body_is_kept_when_a_routine_fails() {
+    let story = || {
+        program(|main| -> Result<ExitCode, Box<dyn Error>> {
+            main.routine("fails").add(|q| {
+                q.wait_quit();
+                Err::<(), _>("no connection")
+            })?;
+            Ok(ExitCode::from(5))
+        })
+    };
+    alone(story)
+        .end()
+        .with_code(5)
+        .saying(&["no connection (while quitting)\n"]);
+}
+
+#[test]
+fn an_exit_code_of_the_body_is_kept_when_the_end_is_forced() {
+    struct Stuck;
+    impl Drop for Stuck {
+        fn drop(&mut self) {
+            hang();
+        }
+    }
+
+    let story = || {
+        let report = impatient(|main| -> Result<ExitCode, Box<dyn Error>> {
+            main.routine("deaf").add(|_| hang())?;
+            Ok(ExitCode::from(6))
+        });
+        // `main` does not get to its end.
+        let _stuck = Stuck;
+        report
+    };
+    alone(story)
+        .end()
+        .with_code(6)
+        .saying(&["Failed to quit: 1 routine", "deaf"]);
+}
+
+#[test]
+fn an_exit_code_of_the_body_after_a_signal_is_kept() {
+    let story = || {
+        program(|main| {
+            println!("listening");
+            main.wait_quit();
+            ExitCode::from(7)
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program
+        .end()
+        .with_code(7)
+        .saying(&["Received quit from 'OS"]);
+}
+
+#[test]
+fn a_second_signal_outranks_an_exit_code_of_the_body() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::MAX);
+        builder.source(QuitSource::os_signal()).run(|main| {
+            main.routine("deaf").add(|_| hang()).unwrap();
+            println!("listening");
+            main.wait_quit();
+            ExitCode::from(7)
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.wait_for("Received quit from");
+    program.send(SIGTERM);
+    program.end().with_code(130);
+}

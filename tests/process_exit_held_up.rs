@@ -1,0 +1,365 @@
+//! What tries to hold up the watcher, which is to end the process whatever happens.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::fmt;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
+use nix::sys::signal::Signal::SIGTERM;
+use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource};
+
+use common::{Ended, Process, alone};
+
+const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_secs(2);
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// A message whose drop hangs, or does what its function says.
+struct Bad(fn());
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn stuck() -> Bad {
+    Bad(|| hang())
+}
+
+/// Its `Debug` and `Display` hang.
+struct Unshowable;
+
+impl fmt::Debug for Unshowable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hang()
+    }
+}
+
+impl fmt::Display for Unshowable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hang()
+    }
+}
+
+/// Waits for a line, and then for the end, in time after that.
+#[track_caller]
+fn ended_in_time_after(line: &str, mut program: Process) -> Ended {
+    program.wait_for(line);
+    let from = Instant::now();
+    let ended = program.end();
+    let took = from.elapsed();
+    println!("{} ms after {line:?}", took.as_millis());
+    assert!(took < QUIT_TIMEOUT + SLACK, "{took:?}\n{}", ended.stderr);
+    ended
+}
+
+/// A program whose body hangs after a quit event, so that only the watcher can end it.
+fn hangs_when<F>(source: QuitSource, event: F) -> ExitReport
+where
+    F: FnOnce(),
+{
+    let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+    builder.sources([source]).run(|_| -> () {
+        event();
+        eprintln!("event");
+        hang();
+    })
+}
+
+#[test]
+fn a_drop_that_hangs_of_a_message_left_in_the_channel_does_not_hold_up_the_quit() {
+    let story = || {
+        let (sender, receiver) = unbounded();
+        let source = QuitSource::channel_shown("two messages", receiver, |_| "shown".into());
+        hangs_when(source, || {
+            // The first one is the event. The second one is dropped with the receiver.
+            sender.send(stuck()).unwrap();
+            sender.send(stuck()).unwrap();
+        })
+    };
+    ended_in_time_after("event", alone(story))
+        .with_code(1)
+        .saying(&["Received quit from 'two messages'", "Failed to quit: "]);
+}
+
+#[test]
+fn a_drop_that_panics_of_a_message_left_in_the_channel_does_not_hold_up_the_quit() {
+    let story = || {
+        let (sender, receiver) = unbounded();
+        let source = QuitSource::channel_shown("two messages", receiver, |_| "shown".into());
+        hangs_when(source, || {
+            sender.send(Bad(|| panic!("in drop"))).unwrap();
+            sender.send(Bad(|| panic!("in drop"))).unwrap();
+        })
+    };
+    ended_in_time_after("event", alone(story))
+        .with_code(1)
+        .saying(&["Received quit from 'two messages'", "Failed to quit: "]);
+}
+
+/// Its senders live as long as the program: the channel never closes.
+fn kept<T>((sender, receiver): (Sender<T>, Receiver<T>)) -> (Sender<T>, Receiver<T>) {
+    std::mem::forget(sender.clone());
+    (sender, receiver)
+}
+
+#[test]
+fn a_message_that_comes_while_the_program_exits_and_hangs_when_dropped_does_not_hold_up_the_end() {
+    let story = || -> ExitReport {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        let (sender, receiver) = kept(unbounded());
+        let source = QuitSource::channel_shown("full of them", receiver, |_| "shown".into());
+        let main = builder.sources([source]).force_exit(true).build();
+        main.send_quit();
+        for _ in 0..8 {
+            sender.send(stuck()).unwrap();
+        }
+        let _report = main.exit();
+        eprintln!("exited");
+        hang()
+    };
+    ended_in_time_after("exited", alone(story)).with_code(0);
+}
+
+/// A source that tells of a message that hangs in `Display`, and its sender.
+fn unshowable(name: String) -> (Sender<Unshowable>, QuitSource) {
+    let (sender, receiver) = kept(bounded(1));
+    let source = QuitSource::channel_shown(name, receiver, |message| format!("{message:?}"));
+    (sender, source)
+}
+
+#[test]
+fn a_hundred_messages_that_hang_when_shown_do_not_hold_up_the_end() {
+    let story = || {
+        let sources = (0..100).map(|i| unshowable(format!("source {i}")));
+        let (senders, sources): (Vec<_>, Vec<_>) = sources.unzip();
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        builder.sources(sources).run(|_| -> () {
+            eprintln!("event");
+            for sender in senders {
+                sender.send(Unshowable).unwrap();
+            }
+            hang();
+        })
+    };
+    ended_in_time_after("event", alone(story)).with_code(1);
+}
+
+#[test]
+fn a_hundred_messages_that_hang_when_shown_do_not_hold_up_a_second_signal() {
+    let story = || {
+        let sources = (0..100).map(|i| unshowable(format!("source {i}")));
+        let (senders, sources): (Vec<_>, Vec<_>) = sources.unzip();
+        let builder = MainQuitter::builder().timeout(Duration::MAX);
+        let builder = builder.sources(sources).source(QuitSource::os_signal());
+        builder.run(|_| -> () {
+            eprintln!("event");
+            for sender in senders {
+                sender.send(Unshowable).unwrap();
+            }
+            hang();
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("event");
+    let from = Instant::now();
+    // One of them counts as the first one, whatever it was that made the program quit.
+    program.send(SIGTERM);
+    program.wait_for("Received quit from");
+    program.send(SIGTERM);
+    program.end().with_code(130);
+    let took = from.elapsed();
+    assert!(took < SLACK, "{took:?}");
+}
+
+#[test]
+fn a_message_that_hangs_in_debug_does_not_hold_up_the_quit() {
+    let story = || {
+        let (sender, source) = unshowable("debug".into());
+        hangs_when(source, || sender.send(Unshowable).unwrap())
+    };
+    let ended = ended_in_time_after("event", alone(story)).with_code(1);
+    assert_eq!(ended.count("Received quit from 'debug'\n"), 1);
+}
+
+#[test]
+fn an_error_that_hangs_in_display_does_not_hold_up_the_quit() {
+    #[derive(Debug)]
+    struct Hangs;
+    impl fmt::Display for Hangs {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            hang()
+        }
+    }
+    impl std::error::Error for Hangs {}
+
+    let story = || {
+        let (sender, receiver) = kept(bounded(1));
+        hangs_when(QuitSource::channel("error", receiver), || {
+            sender.send(io::Error::other(Hangs)).unwrap();
+        })
+    };
+    let ended = ended_in_time_after("event", alone(story)).with_code(1);
+    assert_eq!(ended.count("Received quit from 'error'\n"), 1);
+}
+
+#[test]
+fn a_flood_of_messages_does_not_hold_up_the_end() {
+    let story = || {
+        let (sender, receiver) = unbounded();
+        let (other, silence) = (sender.clone(), never::<()>());
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        let flooded = QuitSource::channel("flooded", receiver.clone());
+        let silence = QuitSource::channel("silence", silence);
+        builder.sources([flooded, silence]).run(|_| -> () {
+            thread::spawn(move || while other.send("more").is_ok() {});
+            thread::spawn(move || for _ in receiver {});
+            eprintln!("event");
+            hang();
+        })
+    };
+    ended_in_time_after("event", alone(story)).with_code(1);
+}
+
+#[test]
+fn hundred_threads_that_take_turns_with_the_lock_of_stderr_do_not_hold_up_the_end() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        builder.source(QuitSource::os_signal()).run(|main| {
+            for _ in 0..100 {
+                main.routine("locks").add(|_| -> ! {
+                    loop {
+                        drop(io::stderr().lock());
+                    }
+                })?;
+            }
+            main.send_quit();
+            Ok::<_, AddRoutineError>(())
+        })
+    };
+    ended_in_time_after("Received quit", alone(story))
+        .with_code(1)
+        .saying(&["Failed to quit: 100 routines had not returned after 0.5 s"]);
+}
+
+/// Long enough for the looks that the waiting lines take.
+const TIME_TO_LOOK: Duration = Duration::from_millis(2_500);
+
+#[test]
+fn half_a_million_quitters_do_not_hold_up_the_end() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(TIME_TO_LOOK);
+        builder.source(QuitSource::os_signal()).run(|main| -> () {
+            let children = (0..500_000).map(|_| main.child("child").unwrap());
+            let _children: Vec<_> = children.collect();
+            let _guard = main.guard("deaf").unwrap();
+            eprintln!("listening");
+            hang();
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.wait_for("Received quit");
+    let from = Instant::now();
+    let ended = program.end().with_code(1);
+    let took = from.elapsed();
+    println!("{} ms after the quit event", took.as_millis());
+    assert!(took < TIME_TO_LOOK + SLACK, "{took:?}");
+    ended.saying(&["Failed to quit: 2 routines", "deaf"]);
+}
+
+#[test]
+fn routines_that_wait_for_each_other_do_not_hold_up_the_end() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        builder.source(QuitSource::os_signal()).run(|main| {
+            for _ in 0..20 {
+                let root = (**main).clone();
+                let waits = main.routine("waits");
+                waits.add(move |_| drop(root.wait_done(Duration::MAX)))?;
+            }
+            main.send_quit();
+            Ok::<_, AddRoutineError>(())
+        })
+    };
+    // Whether they are listed is another story: all waits end with the deadline.
+    ended_in_time_after("Received quit", alone(story));
+}
+
+#[test]
+fn a_quit_and_wait_for_ever_in_the_body_does_not_hold_up_the_end() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        builder.source(QuitSource::os_signal()).run(|main| {
+            main.routine("deaf").add(|_| hang())?;
+            let _ = main.quit_and_wait(Duration::MAX);
+            Ok::<_, AddRoutineError>(())
+        })
+    };
+    ended_in_time_after("Received quit from send_quit at", alone(story))
+        .with_code(1)
+        .saying(&["Failed to quit: ", "deaf"]);
+}
+
+#[test]
+fn a_main_quitter_that_is_dropped_ends_the_program_too_when_its_exit_is_forced() {
+    let story = || -> ExitReport {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        let source = QuitSource::channel("silence", never::<()>());
+        let main = builder.sources([source]).force_exit(true).build();
+        main.routine("deaf").add(|_| hang()).unwrap();
+        drop(main);
+        hang()
+    };
+    ended_in_time_after("Received quit from the main quitter", alone(story))
+        .with_code(1)
+        .saying(&["Failed to quit: 1 routine had not returned", "deaf"]);
+}
+
+#[test]
+fn a_main_quitter_that_is_leaked_ends_the_program_too_when_its_exit_is_forced() {
+    let story = || -> ExitReport {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        let main = builder.source(QuitSource::os_signal()).force_exit(true);
+        let main = std::mem::ManuallyDrop::new(main.build());
+        main.routine("deaf").add(|_| hang()).unwrap();
+        eprintln!("listening");
+        hang()
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    ended_in_time_after("Received quit", program)
+        .with_code(1)
+        .saying(&["Failed to quit: 1 routine had not returned", "deaf"]);
+}
+
+#[test]
+fn the_report_of_a_forced_end_is_said_once() {
+    let story = || -> ExitReport {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        let report = builder.source(QuitSource::os_signal()).run(|main| {
+            main.routine("deaf").add(|_| hang())?;
+            main.send_quit();
+            Ok::<_, AddRoutineError>(())
+        });
+        // As a drop of a value of `main` would, after the report was made, before it is printed.
+        eprintln!("exited with {}", report.exit_code);
+        hang()
+    };
+    let ended = ended_in_time_after("Received quit", alone(story)).with_code(1);
+    assert_eq!(ended.count("Failed to quit: 1 routine"), 1, "{ended:?}");
+}

@@ -1,0 +1,264 @@
+//! Panics of routines: recorded, and the program quits.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+use nix::sys::signal::Signal::SIGTERM;
+use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitSource};
+
+use common::{Ended, PATIENCE, Process, alone};
+
+const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_secs(2);
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+type Body = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+/// A program with this body, and all it needs to end after a quit event.
+fn program(body: impl FnOnce(&MainQuitter) -> Body) -> ExitReport {
+    let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+    builder.source(QuitSource::os_signal()).run(body)
+}
+
+/// Forks a routine that takes the lock of stderr for good, and waits until it has it.
+fn hold_stderr(main: &MainQuitter) -> Body {
+    let (hold, held) = bounded(1);
+    main.routine("holds stderr").add(move |_| -> ! {
+        let _lock = io::stderr().lock();
+        let _ = hold.send(());
+        hang()
+    })?;
+    held.recv()?;
+    Ok(())
+}
+
+/// The program quits by itself, and ends.
+#[track_caller]
+fn quits_by_itself(mut program: Process) -> Ended {
+    let from = Instant::now();
+    program.wait_for("Received quit from");
+    let quit = from.elapsed();
+    let ended = program.end();
+    let took = from.elapsed();
+    println!("quit after {quit:?}, ended after {took:?}");
+    assert!(quit < SLACK, "{quit:?}");
+    assert!(took < QUIT_TIMEOUT + SLACK, "{took:?}");
+    ended.with_code(1)
+}
+
+#[test]
+fn a_panic_of_a_routine_in_stds_hook_while_stderr_is_locked_quits_the_program() {
+    let story = || {
+        program(|main| {
+            hold_stderr(main)?;
+            main.routine("panics").add(|_| panic!("unheard"))?;
+            main.wait_quit();
+            Ok(())
+        })
+    };
+    quits_by_itself(alone(story)).saying(&[
+        "Received quit from routine 'panics' of main, which failed",
+        "routine 'panics' of main panicked at ",
+    ]);
+}
+
+#[test]
+fn a_panic_that_the_routine_catches_quits_nothing() {
+    let story = || {
+        program(|main| {
+            main.routine("catches").add(|q| {
+                let caught = panic::catch_unwind(|| panic!("of no account"));
+                assert!(caught.is_err());
+                // Longer than the panic hooks have.
+                let waited = q.sleep(Duration::from_millis(500));
+                println!("caught, and told to quit: {}", waited.is_err());
+                q.wait_quit();
+            })?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("caught, and told to quit: false");
+    program.send(SIGTERM);
+    let ended = program.end().with_code(0);
+    assert_eq!(ended.count("failed"), 0, "{}", ended.stderr);
+}
+
+#[test]
+fn ten_thousand_panics_that_the_routine_catches_quit_nothing() {
+    let story = || {
+        panic::set_hook(Box::new(|_| {}));
+        program(|main| {
+            main.routine("catches").add(|q| {
+                for i in 0..10_000 {
+                    let caught = panic::catch_unwind(AssertUnwindSafe(|| panic!("{i}")));
+                    assert!(caught.is_err());
+                }
+                let waited = q.sleep(Duration::from_millis(500));
+                println!("caught, and told to quit: {}", waited.is_err());
+                q.wait_quit();
+            })?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("caught, and told to quit: false");
+    program.send(SIGTERM);
+    program.end().with_code(0);
+}
+
+#[test]
+fn a_hook_that_replaces_ours_costs_the_place_and_nothing_else() {
+    let story = || {
+        program(|main| {
+            panic::set_hook(Box::new(|info| println!("hook: {info}")));
+            main.routine("panics").add(|_| panic!("replaced"))?;
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1).saying(&[
+        "Received quit from routine 'panics' of main, which failed",
+        "routine 'panics' of main panicked: replaced",
+    ]);
+    assert!(ended.stdout.contains("hook: panicked at"), "{ended:?}");
+}
+
+#[test]
+fn a_hook_that_chains_to_ours_keeps_the_place() {
+    let story = || {
+        program(|main| {
+            let ours = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                println!("hook before ours");
+                ours(info);
+                println!("hook after ours");
+            }));
+            main.routine("panics").add(|_| panic!("chained"))?;
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1).saying(&[
+        "routine 'panics' of main panicked at tests/process_exit_panics.rs:",
+        ": chained",
+    ]);
+    assert!(ended.stdout.contains("hook before ours"), "{ended:?}");
+    assert!(ended.stdout.contains("hook after ours"), "{ended:?}");
+}
+
+#[test]
+fn a_hook_that_was_there_before_ours_is_called() {
+    let story = || {
+        panic::set_hook(Box::new(|_| println!("the hook before")));
+        program(|main| {
+            main.routine("panics").add(|_| panic!("chained"))?;
+            Ok(())
+        })
+    };
+    let ended = alone(story)
+        .end()
+        .with_code(1)
+        .saying(&["panicked at tests/process_exit_panics.rs:", ": chained"]);
+    assert!(ended.stdout.contains("the hook before"), "{ended:?}");
+}
+
+/// A value that hangs when it is dropped.
+struct Stuck;
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        hang();
+    }
+}
+
+#[test]
+fn a_payload_that_hangs_when_dropped_does_not_hold_up_the_quit() {
+    let story = || {
+        program(|main| {
+            main.routine("panics").add(|_| panic::panic_any(Stuck))?;
+            Ok(())
+        })
+    };
+    quits_by_itself(alone(story)).saying(&["routine 'panics' of main panicked at"]);
+}
+
+#[test]
+fn an_error_that_hangs_when_dropped_does_not_hold_up_the_quit() {
+    #[derive(Debug)]
+    struct Hangs;
+    impl Drop for Hangs {
+        fn drop(&mut self) {
+            hang();
+        }
+    }
+    impl std::fmt::Display for Hangs {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("hangs")
+        }
+    }
+    impl std::error::Error for Hangs {}
+
+    let story = || {
+        program(|main| {
+            main.routine("fails").add(|_| Err::<(), _>(Hangs))?;
+            Ok(())
+        })
+    };
+    quits_by_itself(alone(story)).saying(&["routine 'fails' of main failed: hangs"]);
+}
+
+/// Unwinding is the end of the routine's work: it drops what the routine has.
+#[test]
+fn a_drop_that_hangs_while_a_panic_unwinds_is_ended_by_a_quit_and_blamed() {
+    let story = || {
+        program(|main| {
+            main.routine("panics").add(|_| -> () {
+                let _stuck = Stuck;
+                panic!("on the way out");
+            })?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("on the way out");
+    program.send(SIGTERM);
+    program
+        .end()
+        .with_code(1)
+        .saying(&["Failed to quit: 1 routine ", "panics"]);
+}
+
+#[test]
+fn a_panic_without_a_main_quitter_is_left_to_its_tree() {
+    let story = || {
+        let root = quitter::Quitter::root("own");
+        root.routine("panics")
+            .add(|_| panic!("in a library"))
+            .unwrap();
+        root.wait_quit();
+        root.wait_done(PATIENCE).unwrap();
+        let failures = root.failures();
+        let FailureKind::Panic { message, place } = &failures[0].kind else {
+            panic!("{failures:?}");
+        };
+        assert_eq!(message, "in a library");
+        assert!(place.is_some());
+        let main = MainQuitter::try_new(PATIENCE, [QuitSource::all_done()]);
+        main.map(MainQuitter::exit).map(drop)
+    };
+    let story = move || -> Result<(), MainQuitterError> { story() };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.count("failed"), 0, "{}", ended.stderr);
+}

@@ -1,0 +1,478 @@
+//! The second signal while the program quits: what each policy does, and storms of signals.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::io::{self, Write};
+use std::process::{self, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, SecondSignal};
+
+use common::{Ended, PATIENCE, Process, alone, command_for};
+
+/// Long enough for whatever comes between two signals of a test.
+const LONG: Duration = Duration::from_secs(3600);
+const SLACK: Duration = Duration::from_secs(2);
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// Says where a program is, and which process it is.
+fn says(text: &str) {
+    println!("{text}, process {}", process::id());
+}
+
+/// The process that said this line.
+fn pid_in(line: &str) -> Pid {
+    let (_, pid) = line.trim_end().rsplit_once(' ').unwrap();
+    Pid::from_raw(pid.parse().unwrap())
+}
+
+/// A program with a stuck routine, and so long to quit.
+fn stuck(policy: SecondSignal, timeout: Duration) -> ExitReport {
+    let builder = MainQuitter::builder().timeout(timeout);
+    builder
+        .source(QuitSource::os_signal())
+        .second_signal(policy)
+        .run(|main| {
+            main.routine("deaf").add(|q| {
+                says("listening");
+                q.set_status("deaf as a post");
+                hang()
+            })?;
+            Ok::<_, AddRoutineError>(())
+        })
+}
+
+/// Sends the first signal, waits until it was seen.
+fn quitting(program: &mut Process, first: Signal) {
+    program.wait_for("listening");
+    program.send(first);
+    let line = program.wait_for("Received quit from");
+    assert!(line.contains(first.as_str()), "{line}");
+}
+
+/// Ended at once by the second signal, with the report so far.
+#[track_caller]
+fn ends_at_once(mut program: Process, first: Signal, second: Signal) -> Ended {
+    quitting(&mut program, first);
+    let from = Instant::now();
+    program.send(second);
+    let ended = program.end().with_code(130);
+    let took = from.elapsed();
+    println!("{} ms after the second signal", took.as_millis());
+    assert!(took < SLACK, "{took:?}");
+    assert_eq!(ended.count("Failed to quit: 1 routine had not returned"), 1);
+    assert_eq!(ended.count("Received quit from"), 1);
+    let again = format!("Received {second} while quitting: ending now");
+    ended.saying(&[
+        &format!("Received quit from 'OS interrupt/termination signal': {first}\n"),
+        &again,
+        "Failed to quit: 1 routine had not returned after ",
+        "deaf  running ",
+        "status \"deaf as a post\"",
+    ])
+}
+
+#[test]
+fn exit_ends_at_once_with_the_report_so_far_and_code_130() {
+    ends_at_once(
+        alone(|| stuck(SecondSignal::Exit, Duration::MAX)),
+        SIGINT,
+        SIGINT,
+    );
+}
+
+#[test]
+fn exit_names_a_sigterm_after_a_sighup() {
+    ends_at_once(
+        alone(|| stuck(SecondSignal::Exit, Duration::MAX)),
+        SIGHUP,
+        SIGTERM,
+    );
+}
+
+#[test]
+fn exit_names_a_sighup_after_a_sigterm() {
+    ends_at_once(
+        alone(|| stuck(SecondSignal::Exit, Duration::MAX)),
+        SIGTERM,
+        SIGHUP,
+    );
+}
+
+#[test]
+fn exit_is_the_default() {
+    let story = || {
+        let main = MainQuitter::new(Duration::MAX, [QuitSource::os_signal()]);
+        main.routine("deaf")
+            .add(|q| {
+                q.set_status("deaf as a post");
+                says("listening");
+                hang()
+            })
+            .unwrap();
+        main.exit()
+    };
+    ends_at_once(alone(story), SIGTERM, SIGTERM);
+}
+
+#[test]
+fn exit_after_a_moment_ends_at_once_when_that_is_over() {
+    let moment = Duration::from_millis(200);
+    let story = move || stuck(SecondSignal::ExitAfter(moment), Duration::MAX);
+    let mut program = alone(story);
+    quitting(&mut program, SIGINT);
+    // The thing under test: a second signal that comes later.
+    thread::sleep(moment);
+    program.send(SIGINT);
+    program.end().with_code(130).saying(&[
+        "Received SIGINT while quitting: ending now",
+        "Failed to quit: 1 ",
+    ]);
+}
+
+#[test]
+fn exit_after_nothing_ends_at_once() {
+    let policy = SecondSignal::ExitAfter(Duration::ZERO);
+    let story = move || stuck(policy, Duration::MAX);
+    ends_at_once(alone(story), SIGTERM, SIGINT);
+}
+
+/// A second signal changes nothing: the quit timeout ends the program.
+#[track_caller]
+fn is_ignored(timeout: Duration, mut program: Process) {
+    quitting(&mut program, SIGINT);
+    let from = Instant::now();
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        program.send(signal);
+    }
+    let ended = program.end().with_code(1);
+    let took = from.elapsed();
+    assert!(took < timeout + SLACK, "{took:?}");
+    assert!(took > timeout / 2, "{took:?}");
+    assert_eq!(ended.count("ending now"), 0, "{}", ended.stderr);
+    ended.saying(&["Failed to quit: 1 routine had not returned after 1 s"]);
+}
+
+#[test]
+fn exit_after_long_ignores_an_accidental_double_tap() {
+    let timeout = Duration::from_secs(1);
+    let story = move || stuck(SecondSignal::ExitAfter(LONG), timeout);
+    is_ignored(timeout, alone(story));
+}
+
+#[test]
+fn exit_after_for_ever_ignores_a_double_tap() {
+    let timeout = Duration::from_secs(1);
+    let story = move || stuck(SecondSignal::ExitAfter(Duration::MAX), timeout);
+    is_ignored(timeout, alone(story));
+}
+
+#[test]
+fn ignore_leaves_the_end_to_the_quit_timeout() {
+    let timeout = Duration::from_secs(1);
+    let story = move || stuck(SecondSignal::Ignore, timeout);
+    is_ignored(timeout, alone(story));
+}
+
+#[test]
+fn after_another_quit_event_the_first_signal_is_one_more_event() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_secs(1));
+        builder.source(QuitSource::os_signal()).run(|main| {
+            main.routine("deaf").add(|_| hang())?;
+            main.send_quit();
+            Ok::<_, AddRoutineError>(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("Received quit from send_quit");
+    program.send(SIGTERM);
+    program.end().with_code(1).saying(&[
+        "Failed to quit: 1 routine",
+        "Later received quit from 'OS interrupt/termination signal': SIGTERM",
+    ]);
+}
+
+#[test]
+fn a_second_signal_ends_a_stuck_body() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::MAX);
+        builder.source(QuitSource::os_signal()).run(|_| -> () {
+            says("listening");
+            hang();
+        })
+    };
+    let mut program = alone(story);
+    quitting(&mut program, SIGTERM);
+    program.send(SIGTERM);
+    program.end().with_code(130).saying(&[
+        "ending now",
+        "Failed to quit: 1 ",
+        "\n    main  running",
+    ]);
+}
+
+#[test]
+fn a_second_signal_ends_a_program_whose_stderr_is_locked() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::MAX);
+        builder.source(QuitSource::os_signal()).run(|main| {
+            main.routine("locks").add(|_| -> ! {
+                let _lock = io::stderr().lock();
+                says("listening");
+                hang()
+            })?;
+            Ok::<_, AddRoutineError>(())
+        })
+    };
+    let mut program = alone(story);
+    quitting(&mut program, SIGTERM);
+    program.send(SIGTERM);
+    program
+        .end()
+        .with_code(130)
+        .saying(&["ending now", "Failed to quit: 1 ", "locks  running"]);
+}
+
+#[test]
+fn a_second_signal_has_the_failures_so_far_in_the_report() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::MAX);
+        builder.source(QuitSource::os_signal()).run(|main| {
+            main.routine("deaf").add(|_| hang())?;
+            main.routine("fails late").add(|q| {
+                says("listening");
+                q.wait_quit();
+                Err::<(), _>("disk full")
+            })?;
+            let watched = (**main).clone();
+            main.routine("watches").add(move |_| {
+                watched.wait_quit();
+                while watched.failures().is_empty() {
+                    thread::yield_now();
+                }
+                says("failed");
+            })?;
+            Ok::<_, AddRoutineError>(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGINT);
+    program.wait_for("failed");
+    program.send(SIGINT);
+    program.end().with_code(130).saying(&[
+        "Failed to quit: ",
+        "deaf",
+        "1 routine failed:",
+        "routine 'fails late' of main failed: disk full (while quitting)",
+    ]);
+}
+
+#[test]
+fn a_second_signal_ends_a_program_whose_stderr_is_a_full_pipe() {
+    let (_reader, pipe) = io::pipe().unwrap();
+    let mut filler = pipe.try_clone().unwrap();
+    let (fill, filled) = bounded::<()>(0);
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::MAX);
+        builder.source(QuitSource::os_signal()).run(|main| {
+            main.routine("deaf").add(|q| -> ! {
+                says("listening");
+                q.wait_quit();
+                says("quitting");
+                hang()
+            })?;
+            Ok::<_, AddRoutineError>(())
+        })
+    };
+    let mut command = command_for(story);
+    let mut program = Process::start_into(&mut command, Stdio::piped(), pipe);
+    program.wait_for("listening");
+    thread::spawn(move || {
+        while filler.write(&[b'x'; 4096]).is_ok() {
+            let _ = fill.send(());
+        }
+    });
+    while filled.recv_timeout(Duration::from_millis(300)).is_ok() {}
+    program.send(SIGTERM);
+    program.wait_for("quitting");
+    let from = Instant::now();
+    program.send(SIGTERM);
+    program.end().with_code(130);
+    assert!(from.elapsed() < SLACK, "{:?}", from.elapsed());
+}
+
+/// Sends 10,000 signals, as fast as it can, or until the process has ended.
+#[track_caller]
+fn ended_by_storm(pid: Pid, program: Process, codes: &[i32]) -> Ended {
+    let start = Instant::now();
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::clone(&over);
+    let storm = thread::spawn(move || {
+        let all = [SIGTERM, SIGINT, SIGHUP].into_iter().cycle();
+        let sent = |signal: &Signal| !is_over.load(Ordering::Relaxed) && kill(pid, *signal).is_ok();
+        all.take(10_000).take_while(sent).count()
+    });
+    let ended = program.end();
+    over.store(true, Ordering::Relaxed);
+    let sent = storm.join().unwrap();
+    let (took, code) = (start.elapsed(), ended.code);
+    println!("{} ms, {sent} signals, code {code:?}", took.as_millis());
+    let code = code.unwrap_or_else(|| panic!("ended by a signal: {ended:?}"));
+    assert!(codes.contains(&code), "{ended:?}");
+    ended
+}
+
+/// A storm from this line of output on ends the program, with one of these codes.
+#[track_caller]
+fn stormed(mut program: Process, from: &str, codes: &[i32]) -> Ended {
+    let pid = pid_in(&program.wait_for(from));
+    ended_by_storm(pid, program, codes)
+}
+
+#[test]
+fn a_storm_of_signals_ends_a_stuck_program() {
+    let ended = stormed(
+        alone(|| stuck(SecondSignal::Exit, Duration::MAX)),
+        "listening",
+        &[130],
+    );
+    ended.saying(&["Received quit from", "ending now", "Failed to quit: "]);
+}
+
+#[test]
+fn a_storm_of_signals_that_are_ignored_leaves_the_end_to_the_quit_timeout() {
+    let story = || stuck(SecondSignal::Ignore, Duration::from_secs(1));
+    let ended = stormed(alone(story), "listening", &[1]);
+    assert_eq!(ended.count("ending now"), 0, "{}", ended.stderr);
+    ended.saying(&["Failed to quit: 1 routine"]);
+}
+
+#[test]
+fn a_storm_of_signals_within_the_time_of_a_double_tap_leaves_the_end_to_the_quit_timeout() {
+    let story = || stuck(SecondSignal::ExitAfter(LONG), Duration::from_secs(1));
+    let ended = stormed(alone(story), "listening", &[1]);
+    ended.saying(&["Failed to quit: 1 routine"]);
+}
+
+#[test]
+fn a_storm_of_signals_before_any_routine_exists_ends_the_program() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        says("no routine yet");
+        main.wait_quit();
+        let refused = main.add_routine(|_| hang());
+        assert!(refused.is_err());
+        main.exit()
+    };
+    // Clean, or ended by one that came after the first.
+    stormed(alone(story), "no routine yet", &[0, 130]);
+}
+
+#[test]
+fn a_storm_of_signals_while_routines_return_ends_the_program() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        for _ in 0..100 {
+            main.add_routine(|q| q.wait_quit()).unwrap();
+        }
+        says("listening");
+        main.exit()
+    };
+    stormed(alone(story), "listening", &[0, 130]);
+}
+
+#[test]
+fn a_storm_of_signals_between_the_quit_event_and_exit_ends_the_program() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        main.send_quit();
+        says("quitting");
+        // Longer than the storm takes to begin.
+        thread::sleep(Duration::from_millis(50));
+        main.exit()
+    };
+    stormed(alone(story), "quitting", &[0, 130]);
+}
+
+#[test]
+fn a_storm_of_signals_while_the_report_is_printed_ends_the_program() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_millis(300), [QuitSource::os_signal()]);
+        for _ in 0..500 {
+            main.routine("deaf").add(|_| hang()).unwrap();
+        }
+        says("listening");
+        main.exit()
+    };
+    let mut program = alone(story);
+    let pid = pid_in(&program.wait_for("listening"));
+    program.send(SIGTERM);
+    program.wait_for("Failed to quit: 500 routines");
+    ended_by_storm(pid, program, &[1, 130]);
+}
+
+#[test]
+fn a_storm_of_signals_after_exit_ends_the_program() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        main.send_quit();
+        let _report = main.exit();
+        says("exited");
+        hang()
+    };
+    stormed(alone(story), "exited", &[130]);
+}
+
+#[test]
+fn a_storm_of_signals_from_the_program_itself_ends_it() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_secs(1));
+        let builder = builder.second_signal(SecondSignal::Ignore);
+        builder.source(QuitSource::os_signal()).run(|main| {
+            main.routine("raises").add(|_| -> ! {
+                says("stormy");
+                loop {
+                    let _ = nix::sys::signal::raise(SIGTERM);
+                }
+            })?;
+            Ok::<_, AddRoutineError>(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("stormy");
+    let ended = program.end();
+    assert!(matches!(ended.code, Some(1 | 130)), "{ended:?}");
+    ended.saying(&["SIGTERM", "Failed to quit: 1 ", "raises"]);
+}
+
+/// Between the making of the report and its printing: `main` drops its values, say.
+#[test]
+fn a_signal_before_the_report_is_printed_does_not_lose_it() {
+    let story = || -> ExitReport {
+        let _report = stuck(SecondSignal::Exit, Duration::from_millis(300));
+        // Sent by the program itself, so that it comes before the end by force.
+        nix::sys::signal::raise(SIGTERM).unwrap();
+        hang()
+    };
+    let mut program = alone(story);
+    quitting(&mut program, SIGTERM);
+    let ended = program.end().with_code(130);
+    assert_eq!(ended.count("Failed to quit: 1 routine"), 1, "{ended:?}");
+}
