@@ -147,6 +147,12 @@
 //!   handlers of the same signals.
 //! * The panic hook is replaced by one that keeps the place of a panic and calls the one before. A hook
 //!   that is set later and does not call ours costs the reports the place, nothing else.
+//! * A panic is recorded when the panic hooks have returned, or after 3 s: then the routine counts as
+//!   failed even if it would have caught the panic. Under a [guard](Quitter::guard) there is no such
+//!   limit.
+//! * `Quitting` ends a routine cleanly whichever quitter said it.
+//! * What quitter prints is written past std's lock of stderr, so that a routine which holds it holds
+//!   nothing up; it may stand amid a line that the program writes in pieces.
 //! * A routine is done when its closure has returned and what it captured is dropped. Its thread's
 //!   thread-local values are dropped after that.
 //!

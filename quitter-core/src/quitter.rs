@@ -374,7 +374,7 @@ impl Quitter {
     ///
     /// As [`send_quit`](Self::send_quit) and [`wait_done`](Self::wait_done) in one, and the routines
     /// learn of the budget: it is their [`deadline`](Self::deadline), unless that is earlier
-    /// already.
+    /// already. On the main quitter it is the end of the program, which may be forced.
     ///
     /// # Errors
     ///
