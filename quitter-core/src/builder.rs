@@ -16,6 +16,15 @@ use crate::source::QuitSource;
 use crate::watcher::Habits;
 
 /// When [`MainQuitterBuilder::run`] forks the routines that `#[quitter::routine]` registered.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{MainQuitter, StartRoutines};
+///
+/// let builder = MainQuitter::builder().start(StartRoutines::BeforeBody);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StartRoutines {
@@ -86,6 +95,17 @@ impl MainQuitterBuilder {
     }
 
     /// Adds a quit source to those that were set. The first one replaces the default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{MainQuitter, QuitSource};
+    ///
+    /// let builder = MainQuitter::builder()
+    ///     .source(QuitSource::os_signal())
+    ///     .source(QuitSource::all_done());
+    /// ```
     pub fn source(mut self, source: QuitSource) -> Self {
         self.sources.get_or_insert_default().push(source);
         self
@@ -137,6 +157,16 @@ impl MainQuitterBuilder {
     /// # Errors
     ///
     /// [`MainQuitterError`] says why there is none. No claim on the process is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{MainQuitter, MainQuitterError};
+    ///
+    /// let without = MainQuitter::builder().sources([]).try_build();
+    /// assert!(matches!(without, Err(MainQuitterError::NoSource)));
+    /// ```
     pub fn try_build(self) -> Result<MainQuitter, MainQuitterError> {
         self.make(None)
     }
@@ -161,6 +191,19 @@ impl MainQuitterBuilder {
     /// registered routines have one name, the body does not run, and the report says why. The
     /// process is ended by force if it has not ended by itself shortly after the deadline of the
     /// quit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{MainQuitter, QuitSource};
+    ///
+    /// let sources = [QuitSource::os_signal(), QuitSource::all_done()];
+    /// let report = MainQuitter::builder().sources(sources).run(|main: &MainQuitter| {
+    ///     main.add_routine(|_| println!("a job")).map(drop)
+    /// });
+    /// assert_eq!(report.exit_code, quitter::exit_code::CLEAN);
+    /// ```
     #[track_caller]
     pub fn run<B: MainOutcome>(mut self, body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
         const PATIENCE: Duration = Duration::from_secs(2);

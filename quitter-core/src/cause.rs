@@ -7,6 +7,20 @@ use std::panic::Location;
 ///
 /// Routines read it with [`quit_cause`](crate::Quitter::quit_cause), and the exit report has it.
 /// The [`Display`](fmt::Display) form is what stands behind "Received quit from".
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{QuitCause, Quitter};
+///
+/// let root = Quitter::root("main");
+/// root.send_quit();
+/// match root.quit_cause() {
+///     Some(QuitCause::SendQuit { at }) => println!("told at {at}"),
+///     other => println!("told otherwise: {other:?}"),
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum QuitCause {

@@ -9,6 +9,20 @@ use crate::error::chain;
 
 /// A routine that panicked or returned an error, as the exit report and
 /// [`failures`](crate::Quitter::failures) list it.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+///
+/// let root = quitter::Quitter::root("main");
+/// root.routine("disk").add(|_| Err::<(), _>("disk full")).unwrap();
+/// root.wait_done(Duration::MAX).unwrap();
+/// let failure = &root.failures()[0];
+/// assert_eq!(failure.to_string(), "routine 'disk' of main failed: disk full");
+/// assert!(!failure.while_quitting);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RoutineFailure {
@@ -30,6 +44,20 @@ pub struct RoutineFailure {
 }
 
 /// How a routine failed.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+/// use quitter::FailureKind;
+///
+/// let root = quitter::Quitter::root("main");
+/// root.routine("index").add(|_| panic!("out of range")).unwrap();
+/// root.wait_done(Duration::MAX).unwrap();
+/// let kind = &root.failures()[0].kind;
+/// assert!(matches!(kind, FailureKind::Panic { message, .. } if message == "out of range"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {

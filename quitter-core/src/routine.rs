@@ -23,6 +23,21 @@ use crate::timeouts::Timeouts;
 use crate::tree::{Limits, Node, NodeRef};
 
 /// What the failure of a routine does, beside being recorded.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+/// use quitter::{OnFailure, Quitter};
+///
+/// let root = Quitter::root("main");
+/// let child = root.child("optional").unwrap();
+/// let probe = child.routine("probe").on_failure(OnFailure::QuitOwn);
+/// probe.add(|_| Err::<(), _>("no such device")).unwrap();
+/// root.wait_done(Duration::MAX).unwrap();
+/// assert!(child.has_to_quit() && !root.has_to_quit());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnFailure {
@@ -39,6 +54,25 @@ pub enum OnFailure {
 ///
 /// An `Err` is recorded as the routine's failure, unless it is [`Quitting`] or has it as a source:
 /// quitting is not a failure.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+/// use quitter::{Quitter, Quitting, RoutineQuitter};
+///
+/// fn beat(q: &RoutineQuitter) -> Result<(), Quitting> {
+///     loop {
+///         q.sleep(Duration::from_secs(1))?;
+///     }
+/// }
+///
+/// let root = Quitter::root("main");
+/// root.add_routine(beat).unwrap();
+/// root.quit_and_wait(Duration::from_secs(2)).unwrap();
+/// assert!(root.failures().is_empty());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a routine cannot return `{Self}`",
     note = "return `()`, `!`, or `Result<(), E>` where `E` becomes a `Box<dyn Error + Send + Sync>`"
@@ -105,6 +139,15 @@ impl<'a> RoutineBuilder<'a> {
 
     /// Sets the size of the thread's stack in bytes. Std's default otherwise, which is 2 MiB unless
     /// `RUST_MIN_STACK` says otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let root = quitter::Quitter::root("main");
+    /// root.routine("small").stack_size(128 * 1024).add(|_| {}).unwrap();
+    /// # root.wait_done(std::time::Duration::MAX).unwrap();
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -312,6 +355,17 @@ pub(crate) fn waiting_routine<E>(wait: impl FnOnce(Option<u64>) -> Result<(), E>
 /// [`Quitter::guard`](crate::Quitter::guard).
 ///
 /// Derefs to what a routine sees of its quitter. May be sent to another thread.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// let root = quitter::Quitter::root("main");
+/// let guard = root.guard("import").unwrap();
+/// guard.set_status("line 17");
+/// assert!(!guard.has_to_quit());
+/// assert_eq!(guard.path(), "main");
+/// ```
 #[derive(Debug)]
 #[must_use = "the routine ends when the guard is dropped"]
 pub struct RoutineGuard {

@@ -14,6 +14,17 @@ use crossbeam_channel::{Receiver, bounded};
 /// always ends the process; but under [`run`](crate::MainQuitterBuilder::run) and
 /// [`force_exit`](crate::MainQuitterBuilder::force_exit), where the program is bound to end, this
 /// policy goes on.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+/// use quitter::{MainQuitter, SecondSignal};
+///
+/// let builder = MainQuitter::builder()
+///     .second_signal(SecondSignal::ExitAfter(Duration::from_millis(500)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecondSignal {

@@ -50,6 +50,22 @@ pub struct TimedOutQuitter {
 }
 
 /// A routine that did not return in time.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+///
+/// let root = quitter::Quitter::root("main");
+/// let guard = root.guard("flusher").unwrap();
+/// assert!(!guard.has_to_quit());
+/// let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+/// let flusher = timeouts.routines().next().unwrap();
+/// assert_eq!(flusher.id, guard.id());
+/// assert_eq!(flusher.spawned_at.file(), file!());
+/// assert!(flusher.last_seen.is_some_and(|seen| seen.line() == flusher.spawned_at.line() + 1));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StuckRoutine {

@@ -302,15 +302,13 @@ impl Node {
         self.lock().routines.len()
     }
 
-    fn root(&self) -> (&Node, &Root) {
-        let top = self
-            .upwards()
-            .find_map(|node| Some((node, node.root.as_ref()?)));
-        top.expect("only a root has no parent")
+    fn root(&self) -> &Root {
+        let root = self.upwards().find_map(|node| node.root.as_ref());
+        root.expect("only a root has no parent")
     }
 
     pub(crate) fn record_failure(&self, failure: RoutineFailure) {
-        let failures = &self.root().1.failures;
+        let failures = &self.root().failures;
         failures
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -319,7 +317,7 @@ impl Node {
 
     /// The failures of the whole tree so far.
     pub(crate) fn failures(&self) -> Failures {
-        let failures = &self.root().1.failures;
+        let failures = &self.root().failures;
         failures
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
