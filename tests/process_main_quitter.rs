@@ -466,7 +466,12 @@ fn a_supervisor_that_waits_for_a_stuck_routine_is_not_blamed() {
         let main = MainQuitter::new(Duration::from_millis(300), [silence()]);
         let pool = Arc::new(main.child("pool").unwrap());
         pool.routine("deaf").add(|_| hang()).unwrap();
-        let supervise = move |_: &_| drop(pool.wait_done(Duration::MAX));
+        let supervise = move |_: &_| {
+            let timeouts = pool.wait_done(Duration::MAX);
+            // What it does about that takes a moment.
+            thread::sleep(Duration::from_millis(20));
+            drop(timeouts);
+        };
         main.routine("supervisor").add(supervise).unwrap();
         main.send_quit();
         main.exit()

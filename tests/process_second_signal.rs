@@ -189,6 +189,40 @@ fn ignore_leaves_the_end_to_the_quit_timeout() {
     is_ignored(timeout, alone(story));
 }
 
+/// A program that is bound to end, and hangs once its exit has returned.
+fn hangs_after_exit(policy: SecondSignal) -> ExitReport {
+    let main = MainQuitter::builder()
+        .timeout(Duration::from_millis(500))
+        .source(QuitSource::os_signal())
+        .force_exit(true)
+        .second_signal(policy)
+        .build();
+    says("listening");
+    let _report = main.exit();
+    says("exited");
+    hang()
+}
+
+/// A second signal after the exit: the program ends with this code, and says the report it made.
+#[track_caller]
+fn ends_after_exit(mut program: Process, code: i32) {
+    quitting(&mut program, SIGINT);
+    program.wait_for("exited");
+    program.send(SIGTERM);
+    let ended = program.end().with_code(code);
+    assert_eq!(ended.count("Quit: all routines returned"), 1, "{ended:?}");
+}
+
+#[test]
+fn ignore_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
+    ends_after_exit(alone(|| hangs_after_exit(SecondSignal::Ignore)), 0);
+}
+
+#[test]
+fn exit_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
+    ends_after_exit(alone(|| hangs_after_exit(SecondSignal::Exit)), 130);
+}
+
 #[test]
 fn after_another_quit_event_the_first_signal_is_one_more_event() {
     let story = || {
