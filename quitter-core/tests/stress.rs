@@ -262,7 +262,7 @@ impl User<'_> {
             self.tree
                 .add_job(&both.place, handle.id(), Arc::clone(&flags));
             if own {
-                handle.wait(PATIENCE).unwrap();
+                wait_for(&handle);
                 assert!(both.quitter.has_to_quit());
                 both.place.told.store(true, Ordering::SeqCst);
             }
@@ -418,11 +418,7 @@ impl User<'_> {
 
     fn wait_for_routine(&mut self) {
         if let Some(routine) = self.routines.pop() {
-            // A quit with a deadline that comes meanwhile ends the wait: then it waits again.
-            let until = Instant::now() + PATIENCE;
-            while routine.handle.wait(PATIENCE).is_err() {
-                assert!(Instant::now() < until, "{:?}", routine.handle);
-            }
+            wait_for(&routine.handle);
             assert!(routine.handle.is_finished());
             assert_eq!(routine.flags.ran.load(Ordering::SeqCst), 1);
             routine.flags.gone.store(self.tree.now(), Ordering::SeqCst);
@@ -438,6 +434,15 @@ impl User<'_> {
         while !self.routines.is_empty() {
             self.wait_for_routine();
         }
+    }
+}
+
+/// Waits until the routine has returned. A quit with a deadline that another thread sends meanwhile
+/// ends a wait (rule 5): then this waits again.
+fn wait_for(handle: &RoutineHandle) {
+    let until = Instant::now() + PATIENCE;
+    while handle.wait(PATIENCE).is_err() {
+        assert!(Instant::now() < until, "{handle:?}");
     }
 }
 
