@@ -23,7 +23,7 @@ use crate::report::ExitReport;
 use crate::routine::waiting_routine;
 use crate::signal;
 use crate::source::{QuitSource, SourceKind};
-use crate::tree::{Limits, LiveAt, NodeRef};
+use crate::tree::{Limits, LiveAt, Node};
 use crate::watcher::{Control, Habits, Listening, Watcher};
 
 /// Whether this process has, or had, a main quitter.
@@ -136,7 +136,7 @@ impl MainQuitter {
         }
         let claim = Claim::take()?;
         console::open().map_err(MainQuitterError::Thread)?;
-        let root = Quitter::from_node(NodeRef::root("main".into(), Some(timeout)));
+        let root = Quitter::from_node(Node::root("main".into(), Some(timeout)));
         let shared = Arc::new(Shared::new(root.clone(), !registry::has_automatic()));
         let (control, commands) = unbounded();
         let watcher = Watcher::new(Arc::clone(&shared), commands, habits);
@@ -342,7 +342,7 @@ impl MainQuitter {
         for at in &live {
             for record in at.routines.iter().filter(|record| record.is_waiting()) {
                 supervisors += 1;
-                let _ = at.node.wait_for(record, grace);
+                let _ = at.roster.wait_for(record, grace);
             }
         }
         match supervisors {

@@ -17,7 +17,7 @@ use crate::routine::{
     self, RoutineBuilder, RoutineGuard, RoutineHandle, RoutineOutcome, waiting_routine,
 };
 use crate::timeouts::Timeouts;
-use crate::tree::{Limits, Node, NodeRef};
+use crate::tree::{Limits, Node};
 
 /// A node of the tree: it has a name, child quitters and live routines, and it is either running
 /// or quitting.
@@ -52,7 +52,7 @@ use crate::tree::{Limits, Node, NodeRef};
 /// ```
 #[derive(Clone)]
 pub struct Quitter {
-    node: NodeRef,
+    node: Arc<Node>,
 }
 
 impl Quitter {
@@ -71,14 +71,14 @@ impl Quitter {
     /// ```
     #[must_use]
     pub fn root(name: impl Into<Cow<'static, str>>) -> Self {
-        Self::from_node(NodeRef::root(name.into(), None))
+        Self::from_node(Node::root(name.into(), None))
     }
 
-    pub(crate) fn from_node(node: NodeRef) -> Self {
+    pub(crate) fn from_node(node: Arc<Node>) -> Self {
         Self { node }
     }
 
-    pub(crate) fn node(&self) -> &NodeRef {
+    pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }
 
@@ -538,16 +538,16 @@ fn wait_done(node: &Arc<Node>, timeout: Duration) -> Result<(), Timeouts> {
 /// ```
 #[derive(Clone)]
 pub struct RoutineQuitter {
-    node: NodeRef,
+    node: Arc<Node>,
     record: Arc<Record>,
 }
 
 impl RoutineQuitter {
-    pub(crate) fn new(node: NodeRef, record: Arc<Record>) -> Self {
+    pub(crate) fn new(node: Arc<Node>, record: Arc<Record>) -> Self {
         Self { node, record }
     }
 
-    pub(crate) fn node(&self) -> &NodeRef {
+    pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }
 

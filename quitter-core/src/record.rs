@@ -1,6 +1,7 @@
 //! What is known of one live routine, whatever kind of work it is.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -15,10 +16,20 @@ pub(crate) type Slot = std::sync::atomic::AtomicUsize;
 /// A place in a program's source.
 pub(crate) type Place = &'static Location<'static>;
 
-/// Numbers quitters and routines in the order in which they were made, over the whole process.
+/// Numbers quitters and routines, each once in the process; those of one thread in the order in which
+/// it made them. A thread takes numbers in advance, so that threads do not meet here.
 pub(crate) fn next_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    const AT_ONCE: u64 = 64;
+    static NEXT: AtomicU64 = AtomicU64::new(AT_ONCE);
+    thread_local! {
+        static OWN: Cell<u64> = const { Cell::new(0) };
+    }
+    let id = match OWN.get() {
+        used if used % AT_ONCE == 0 => NEXT.fetch_add(AT_ONCE, Ordering::Relaxed),
+        next => next,
+    };
+    OWN.set(id + 1);
+    id
 }
 
 /// One routine. The tree lists it from check-in to check-out; its routine quitters write to it.

@@ -20,7 +20,7 @@ use crate::quitter::RoutineQuitter;
 use crate::record::{Place, Record};
 use crate::registry;
 use crate::timeouts::Timeouts;
-use crate::tree::{Limits, Node, NodeRef};
+use crate::tree::{Limits, Node, Roster};
 
 /// What the failure of a routine does, beside being recorded.
 ///
@@ -121,14 +121,14 @@ where
 /// Describes a routine before it is forked. Made by [`Quitter::routine`](crate::Quitter::routine).
 #[must_use = "nothing is forked until `add` is called"]
 pub struct RoutineBuilder<'a> {
-    node: &'a NodeRef,
+    node: &'a Arc<Node>,
     name: Cow<'static, str>,
     stack_size: Option<usize>,
     on_failure: OnFailure,
 }
 
 impl<'a> RoutineBuilder<'a> {
-    pub(crate) fn new(node: &'a NodeRef, name: Cow<'static, str>) -> Self {
+    pub(crate) fn new(node: &'a Arc<Node>, name: Cow<'static, str>) -> Self {
         Self {
             node,
             name,
@@ -186,7 +186,7 @@ impl<'a> RoutineBuilder<'a> {
         }
         let live = self.check_in(Location::caller())?;
         let handle = RoutineHandle {
-            node: Arc::clone(live.work.quitter.node()),
+            roster: Arc::clone(live.work.quitter.node().roster()),
             record: Arc::clone(live.work.quitter.record()),
         };
         // Where the thread is refused, std drops the closure, and `live` checks out.
@@ -418,8 +418,8 @@ impl fmt::Debug for Live {
 /// assert!(handle.is_finished());
 /// ```
 pub struct RoutineHandle {
-    /// Not a handle of the quitter: it keeps memory, but nothing in the tree.
-    node: Arc<Node>,
+    /// Not the quitter's node: it keeps memory, but nothing in the tree.
+    roster: Arc<Roster>,
     record: Arc<Record>,
 }
 
@@ -453,7 +453,7 @@ impl RoutineHandle {
     pub fn wait(&self, timeout: Duration) -> Result<(), Timeouts> {
         let from = Instant::now();
         let limits = Limits::within(timeout);
-        waiting_routine(|_| self.node.wait_for(&self.record, limits))
+        waiting_routine(|_| self.roster.wait_for(&self.record, limits))
             .map_err(|live| Timeouts::new(vec![live], from.elapsed()))
     }
 }

@@ -1,18 +1,35 @@
-//! The locks of the tree: std's, or loom's when the interleavings are explored.
+//! The locks and atomics of the tree: std's, or loom's when the interleavings are explored.
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use std::sync::PoisonError;
+
+use crossbeam_utils::CachePadded;
+
+/// How many quits there were in this process. Every poll reads it: nothing else shares its line.
+#[cfg(not(loom))]
+pub(crate) fn told() -> &'static AtomicU64 {
+    static TOLD: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(0));
+    &TOLD
+}
+
+#[cfg(loom)]
+pub(crate) fn told() -> &'static CachePadded<AtomicU64> {
+    loom::lazy_static! {
+        static ref TOLD: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(0));
+    }
+    &TOLD
+}
 
 /// Locks, whether or not a thread panicked while it held the lock.
 ///

@@ -140,7 +140,7 @@ impl Timeouts {
 impl TimedOutQuitter {
     fn new(live: LiveAt) -> Self {
         Self {
-            quitter: live.node.path(),
+            quitter: live.roster.path(),
             routines: live
                 .routines
                 .iter()

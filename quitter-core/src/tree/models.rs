@@ -10,7 +10,7 @@ use crossbeam_channel::TryRecvError;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use super::{Limits, Node, NodeRef};
+use super::{Limits, Node};
 use crate::cause::QuitCause;
 use crate::record::Record;
 
@@ -21,15 +21,15 @@ fn model(f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-fn root() -> NodeRef {
-    NodeRef::root(Cow::Borrowed("root"), None)
+fn root() -> Arc<Node> {
+    Node::root(Cow::Borrowed("root"), None)
 }
 
-fn child(of: &NodeRef) -> NodeRef {
+fn child(of: &Arc<Node>) -> Arc<Node> {
     of.child("child".into()).expect("not told to quit yet")
 }
 
-fn check_in(node: &NodeRef) -> Option<Arc<Record>> {
+fn check_in(node: &Arc<Node>) -> Option<Arc<Record>> {
     let record = Arc::new(Record::new("routine".into(), Location::caller()));
     node.check_in(&record).ok().map(|()| record)
 }
@@ -50,7 +50,7 @@ fn rule_1_a_routine_is_refused_or_seen_by_a_wait_after_the_quit() {
         let below = child(&root);
         let adder = thread::spawn(move || (check_in(&below).is_some(), below));
         quit(&root, None);
-        let seen = root.look(None).is_err();
+        let seen = root.roster().look(None).is_err();
         let (admitted, _handle) = adder.join().unwrap();
         assert_eq!(admitted, seen);
     });
@@ -106,12 +106,14 @@ fn successor_is_seen(made_first: bool) {
             ends.store(true, Ordering::SeqCst);
             to.check_out(&successor);
         });
-        if root.look(None).is_ok() {
+        if root.roster().look(None).is_ok() {
             assert!(ending.load(Ordering::SeqCst));
         }
         routine.join().unwrap();
-        assert!(root.look(None).is_ok());
-        assert!(kept.iter().all(|node| node.lock().observers.is_empty()));
+        assert!(root.roster().look(None).is_ok());
+        let [_root, first, second] = &kept;
+        assert_eq!(first.roster().left_behind(), 0);
+        assert_eq!(second.roster().left_behind(), 0);
     });
 }
 
@@ -142,11 +144,11 @@ fn rule_4_a_successor_forked_at_a_child_that_comes_and_goes_is_seen() {
             ends.store(true, Ordering::SeqCst);
             new.check_out(&successor);
         });
-        if root.look(None).is_ok() {
+        if root.roster().look(None).is_ok() {
             assert!(ending.load(Ordering::SeqCst));
         }
         routine.join().unwrap();
-        assert!(root.look(None).is_ok());
+        assert!(root.roster().look(None).is_ok());
     });
 }
 
@@ -227,7 +229,7 @@ fn rule_7_a_child_leaves_the_tree_with_its_last_handle_whoever_walks_by() {
         drop(below);
         dropper.join().unwrap();
         walker.join().unwrap();
-        assert!(root.lock().children.is_empty());
+        assert_eq!(root.roster().left_behind(), 0);
     });
 }
 

@@ -1,0 +1,609 @@
+//! What is to be found at a node: live routines, waiting threads, quits; and all of the tree's
+//! locking. Walks go over rosters, and only what has one is walked over.
+//!
+//! A roster has one lock. These invariants hold whenever the lock is free:
+//!
+//! 1. **An observer at a roster is told of every routine that starts there**, under the same lock,
+//!    and is at every roster that is listed there (rule 4; see [`Roster::look`]).
+//! 2. **Neither a walk down nor a way up holds two rosters' locks.** An observer's own lock is the
+//!    last to be taken, the root's `telling` the first.
+//! 3. **Nothing is woken, dropped or called under a lock** which could take one itself: every step
+//!    hands out what is to be woken or dropped and does so after unlocking. (What a step asks its
+//!    node takes no lock.)
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use once_cell::race::OnceBox;
+
+use crate::cause::QuitCause;
+use crate::error::{Never, Quitting};
+use crate::failure::Failures;
+use crate::record::{Record, Slot};
+use crate::sync::{Condvar, Mutex, MutexGuard, Ordering, lock};
+
+/// Who is live at a node, and who waits there.
+pub(crate) struct Roster {
+    /// The node's.
+    id: u64,
+    name: Cow<'static, str>,
+    parent: Option<Arc<Roster>>,
+    root: Arc<Root>,
+    /// Its place in the parent's list. Only used under the parent's lock.
+    slot: Slot,
+    state: Mutex<State>,
+    /// Told to quit. Waited on with `state`.
+    told: Condvar,
+    /// A routine has left the list, or the time to wait for that has changed. Waited on with
+    /// `state`.
+    left: Condvar,
+    quit_chan: OnceLock<Receiver<Never>>,
+}
+
+#[derive(Default)]
+struct State {
+    children: Vec<Arc<Roster>>,
+    routines: Vec<Arc<Record>>,
+    /// See invariant 1. Those that take a look right now.
+    observers: Vec<Arc<Observer>>,
+    /// What the node itself was told.
+    quit: Option<Arc<Quit>>,
+    /// How often a quit has come by: a waiter that sees another number looks at its deadline anew.
+    visits: u64,
+    /// Keeps the quit channel open. Only there when somebody asked for the channel.
+    open: Option<Sender<Never>>,
+    /// How many threads wait on `told`.
+    sleepers: usize,
+    /// How many threads wait on `left` until no routine is live here.
+    waiters: usize,
+    /// How many threads wait on `left` for one routine of several.
+    watchers: usize,
+}
+
+/// What a quitter was told.
+#[derive(Clone, Debug)]
+pub(crate) struct Quit {
+    /// Why the node quits: that of the first quit that was told here or above.
+    pub(crate) cause: QuitCause,
+    /// When that quit event was.
+    pub(crate) at: Instant,
+    /// The earliest that was told here; `None`: no limit.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// What a tree has once.
+pub(super) struct Root {
+    /// How long the whole tree has from the moment on that its root is told to quit.
+    pub(super) quit_timeout: Option<Duration>,
+    /// Held while a node is told, so that of two quits one is the first for all below.
+    pub(super) telling: Mutex<()>,
+    failures: std::sync::Mutex<Failures>,
+}
+
+impl Root {
+    pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
+        let failures = self.failures.lock();
+        failures.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The live routines of one node.
+pub(crate) struct LiveAt {
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) routines: Vec<Arc<Record>>,
+}
+
+/// Sees what starts behind the back of a walk over a subtree.
+#[derive(Default)]
+struct Observer {
+    /// Never held while anything else is locked.
+    started: std::sync::Mutex<Vec<LiveAt>>,
+}
+
+/// How a wait is limited.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// When the wait began.
+    pub(crate) from: Instant,
+    /// When the wait ends at the latest; `None`: never. The deadline of a quit may end it earlier.
+    pub(crate) until: Option<Instant>,
+    /// The routine that is not waited for: the waiting one itself.
+    pub(crate) except: Option<u64>,
+    /// The wait ends when the node is told to quit.
+    pub(crate) till_quit: bool,
+    /// Only `until` counts, and no deadline.
+    pub(crate) beyond_deadlines: bool,
+}
+
+impl Default for Limits {
+    /// A wait that begins now and is not limited by itself.
+    fn default() -> Self {
+        Self {
+            from: Instant::now(),
+            until: None,
+            except: None,
+            till_quit: false,
+            beyond_deadlines: false,
+        }
+    }
+}
+
+impl Limits {
+    /// For at most `timeout` from now.
+    pub(crate) fn within(timeout: Duration) -> Self {
+        let limits = Self::default();
+        Self {
+            until: limits.from.checked_add(timeout),
+            ..limits
+        }
+    }
+}
+
+/// Whom a thread waits for at a roster.
+#[derive(Clone, Copy)]
+enum Whom<'a> {
+    All,
+    One(&'a Record),
+}
+
+impl Whom<'_> {
+    fn is_gone(self, state: &State, except: Option<u64>) -> bool {
+        match self {
+            Self::All => state.live(except).next().is_none(),
+            Self::One(record) => record.is_finished(),
+        }
+    }
+
+    fn count(self, state: &mut State) -> &mut usize {
+        match self {
+            Self::All => &mut state.waiters,
+            Self::One(_) => &mut state.watchers,
+        }
+    }
+}
+
+/// The earlier of two moments, of which `None` is never.
+pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    [a, b].into_iter().flatten().min()
+}
+
+pub(super) fn is_past(moment: Option<Instant>) -> bool {
+    moment.is_some_and(|moment| moment <= Instant::now())
+}
+
+/// Waits for a notification or until `until`, whichever is first.
+fn wait<'a>(
+    condvar: &Condvar,
+    state: MutexGuard<'a, State>,
+    until: Option<Instant>,
+) -> MutexGuard<'a, State> {
+    match until {
+        None => condvar
+            .wait(state)
+            .unwrap_or_else(std::sync::PoisonError::into_inner),
+        Some(until) => {
+            let left = until.saturating_duration_since(Instant::now());
+            condvar
+                .wait_timeout(state, left)
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .0
+        }
+    }
+}
+
+impl State {
+    fn live(&self, except: Option<u64>) -> impl Iterator<Item = &Arc<Record>> {
+        let records = self.routines.iter();
+        records.filter(move |record| Some(record.id) != except)
+    }
+
+    fn stop_observing(&mut self, observer: &Arc<Observer>) {
+        self.observers.retain(|other| !Arc::ptr_eq(other, observer));
+    }
+}
+
+/// Adds to a list, where each keeps its own place.
+fn enter<T>(list: &mut Vec<Arc<T>>, item: Arc<T>, slot: fn(&T) -> &Slot) {
+    slot(&item).store(list.len(), Ordering::Relaxed);
+    list.push(item);
+}
+
+/// Takes from a list: the last one takes the free place. A list that most have left shrinks: what
+/// is finished leaves nothing, and those that left since the last time pay for it.
+fn leave<T>(list: &mut Vec<Arc<T>>, item: &T, slot: fn(&T) -> &Slot) -> Arc<T> {
+    const KEPT: usize = 64;
+    let at = slot(item).load(Ordering::Relaxed);
+    let left = list.swap_remove(at);
+    if let Some(moved) = list.get(at) {
+        slot(moved).store(at, Ordering::Relaxed);
+    }
+    if list.capacity() > KEPT && list.len() < list.capacity() / 4 {
+        list.shrink_to(list.len() * 2);
+    }
+    left
+}
+
+impl Observer {
+    fn see(&self, roster: &Arc<Roster>, record: &Arc<Record>) {
+        self.lock().push(LiveAt {
+            roster: Arc::clone(roster),
+            routines: vec![Arc::clone(record)],
+        });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<LiveAt>> {
+        let started = self.started.lock();
+        started.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Roster {
+    fn new(
+        id: u64,
+        name: Cow<'static, str>,
+        parent: Option<Arc<Roster>>,
+        root: Arc<Root>,
+        state: State,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            parent,
+            root,
+            slot: Slot::new(0),
+            state: Mutex::new(state),
+            told: Condvar::new(),
+            left: Condvar::new(),
+            quit_chan: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn of_root(
+        id: u64,
+        name: Cow<'static, str>,
+        quit_timeout: Option<Duration>,
+    ) -> Self {
+        let root = Root {
+            quit_timeout,
+            telling: Mutex::new(()),
+            failures: std::sync::Mutex::default(),
+        };
+        Self::new(id, name, None, Arc::new(root), State::default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// How many observers and children are here.
+    #[cfg(all(test, loom))]
+    pub(super) fn left_behind(&self) -> usize {
+        let state = self.lock();
+        state.observers.len() + state.children.len()
+    }
+
+    /// The roster itself, that of its node's parent, and so on up to the root's.
+    fn upwards(&self) -> impl Iterator<Item = &Roster> {
+        std::iter::successors(Some(self), |roster| roster.parent.as_deref())
+    }
+
+    /// The path of the node.
+    pub(crate) fn path(&self) -> String {
+        super::path(self.upwards().map(|roster| &*roster.name))
+    }
+
+    /// What the tree has once.
+    pub(super) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    pub(super) fn live_here(&self) -> usize {
+        self.lock().routines.len()
+    }
+
+    /// The roster of a child, made and listed unless it is there.
+    pub(super) fn list<'a>(
+        self: &Arc<Self>,
+        child: &'a OnceBox<Arc<Roster>>,
+        id: u64,
+        name: &Cow<'static, str>,
+    ) -> &'a Arc<Roster> {
+        let mut state = self.lock();
+        child.get_or_init(|| {
+            let observed = State {
+                observers: state.observers.clone(),
+                ..State::default()
+            };
+            let root = Arc::clone(&self.root);
+            let roster = Self::new(id, name.clone(), Some(Arc::clone(self)), root, observed);
+            let roster = Arc::new(roster);
+            enter(&mut state.children, Arc::clone(&roster), |child| {
+                &child.slot
+            });
+            Box::new(roster)
+        })
+    }
+
+    /// Takes a child from the list.
+    pub(super) fn forget(&self, child: &Roster) {
+        let mut state = self.lock();
+        let child = leave(&mut state.children, child, |child| &child.slot);
+        drop(state);
+        drop(child);
+    }
+
+    pub(super) fn check_in(
+        self: &Arc<Self>,
+        record: &Arc<Record>,
+        is_quitting: impl Fn() -> bool,
+    ) -> Result<(), Quitting> {
+        let mut state = self.lock();
+        if is_quitting() {
+            return Err(Quitting);
+        }
+        for observer in &state.observers {
+            observer.see(self, record);
+        }
+        enter(&mut state.routines, Arc::clone(record), |record| {
+            &record.slot
+        });
+        Ok(())
+    }
+
+    pub(super) fn check_out(&self, record: &Record) {
+        let mut state = self.lock();
+        let listed = leave(&mut state.routines, record, |record| &record.slot);
+        record.finish();
+        // The one that may remain is a routine that itself waits for the others.
+        let wake = state.watchers > 0 || (state.waiters > 0 && state.routines.len() <= 1);
+        drop(state);
+        drop(listed);
+        if wake {
+            self.left.notify_all();
+        }
+    }
+
+    /// What the first node upwards was told that was told something.
+    pub(super) fn nearest_quit(&self) -> Option<Arc<Quit>> {
+        self.upwards().find_map(|roster| roster.lock().quit.clone())
+    }
+
+    /// Keeps what the node was told; of a second quit only its deadline, if that is earlier.
+    pub(super) fn keep_quit(&self, quit: Quit) {
+        let mut state = self.lock();
+        match &mut state.quit {
+            Some(told) => {
+                let deadline = earlier(told.deadline, quit.deadline);
+                Arc::make_mut(told).deadline = deadline;
+            }
+            told @ None => *told = Some(Arc::new(quit)),
+        }
+    }
+
+    /// Wakes whoever waits for a quit, or for routines, in the subtree.
+    pub(super) fn wake_all(self: &Arc<Self>) {
+        let mut wake = Vec::new();
+        let mut todo = vec![Arc::clone(self)];
+        while let Some(roster) = todo.pop() {
+            let mut state = roster.lock();
+            todo.extend_from_slice(&state.children);
+            state.visits += 1;
+            let open = state.open.take();
+            if open.is_some() || state.sleepers + state.waiters + state.watchers > 0 {
+                drop(state);
+                wake.push((roster, open));
+            }
+        }
+        for (roster, open) in wake {
+            drop(open);
+            roster.told.notify_all();
+            roster.left.notify_all();
+        }
+    }
+
+    pub(super) fn quit_chan(&self, is_quitting: impl Fn() -> bool) -> &Receiver<Never> {
+        if let Some(receiver) = self.quit_chan.get() {
+            return receiver;
+        }
+        let (sender, receiver) = bounded(0);
+        let mut sender = Some(sender);
+        let mut state = self.lock();
+        if self.quit_chan.set(receiver).is_ok() && !is_quitting() {
+            state.open = sender.take();
+        }
+        drop(state);
+        drop(sender);
+        self.quit_chan
+            .get()
+            .expect("set above, by this thread or another")
+    }
+
+    pub(super) fn wait_quit(&self, is_quitting: impl Fn() -> bool, until: Option<Instant>) -> bool {
+        let mut state = self.lock();
+        state.sleepers += 1;
+        while !is_quitting() && !is_past(until) {
+            state = wait(&self.told, state, until);
+        }
+        state.sleepers -= 1;
+        is_quitting()
+    }
+
+    pub(super) fn wait_done(self: &Arc<Self>, limits: Limits) -> Result<(), Vec<LiveAt>> {
+        loop {
+            self.wait_each(limits);
+            let is_over = is_past(self.over_at(limits));
+            match self.look(limits.except) {
+                // A routine was started behind the walk's back.
+                Err(_) if !is_over => {}
+                seen => return seen,
+            }
+        }
+    }
+
+    /// The earliest deadline that was told here or above: each stays where it was told.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.upwards()
+            .map(Roster::deadline_here)
+            .fold(None, earlier)
+    }
+
+    fn deadline_here(&self) -> Option<Instant> {
+        self.lock().quit.as_ref().and_then(|quit| quit.deadline)
+    }
+
+    fn is_told(&self) -> bool {
+        self.upwards().any(|roster| roster.lock().quit.is_some())
+    }
+
+    /// When a wait here is over, as things stand; `None`: never.
+    ///
+    /// The earliest deadline counts, of a quit told here or above. But one that was over before the
+    /// wait began was the timeout of another wait: who waits again means to. Not so the deadline
+    /// of the main quitter, which is the end of the program.
+    fn over_at(&self, limits: Limits) -> Option<Instant> {
+        if limits.till_quit && self.is_told() {
+            return Some(Instant::now());
+        }
+        if limits.beyond_deadlines {
+            return limits.until;
+        }
+        let counting = |roster: &Roster| {
+            let is_main = roster.parent.is_none() && roster.root.quit_timeout.is_some();
+            roster
+                .deadline_here()
+                .filter(|deadline| is_main || *deadline > limits.from)
+        };
+        self.upwards().map(counting).fold(limits.until, earlier)
+    }
+
+    /// Waits at each roster of the subtree until no routine is live there, one after the other.
+    /// Ends early when the wait is over.
+    fn wait_each(self: &Arc<Self>, limits: Limits) {
+        let mut todo = vec![Arc::clone(self)];
+        while let Some(roster) = todo.pop() {
+            match self.wait_at(&roster, limits, Whom::All) {
+                Some(state) => todo.extend_from_slice(&state.children),
+                None => return,
+            }
+        }
+    }
+
+    /// Waits until the routine of `record`, which is one of those here, has left the list.
+    pub(crate) fn wait_for(
+        self: &Arc<Self>,
+        record: &Arc<Record>,
+        limits: Limits,
+    ) -> Result<(), LiveAt> {
+        match self.wait_at(self, limits, Whom::One(record)) {
+            Some(_) => Ok(()),
+            None => Err(LiveAt {
+                roster: Arc::clone(self),
+                routines: vec![Arc::clone(record)],
+            }),
+        }
+    }
+
+    /// Waits for those at `roster`, which is in this one's subtree. Returns what is there when they
+    /// are gone; `None`: they were not within the limits.
+    fn wait_at<'a>(
+        &self,
+        roster: &'a Roster,
+        limits: Limits,
+        whom: Whom<'_>,
+    ) -> Option<MutexGuard<'a, State>> {
+        let mut state = roster.lock();
+        while !whom.is_gone(&state, limits.except) {
+            let visits = state.visits;
+            drop(state);
+            let until = self.over_at(limits);
+            if is_past(until) {
+                return None;
+            }
+            state = roster.lock();
+            // A quit that came in between may have changed the answer above.
+            if state.visits == visits && !whom.is_gone(&state, limits.except) {
+                *whom.count(&mut state) += 1;
+                state = wait(&roster.left, state, until);
+                *whom.count(&mut state) -= 1;
+            }
+        }
+        Some(state)
+    }
+
+    /// Whether no routine of the subtree is live: one honest look, exact though it takes one lock
+    /// at a time.
+    ///
+    /// A routine may fork its successor at a node that the walk has passed, and end before the walk
+    /// reaches its own: a single walk can find nothing though something was live all the time. So
+    /// the walk leaves an observer at each roster that still takes work, and an empty walk is
+    /// believed if the observer has seen nothing start. Why that is enough: consider the moment at
+    /// which the walk ends. Whatever was live then either was listed when the walk passed its roster,
+    /// or started there, or at one listed there, after that (invariant 1).
+    ///
+    /// Else those are listed that were found, or those that the observer saw: each was live during
+    /// this look. However much comes and goes, it is two walks.
+    pub(super) fn look(self: &Arc<Self>, except: Option<u64>) -> Result<(), Vec<LiveAt>> {
+        let observer = Arc::new(Observer::default());
+        let live = self.survey(except, &observer);
+        let started = self.take_back(&observer);
+        match live.is_empty() && started.is_empty() {
+            true => Ok(()),
+            false => Err(if live.is_empty() { started } else { live }),
+        }
+    }
+
+    /// Walks over the subtree, and leaves the observer at each roster whose node does not quit.
+    fn survey(self: &Arc<Self>, except: Option<u64>, observer: &Arc<Observer>) -> Vec<LiveAt> {
+        let mut live = Vec::new();
+        // With each, whether it was told by the way down to it.
+        let mut todo = vec![(Arc::clone(self), self.is_told())];
+        while let Some((roster, is_told)) = todo.pop() {
+            let mut state = roster.lock();
+            let is_told = is_told || state.quit.is_some();
+            // One that quits takes no work: what is not live there now will never be.
+            if !is_told {
+                state.observers.push(Arc::clone(observer));
+            }
+            let siblings = todo.len();
+            let children = state.children.iter();
+            todo.extend(children.map(|child| (Arc::clone(child), is_told)));
+            let mut routines: Vec<_> = state.live(except).cloned().collect();
+            drop(state);
+            if !routines.is_empty() {
+                routines.sort_unstable_by_key(|record| record.id);
+                live.push(LiveAt { roster, routines });
+            }
+            // So that the walk, read backwards, lists children before parents and siblings in the
+            // order of their making.
+            todo[siblings..].sort_unstable_by_key(|(child, _)| child.id);
+        }
+        live.reverse();
+        live
+    }
+
+    /// Takes the observer from the subtree, and returns what it saw.
+    fn take_back(self: &Arc<Self>, observer: &Arc<Observer>) -> Vec<LiveAt> {
+        // This handle, and those at rosters: none there, and none was left, if everything quits.
+        if Arc::strong_count(observer) > 1 {
+            let mut todo = vec![Arc::clone(self)];
+            while let Some(roster) = todo.pop() {
+                let mut state = roster.lock();
+                state.stop_observing(observer);
+                todo.extend_from_slice(&state.children);
+            }
+        }
+        std::mem::take(&mut *observer.lock())
+    }
+}
+
+impl Drop for Roster {
+    /// As with nodes: nothing recurses.
+    fn drop(&mut self) {
+        let mut parent = self.parent.take();
+        while let Some(roster) = parent {
+            parent = Arc::into_inner(roster).and_then(|mut roster| roster.parent.take());
+        }
+    }
+}
