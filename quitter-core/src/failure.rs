@@ -7,6 +7,34 @@ use std::time::Duration;
 
 use crate::error::chain;
 
+/// What the failure of a routine does, beside being recorded.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+/// use quitter::{OnFailure, Quitter};
+///
+/// let root = Quitter::root("main");
+/// let child = root.child("optional").unwrap();
+/// let probe = child.routine("probe").on_failure(OnFailure::QuitOwn);
+/// probe.add(|_| Err::<(), _>("no such device")).unwrap();
+/// root.wait_done(Duration::MAX).unwrap();
+/// assert!(child.has_to_quit() && !root.has_to_quit());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// The root of the tree quits: under a main quitter the whole program, with exit code 1.
+    #[default]
+    QuitMain,
+    /// The routine's own quitter quits, and those below it. The exit code will be 1.
+    QuitOwn,
+    /// Nothing else. The exit code will be 1.
+    Record,
+}
+
 /// A routine that panicked or returned an error, as the exit report and
 /// [`failures`](crate::Quitter::failures) list it.
 ///

@@ -2,7 +2,7 @@
 //! whose hooks do not return.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
@@ -29,6 +29,9 @@ impl From<Seen> for FailureKind {
 thread_local! {
     /// The last panic of this thread. The hook alone is told the place, and is called first.
     static LAST: RefCell<Option<Seen>> = const { RefCell::new(None) };
+
+    /// Whether there is one, which is asked at every check-in: cheaper, for it has no destructor.
+    static HAS_LAST: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Sets a panic hook that keeps the place of a panic, calls `announce`, and then the hook that was
@@ -49,6 +52,7 @@ pub(crate) fn install_hook<T: 'static>(announce: fn(FailureKind) -> T) {
             let announced = announce(seen.clone().into());
             // Destroyed when a thread-local destructor panics: then nobody asks.
             let _ = LAST.try_with(|last| last.replace(Some(seen)));
+            HAS_LAST.set(true);
             before(info);
             drop(announced);
         }));
@@ -128,8 +132,9 @@ impl Drop for HooksRun {
 
 /// Forgets the last panic of this thread, which is over, unless it unwinds the thread right now.
 pub(crate) fn forget_last() {
-    if !thread::panicking() {
+    if HAS_LAST.get() && !thread::panicking() {
         let _ = LAST.try_with(RefCell::take);
+        HAS_LAST.set(false);
     }
 }
 

@@ -5,10 +5,14 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crossbeam_utils::atomic::AtomicCell;
+use once_cell::race::OnceBox;
+
+use crate::failure::OnFailure;
+use crate::system;
 
 /// Where something stands in a list of the tree. Only used under the list's lock.
 pub(crate) type Slot = std::sync::atomic::AtomicUsize;
@@ -39,35 +43,52 @@ pub(crate) struct Record {
     pub(crate) name: Cow<'static, str>,
     pub(crate) spawned_at: Place,
     pub(crate) slot: Slot,
-    started: Instant,
+    /// Some milliseconds early at most: a guard may live for less time than the exact clock takes.
+    started: Duration,
     /// Where the routine last called its quitter. A routine polls in its hottest loop, so this is
     /// one store, and the time is only kept by calls that block, in the two fields below.
     place: AtomicCell<Option<Place>>,
     timed_place: AtomicCell<Option<Place>>,
-    /// Nanoseconds from `started` to the last call that blocks.
+    /// When the last call that blocks began, in nanoseconds of the system's clock.
     timed: AtomicU64,
-    status: Mutex<Option<Cow<'static, str>>>,
-    finished: AtomicBool,
-    failed: AtomicBool,
+    status: OnceBox<Mutex<Cow<'static, str>>>,
+    /// What else is so of the routine: bits of [`mark`]. One word, and not a few bytes, since a
+    /// processor is slow to copy a record whose bytes were written one by one just before.
+    marks: AtomicUsize,
+}
+
+/// The bits of a record's marks.
+mod mark {
+    pub(super) const FINISHED: usize = 1;
+    pub(super) const FAILED: usize = 1 << 1;
     /// The routine is in a wait for others, or its last one has timed out.
-    waiting: AtomicBool,
+    pub(super) const WAITING: usize = 1 << 2;
+    /// It began while its thread was unwinding from a panic.
+    pub(super) const UNWINDING: usize = 1 << 3;
+    /// What its failure does; neither: the main quitter quits.
+    pub(super) const QUITS_OWN: usize = 1 << 4;
+    pub(super) const QUITS_NOBODY: usize = 1 << 5;
 }
 
 impl Record {
-    pub(crate) fn new(name: Cow<'static, str>, spawned_at: Place) -> Self {
+    #[inline]
+    pub(crate) fn new(name: Cow<'static, str>, spawned_at: Place, on_failure: OnFailure) -> Self {
+        let marks = match on_failure {
+            OnFailure::QuitMain => 0,
+            OnFailure::QuitOwn => mark::QUITS_OWN,
+            OnFailure::Record => mark::QUITS_NOBODY,
+        };
         Self {
             id: next_id(),
             name,
             spawned_at,
             slot: Slot::new(0),
-            started: Instant::now(),
+            started: system::lately(),
             place: AtomicCell::new(None),
             timed_place: AtomicCell::new(None),
             timed: AtomicU64::new(0),
-            status: Mutex::new(None),
-            finished: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
-            waiting: AtomicBool::new(false),
+            status: OnceBox::new(),
+            marks: AtomicUsize::new(marks),
         }
     }
 
@@ -79,9 +100,9 @@ impl Record {
 
     /// Keeps where and when the routine called its quitter.
     pub(crate) fn seen_now(&self, place: Place) {
-        let nanos = self.started.elapsed().as_nanos();
+        let nanos = u64::try_from(system::lately().as_nanos());
         self.timed
-            .store(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
+            .store(nanos.unwrap_or(u64::MAX), Ordering::Relaxed);
         self.timed_place.store(Some(place));
         self.seen(place);
     }
@@ -96,44 +117,83 @@ impl Record {
             .filter(|timed| std::ptr::eq(*timed, place));
         let ago = timed.map(|_| {
             let then = Duration::from_nanos(self.timed.load(Ordering::Relaxed));
-            self.running_for().saturating_sub(then)
+            system::now().saturating_sub(then)
         });
         Some((place, ago))
     }
 
     pub(crate) fn running_for(&self) -> Duration {
-        self.started.elapsed()
+        system::now().saturating_sub(self.started)
     }
 
     pub(crate) fn status(&self) -> Option<String> {
-        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        status.as_deref().map(str::to_owned)
+        let status = self.status.get()?;
+        let status = status.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(status.clone().into_owned())
     }
 
     pub(crate) fn set_status(&self, text: Cow<'static, str>) {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        let mut text = Some(text);
+        let first = || Box::new(Mutex::new(text.take().unwrap_or_default()));
+        let status = self.status.get_or_init(first);
+        if let Some(text) = text {
+            *status.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        }
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Acquire)
+        self.is_marked(mark::FINISHED)
     }
 
     /// Called by the tree, under the lock of the list that the record leaves.
     pub(crate) fn finish(&self) {
-        self.finished.store(true, Ordering::Release);
+        self.mark(mark::FINISHED);
     }
 
     /// Returns whether that was so before.
     pub(crate) fn set_failed(&self) -> bool {
-        self.failed.swap(true, Ordering::Relaxed)
+        self.mark(mark::FAILED)
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed)
+        self.is_marked(mark::WAITING)
     }
 
     pub(crate) fn set_waiting(&self, waiting: bool) {
-        self.waiting.store(waiting, Ordering::Relaxed);
+        match waiting {
+            true => self.mark(mark::WAITING),
+            false => self.unmark(mark::WAITING),
+        };
+    }
+
+    pub(crate) fn is_unwinding(&self) -> bool {
+        self.is_marked(mark::UNWINDING)
+    }
+
+    pub(crate) fn set_unwinding(&self) {
+        self.mark(mark::UNWINDING);
+    }
+
+    pub(crate) fn on_failure(&self) -> OnFailure {
+        match () {
+            () if self.is_marked(mark::QUITS_OWN) => OnFailure::QuitOwn,
+            () if self.is_marked(mark::QUITS_NOBODY) => OnFailure::Record,
+            () => OnFailure::QuitMain,
+        }
+    }
+
+    fn is_marked(&self, bit: usize) -> bool {
+        self.marks.load(Ordering::Acquire) & bit != 0
+    }
+
+    /// Returns whether that was so before.
+    fn mark(&self, bit: usize) -> bool {
+        self.marks.fetch_or(bit, Ordering::AcqRel) & bit != 0
+    }
+
+    /// Returns whether that was so before.
+    fn unmark(&self, bit: usize) -> bool {
+        self.marks.fetch_and(!bit, Ordering::AcqRel) & bit != 0
     }
 }
 
@@ -148,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_time_belongs_to_its_own_place_only() {
-        let record = Record::new("routine".into(), Location::caller());
+        let record = Record::new("routine".into(), Location::caller(), OnFailure::QuitMain);
         assert!(record.last_seen().is_none());
         let (here, there) = (Location::caller(), Location::caller());
         record.seen_now(here);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::cause::QuitCause;
 use crate::error::{AddRoutineError, Quitting, is_quitting};
-use crate::failure::{FailureKind, RoutineFailure};
+use crate::failure::{FailureKind, OnFailure, RoutineFailure};
 use crate::never::Bang;
 use crate::panics::{self, HooksRun};
 use crate::quitter::RoutineQuitter;
@@ -21,34 +21,6 @@ use crate::record::{Place, Record};
 use crate::registry;
 use crate::timeouts::Timeouts;
 use crate::tree::{Limits, Node, Roster};
-
-/// What the failure of a routine does, beside being recorded.
-///
-/// # Examples
-///
-/// ```
-/// # use quitter_core as quitter;
-/// use std::time::Duration;
-/// use quitter::{OnFailure, Quitter};
-///
-/// let root = Quitter::root("main");
-/// let child = root.child("optional").unwrap();
-/// let probe = child.routine("probe").on_failure(OnFailure::QuitOwn);
-/// probe.add(|_| Err::<(), _>("no such device")).unwrap();
-/// root.wait_done(Duration::MAX).unwrap();
-/// assert!(child.has_to_quit() && !root.has_to_quit());
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OnFailure {
-    /// The root of the tree quits: under a main quitter the whole program, with exit code 1.
-    #[default]
-    QuitMain,
-    /// The routine's own quitter quits, and those below it. The exit code will be 1.
-    QuitOwn,
-    /// Nothing else. The exit code will be 1.
-    Record,
-}
 
 /// What a routine may return: nothing, never, or a `Result` of these.
 ///
@@ -186,8 +158,8 @@ impl<'a> RoutineBuilder<'a> {
         }
         let live = self.check_in(Location::caller())?;
         let handle = RoutineHandle {
-            roster: Arc::clone(live.work.quitter.node().roster()),
-            record: Arc::clone(live.work.quitter.record()),
+            roster: Arc::clone(live.quitter.node().roster()),
+            record: Arc::clone(live.quitter.record()),
         };
         // Where the thread is refused, std drops the closure, and `live` checks out.
         match thread.spawn(move || run(live, f)) {
@@ -206,22 +178,20 @@ impl<'a> RoutineBuilder<'a> {
     /// [`Quitting`] once the quitter was told to quit.
     #[track_caller]
     pub fn guard(self) -> Result<RoutineGuard, Quitting> {
-        Ok(RoutineGuard {
-            live: self.check_in(Location::caller())?,
-            panicking: thread::panicking(),
-        })
+        let live = self.check_in(Location::caller())?;
+        Ok(RoutineGuard { live })
     }
 
     fn check_in(self, place: Place) -> Result<Live, Quitting> {
         panics::install_hook(announce_panic);
         panics::forget_last();
-        let record = Arc::new(Record::new(self.name, place));
+        let record = Arc::new(Record::new(self.name, place, self.on_failure));
+        if thread::panicking() {
+            record.set_unwinding();
+        }
         self.node.check_in(&record)?;
-        let work = Work {
-            quitter: RoutineQuitter::new(self.node.clone(), record),
-            on_failure: self.on_failure,
-        };
-        Ok(Live { work })
+        let quitter = RoutineQuitter::new(Arc::clone(self.node), record);
+        Ok(Live { quitter })
     }
 }
 
@@ -237,61 +207,51 @@ impl fmt::Debug for RoutineBuilder<'_> {
 
 /// A routine on the list: checks out when it is dropped, whatever happens.
 struct Live {
-    work: Work,
-}
-
-/// A routine, and what its failure does.
-#[derive(Clone)]
-struct Work {
     quitter: RoutineQuitter,
-    on_failure: OnFailure,
 }
 
-impl Work {
-    fn fail(&self, kind: FailureKind) {
-        let cause = QuitCause::RoutineFailed {
-            path: self.quitter.path(),
-            name: self.quitter.name().to_owned(),
-        };
-        self.fail_with(kind, cause);
-    }
+fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
+    let cause = QuitCause::RoutineFailed {
+        path: quitter.path(),
+        name: quitter.name().to_owned(),
+    };
+    fail_with(quitter, kind, cause);
+}
 
-    /// Records a failure, the first one of the routine, and does what it is to do. Before the
-    /// check-out, so that who has waited for the routine finds both.
-    fn fail_with(&self, kind: FailureKind, cause: QuitCause) {
-        let node = self.quitter.node();
-        let record = self.quitter.record();
-        if record.set_failed() {
-            return;
-        }
-        node.record_failure(RoutineFailure {
-            path: node.path(),
-            name: record.name.to_string(),
-            id: record.id,
-            spawned_at: record.spawned_at,
-            ran_for: record.running_for(),
-            while_quitting: node.is_quitting(),
-            kind,
-        });
-        match self.on_failure {
-            OnFailure::QuitMain => node.root_node().quit(cause, None),
-            OnFailure::QuitOwn => node.quit(cause, None),
-            OnFailure::Record => false,
-        };
+/// Records a failure, the first one of the routine, and does what it is to do. Before the check-out,
+/// so that who has waited for the routine finds both.
+fn fail_with(quitter: &RoutineQuitter, kind: FailureKind, cause: QuitCause) {
+    let node = quitter.node();
+    let record = quitter.record();
+    if record.set_failed() {
+        return;
     }
+    node.record_failure(RoutineFailure {
+        path: node.path(),
+        name: record.name.to_string(),
+        id: record.id,
+        spawned_at: record.spawned_at,
+        ran_for: record.running_for(),
+        while_quitting: node.is_quitting(),
+        kind,
+    });
+    match record.on_failure() {
+        OnFailure::QuitMain => node.root_node().quit(cause, None),
+        OnFailure::QuitOwn => node.quit(cause, None),
+        OnFailure::Record => false,
+    };
 }
 
 /// Called by the panic hook. `None`: no routine runs on this thread.
 fn announce_panic(kind: FailureKind) -> Option<HooksRun> {
-    let work = CURRENT.try_with(|current| current.borrow().clone());
-    let work = work.ok().flatten()?;
-    Some(panics::announce(move || work.fail(kind)))
+    let current = CURRENT.try_with(|current| current.borrow().clone());
+    let quitter = current.ok().flatten()?;
+    Some(panics::announce(move || fail(&quitter, kind)))
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let quitter = &self.work.quitter;
-        quitter.node().check_out(quitter.record());
+        self.quitter.node().check_out(self.quitter.record());
     }
 }
 
@@ -301,31 +261,31 @@ where
     F: FnOnce(&RoutineQuitter) -> R,
     R: RoutineOutcome,
 {
-    let _current = Current::enter(&live.work);
-    let failed = |kind| live.work.fail(kind);
+    let _current = Current::enter(&live.quitter);
+    let failed = |kind| fail(&live.quitter, kind);
     // The user's error is shown and dropped inside: its code may panic, too.
-    panics::catch(|| f(&live.work.quitter).settle(&failed), failed);
+    panics::catch(|| f(&live.quitter).settle(&failed), failed);
 }
 
 /// Runs `f` on this thread as the routine of `guard`: a wait called by `f` leaves it out.
 pub(crate) fn run_as(guard: &RoutineGuard, f: impl FnOnce(), failed: impl FnOnce(FailureKind)) {
-    let _current = Current::enter(&guard.live.work);
+    let _current = Current::enter(guard);
     panics::catch(f, failed);
 }
 
 thread_local! {
     /// The routine that runs on this thread.
-    static CURRENT: RefCell<Option<Work>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<RoutineQuitter>> = const { RefCell::new(None) };
 }
 
 /// Makes a routine the current one until it is dropped.
 struct Current {
-    outer: Option<Work>,
+    outer: Option<RoutineQuitter>,
 }
 
 impl Current {
-    fn enter(work: &Work) -> Self {
-        let outer = CURRENT.replace(Some(work.clone()));
+    fn enter(quitter: &RoutineQuitter) -> Self {
+        let outer = CURRENT.replace(Some(quitter.clone()));
         Self { outer }
     }
 }
@@ -340,7 +300,7 @@ impl Drop for Current {
 /// Calls `wait` with the id of the routine that runs on this thread, if any, while that routine is
 /// marked as waiting for others. After a timeout the mark stays: such a routine is about to return.
 pub(crate) fn waiting_routine<E>(wait: impl FnOnce(Option<u64>) -> Result<(), E>) -> Result<(), E> {
-    let record = |work: &Work| Arc::clone(work.quitter.record());
+    let record = |quitter: &RoutineQuitter| Arc::clone(quitter.record());
     let current = CURRENT.try_with(|current| current.borrow().as_ref().map(record));
     let Ok(Some(record)) = current else {
         return wait(None);
@@ -370,14 +330,12 @@ pub(crate) fn waiting_routine<E>(wait: impl FnOnce(Option<u64>) -> Result<(), E>
 #[must_use = "the routine ends when the guard is dropped"]
 pub struct RoutineGuard {
     live: Live,
-    /// Whether the thread was panicking already when the guard was made.
-    panicking: bool,
 }
 
 impl RoutineGuard {
     /// Records a failure that the guard's owner has caught, and quits for this cause.
     pub(crate) fn fail_with(&self, kind: FailureKind, cause: QuitCause) {
-        self.live.work.fail_with(kind, cause);
+        fail_with(self, kind, cause);
     }
 }
 
@@ -385,21 +343,21 @@ impl Deref for RoutineGuard {
     type Target = RoutineQuitter;
 
     fn deref(&self) -> &RoutineQuitter {
-        &self.live.work.quitter
+        &self.live.quitter
     }
 }
 
 impl Drop for RoutineGuard {
     fn drop(&mut self) {
-        if thread::panicking() && !self.panicking {
-            self.live.work.fail(panics::unwinding());
+        if thread::panicking() && !self.record().is_unwinding() {
+            fail(self, panics::unwinding());
         }
     }
 }
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.work.quitter.fmt(f)
+        self.quitter.fmt(f)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The operating system's signals. The only file that names ctrlc, signal-hook and libc.
+//! The operating system's signals. The only file that names ctrlc and signal-hook.
 //!
 //! They are forwarded into a channel, to the watcher: it listens there for the rest of the process.
 
@@ -70,9 +70,11 @@ mod os {
     use signal_hook::iterator::Signals;
     use signal_hook::low_level;
 
+    use crate::system::is_ignored;
+
     pub(super) fn listen(forward: impl Fn(&'static str) + Send + 'static) -> io::Result<()> {
         let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter();
-        let mut signals = Signals::new(wanted.filter(|signal| !disposition::is_ignored(*signal)))?;
+        let mut signals = Signals::new(wanted.filter(|signal| !is_ignored(*signal)))?;
         let listener = move || {
             for signal in signals.forever() {
                 forward(low_level::signal_name(signal).unwrap_or("signal"));
@@ -80,23 +82,6 @@ mod os {
         };
         let thread = thread::Builder::new().name("quitter signals".to_owned());
         thread.spawn(listener).map(drop)
-    }
-
-    mod disposition {
-        //! Whether a signal is ignored. No safe crate tells without changing it.
-        #![allow(unsafe_code)]
-
-        use std::ffi::c_int;
-        use std::{mem, ptr};
-
-        pub(super) fn is_ignored(signal: c_int) -> bool {
-            // SAFETY: `sigaction` is a C struct of integers and a set of bits, all valid as zero.
-            let mut now: libc::sigaction = unsafe { mem::zeroed() };
-            // SAFETY: by sigaction(2) a null new action changes nothing, and the old one is
-            // written to `now`, which is of its type, exclusively borrowed and lives on.
-            let done = unsafe { libc::sigaction(signal, ptr::null(), &raw mut now) } == 0;
-            done && now.sa_sigaction == libc::SIG_IGN
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use loom::thread;
 
 use super::{Limits, Node};
 use crate::cause::QuitCause;
+use crate::failure::OnFailure;
 use crate::record::Record;
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
@@ -29,8 +30,12 @@ fn child(of: &Arc<Node>) -> Arc<Node> {
     of.child("child".into()).expect("not told to quit yet")
 }
 
+fn record(name: &'static str) -> Record {
+    Record::new(name.into(), Location::caller(), OnFailure::Record)
+}
+
 fn check_in(node: &Arc<Node>) -> Option<Arc<Record>> {
-    let record = Arc::new(Record::new("routine".into(), Location::caller()));
+    let record = Arc::new(record("routine"));
     node.check_in(&record).ok().map(|()| record)
 }
 
@@ -171,7 +176,7 @@ fn rule_4_two_waits_at_once_both_learn_of_the_last_routine() {
 fn rule_4_a_routine_that_waits_is_left_out_and_woken() {
     model(|| {
         let root = root();
-        let record = Arc::new(Record::new("waits".into(), Location::caller()));
+        let record = Arc::new(record("waits"));
         root.check_in(&record).unwrap();
         let other = check_in(&root).unwrap();
         let node = Arc::clone(&root);
