@@ -43,7 +43,6 @@ pub(crate) struct Record {
     pub(crate) name: Cow<'static, str>,
     pub(crate) spawned_at: Place,
     pub(crate) slot: Slot,
-    /// Some milliseconds early at most: a guard may live for less time than the exact clock takes.
     started: Duration,
     /// Where the routine last called its quitter. A routine polls in its hottest loop, so this is
     /// one store, and the time is only kept by calls that block, in the two fields below.
@@ -72,7 +71,12 @@ mod mark {
 
 impl Record {
     #[inline]
-    pub(crate) fn new(name: Cow<'static, str>, spawned_at: Place, on_failure: OnFailure) -> Self {
+    pub(crate) fn new(
+        name: Cow<'static, str>,
+        spawned_at: Place,
+        on_failure: OnFailure,
+        started: Duration,
+    ) -> Self {
         let marks = match on_failure {
             OnFailure::QuitMain => 0,
             OnFailure::QuitOwn => mark::QUITS_OWN,
@@ -83,7 +87,7 @@ impl Record {
             name,
             spawned_at,
             slot: Slot::new(0),
-            started: system::lately(),
+            started,
             place: AtomicCell::new(None),
             timed_place: AtomicCell::new(None),
             timed: AtomicU64::new(0),
@@ -100,7 +104,7 @@ impl Record {
 
     /// Keeps where and when the routine called its quitter.
     pub(crate) fn seen_now(&self, place: Place) {
-        let nanos = u64::try_from(system::lately().as_nanos());
+        let nanos = u64::try_from(system::now().as_nanos());
         self.timed
             .store(nanos.unwrap_or(u64::MAX), Ordering::Relaxed);
         self.timed_place.store(Some(place));
@@ -208,7 +212,12 @@ mod tests {
 
     #[test]
     fn a_time_belongs_to_its_own_place_only() {
-        let record = Record::new("routine".into(), Location::caller(), OnFailure::QuitMain);
+        let record = Record::new(
+            "routine".into(),
+            Location::caller(),
+            OnFailure::QuitMain,
+            system::now(),
+        );
         assert!(record.last_seen().is_none());
         let (here, there) = (Location::caller(), Location::caller());
         record.seen_now(here);

@@ -19,6 +19,7 @@ use crate::panics::{self, HooksRun};
 use crate::quitter::RoutineQuitter;
 use crate::record::{Place, Record};
 use crate::registry;
+use crate::system;
 use crate::timeouts::Timeouts;
 use crate::tree::{Limits, Node, Roster};
 
@@ -156,7 +157,7 @@ impl<'a> RoutineBuilder<'a> {
         if let Some(bytes) = self.stack_size {
             thread = thread.stack_size(bytes);
         }
-        let live = self.check_in(Location::caller())?;
+        let live = self.check_in(Location::caller(), system::now())?;
         let handle = RoutineHandle {
             roster: Arc::clone(live.quitter.node().roster()),
             record: Arc::clone(live.quitter.record()),
@@ -178,14 +179,15 @@ impl<'a> RoutineBuilder<'a> {
     /// [`Quitting`] once the quitter was told to quit.
     #[track_caller]
     pub fn guard(self) -> Result<RoutineGuard, Quitting> {
-        let live = self.check_in(Location::caller())?;
+        // A guard may live for less time than the exact clock takes to read.
+        let live = self.check_in(Location::caller(), system::lately())?;
         Ok(RoutineGuard { live })
     }
 
-    fn check_in(self, place: Place) -> Result<Live, Quitting> {
+    fn check_in(self, place: Place, now: Duration) -> Result<Live, Quitting> {
         panics::install_hook(announce_panic);
         panics::forget_last();
-        let record = Arc::new(Record::new(self.name, place, self.on_failure));
+        let record = Arc::new(Record::new(self.name, place, self.on_failure, now));
         if thread::panicking() {
             record.set_unwinding();
         }

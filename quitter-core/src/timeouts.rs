@@ -75,7 +75,8 @@ pub struct StuckRoutine {
     pub name: String,
     /// Where the routine was added.
     pub spawned_at: &'static Location<'static>,
-    /// How long it had been running.
+    /// How long it had been running. A guard's may be a tick of the system's clock too long, some
+    /// milliseconds.
     pub running_for: Duration,
     /// What it said last of what it is at.
     pub status: Option<String>,

@@ -194,7 +194,7 @@ impl Node {
             None => return self.nearest_roster(),
         };
         for node in unlisted.into_iter().rev() {
-            above = above.list(&node.roster, node.id, &node.name);
+            above = above.list(&node.roster, node.id, || node.name.clone());
         }
         above
     }

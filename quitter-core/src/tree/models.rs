@@ -31,7 +31,12 @@ fn child(of: &Arc<Node>) -> Arc<Node> {
 }
 
 fn record(name: &'static str) -> Record {
-    Record::new(name.into(), Location::caller(), OnFailure::Record)
+    Record::new(
+        name.into(),
+        Location::caller(),
+        OnFailure::Record,
+        Duration::ZERO,
+    )
 }
 
 fn check_in(node: &Arc<Node>) -> Option<Arc<Record>> {

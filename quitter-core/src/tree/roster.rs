@@ -308,7 +308,7 @@ impl Roster {
         self: &Arc<Self>,
         child: &'a OnceBox<Arc<Roster>>,
         id: u64,
-        name: &Cow<'static, str>,
+        name: impl Fn() -> Cow<'static, str>,
     ) -> &'a Arc<Roster> {
         let mut state = self.lock();
         child.get_or_init(|| {
@@ -317,7 +317,7 @@ impl Roster {
                 ..State::default()
             };
             let root = Arc::clone(&self.root);
-            let roster = Self::new(id, name.clone(), Some(Arc::clone(self)), root, observed);
+            let roster = Self::new(id, name(), Some(Arc::clone(self)), root, observed);
             let roster = Arc::new(roster);
             enter(&mut state.children, Arc::clone(&roster), |child| {
                 &child.slot
