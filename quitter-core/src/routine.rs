@@ -263,10 +263,17 @@ where
     F: FnOnce(&RoutineQuitter) -> R,
     R: RoutineOutcome,
 {
-    let _current = Current::enter(&live.quitter);
+    let roster = Arc::clone(live.quitter.node().roster());
+    let current = Current::enter(&live.quitter);
     let failed = |kind| fail(&live.quitter, kind);
     // The user's error is shown and dropped inside: its code may panic, too.
     panics::catch(|| f(&live.quitter).settle(&failed), failed);
+    let quits = live.quitter.node().is_quitting();
+    drop(current);
+    drop(live);
+    if quits {
+        roster.linger();
+    }
 }
 
 /// Runs `f` on this thread as the routine of `guard`: a wait called by `f` leaves it out.

@@ -196,6 +196,27 @@ fn rule_4_a_routine_that_waits_is_left_out_and_woken() {
     });
 }
 
+/// The threads of routines linger until the wait for the last of them is over.
+#[test]
+fn rule_4_who_lingers_holds_nobody_up_and_is_let_go() {
+    model(|| {
+        let root = root();
+        let records = [check_in(&root).unwrap(), check_in(&root).unwrap()];
+        quit(&root, None);
+        let threads = records.map(|record| {
+            let node = Arc::clone(&root);
+            thread::spawn(move || {
+                node.check_out(&record);
+                node.roster().linger();
+            })
+        });
+        assert!(root.wait_done(for_ever()).is_ok());
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
 #[test]
 fn rule_5_a_quit_with_a_deadline_ends_a_wait_that_has_begun() {
     model(|| {
@@ -251,6 +272,29 @@ fn rule_9_a_sleeper_learns_of_the_quit() {
         let sleeper = thread::spawn(move || below.wait_quit(None));
         quit(&root, None);
         assert!(sleeper.join().unwrap());
+    });
+}
+
+/// A quit wakes one sleeper, which wakes the others.
+#[test]
+fn rule_9_several_sleepers_learn_of_the_quit() {
+    model(|| {
+        let root = root();
+        let nodes = [Arc::clone(&root), child(&root)];
+        let sleepers = nodes.map(|node| thread::spawn(move || node.wait_quit(None)));
+        quit(&root, None);
+        assert!(sleepers.map(|sleeper| sleeper.join().unwrap()) == [true; 2]);
+    });
+}
+
+#[test]
+fn rule_9_sleepers_of_one_node_all_learn_of_the_quit() {
+    model(|| {
+        let root = root();
+        let nodes = [Arc::clone(&root), Arc::clone(&root)];
+        let sleepers = nodes.map(|node| thread::spawn(move || node.wait_quit(None)));
+        quit(&root, None);
+        assert!(sleepers.map(|sleeper| sleeper.join().unwrap()) == [true; 2]);
     });
 }
 

@@ -56,10 +56,26 @@ struct State {
     open: Option<Sender<Never>>,
     /// How many threads wait on `told`.
     sleepers: usize,
+    /// What a sleeper that leaves is to do: see [`Roster::wake_all`].
+    errand: Vec<Wake>,
     /// How many threads wait on `left` until no routine is live here.
     waiters: usize,
     /// How many threads wait on `left` for one routine of several.
     watchers: usize,
+}
+
+/// Whom a quit wakes: those who wait at a roster, and those who have its quit channel.
+struct Wake {
+    roster: Arc<Roster>,
+    open: Option<Sender<Never>>,
+}
+
+impl Wake {
+    fn perform(self) {
+        drop(self.open);
+        self.roster.told.notify_all();
+        self.roster.left.notify_all();
+    }
 }
 
 /// What a quitter was told.
@@ -79,7 +95,55 @@ pub(super) struct Root {
     pub(super) quit_timeout: Option<Duration>,
     /// Held while a node is told, so that of two quits one is the first for all below.
     pub(super) telling: Mutex<()>,
+    gate: Gate,
     failures: std::sync::Mutex<Failures>,
+}
+
+/// Keeps threads that end while somebody waits for the last of them from ending at once: to tear
+/// down a thread takes as long as to wake ten, and they would do it at the same time.
+#[derive(Default)]
+struct Gate {
+    waits: Mutex<usize>,
+    opened: Condvar,
+}
+
+impl Gate {
+    /// Keeps the gate closed until what this returns is dropped.
+    fn close(&self) -> Closed<'_> {
+        *lock(&self.waits) += 1;
+        Closed(self)
+    }
+
+    /// Blocks as long as somebody waits, but for no more than a moment.
+    fn pass(&self) {
+        const MOMENT: Duration = Duration::from_millis(100);
+        let until = Instant::now() + MOMENT;
+        let mut waits = lock(&self.waits);
+        while *waits > 0 && !is_past(Some(until)) {
+            waits = wait(&self.opened, waits, Some(until));
+        }
+        let is_open = *waits == 0;
+        drop(waits);
+        if is_open {
+            // Whoever comes through first lets the others through, and not the one who waited.
+            self.opened.notify_all();
+        }
+    }
+}
+
+/// A wait, for which the gate is closed.
+struct Closed<'a>(&'a Gate);
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        let mut waits = lock(&self.0.waits);
+        *waits -= 1;
+        let last = *waits == 0;
+        drop(waits);
+        if last {
+            self.0.opened.notify_one();
+        }
+    }
 }
 
 impl Root {
@@ -174,11 +238,11 @@ pub(super) fn is_past(moment: Option<Instant>) -> bool {
 }
 
 /// Waits for a notification or until `until`, whichever is first.
-fn wait<'a>(
+fn wait<'a, T>(
     condvar: &Condvar,
-    state: MutexGuard<'a, State>,
+    state: MutexGuard<'a, T>,
     until: Option<Instant>,
-) -> MutexGuard<'a, State> {
+) -> MutexGuard<'a, T> {
     match until {
         None => condvar
             .wait(state)
@@ -268,6 +332,7 @@ impl Roster {
         let root = Root {
             quit_timeout,
             telling: Mutex::new(()),
+            gate: Gate::default(),
             failures: std::sync::Mutex::default(),
         };
         Self::new(id, name, None, Arc::new(root), State::default())
@@ -365,6 +430,11 @@ impl Roster {
         }
     }
 
+    /// Called by a thread whose routine has left, while its node quits.
+    pub(crate) fn linger(&self) {
+        self.root.gate.pass();
+    }
+
     /// What the first node upwards was told that was told something.
     pub(super) fn nearest_quit(&self) -> Option<Arc<Quit>> {
         self.upwards().find_map(|roster| roster.lock().quit.clone())
@@ -383,24 +453,42 @@ impl Roster {
     }
 
     /// Wakes whoever waits for a quit, or for routines, in the subtree.
+    ///
+    /// To wake a thread takes microseconds. Where there are many, the caller only wakes one, which
+    /// then wakes all the others, so that a quit does not keep its caller.
     pub(super) fn wake_all(self: &Arc<Self>) {
-        let mut wake = Vec::new();
+        /// Loom is to see the errand, too.
+        const FEW: usize = if cfg!(loom) { 0 } else { 16 };
+        let mut wakes = Vec::new();
+        let mut first_sleeper = None;
+        let mut waiting = 0;
         let mut todo = vec![Arc::clone(self)];
         while let Some(roster) = todo.pop() {
             let mut state = roster.lock();
             todo.extend_from_slice(&state.children);
             state.visits += 1;
             let open = state.open.take();
-            if open.is_some() || state.sleepers + state.waiters + state.watchers > 0 {
-                drop(state);
-                wake.push((roster, open));
+            let here =
+                state.sleepers + state.waiters + state.watchers + usize::from(open.is_some());
+            if state.sleepers > 0 && first_sleeper.is_none() {
+                first_sleeper = Some(Arc::clone(&roster));
+            }
+            drop(state);
+            if here > 0 {
+                waiting += here;
+                wakes.push(Wake { roster, open });
             }
         }
-        for (roster, open) in wake {
-            drop(open);
-            roster.told.notify_all();
-            roster.left.notify_all();
+        if let Some(roster) = first_sleeper.filter(|_| waiting > FEW) {
+            let mut state = roster.lock();
+            // It is there as long as it is counted, and then it sees the errand.
+            if state.sleepers > 0 {
+                state.errand.append(&mut wakes);
+                drop(state);
+                roster.told.notify_one();
+            }
         }
+        wakes.into_iter().for_each(Wake::perform);
     }
 
     pub(super) fn quit_chan(&self, is_quitting: impl Fn() -> bool) -> &Receiver<Never> {
@@ -427,10 +515,14 @@ impl Roster {
             state = wait(&self.told, state, until);
         }
         state.sleepers -= 1;
+        let errand = std::mem::take(&mut state.errand);
+        drop(state);
+        errand.into_iter().for_each(Wake::perform);
         is_quitting()
     }
 
     pub(super) fn wait_done(self: &Arc<Self>, limits: Limits) -> Result<(), Vec<LiveAt>> {
+        let _closed = self.root.gate.close();
         loop {
             self.wait_each(limits);
             let is_over = is_past(self.over_at(limits));

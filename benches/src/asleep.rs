@@ -1,0 +1,75 @@
+//! Says when all threads of a process block, without a guess at how long that takes: it reads what
+//! Linux knows of each.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::thread;
+
+/// How often in a row all must be found asleep: a thread that waits for a lock on its way to where
+/// it blocks is asleep for a moment, too.
+const LOOKS: usize = 3;
+
+/// Blocks until every thread of this process but the caller's sleeps.
+///
+/// # Panics
+///
+/// Where there is no `/proc`.
+pub fn wait_for_others() {
+    let own = fs::read_link("/proc/thread-self").expect("Linux");
+    wait(Path::new("/proc/self/task"), own.file_name());
+}
+
+/// Blocks until every thread of another process sleeps.
+///
+/// # Panics
+///
+/// When the process ends.
+pub fn wait_for_process(pid: u32) {
+    wait(Path::new(&format!("/proc/{pid}/task")), None);
+}
+
+fn wait(tasks: &Path, except: Option<&std::ffi::OsStr>) {
+    let mut looks = 0;
+    while looks < LOOKS {
+        looks = if all_sleep(tasks, except).expect("a live process") {
+            looks + 1
+        } else {
+            0
+        };
+        thread::yield_now();
+    }
+}
+
+fn all_sleep(tasks: &Path, except: Option<&std::ffi::OsStr>) -> io::Result<bool> {
+    for task in fs::read_dir(tasks)? {
+        let task = task?;
+        if Some(task.file_name().as_os_str()) == except {
+            continue;
+        }
+        match fs::read_to_string(task.path().join("stat")) {
+            Ok(stat) if sleeps(&stat) => {}
+            // It has ended since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// The state stands behind the name, which is in parentheses and may contain some.
+fn sleeps(stat: &str) -> bool {
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| rest.starts_with('S'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_a_parenthesis_does_not_hide_the_state() {
+        assert!(sleeps("17 (a) R (b) S 1 17"));
+        assert!(!sleeps("17 (a) S (b) R 1 17"));
+    }
+}

@@ -1,0 +1,15 @@
+//! Prints the bytes of the heap that each live child takes: `heap heap IMPLEMENTATION N`.
+//!
+//! A program of its own because its allocator counts, which would show in times.
+
+use peak_alloc::PeakAlloc;
+use quitter_benches::scenarios::heap::HEAP;
+use quitter_benches::workload::run_named;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+fn main() {
+    let in_use = || ALLOCATOR.current_usage();
+    run_named(HEAP, |heap, n| vec![("bytes", heap(n, in_use))]);
+}

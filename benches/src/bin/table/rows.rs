@@ -1,0 +1,397 @@
+//! The rows: what is compared with what, and the goals. The workloads themselves are in the library.
+
+use crate::goal::{Goal, Of};
+use crate::measure::{OP, Program};
+use crate::row::{Floor, Growth, ROW, Row, Unit, When};
+
+const GROWS: &[usize] = &[1_000, 10_000, 100_000, 1_000_000];
+const MILLION: &[usize] = &[1_000_000];
+const THREADS: &[usize] = &[1_000, 4_000];
+
+const POLLS: &[&str] = &["tokio-util", "async-shutdown", "Mutex", "crossbeam channel"];
+const COUNTS: &[&str] = &[
+    "TaskTracker",
+    "WaitGroup",
+    "async-shutdown",
+    "tokio-graceful",
+];
+
+const MS: f64 = 1e6;
+
+const OPS: Row = Row {
+    program: Program::Ops,
+    figure: OP,
+    ..ROW
+};
+
+const QUIT_CALL: Row = Row {
+    figure: "call",
+    sizes: GROWS,
+    peers: &["tokio-util"],
+    others: &["own flags"],
+    goals: &[Goal::times(0.3, Of::Peer("tokio-util")).at(1_000_000)],
+    growth: Growth::OfAll,
+    ..ROW
+};
+
+const QUIT_SEEN: Row = Row {
+    figure: "seen",
+    floor: Some(Floor::of("own flags")),
+    others: &[],
+    ..QUIT_CALL
+};
+
+const SLOW_POLL: Row = Row {
+    workload: "slow-poll",
+    sizes: MILLION,
+    floor: Some(Floor::of("nothing quits")),
+    peers: &["tokio-util"],
+    goals: &[Goal::value(1_000.0)],
+    ..ROW
+};
+
+const LONGEST_POLL: Row = Row {
+    why: "A poll during which the machine's clock ticks takes as long as the tick: the floor's, with \
+          nothing that quits, is as long.",
+    ..SLOW_POLL
+};
+
+const BLOCKED: Row = Row {
+    workload: "threads",
+    sizes: THREADS,
+    often: 3,
+    ..ROW
+};
+
+const PROCESS: Row = Row {
+    workload: "process",
+    figure: "gone",
+    floor: Some(Floor::of("killed")),
+    ..ROW
+};
+
+const BUILD: Row = Row {
+    workload: "build",
+    floor: Some(Floor::of("ctrlc + crossbeam-channel")),
+    peers: &["tokio-util", "tokio-graceful-shutdown"],
+    when: When::Builds,
+    ..ROW
+};
+
+/// Every row, in the order of the table.
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        what: "`Quitter::has_to_quit`, 1 thread",
+        workload: "poll",
+        floor: Some(Floor::of("AtomicBool")),
+        peers: POLLS,
+        goals: &[Goal::times(1.5, Of::Floor)],
+        go_quitter: &[(0, 8.3)],
+        ..OPS
+    },
+    Row {
+        what: "`RoutineQuitter::has_to_quit`, which stores its place",
+        workload: "poll-routine",
+        floor: Some(Floor::of("AtomicBool")),
+        goals: &[Goal::times(2.0, Of::Floor)],
+        ..OPS
+    },
+    Row {
+        what: "`has_to_quit`, 2 threads on one node",
+        workload: "poll-2-threads",
+        floor: Some(Floor::of("AtomicBool")),
+        peers: POLLS,
+        goals: &[Goal::times(1.5, Of::Floor)],
+        go_quitter: &[(0, 25.0)],
+        ..OPS
+    },
+    Row {
+        what: "`has_to_quit` at depth 100",
+        workload: "poll-depth-100",
+        floor: Some(Floor::of("AtomicBool")),
+        peers: &["tokio-util"],
+        others: &["walking up"],
+        goals: &[Goal::times(1.5, Of::Floor)],
+        ..OPS
+    },
+    Row {
+        what: "longest poll of the root while a tree quits",
+        figure: "root longest",
+        ..LONGEST_POLL
+    },
+    Row {
+        what: "poll of the root while a tree quits, 95 % of the time",
+        figure: "root 95 %",
+        ..SLOW_POLL
+    },
+    Row {
+        what: "longest poll of a leaf while a tree quits",
+        figure: "leaf longest",
+        ..LONGEST_POLL
+    },
+    Row {
+        what: "poll of a leaf while a tree quits, 95 % of the time",
+        figure: "leaf 95 %",
+        ..SLOW_POLL
+    },
+    Row {
+        what: "child made and dropped, 1 thread",
+        workload: "child",
+        floor: Some(Floor::of("allocation")),
+        peers: &["tokio-util", "tokio-graceful-shutdown"],
+        goals: &[Goal::times(0.5, Of::Peer("tokio-util"))],
+        go_quitter: &[(0, 5_600.0)],
+        ..OPS
+    },
+    Row {
+        what: "child made and dropped, 2 threads under one parent",
+        workload: "child-2-threads",
+        floor: Some(Floor::of("allocation")),
+        peers: &["tokio-util"],
+        goals: &[Goal::times(0.1, Of::Peer("tokio-util"))],
+        ..OPS
+    },
+    Row {
+        what: "children all made, then all dropped: each",
+        workload: "children",
+        figure: "both",
+        sizes: GROWS,
+        floor: Some(Floor::of("allocation")),
+        peers: &["tokio-util"],
+        growth: Growth::PerItem,
+        plot: Some("children"),
+        ..ROW
+    },
+    Row {
+        what: "heap of a live child",
+        program: Program::Heap,
+        workload: "heap",
+        figure: "bytes",
+        unit: Unit::Bytes,
+        sizes: GROWS,
+        floor: Some(Floor::of("allocation")),
+        peers: &["tokio-util", "tokio-graceful-shutdown"],
+        goals: &[Goal::value(80.0)],
+        go_quitter: &[(1_000, 3_107.0)],
+        growth: Growth::PerItem,
+        plot: Some("heap"),
+        ..ROW
+    },
+    Row {
+        what: "routine recorded and removed by `guard`, 1 thread",
+        workload: "guard",
+        floor: Some(Floor::of("counter")),
+        peers: COUNTS,
+        goals: &[Goal::times(2.0, Of::Peer("TaskTracker"))],
+        go_quitter: &[(0, 18.0)],
+        ..OPS
+    },
+    Row {
+        what: "routine recorded and removed by `guard`, 2 threads",
+        workload: "guard-2-threads",
+        floor: Some(Floor::of("own counters")),
+        peers: COUNTS,
+        goals: &[Goal::times(0.5, Of::Peer("TaskTracker"))],
+        ..OPS
+    },
+    Row {
+        what: "`send_quit` over idle children: the call",
+        workload: "quit-flat",
+        go_quitter: &[(1_000_000, 459.0 * MS)],
+        plot: Some("quit-flat-call"),
+        ..QUIT_CALL
+    },
+    Row {
+        what: "`send_quit` over idle children: seen by all",
+        workload: "quit-flat",
+        go_quitter: &[(1_000_000, 493.0 * MS)],
+        plot: Some("quit-flat-seen"),
+        ..QUIT_SEEN
+    },
+    Row {
+        what: "`send_quit` over a tree of tens: the call",
+        workload: "quit-tens",
+        plot: Some("quit-tens-call"),
+        ..QUIT_CALL
+    },
+    Row {
+        what: "`send_quit` over a tree of tens: seen by all",
+        workload: "quit-tens",
+        plot: Some("quit-tens-seen"),
+        ..QUIT_SEEN
+    },
+    Row {
+        what: "a chain made, quit and dropped: each",
+        workload: "chain",
+        figure: "all",
+        sizes: GROWS,
+        peers: &["tokio-util"],
+        goals: &[Goal::times(0.5, Of::Peer("tokio-util")).at(1_000_000)],
+        growth: Growth::PerItem,
+        plot: Some("chain"),
+        ..ROW
+    },
+    Row {
+        what: "blocked threads: quit to last returned",
+        figure: "last",
+        floor: Some(Floor::of("Condvar + WaitGroup")),
+        peers: &[
+            "tokio-util",
+            "parking_lot",
+            "crossbeam channel",
+            "event-listener",
+            "async-shutdown",
+        ],
+        goals: &[Goal::times(1.25, Of::Floor)],
+        ..BLOCKED
+    },
+    Row {
+        what: "blocked threads: how long `send_quit` keeps its caller",
+        figure: "call",
+        floor: Some(Floor::of("parking_lot")),
+        peers: &[
+            "tokio-util",
+            "Condvar + WaitGroup",
+            "crossbeam channel",
+            "event-listener",
+            "async-shutdown",
+        ],
+        goals: &[Goal::value(MS).at(1_000)],
+        ..BLOCKED
+    },
+    Row {
+        what: "blocked threads: quit to `wait_done` returning",
+        figure: "done",
+        floor: Some(Floor::elsewhere(
+            "last returned",
+            "Condvar + WaitGroup",
+            ("threads", "last", None),
+        )),
+        peers: &[
+            "Condvar + WaitGroup",
+            "thread::scope",
+            "Condvar + join",
+            "tokio-util",
+            "parking_lot",
+            "crossbeam channel",
+            "event-listener",
+            "async-shutdown",
+        ],
+        goals: &[Goal::times(0.9, Of::Peer("Condvar + WaitGroup"))],
+        ..BLOCKED
+    },
+    Row {
+        what: "thread forked, run and finished: each of a batch",
+        workload: "fork",
+        figure: "routine",
+        sizes: &[1_000],
+        often: 3,
+        floor: Some(Floor::of("thread::scope")),
+        peers: &["WaitGroup", "spawn + join"],
+        goals: &[Goal::times(1.02, Of::Floor)],
+        ..ROW
+    },
+    Row {
+        what: "waiting tasks: quit to all done",
+        workload: "tasks",
+        figure: "done",
+        sizes: &[10_000, 100_000, 1_000_000],
+        floor: Some(Floor::of("Notify")),
+        peers: &["tokio-util", "tokio-graceful-shutdown"],
+        goals: &[
+            Goal::times(0.8, Of::Peer("tokio-util")).at(10_000),
+            Goal::times(0.8, Of::Peer("tokio-util")).at(100_000),
+            Goal::times(0.65, Of::Peer("tokio-util")).at(1_000_000),
+        ],
+        go_quitter: &[
+            (10_000, 9.0 * MS),
+            (100_000, 65.0 * MS),
+            (1_000_000, 598.0 * MS),
+        ],
+        growth: Growth::OfAll,
+        plot: Some("tasks"),
+        when: When::NotYet,
+        ..ROW
+    },
+    Row {
+        what: "task spawned, run and finished",
+        workload: "task",
+        floor: Some(Floor::of("bare spawn")),
+        peers: &[
+            "TaskTracker",
+            "TaskTracker and child token",
+            "tokio-graceful-shutdown",
+        ],
+        goals: &[Goal::times(1.15, Of::Floor)],
+        when: When::NotYet,
+        ..OPS
+    },
+    Row {
+        what: "process with blocked threads, SIGINT to gone",
+        sizes: &[1_000],
+        peers: &[
+            "tokio-util",
+            "ctrlc + WaitGroup",
+            "ctrlc + join",
+            "signal-hook",
+        ],
+        goals: &[Goal::times(0.37, Of::BestPeer)],
+        ..PROCESS
+    },
+    Row {
+        what: "process with nothing running, SIGINT to gone",
+        peers: &["ctrlc", "signal-hook", "tokio-util"],
+        goals: &[Goal::times(1.1, Of::Peer("ctrlc"))],
+        go_quitter: &[(0, 0.72 * MS)],
+        ..PROCESS
+    },
+    Row {
+        what: "heartbeat of the examples, SIGINT to gone",
+        workload: "heartbeat",
+        floor: Some(Floor::elsewhere(
+            "nothing running",
+            "quitter",
+            ("process", "gone", Some(0)),
+        )),
+        goals: &[Goal::more_than(Of::Floor, MS)],
+        go_quitter: &[(0, 584.0 * MS)],
+        ..PROCESS
+    },
+    Row {
+        what: "clean release build of an empty program",
+        figure: "time",
+        goals: &[Goal::times(2.0, Of::Floor), Goal::times(0.5, Of::BestPeer)],
+        ..BUILD
+    },
+    Row {
+        what: "clean release build of an empty program: crates",
+        figure: "crates",
+        unit: Unit::Crates,
+        ..BUILD
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quitter_benches::ops::OPS;
+    use quitter_benches::scenarios::{SCENARIOS, heap::HEAP};
+    use quitter_benches::workload::Workload;
+
+    fn is_there<F: Copy>(workloads: &[Workload<F>], workload: &str, implementation: &str) -> bool {
+        let mut named = workloads.iter().filter(|other| other.name == workload);
+        named.any(|workload| workload.implementation(implementation).is_some())
+    }
+
+    #[test]
+    fn who_a_row_names_takes_part_in_its_workload() {
+        for job in ROWS.iter().flat_map(Row::jobs) {
+            let is_there = match job.program {
+                Program::Ops => is_there(OPS, job.workload, job.implementation),
+                Program::Heap => is_there(HEAP, job.workload, job.implementation),
+                Program::Scenario => is_there(SCENARIOS, job.workload, job.implementation),
+            };
+            assert!(is_there, "{job:?}");
+        }
+    }
+}

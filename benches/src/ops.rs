@@ -1,0 +1,182 @@
+//! The workloads of nanoseconds: one operation, over and over, by one thread or by two.
+//!
+//! What an implementation makes beforehand is made anew for each measurement and is not timed.
+
+use std::hint::black_box;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_shutdown::ShutdownManager;
+use crossbeam_utils::sync::WaitGroup;
+use quitter::Quitter;
+use tokio_graceful::Shutdown;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::flags::{Channel, Flag, Routine, Tree, WalksUp};
+use crate::made::{Allocations, Children, Guards, Makes, OneCounter, OwnCounters};
+use crate::subsystems;
+use crate::tasks;
+use crate::workload::Workload;
+
+/// Does the operation so often, and says how long that took.
+pub type Op = fn(iters: u64) -> Duration;
+
+/// Every workload of nanoseconds.
+pub const OPS: &[Workload<Op>] = &[
+    Workload {
+        name: "poll",
+        implementations: &[
+            ("quitter", poll::<Quitter>),
+            ("AtomicBool", poll::<Arc<AtomicBool>>),
+            ("tokio-util", poll::<CancellationToken>),
+            ("async-shutdown", poll::<ShutdownManager<()>>),
+            ("Mutex", poll::<Arc<Mutex<bool>>>),
+            ("crossbeam channel", poll::<Channel>),
+        ],
+    },
+    Workload {
+        name: "poll-routine",
+        implementations: &[
+            ("quitter", poll::<Routine>),
+            ("AtomicBool", poll::<Arc<AtomicBool>>),
+        ],
+    },
+    Workload {
+        name: "poll-2-threads",
+        implementations: &[
+            ("quitter", poll_by_two::<Quitter>),
+            ("AtomicBool", poll_by_two::<Arc<AtomicBool>>),
+            ("tokio-util", poll_by_two::<CancellationToken>),
+            ("async-shutdown", poll_by_two::<ShutdownManager<()>>),
+            ("Mutex", poll_by_two::<Arc<Mutex<bool>>>),
+            ("crossbeam channel", poll_by_two::<Channel>),
+        ],
+    },
+    Workload {
+        name: "poll-depth-100",
+        implementations: &[
+            ("quitter", poll_deep::<Quitter>),
+            ("AtomicBool", poll::<Arc<AtomicBool>>),
+            ("tokio-util", poll_deep::<CancellationToken>),
+            ("walking up", poll_deep::<Arc<WalksUp>>),
+        ],
+    },
+    Workload {
+        name: "child",
+        implementations: &[
+            ("quitter", make::<Children<Quitter>>),
+            ("allocation", make::<Allocations>),
+            ("tokio-util", make::<Children<CancellationToken>>),
+            ("tokio-graceful-shutdown", subsystems::made_and_dropped),
+        ],
+    },
+    Workload {
+        name: "child-2-threads",
+        implementations: &[
+            ("quitter", make_by_two::<Children<Quitter>>),
+            ("allocation", make_by_two::<Allocations>),
+            ("tokio-util", make_by_two::<Children<CancellationToken>>),
+        ],
+    },
+    Workload {
+        name: "guard",
+        implementations: &[
+            ("quitter", make::<Guards>),
+            ("counter", make::<OneCounter>),
+            ("TaskTracker", make::<TaskTracker>),
+            ("WaitGroup", make::<WaitGroup>),
+            ("async-shutdown", make::<ShutdownManager<()>>),
+            ("tokio-graceful", make::<Shutdown>),
+        ],
+    },
+    Workload {
+        name: "guard-2-threads",
+        implementations: &[
+            ("quitter", make_by_two::<Guards>),
+            ("own counters", make_by_two::<OwnCounters>),
+            ("TaskTracker", make_by_two::<TaskTracker>),
+            ("WaitGroup", make_by_two::<WaitGroup>),
+            ("async-shutdown", make_by_two::<ShutdownManager<()>>),
+            ("tokio-graceful", make_by_two::<Shutdown>),
+        ],
+    },
+    Workload {
+        name: "task",
+        implementations: &[
+            ("bare spawn", tasks::spawned),
+            ("TaskTracker", tasks::tracked),
+            ("TaskTracker and child token", tasks::tracked_with_token),
+            ("tokio-graceful-shutdown", subsystems::made_and_dropped),
+        ],
+    },
+];
+
+fn poll<T: Flag>(iters: u64) -> Duration {
+    poll_this(&T::new(), iters)
+}
+
+fn poll_by_two<T: Flag>(iters: u64) -> Duration {
+    let flag = T::new();
+    by_two(iters, || _ = black_box(flag.is_told()))
+}
+
+/// Polls a node that has a hundred above it, whose handles are held as well.
+fn poll_deep<T: Tree>(iters: u64) -> Duration {
+    let mut chain = vec![T::new()];
+    for depth in 0..100 {
+        chain.push(chain[depth].child());
+    }
+    poll_this(&chain[100], iters)
+}
+
+fn poll_this<T: Flag>(flag: &T, iters: u64) -> Duration {
+    by_one(iters, || _ = black_box(flag.is_told()))
+}
+
+fn make<M: Makes>(iters: u64) -> Duration {
+    let maker = M::new();
+    by_one(iters, || drop(black_box(maker.make())))
+}
+
+fn make_by_two<M: Makes>(iters: u64) -> Duration {
+    let maker = M::new();
+    by_two(iters, || drop(black_box(maker.make())))
+}
+
+fn by_one(iters: u64, op: impl Fn()) -> Duration {
+    let (from, until) = repeat(iters, op);
+    until - from
+}
+
+/// Two threads do the operation so often each: the time from the first one's start to the last
+/// one's end.
+fn by_two(iters: u64, op: impl Fn() + Sync) -> Duration {
+    let start = Barrier::new(2);
+    let run = || {
+        start.wait();
+        repeat(iters, &op)
+    };
+    let (one, other) = thread::scope(|scope| {
+        let other = scope.spawn(run);
+        (run(), other.join().expect("it does not panic"))
+    });
+    one.1.max(other.1) - one.0.min(other.0)
+}
+
+/// Sixteen in a row for each turn of the loop: a turn takes one cycle of the processor or two, as the
+/// loop happens to lie in memory, and a poll takes no more than that.
+fn repeat(iters: u64, op: impl Fn()) -> (Instant, Instant) {
+    let from = Instant::now();
+    for _ in 0..iters / 16 {
+        for _ in 0..16 {
+            op();
+        }
+    }
+    for _ in 0..iters % 16 {
+        op();
+    }
+    (from, Instant::now())
+}

@@ -1,0 +1,136 @@
+//! The programs that are ended from outside: threads that block, and a SIGINT.
+//!
+//! Each sets up its handler, forks its threads, says "ready", and ends as its library's
+//! documentation has it.
+
+use std::io::{self, Write};
+use std::process::{ExitCode, Termination};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use quitter::MainQuitter;
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::crew::{Counted, Crew, Joined, StdCondvar, TokioUtil};
+use crate::flags::Channel;
+use crate::workload::Workload;
+
+/// Runs with so many threads that block, until SIGINT.
+pub type Program = fn(threads: usize) -> ExitCode;
+
+/// The programs by what they are made with.
+pub const PROGRAMS: Workload<Program> = Workload {
+    name: "process",
+    implementations: &[
+        ("quitter", ours),
+        ("killed", killed),
+        ("ctrlc", ctrlc_alone),
+        ("ctrlc + WaitGroup", with_ctrlc::<Counted<StdCondvar>>),
+        ("ctrlc + join", with_ctrlc::<Joined<StdCondvar>>),
+        ("signal-hook", with_signal_hook::<Joined<Channel>>),
+        ("tokio-util", with_tokio),
+    ],
+};
+
+/// What `#[quitter::main]` expands to.
+fn ours(threads: usize) -> ExitCode {
+    let report = MainQuitter::builder().run(|main| {
+        let arrived = Arc::new(AtomicUsize::new(0));
+        for _ in 0..threads {
+            let arrived = Arc::clone(&arrived);
+            main.add_routine(move |q| {
+                arrived.fetch_add(1, Ordering::Relaxed);
+                q.wait_quit();
+            })
+            .expect("a thread");
+        }
+        say_ready(threads, &arrived);
+    });
+    report.report()
+}
+
+/// No handler: what the machine allows.
+fn killed(threads: usize) -> ExitCode {
+    let _crew = blocked::<Counted<StdCondvar>>(threads);
+    loop {
+        thread::park();
+    }
+}
+
+/// A handler, a channel, and the return from `main`: threads die where they are.
+fn ctrlc_alone(threads: usize) -> ExitCode {
+    let events = ctrlc_events();
+    let _crew = blocked::<Counted<StdCondvar>>(threads);
+    let _event = events.recv();
+    ExitCode::SUCCESS
+}
+
+fn with_ctrlc<C: Crew>(threads: usize) -> ExitCode {
+    let events = ctrlc_events();
+    let crew = blocked::<C>(threads);
+    let _event = events.recv();
+    end(crew)
+}
+
+fn ctrlc_events() -> mpsc::Receiver<()> {
+    let (event, events) = mpsc::channel();
+    let forward = move || _ = event.send(());
+    ctrlc::set_handler(forward).expect("the only handler");
+    events
+}
+
+fn with_signal_hook<C: Crew>(threads: usize) -> ExitCode {
+    let mut signals = Signals::new([SIGINT]).expect("a handler");
+    let crew = blocked::<C>(threads);
+    let _signal = signals.forever().next();
+    end(crew)
+}
+
+/// On a runtime of one thread, the cheapest there is; the blocked ones are the system's own.
+fn with_tokio(threads: usize) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mut interrupts = signal(SignalKind::interrupt()).expect("a handler");
+        let crew = blocked::<TokioUtil>(threads);
+        interrupts.recv().await;
+        crew.token.cancel();
+        crew.tracker.close();
+        crew.tracker.wait().await;
+    });
+    ExitCode::SUCCESS
+}
+
+fn blocked<C: Crew>(threads: usize) -> C {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let mut crew = C::new();
+    for _ in 0..threads {
+        let arrived = Arc::clone(&arrived);
+        crew.fork(move |wait| {
+            arrived.fetch_add(1, Ordering::Relaxed);
+            wait();
+        });
+    }
+    say_ready(threads, &arrived);
+    crew
+}
+
+fn end(crew: impl Crew) -> ExitCode {
+    crew.tell();
+    crew.wait();
+    ExitCode::SUCCESS
+}
+
+/// Tells who started this that all threads are about to block: from there on the system says more.
+fn say_ready(threads: usize, arrived: &AtomicUsize) {
+    while arrived.load(Ordering::Relaxed) < threads {
+        thread::yield_now();
+    }
+    writeln!(io::stdout(), "ready").expect("somebody reads");
+}

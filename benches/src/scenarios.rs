@@ -1,0 +1,134 @@
+//! The large workloads: each is run once in a process of its own, by the program `scenario`.
+
+mod build;
+mod chain;
+mod children;
+mod fork;
+mod interrupt;
+mod quit;
+mod slow_poll;
+mod threads;
+
+pub mod heap;
+
+use async_shutdown::ShutdownManager;
+use quitter::Quitter;
+use tokio_util::sync::CancellationToken;
+
+use crate::crew::{Counted, FlagAndEvent, Joined, ParkingLot, StdCondvar, TokioUtil};
+use crate::flags::Channel;
+use crate::made::{Allocations, Children};
+use crate::subsystems;
+use crate::tasks;
+use crate::workload::{Figures, Workload};
+
+/// Runs once, at a size.
+pub type Scenario = fn(n: usize) -> Figures;
+
+/// Every large workload but the heap's.
+pub const SCENARIOS: &[Workload<Scenario>] = &[
+    Workload {
+        name: "children",
+        implementations: &[
+            ("quitter", children::run::<Children<Quitter>>),
+            ("allocation", children::run::<Allocations>),
+            ("tokio-util", children::run::<Children<CancellationToken>>),
+        ],
+    },
+    Workload {
+        name: "quit-flat",
+        implementations: &[
+            ("quitter", quit::flat::<Quitter>),
+            ("own flags", quit::own_flags),
+            ("tokio-util", quit::flat::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "quit-tens",
+        implementations: &[
+            ("quitter", quit::tens::<Quitter>),
+            ("own flags", quit::own_flags),
+            ("tokio-util", quit::tens::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "slow-poll",
+        implementations: &[
+            ("quitter", slow_poll::run::<Quitter>),
+            ("nothing quits", slow_poll::run_quiet),
+            ("tokio-util", slow_poll::run::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "chain",
+        implementations: &[
+            ("quitter", chain::run::<Quitter>),
+            ("tokio-util", chain::run::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "threads",
+        implementations: &[
+            ("quitter", threads::run::<Quitter>),
+            ("Condvar + WaitGroup", threads::run::<Counted<StdCondvar>>),
+            ("Condvar + join", threads::run::<Joined<StdCondvar>>),
+            ("thread::scope", threads::scope),
+            ("parking_lot", threads::run::<Counted<ParkingLot>>),
+            ("tokio-util", threads::run::<TokioUtil>),
+            ("crossbeam channel", threads::run::<Counted<Channel>>),
+            ("event-listener", threads::run::<Counted<FlagAndEvent>>),
+            (
+                "async-shutdown",
+                threads::run::<Counted<ShutdownManager<()>>>,
+            ),
+        ],
+    },
+    Workload {
+        name: "fork",
+        implementations: &[
+            ("quitter", fork::routines),
+            ("thread::scope", fork::scope),
+            ("WaitGroup", fork::wait_group),
+            ("spawn + join", fork::join),
+        ],
+    },
+    Workload {
+        name: "process",
+        implementations: &[
+            ("quitter", |n| interrupt::program("quitter", n)),
+            ("killed", |n| interrupt::program("killed", n)),
+            ("ctrlc", |n| interrupt::program("ctrlc", n)),
+            ("ctrlc + WaitGroup", |n| {
+                interrupt::program("ctrlc + WaitGroup", n)
+            }),
+            ("ctrlc + join", |n| interrupt::program("ctrlc + join", n)),
+            ("signal-hook", |n| interrupt::program("signal-hook", n)),
+            ("tokio-util", |n| interrupt::program("tokio-util", n)),
+        ],
+    },
+    Workload {
+        name: "heartbeat",
+        implementations: &[("quitter", |_| interrupt::heartbeat())],
+    },
+    Workload {
+        name: "build",
+        implementations: &[
+            ("quitter", |_| build::clean(build::QUITTER)),
+            ("ctrlc + crossbeam-channel", |_| {
+                build::clean(build::BY_HAND)
+            }),
+            ("tokio-util", |_| build::clean(build::TOKIO_UTIL)),
+            ("tokio-graceful-shutdown", |_| {
+                build::clean(build::SUBSYSTEMS)
+            }),
+        ],
+    },
+    Workload {
+        name: "tasks",
+        implementations: &[
+            ("Notify", tasks::notify),
+            ("tokio-util", tasks::tokio_util),
+            ("tokio-graceful-shutdown", subsystems::quit_to_done),
+        ],
+    },
+];

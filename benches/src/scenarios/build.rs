@@ -1,0 +1,73 @@
+//! A clean release build of an empty program that depends on a library.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::workload::Figures;
+
+/// Ours, with the default features.
+pub const QUITTER: &str = "quitter = { path = \"HERE/..\" }";
+
+/// What is needed to do the same by hand.
+pub const BY_HAND: &str = "ctrlc = \"3\"\ncrossbeam-channel = \"0.5\"";
+
+/// What a program with tokio-util's token and tracker needs.
+pub const TOKIO_UTIL: &str = r#"
+tokio = { version = "1", features = ["macros", "rt-multi-thread", "signal"] }
+tokio-util = { version = "0.7", features = ["rt"] }
+"#;
+
+/// What a program with tokio-graceful-shutdown needs.
+pub const SUBSYSTEMS: &str = r#"
+tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+tokio-graceful-shutdown = "0.20"
+"#;
+
+/// How long the build takes, and how many crates there are beside the program.
+pub fn clean(dependencies: &str) -> Figures {
+    let here = env!("CARGO_MANIFEST_DIR");
+    let folder = tempfile::tempdir().expect("a folder");
+    write_crate(folder.path(), &dependencies.replace("HERE", here));
+    // The versions that everything else here is measured with, and nothing to resolve.
+    let lock = Path::new(here).join("Cargo.lock");
+    fs::copy(lock, folder.path().join("Cargo.lock")).expect("a lock file");
+
+    let from = Instant::now();
+    let output = Command::new("cargo")
+        .args(["build", "--release", "--offline", "--message-format=json"])
+        .current_dir(folder.path())
+        .env("CARGO_TARGET_DIR", folder.path().join("target"))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo");
+    let elapsed = from.elapsed();
+    assert!(output.status.success(), "the build of {dependencies}");
+    let crates = crates(&output.stdout);
+    vec![
+        ("time", elapsed.as_nanos() as f64),
+        ("crates", (crates - 1) as f64),
+    ]
+}
+
+fn write_crate(folder: &Path, dependencies: &str) {
+    let manifest = format!(
+        "[package]\nname = \"empty\"\nedition = \"2024\"\n\n[dependencies]\n{dependencies}\n\n[workspace]\n"
+    );
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect("a new file");
+    write("Cargo.toml", &manifest);
+    fs::create_dir(folder.join("src")).expect("a new folder");
+    write("src/main.rs", "fn main() {}\n");
+}
+
+/// Counts the packages that cargo says it has built.
+fn crates(messages: &[u8]) -> usize {
+    let messages = serde_json::Deserializer::from_slice(messages).into_iter::<Value>();
+    let built = messages.map(|message| message.expect("cargo's messages"));
+    let packages = built.filter_map(|message| Some(message["package_id"].as_str()?.to_owned()));
+    packages.collect::<HashSet<_>>().len()
+}

@@ -1,0 +1,31 @@
+//! The heap of a live child. Run by the program `heap`, whose allocator counts: the others are timed
+//! without.
+
+use quitter::Quitter;
+use tokio_util::sync::CancellationToken;
+
+use crate::made::{Allocations, Children, Makes};
+use crate::subsystems;
+use crate::workload::Workload;
+
+/// Says how many bytes a child takes when there are so many, given who knows the bytes in use.
+pub type Heap = fn(n: usize, in_use: fn() -> usize) -> f64;
+
+/// The one workload.
+pub const HEAP: &[Workload<Heap>] = &[Workload {
+    name: "heap",
+    implementations: &[
+        ("quitter", per_item::<Children<Quitter>>),
+        ("allocation", per_item::<Allocations>),
+        ("tokio-util", per_item::<Children<CancellationToken>>),
+        ("tokio-graceful-shutdown", subsystems::heap_per_child),
+    ],
+}];
+
+fn per_item<M: Makes>(n: usize, in_use: fn() -> usize) -> f64 {
+    let maker = M::new();
+    let mut items = Vec::with_capacity(n);
+    let before = in_use();
+    items.extend((0..n).map(|_| maker.make()));
+    (in_use() - before) as f64 / n as f64
+}
