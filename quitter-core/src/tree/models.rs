@@ -96,6 +96,25 @@ fn rule_2_holds_for_each_of_two_quits_at_once() {
     });
 }
 
+/// Who polls keeps what it found, which a quit at that moment must survive.
+#[test]
+fn rule_2_a_poll_undoes_no_quit() {
+    model(|| {
+        let root = root();
+        let (top, other) = (child(&root), child(&root));
+        let below = child(&top);
+        // So that the poll has to look.
+        quit(&other, None);
+        let polled = Arc::clone(&below);
+        let poller = thread::spawn(move || polled.is_quitting());
+        quit(&top, None);
+        assert!(below.is_quitting());
+        poller.join().unwrap();
+        assert!(below.is_quitting() && top.is_quitting());
+        assert!(!root.is_quitting());
+    });
+}
+
 /// A routine at one node forks its successor at the other and ends, then the successor ends: the
 /// look must not find both gone while one of them was live all the time.
 fn successor_is_seen(made_first: bool) {
@@ -253,6 +272,8 @@ fn rule_7_a_child_leaves_the_tree_with_its_last_handle_whoever_walks_by() {
     model(|| {
         let root = root();
         let below = child(&root);
+        let record = check_in(&below).unwrap();
+        below.check_out(&record);
         let also = below.clone();
         let dropper = thread::spawn(move || drop(also));
         let node = Arc::clone(&root);
