@@ -224,7 +224,7 @@ impl MainQuitterBuilder {
         run_body(&main, body);
         main.start_routines();
         say_if_nothing_runs(&main);
-        main.exit()
+        main.end()
     }
 }
 

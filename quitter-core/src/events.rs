@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cause::QuitCause;
 use crate::console;
@@ -19,6 +19,14 @@ pub(crate) struct Shared {
     /// Set when the quit event was said.
     announced: AtomicBool,
     events: Mutex<Events>,
+    signals: Mutex<Signals>,
+}
+
+/// The signals as a source, until the first one has come, and then when that was.
+#[derive(Default)]
+struct Signals {
+    source: Option<Described>,
+    first: Option<Instant>,
 }
 
 /// The sources, and what came from them.
@@ -29,6 +37,8 @@ pub(crate) struct Events {
     pub(crate) all_done: Option<Described>,
     /// Whether signals are listened to.
     pub(crate) signals: bool,
+    /// Whether channels are.
+    pub(crate) channels: bool,
     /// The exit code that the body of `main` returned, if not zero.
     pub(crate) body_code: Option<u8>,
     /// What `exit` returned.
@@ -63,6 +73,7 @@ impl Shared {
             routines_started: AtomicBool::new(routines_started),
             announced: AtomicBool::new(false),
             events: Mutex::default(),
+            signals: Mutex::default(),
         }
     }
 
@@ -96,6 +107,41 @@ impl Shared {
         if !first {
             events.later.push(cause);
         }
+    }
+
+    fn signals(&self) -> MutexGuard<'_, Signals> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The signals are a source from now on.
+    pub(crate) fn set_signal_source(&self, source: Described) {
+        self.signals().source = Some(source);
+    }
+
+    /// Takes the signals as a source, for the first signal, which has come.
+    pub(crate) fn take_signal_source(&self) -> Option<Described> {
+        let mut signals = self.signals();
+        let source = signals.source.take()?;
+        signals.first = Some(Instant::now());
+        Some(source)
+    }
+
+    /// How long ago the first signal came.
+    pub(crate) fn since_first_signal(&self) -> Option<Duration> {
+        self.signals().first.map(|first| first.elapsed())
+    }
+
+    /// The first signal while nothing quits: the tree quits, without the watcher. Returns whether it
+    /// was that.
+    pub(crate) fn fire_first_signal(&self, name: &str) -> bool {
+        if self.root.has_to_quit() {
+            return false;
+        }
+        let Some(source) = self.take_signal_source() else {
+            return false;
+        };
+        self.fire(source, Some(name.to_owned()), false);
+        true
     }
 
     /// Says the quit event, if nobody has yet. The root quits.

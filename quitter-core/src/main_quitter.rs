@@ -211,13 +211,19 @@ impl MainQuitter {
                 events.all_done = Some(described);
                 None
             }
-            SourceKind::Channel(channel) => Some(Control::Add(Listening { described, channel })),
+            SourceKind::Channel(channel) => {
+                events.channels = true;
+                Some(Control::Add(Listening { described, channel }))
+            }
             // The signals are one source, however often it is named.
             SourceKind::OsSignal if events.signals => None,
             SourceKind::OsSignal => {
-                let signals = signal::listen().map_err(MainQuitterError::Signals)?;
+                self.shared.set_signal_source(described);
+                let shared = Arc::clone(&self.shared);
+                let signals = signal::listen(move |name| shared.fire_first_signal(name));
+                let signals = signals.map_err(MainQuitterError::Signals)?;
                 events.signals = true;
-                Some(Control::AddSignals(described, signals))
+                Some(Control::AddSignals(signals))
             }
         };
         events.sources += 1;
@@ -292,9 +298,18 @@ impl MainQuitter {
     /// assert_eq!(report.exit_code, 0);
     /// assert!(report.timeouts.is_empty());
     /// ```
-    pub fn exit(mut self) -> ExitReport {
+    pub fn exit(self) -> ExitReport {
+        let report = self.end();
+        // What the program prints next comes after the event.
+        console::wait_said(LAST_WORDS, LAST_WORDS);
+        report
+    }
+
+    /// As [`exit`](Self::exit), but the event may still be on its way to stderr.
+    pub(crate) fn end(mut self) -> ExitReport {
         self.exited = true;
         self.wait_for_event();
+        self.root.node().close_gate();
         let live = waiting_routine(|except| self.wait_for_routines(except));
         let live = live.err().unwrap_or_default();
         // The watcher does this at the event, but may not have come to it yet.
@@ -351,8 +366,12 @@ impl MainQuitter {
         }
     }
 
-    /// Ends the watching, once what has come by now is listed.
+    /// Ends the watching, once what has come by now from channels is listed.
     fn stop_watching(&self) {
+        if !self.shared.events().channels {
+            let _ = self.control.send(Control::Stop(None));
+            return;
+        }
         let (done, stopped) = bounded(0);
         let _ = self.control.send(Control::Stop(Some(done)));
         let _closed = stopped.recv_timeout(LAST_WORDS);

@@ -263,12 +263,13 @@ where
     F: FnOnce(&RoutineQuitter) -> R,
     R: RoutineOutcome,
 {
-    let roster = Arc::clone(live.quitter.node().roster());
+    let node = live.quitter.node();
+    let roster = Arc::clone(node.roster());
     let current = Current::enter(&live.quitter);
     let failed = |kind| fail(&live.quitter, kind);
     // The user's error is shown and dropped inside: its code may panic, too.
     panics::catch(|| f(&live.quitter).settle(&failed), failed);
-    let quits = live.quitter.node().is_quitting();
+    let quits = node.is_quitting();
     drop(current);
     drop(live);
     if quits {

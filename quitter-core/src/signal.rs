@@ -43,13 +43,18 @@ pub enum SecondSignal {
 /// shells' convention (`bash(1)`, "EXIT STATUS").
 pub const SECOND_SIGNAL: u8 = 130;
 
-/// Starts to listen: the names of the signals come through the channel. The handlers stay for the life
-/// of the process.
-pub(crate) fn listen() -> io::Result<Receiver<&'static str>> {
+/// Starts to listen. Each signal's name is offered to `first`, on the thread that the signals come to:
+/// every thread less on the way of the first one is a gain. What that does not take comes through
+/// the channel. The handlers stay for the life of the process.
+pub(crate) fn listen(
+    first: impl Fn(&'static str) -> bool + Send + 'static,
+) -> io::Result<Receiver<&'static str>> {
     // A storm of signals fills this for a moment: two are enough to say all that they say.
     let (forward, signals) = bounded(2);
     os::listen(move |name| {
-        let _full = forward.try_send(name);
+        if !first(name) {
+            let _full = forward.try_send(name);
+        }
     })?;
     Ok(signals)
 }

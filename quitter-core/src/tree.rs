@@ -209,6 +209,11 @@ impl Node {
         self.roster().check_out(record);
     }
 
+    /// Lets no thread that lingers end any more, but after a moment: the process is about to end.
+    pub(crate) fn close_gate(&self) {
+        self.roster().close_gate();
+    }
+
     /// Tells this node, and so everything below it, to quit (rule 2), and wakes who waits (rule 9).
     /// Returns whether this node was told now, and not before.
     ///

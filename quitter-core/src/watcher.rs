@@ -42,7 +42,7 @@ pub(crate) enum Control {
     /// Watch this source, too.
     Add(Listening),
     /// Watch the signals, which are described so.
-    AddSignals(Described, Receiver<&'static str>),
+    AddSignals(Receiver<&'static str>),
     /// See to it that the panics that come through here are recorded.
     WatchPanics(Receiver<Panicking>),
     /// The main quitter exits or is gone: list what has come by now, and close the channel when all
@@ -75,9 +75,6 @@ pub(crate) struct Watcher {
     /// Those that have fired, and are left alone.
     fired: ManuallyDrop<Vec<Box<dyn Listen>>>,
     signals: Receiver<&'static str>,
-    /// The signals as a source, until the first one has come.
-    signal_source: Option<Described>,
-    first_signal: Option<Instant>,
     /// What is left of the time to show messages.
     to_show: Duration,
     /// The quit event has been announced.
@@ -110,8 +107,6 @@ impl Watcher {
             sources: ManuallyDrop::default(),
             fired: ManuallyDrop::default(),
             signals: never(),
-            signal_source: None,
-            first_signal: None,
             to_show: MESSAGES_SHOWN,
             announced: false,
             waiting: None,
@@ -125,10 +120,7 @@ impl Watcher {
         loop {
             match self.choose(self.next_time()) {
                 Chosen::Control(Control::Add(source)) => self.sources.push(source),
-                Chosen::Control(Control::AddSignals(described, signals)) => {
-                    self.signal_source = Some(described);
-                    self.signals = signals;
-                }
+                Chosen::Control(Control::AddSignals(signals)) => self.signals = signals,
                 Chosen::Control(Control::WatchPanics(panics)) => self.panics = panics,
                 Chosen::Panicking(routine) => self.panicking.push_back(routine),
                 Chosen::Control(Control::Stop(done)) => {
@@ -212,10 +204,9 @@ impl Watcher {
         if self.shared.root().quit_cause() == Some(QuitCause::MainDropped) {
             self.end_by_signal(name);
         }
-        let Some(source) = self.signal_source.take() else {
+        let Some(source) = self.shared.take_signal_source() else {
             return self.on_second_signal(name);
         };
-        self.first_signal = Some(Instant::now());
         let quits_already = self.shared.root().has_to_quit();
         if quits_already && self.habits.second_signal != SecondSignal::Ignore {
             console::say(format!(
@@ -226,7 +217,7 @@ impl Watcher {
     }
 
     fn on_second_signal(&self, name: &'static str) {
-        let since_first = self.first_signal.map(|first| first.elapsed());
+        let since_first = self.shared.since_first_signal();
         let ends = match self.habits.second_signal {
             SecondSignal::Exit => true,
             SecondSignal::ExitAfter(delay) => since_first.is_none_or(|since| since >= delay),
@@ -238,6 +229,8 @@ impl Watcher {
     }
 
     fn end_by_signal(&self, name: &'static str) -> ! {
+        // The event comes first, also where the second signal is there before it was said.
+        self.shared.announce();
         console::say(format!("Received {name} while quitting: ending now"));
         self.end_by_force(Some(signal::SECOND_SIGNAL))
     }

@@ -67,14 +67,21 @@ struct State {
 /// Whom a quit wakes: those who wait at a roster, and those who have its quit channel.
 struct Wake {
     roster: Arc<Roster>,
+    has_sleepers: bool,
+    has_waiters: bool,
     open: Option<Sender<Never>>,
 }
 
 impl Wake {
     fn perform(self) {
+        // To notify nobody is a system call all the same.
+        if self.has_sleepers {
+            self.roster.told.notify_all();
+        }
+        if self.has_waiters {
+            self.roster.left.notify_all();
+        }
         drop(self.open);
-        self.roster.told.notify_all();
-        self.roster.left.notify_all();
     }
 }
 
@@ -430,9 +437,18 @@ impl Roster {
         }
     }
 
-    /// Called by a thread whose routine has left, while its node quits.
+    /// Called by a thread whose routine has left, while its node quits, and is about to end: one of a
+    /// crowd lingers until the wait for the last one is over. (In loom's eyes one is a crowd.)
     pub(crate) fn linger(&self) {
-        self.root.gate.pass();
+        const CROWD: usize = if cfg!(loom) { 1 } else { 32 };
+        if self.live_here() >= CROWD {
+            self.root.gate.pass();
+        }
+    }
+
+    /// Closes the gate for good: threads that linger while the process ends are not let go first.
+    pub(super) fn close_gate(&self) {
+        std::mem::forget(self.root.gate.close());
     }
 
     /// What the first node upwards was told that was told something.
@@ -468,15 +484,20 @@ impl Roster {
             todo.extend_from_slice(&state.children);
             state.visits += 1;
             let open = state.open.take();
-            let here =
-                state.sleepers + state.waiters + state.watchers + usize::from(open.is_some());
-            if state.sleepers > 0 && first_sleeper.is_none() {
+            let (sleepers, waiters) = (state.sleepers, state.waiters + state.watchers);
+            drop(state);
+            if sleepers > 0 && first_sleeper.is_none() {
                 first_sleeper = Some(Arc::clone(&roster));
             }
-            drop(state);
+            let here = sleepers + waiters + usize::from(open.is_some());
             if here > 0 {
                 waiting += here;
-                wakes.push(Wake { roster, open });
+                wakes.push(Wake {
+                    roster,
+                    has_sleepers: sleepers > 0,
+                    has_waiters: waiters > 0,
+                    open,
+                });
             }
         }
         if let Some(roster) = first_sleeper.filter(|_| waiting > FEW) {
