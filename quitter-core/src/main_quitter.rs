@@ -136,7 +136,7 @@ impl MainQuitter {
         }
         let claim = Claim::take()?;
         console::open().map_err(MainQuitterError::Thread)?;
-        let root = Quitter::from_node(Node::root("main".into(), Some(timeout)));
+        let root = Quitter::of_new(Node::root("main".into(), Some(timeout)));
         let shared = Arc::new(Shared::new(root.clone(), !registry::has_automatic()));
         let (control, commands) = unbounded();
         let watcher = Watcher::new(Arc::clone(&shared), commands, habits);
@@ -357,7 +357,7 @@ impl MainQuitter {
         for at in &live {
             for record in at.routines.iter().filter(|record| record.is_waiting()) {
                 supervisors += 1;
-                let _ = at.roster.wait_for(record, grace);
+                at.wait_for(record, grace);
             }
         }
         match supervisors {

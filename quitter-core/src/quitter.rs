@@ -50,9 +50,22 @@ use crate::tree::{Limits, Node};
 /// assert!(child.has_to_quit());
 /// assert!(!root.has_to_quit());
 /// ```
-#[derive(Clone)]
 pub struct Quitter {
     node: Arc<Node>,
+}
+
+impl Clone for Quitter {
+    fn clone(&self) -> Self {
+        self.node.add_quitter();
+        Self::of_new(Arc::clone(&self.node))
+    }
+}
+
+impl Drop for Quitter {
+    #[inline]
+    fn drop(&mut self) {
+        self.node.drop_quitter();
+    }
 }
 
 impl Quitter {
@@ -71,10 +84,10 @@ impl Quitter {
     /// ```
     #[must_use]
     pub fn root(name: impl Into<Cow<'static, str>>) -> Self {
-        Self::from_node(Node::root(name.into(), None))
+        Self::of_new(Node::root(name.into(), None))
     }
 
-    pub(crate) fn from_node(node: Arc<Node>) -> Self {
+    pub(crate) fn of_new(node: Arc<Node>) -> Self {
         Self { node }
     }
 
@@ -99,7 +112,7 @@ impl Quitter {
     /// assert_eq!(child.path(), "main/childQuitter");
     /// ```
     pub fn child(&self, name: impl Into<Cow<'static, str>>) -> Result<Self, Quitting> {
-        Ok(Self::from_node(self.node.child(name.into())?))
+        Ok(Self::of_new(self.node.child(name.into())?))
     }
 
     /// Forks a routine: runs `f` on a thread of its own, which carries the routine's name.
@@ -563,7 +576,7 @@ impl RoutineQuitter {
     #[track_caller]
     pub fn child(&self, name: impl Into<Cow<'static, str>>) -> Result<Quitter, Quitting> {
         self.record.seen(Location::caller());
-        Ok(Quitter::from_node(self.node.child(name.into())?))
+        Ok(Quitter::of_new(self.node.child(name.into())?))
     }
 
     /// Forks a routine beside this one. As [`Quitter::add_routine`].

@@ -22,6 +22,7 @@ pub(crate) type Place = &'static Location<'static>;
 
 /// Numbers quitters and routines, each once in the process; those of one thread in the order in which
 /// it made them. A thread takes numbers in advance, so that threads do not meet here.
+#[inline]
 pub(crate) fn next_id() -> u64 {
     const AT_ONCE: u64 = 64;
     static NEXT: AtomicU64 = AtomicU64::new(AT_ONCE);

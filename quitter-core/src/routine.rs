@@ -191,8 +191,9 @@ impl<'a> RoutineBuilder<'a> {
         if thread::panicking() {
             record.set_unwinding();
         }
-        self.node.check_in(&record)?;
-        let quitter = RoutineQuitter::new(Arc::clone(self.node), record);
+        let node = self.node.place();
+        node.check_in(&record)?;
+        let quitter = RoutineQuitter::new(node, record);
         Ok(Live { quitter })
     }
 }

@@ -21,11 +21,13 @@
 //!    So where there is a roster there is one at every node above.
 //! 5. **Nothing recurses** (rule 8), not even the drop of a chain of nodes.
 
+mod arms;
 mod roster;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -37,6 +39,7 @@ use crate::failure::{Failures, RoutineFailure};
 use crate::record::{Record, next_id};
 use crate::sync::{AtomicU64, Ordering, lock, told};
 
+use arms::{NOBODY, this_thread};
 use roster::earlier;
 pub(crate) use roster::{Limits, LiveAt, Quit, Roster};
 
@@ -45,14 +48,23 @@ mod models;
 
 /// A node of the tree.
 pub(crate) struct Node {
-    /// Those that a thread makes later are greater.
+    /// Those that a thread makes later are greater. With [`ARM`], this is an [arm](arms) of its
+    /// parent.
     id: u64,
     parent: Option<Arc<Node>>,
     name: Cow<'static, str>,
     /// The count of quits at which this node was last found running, or [`QUITS`].
     seen: AtomicU64,
     roster: OnceBox<Arc<Roster>>,
+    /// How many quitters there are of this node. See [`arms`].
+    quitters: AtomicU32,
+    /// The thread that made something here first. See [`arms`].
+    first: AtomicU32,
 }
+
+/// The mark of an arm in its id, since a field of its own would cost each node eight bytes, and
+/// their copying half as much time again.
+const ARM: u64 = 1 << 63;
 
 /// What a node has `seen` that quits. No count comes that far.
 const QUITS: u64 = u64::MAX;
@@ -67,6 +79,8 @@ impl Node {
             name,
             seen: AtomicU64::new(told().load(Ordering::Acquire)),
             roster: OnceBox::with_value(Box::new(Arc::new(roster))),
+            quitters: AtomicU32::new(1),
+            first: AtomicU32::new(NOBODY),
         })
     }
 
@@ -76,14 +90,78 @@ impl Node {
         if self.is_quitting() {
             return Err(Quitting);
         }
-        Ok(Arc::new(Self {
-            id: next_id(),
-            parent: Some(Arc::clone(self)),
+        Ok(Self::new_below(self.place(), next_id(), name))
+    }
+
+    /// Makes an arm of this node.
+    fn arm(self: &Arc<Self>) -> Arc<Self> {
+        Self::new_below(Arc::clone(self), next_id() | ARM, Cow::Borrowed(""))
+    }
+
+    #[inline]
+    fn new_below(parent: Arc<Self>, id: u64, name: Cow<'static, str>) -> Arc<Self> {
+        // What holds of the parent holds of the new one.
+        let seen = parent.seen.load(Ordering::Acquire);
+        Arc::new(Self {
+            id,
+            parent: Some(parent),
             name,
-            // What holds of this node holds of the child.
-            seen: AtomicU64::new(self.seen.load(Ordering::Acquire)),
+            seen: AtomicU64::new(seen),
             roster: OnceBox::new(),
-        }))
+            quitters: AtomicU32::new(1),
+            first: AtomicU32::new(NOBODY),
+        })
+    }
+
+    /// Where this thread makes what belongs to this node: here, or at an arm.
+    #[inline]
+    pub(crate) fn place(self: &Arc<Self>) -> Arc<Self> {
+        let node = match &self.parent {
+            Some(parent) if self.is_arm() => parent,
+            _ => self,
+        };
+        let thread = this_thread();
+        let roster = node.roster.get();
+        // Where there are arms, nobody writes to the node: not even its first thread.
+        if let Some(arm) = roster.and_then(|roster| roster.arms().of(node, thread)) {
+            return arm;
+        }
+        match node.first.load(Ordering::Relaxed) {
+            first if first == thread => {}
+            NOBODY => node.first.store(thread, Ordering::Relaxed),
+            _ => node.roster().arms().count(),
+        }
+        Arc::clone(node)
+    }
+
+    /// Called for each quitter of this node but the first, which the node is made with.
+    pub(crate) fn add_quitter(&self) {
+        self.quitters.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Called when a quitter of this node goes.
+    #[inline]
+    pub(crate) fn drop_quitter(self: &Arc<Self>) {
+        // Where nobody else holds the node there is nothing to cut. Else as in `Arc`: who drops the
+        // last quitter sees what others did with theirs.
+        if Arc::strong_count(self) > 1
+            && self.quitters.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(roster) = self.roster.get()
+        {
+            roster.arms().close();
+        }
+    }
+
+    fn is_arm(&self) -> bool {
+        self.id & ARM != 0
+    }
+
+    /// The node that users know: itself, or the one that this is an arm of.
+    fn known(&self) -> &Node {
+        match &self.parent {
+            Some(parent) if self.is_arm() => parent,
+            _ => self,
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -97,7 +175,7 @@ impl Node {
 
     /// The names from the root down, joined with slashes.
     pub(crate) fn path(&self) -> String {
-        path(self.upwards().map(Node::name))
+        path(self.upwards().map(|node| (node.name(), node.is_arm())))
     }
 
     /// Whether this node, or one above it, was told to quit: two loads, whatever the depth, of lines
@@ -148,7 +226,8 @@ impl Node {
 
     /// The number of live routines of this node alone.
     pub(crate) fn live_here(&self) -> usize {
-        self.roster.get().map_or(0, |roster| roster.live_here())
+        let roster = self.known().roster.get();
+        roster.map_or(0, |roster| roster.live_here())
     }
 
     pub(crate) fn record_failure(&self, failure: RoutineFailure) {
@@ -222,11 +301,12 @@ impl Node {
     /// cause.
     pub(crate) fn quit(&self, cause: QuitCause, timeout: Option<Duration>) -> bool {
         let at = Instant::now();
-        let roster = self.roster();
+        let node = self.known();
+        let roster = node.roster();
         let root = roster.root();
         let within =
             |timeout: Option<Duration>| timeout.and_then(|timeout| at.checked_add(timeout));
-        let of_tree = match self.parent {
+        let of_tree = match node.parent {
             None => root.quit_timeout,
             Some(_) => None,
         };
@@ -235,7 +315,7 @@ impl Node {
             let _one_at_a_time = lock(&root.telling);
             let before = roster.nearest_quit();
             if before.is_none() {
-                self.seen.fetch_max(QUITS, Ordering::AcqRel);
+                node.seen.fetch_max(QUITS, Ordering::AcqRel);
                 told().fetch_add(1, Ordering::AcqRel);
             }
             let first = before.is_none();
@@ -257,7 +337,7 @@ impl Node {
 
     /// The channel that closes when this node quits; made when somebody asks for it.
     pub(crate) fn quit_chan(&self) -> &Receiver<Never> {
-        self.roster().quit_chan(|| self.is_quitting())
+        self.known().roster().quit_chan(|| self.is_quitting())
     }
 
     /// Blocks until this node is told to quit or `until` has come, and returns whether it quits.
@@ -265,7 +345,9 @@ impl Node {
         if self.is_quitting() || roster::is_past(until) {
             return self.is_quitting();
         }
-        self.roster().wait_quit(|| self.is_quitting(), until)
+        self.known()
+            .roster()
+            .wait_quit(|| self.is_quitting(), until)
     }
 
     /// Waits until no routine of the subtree is live (rule 4), else lists those that are.
@@ -273,7 +355,7 @@ impl Node {
     /// The wait ends at `limits.until` or at the deadline of a quit, whichever is earlier, whenever
     /// that quit comes (rule 5).
     pub(crate) fn wait_done(&self, limits: Limits) -> Result<(), Vec<LiveAt>> {
-        self.roster().wait_done(limits)
+        self.known().roster().wait_done(limits)
     }
 
     /// Takes the roster from the parent's, when the node goes (invariant 3).
@@ -285,8 +367,10 @@ impl Node {
 }
 
 /// Names from a node up to its root, the other way round and joined with slashes.
-fn path<'a>(upwards: impl Iterator<Item = &'a str>) -> String {
-    let mut names: Vec<&str> = upwards.collect();
+/// Without those of arms.
+fn path<'a>(upwards: impl Iterator<Item = (&'a str, bool)>) -> String {
+    let known = upwards.filter(|(_, is_arm)| !is_arm);
+    let mut names: Vec<&str> = known.map(|(name, _)| name).collect();
     names.reverse();
     names.join("/")
 }

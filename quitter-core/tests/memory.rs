@@ -45,8 +45,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What the test harness may need beside the test. Each test here makes at least 20,000 of
-/// something: a single byte kept of each would be more.
+/// What the test harness may need beside the test. Each test here makes so many of
+/// something that a single byte, or what is large a single one, kept of each would be more.
 const SLACK: isize = 8 * 1024;
 
 /// The right to use the counters.
@@ -174,6 +174,30 @@ fn many_guards_alive_at_once_return_their_memory() {
             root.wait_done(Duration::ZERO).unwrap_err().len(),
             guards.len()
         );
+    });
+}
+
+#[test]
+fn quitters_that_several_threads_use_often_leave_nothing() {
+    let root = Quitter::root("root");
+    leaves_nothing(200, |count| {
+        for _ in 0..count {
+            let child = root.child("child").unwrap();
+            let use_often = || {
+                for _ in 0..100 {
+                    drop(child.child("below").unwrap().guard("below").unwrap());
+                    drop(child.guard("guard").unwrap());
+                }
+                child.guard("guard").unwrap()
+            };
+            let guards = std::thread::scope(|scope| {
+                let threads = [(); 3].map(|()| scope.spawn(use_often));
+                threads.map(|thread| thread.join().unwrap())
+            });
+            // Either may be the last to hold the child.
+            drop(child);
+            drop(guards);
+        }
     });
 }
 

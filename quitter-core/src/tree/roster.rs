@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use once_cell::race::OnceBox;
 
+use super::arms::Arms;
 use crate::cause::QuitCause;
 use crate::error::{Never, Quitting};
 use crate::failure::Failures;
@@ -40,6 +41,7 @@ pub(crate) struct Roster {
     /// `state`.
     left: Condvar,
     quit_chan: OnceLock<Receiver<Never>>,
+    arms: Arms,
 }
 
 #[derive(Default)]
@@ -166,6 +168,19 @@ pub(crate) struct LiveAt {
     pub(crate) routines: Vec<Arc<Record>>,
 }
 
+impl LiveAt {
+    /// Waits until the routine of `record`, one of these, has left.
+    pub(crate) fn wait_for(&self, record: &Arc<Record>, limits: Limits) {
+        let lists_it = |part: &Arc<Roster>| {
+            let state = part.lock();
+            state.routines.iter().any(|it| Arc::ptr_eq(it, record))
+        };
+        if let Some(part) = self.roster.parts().find(lists_it) {
+            let _ = part.wait_for(record, limits);
+        }
+    }
+}
+
 /// Sees what starts behind the back of a walk over a subtree.
 #[derive(Default)]
 struct Observer {
@@ -270,6 +285,10 @@ impl State {
         records.filter(move |record| Some(record.id) != except)
     }
 
+    fn of_arms(&self) -> impl Iterator<Item = &Arc<Roster>> {
+        self.children.iter().filter(|child| child.is_arm())
+    }
+
     fn stop_observing(&mut self, observer: &Arc<Observer>) {
         self.observers.retain(|other| !Arc::ptr_eq(other, observer));
     }
@@ -328,6 +347,7 @@ impl Roster {
             told: Condvar::new(),
             left: Condvar::new(),
             quit_chan: OnceLock::new(),
+            arms: Arms::default(),
         }
     }
 
@@ -343,6 +363,11 @@ impl Roster {
             failures: std::sync::Mutex::default(),
         };
         Self::new(id, name, None, Arc::new(root), State::default())
+    }
+
+    /// Whether it is that of an [arm](super::arms): what is here belongs to the parent's.
+    fn is_arm(&self) -> bool {
+        self.id & super::ARM != 0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -363,7 +388,15 @@ impl Roster {
 
     /// The path of the node.
     pub(crate) fn path(&self) -> String {
-        super::path(self.upwards().map(|roster| &*roster.name))
+        super::path(
+            self.upwards()
+                .map(|roster| (&*roster.name, roster.is_arm())),
+        )
+    }
+
+    #[inline]
+    pub(super) fn arms(&self) -> &Arms {
+        &self.arms
     }
 
     /// What the tree has once.
@@ -371,8 +404,15 @@ impl Roster {
         &self.root
     }
 
-    pub(super) fn live_here(&self) -> usize {
-        self.lock().routines.len()
+    /// This roster and those of its arms.
+    fn parts(self: &Arc<Self>) -> impl Iterator<Item = Arc<Roster>> {
+        let arms: Vec<_> = self.lock().of_arms().cloned().collect();
+        std::iter::once(Arc::clone(self)).chain(arms)
+    }
+
+    /// The number of live routines here, with those at arms.
+    pub(super) fn live_here(self: &Arc<Self>) -> usize {
+        self.parts().map(|part| part.lock().routines.len()).sum()
     }
 
     /// The roster of a child, made and listed unless it is there.
@@ -439,7 +479,7 @@ impl Roster {
 
     /// Called by a thread whose routine has left, while its node quits, and is about to end: one of a
     /// crowd lingers until the wait for the last one is over. (In loom's eyes one is a crowd.)
-    pub(crate) fn linger(&self) {
+    pub(crate) fn linger(self: &Arc<Self>) {
         const CROWD: usize = if cfg!(loom) { 1 } else { 32 };
         if self.live_here() >= CROWD {
             self.root.gate.pass();
@@ -672,18 +712,23 @@ impl Roster {
         let mut live = Vec::new();
         // With each, whether it was told by the way down to it.
         let mut todo = vec![(Arc::clone(self), self.is_told())];
-        while let Some((roster, is_told)) = todo.pop() {
-            let mut state = roster.lock();
-            let is_told = is_told || state.quit.is_some();
-            // One that quits takes no work: what is not live there now will never be.
-            if !is_told {
-                state.observers.push(Arc::clone(observer));
-            }
+        while let Some((roster, mut is_told)) = todo.pop() {
             let siblings = todo.len();
-            let children = state.children.iter();
-            todo.extend(children.map(|child| (Arc::clone(child), is_told)));
-            let mut routines: Vec<_> = state.live(except).cloned().collect();
-            drop(state);
+            let mut routines = Vec::new();
+            // With what is at its arms.
+            let mut parts = vec![Arc::clone(&roster)];
+            while let Some(part) = parts.pop() {
+                let mut state = part.lock();
+                is_told |= state.quit.is_some();
+                // One that quits takes no work: what is not live there now will never be.
+                if !is_told {
+                    state.observers.push(Arc::clone(observer));
+                }
+                routines.extend(state.live(except).cloned());
+                parts.extend(state.of_arms().cloned());
+                let children = state.children.iter().filter(|child| !child.is_arm());
+                todo.extend(children.map(|child| (Arc::clone(child), is_told)));
+            }
             if !routines.is_empty() {
                 routines.sort_unstable_by_key(|record| record.id);
                 live.push(LiveAt { roster, routines });
