@@ -126,7 +126,9 @@ impl Quitter {
     /// makes the root of the tree quit; [`RoutineBuilder::on_failure`] says otherwise.
     ///
     /// The routine is done once `f` has returned and what it captured is dropped. The thread's
-    /// thread-local values may be dropped later.
+    /// thread-local values are dropped later: at once, or, where many routines end while somebody
+    /// waits for the last of them, up to 100 ms after that; not at all in a program that has ended
+    /// by then. What must be done before the program ends belongs into `f`.
     ///
     /// # Errors
     ///
@@ -215,7 +217,10 @@ impl Quitter {
         self.routine(name).guard()
     }
 
-    /// Whether this quitter was told to quit. One atomic load, whatever the depth.
+    /// Whether this quitter was told to quit, or one above it.
+    ///
+    /// No lock, whatever the depth: two loads, as long as nobody was told to quit since the last call.
+    /// The first call after a quit somewhere in the process looks at the quitters above, too.
     ///
     /// # Examples
     ///
@@ -610,7 +615,7 @@ impl RoutineQuitter {
         self.routine(name).guard()
     }
 
-    /// Whether the routine was told to quit: one load, and one store of the caller's place. As
+    /// Whether the routine was told to quit: two loads, and one store of the caller's place. As
     /// [`Quitter::has_to_quit`].
     #[inline]
     #[must_use]

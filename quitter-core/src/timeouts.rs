@@ -13,8 +13,9 @@ use crate::tree::LiveAt;
 
 /// The routines that were live when the time to wait for them was up, by quitter.
 ///
-/// Each is listed once, told apart by its id. Quitters come before those above them, in the order
-/// in which they were made, and routines in the order in which they were added.
+/// Each is listed once, told apart by its id. Quitters come before those above them. Quitters, and
+/// the routines of one quitter, stand in the order of their ids: those that one thread made in the
+/// order in which it made them.
 ///
 /// # Examples
 ///
