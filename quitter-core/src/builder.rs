@@ -119,7 +119,8 @@ impl MainQuitterBuilder {
 
     /// Sets whether the process is ended by force when it has not ended by itself shortly after the
     /// deadline of the quit: the report is printed, and no destructor runs. `false` otherwise;
-    /// [`run`](Self::run) always does.
+    /// [`run`](Self::run) always does. Also after [`exit`](MainQuitter::exit) has returned: a program
+    /// that goes on then is ended at the deadline.
     pub fn force_exit(mut self, force_exit: bool) -> Self {
         self.force_exit = force_exit;
         self

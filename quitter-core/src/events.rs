@@ -8,6 +8,7 @@ use crate::cause::QuitCause;
 use crate::console;
 use crate::quitter::Quitter;
 use crate::report::{ExitReport, Outcome};
+use crate::signal::SecondSignal;
 use crate::timeouts::Timeouts;
 use crate::tree::{Limits, LiveAt};
 
@@ -17,9 +18,10 @@ pub(crate) struct Shared {
     /// Set when the registered routines were forked.
     routines_started: AtomicBool,
     /// Set when the quit event was said.
-    announced: AtomicBool,
+    announced: Mutex<bool>,
     events: Mutex<Events>,
     signals: Mutex<Signals>,
+    second_signal: SecondSignal,
 }
 
 /// The signals as a source, until the first one has come, and then when that was.
@@ -43,6 +45,8 @@ pub(crate) struct Events {
     pub(crate) body_code: Option<u8>,
     /// What `exit` returned.
     pub(crate) report: Option<ExitReport>,
+    /// The main quitter was dropped without an exit.
+    pub(crate) main_dropped: bool,
     later: Vec<QuitCause>,
     source_failed: bool,
 }
@@ -67,13 +71,14 @@ impl Described {
 }
 
 impl Shared {
-    pub(crate) fn new(root: Quitter, routines_started: bool) -> Self {
+    pub(crate) fn new(root: Quitter, routines_started: bool, second_signal: SecondSignal) -> Self {
         Self {
             root,
             routines_started: AtomicBool::new(routines_started),
-            announced: AtomicBool::new(false),
+            announced: Mutex::new(false),
             events: Mutex::default(),
             signals: Mutex::default(),
+            second_signal,
         }
     }
 
@@ -131,23 +136,39 @@ impl Shared {
         self.signals().first.map(|first| first.elapsed())
     }
 
-    /// The first signal while nothing quits: the tree quits, without the watcher. Returns whether it
-    /// was that.
+    /// The first signal, on the thread that it came to: the tree quits, or one event more is listed.
+    /// Returns whether it was that.
     pub(crate) fn fire_first_signal(&self, name: &str) -> bool {
-        if self.root.has_to_quit() {
+        if self.is_over() {
             return false;
         }
         let Some(source) = self.take_signal_source() else {
             return false;
         };
+        if self.root.has_to_quit() && self.second_signal != SecondSignal::Ignore {
+            console::say(format!(
+                "Received {name} while quitting; once more ends the program at once"
+            ));
+        }
         self.fire(source, Some(name.to_owned()), false);
         true
     }
 
+    /// Whether the main quitter is gone, by its exit or without.
+    pub(crate) fn is_over(&self) -> bool {
+        let events = self.events();
+        events.report.is_some() || events.main_dropped
+    }
+
     /// Says the quit event, if nobody has yet. The root quits.
     pub(crate) fn announce(&self) {
+        // Held until it is said: who finds that it was may go on to the outcome.
+        let mut announced = self
+            .announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(quit) = self.root.node().quit_info()
-            && !self.announced.swap(true, Ordering::Relaxed)
+            && !std::mem::replace(&mut *announced, true)
         {
             let why = self.failure_behind(&quit.cause);
             let why = why.map_or(String::new(), |text| format!(": {text}"));

@@ -137,7 +137,11 @@ impl MainQuitter {
         let claim = Claim::take()?;
         console::open().map_err(MainQuitterError::Thread)?;
         let root = Quitter::of_new(Node::root("main".into(), Some(timeout)));
-        let shared = Arc::new(Shared::new(root.clone(), !registry::has_automatic()));
+        let shared = Arc::new(Shared::new(
+            root.clone(),
+            !registry::has_automatic(),
+            habits.second_signal,
+        ));
         let (control, commands) = unbounded();
         let watcher = Watcher::new(Arc::clone(&shared), commands, habits);
         let thread = thread::Builder::new().name("quitter watcher".to_owned());
@@ -285,6 +289,9 @@ impl MainQuitter {
     /// who is waited for where that takes longer; the outcome is printed when the report is returned
     /// from `main`.
     ///
+    /// Events that channels still hold are listed, which may take up to 100 ms; a signal that comes
+    /// at the moment of the exit may be missing from the report.
+    ///
     /// # Examples
     ///
     /// ```
@@ -389,6 +396,7 @@ impl Deref for MainQuitter {
 impl Drop for MainQuitter {
     fn drop(&mut self) {
         if !self.exited {
+            self.shared.events().main_dropped = true;
             self.root.node().quit(QuitCause::MainDropped, None);
             let _ = self.control.send(Control::Stop(None));
         }

@@ -126,9 +126,9 @@ impl Quitter {
     /// makes the root of the tree quit; [`RoutineBuilder::on_failure`] says otherwise.
     ///
     /// The routine is done once `f` has returned and what it captured is dropped. The thread's
-    /// thread-local values are dropped later: at once, or, where many routines end while somebody
-    /// waits for the last of them, up to 100 ms after that; not at all in a program that has ended
-    /// by then. What must be done before the program ends belongs into `f`.
+    /// thread-local values are dropped after that: at once, or, where dozens of routines end while
+    /// somebody waits for the last of them, when that wait is over or 20 ms later; not at all in a
+    /// program that has ended by then. What must be done before the program ends belongs into `f`.
     ///
     /// # Errors
     ///

@@ -387,7 +387,7 @@ impl fmt::Debug for Live {
 /// assert!(handle.is_finished());
 /// ```
 pub struct RoutineHandle {
-    /// Not the quitter's node: it keeps memory, but nothing in the tree.
+    /// Not the quitter's node: it keeps the rosters up to the root in memory, but nothing in the tree.
     roster: Arc<Roster>,
     record: Arc<Record>,
 }

@@ -1,6 +1,7 @@
 //! The operating system's signals. The only file that names ctrlc and signal-hook.
 //!
-//! They are forwarded into a channel, to the watcher: it listens there for the rest of the process.
+//! The first one quits the tree on the thread that the signals come to. The others are forwarded into a
+//! channel, to the watcher: it listens there for the rest of the process.
 
 use std::ffi::c_int;
 use std::io;

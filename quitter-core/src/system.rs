@@ -37,18 +37,18 @@ mod clock {
     }
 
     fn read(clock: libc::clockid_t) -> Duration {
-        let mut time = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        // SAFETY: `timespec` is a C struct of integers, all valid as zero. (By name they cannot all be
+        // given: some systems have one more, which is padding.)
+        let mut time: libc::timespec = unsafe { std::mem::zeroed() };
         // SAFETY: by clock_gettime(2) the time is written to `time`, which is of its type,
         // exclusively borrowed and lives on. It fails only for a clock that is not there, and
         // these two have been since Linux 2.6.32; then `time` stays zero.
         unsafe { libc::clock_gettime(clock, &raw mut time) };
-        // Never negative; of another width on a 32-bit system.
-        let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| part.unsigned_abs());
-        #[expect(clippy::useless_conversion, reason = "not on every system")]
-        Duration::new(seconds.into(), u32::try_from(nanos).unwrap_or_default())
+        // Never negative, and of one width or the other.
+        #[allow(clippy::useless_conversion)]
+        let seconds = u64::from(time.tv_sec.unsigned_abs());
+        let nanos = u32::try_from(time.tv_nsec.unsigned_abs());
+        Duration::new(seconds, nanos.unwrap_or_default())
     }
 }
 

@@ -10,7 +10,8 @@
 //!    from below: [`told`](crate::sync::told) counts the quits, and a node keeps the count at which
 //!    it, and so all above it, was last found running. As long as nobody was told since, an answer
 //!    is two loads (rule 2). A quit counts after it has marked its node: who sees the count and
-//!    looks sees the mark.
+//!    looks sees the mark. In between the node quits, and those below do not yet; cause and deadline
+//!    come last. Whom that concerns lets the quit [settle](roster::Root::settle) first.
 //! 2. **Work is let in under its roster's lock, after a look whether the node quits** (rule 1). A
 //!    wait that follows a quit takes that lock, too: before, and then the newcomer sees the quit; or
 //!    after, and then the wait sees the newcomer.
@@ -215,13 +216,17 @@ impl Node {
     /// What this node was told first, itself or with one above it.
     pub(crate) fn quit_info(&self) -> Option<Arc<Quit>> {
         let roster = self.nearest_roster();
-        let _settled = lock(&roster.root().telling);
+        roster.root().settle();
         roster.nearest_quit()
     }
 
     /// The earliest deadline of the quits that this node and those above it were told.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.nearest_roster().deadline()
+        let roster = self.nearest_roster();
+        if self.is_quitting() {
+            roster.root().settle();
+        }
+        roster.deadline()
     }
 
     /// The number of live routines of this node alone.
@@ -362,6 +367,7 @@ impl Node {
     fn leave(&self, parent: &Node) {
         if let Some(roster) = self.roster.get() {
             parent.roster().forget(roster);
+            roster.close_chan();
         }
     }
 }
@@ -379,6 +385,9 @@ impl Drop for Node {
     /// Invariant 5: a node that is the last to hold its parent takes it along, and so on.
     fn drop(&mut self) {
         let Some(mut parent) = self.parent.take() else {
+            if let Some(roster) = self.roster.get() {
+                roster.close_chan();
+            }
             return;
         };
         self.leave(&parent);

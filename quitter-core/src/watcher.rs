@@ -1,5 +1,6 @@
-//! The one thread that watches the quit sources, from the making of the main quitter on, says who is
-//! waited for, and ends a process that does not end by itself.
+//! The one thread that watches the quit sources, from the making of the main quitter on (but for the
+//! first signal, which needs nobody), says who is waited for, and ends a process that does not end by
+//! itself.
 //!
 //! Nothing may hold it up: it runs no code of the user's, takes no lock of std's streams, and
 //! writes nothing. What is to be said it hands to the console's thread, a message that is to be
@@ -12,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, never};
 
-use crate::cause::QuitCause;
 use crate::console;
 use crate::error::Never;
 use crate::events::{Described, Shared};
@@ -199,21 +199,17 @@ impl Watcher {
         self.shared.fire(described, message, closed);
     }
 
-    fn on_signal(&mut self, name: &'static str) {
-        // Nobody is there to exit: this is what ends the program.
-        if self.shared.root().quit_cause() == Some(QuitCause::MainDropped) {
-            self.end_by_signal(name);
+    /// A signal that was not the first, or that came after the exit.
+    fn on_signal(&self, name: &'static str) {
+        let events = self.shared.events();
+        let (has_exited, main_dropped) = (events.report.is_some(), events.main_dropped);
+        drop(events);
+        // Else nobody is there any more to exit: this is what ends the program.
+        let keeps_policy = !has_exited || self.habits.force;
+        match keeps_policy && !main_dropped {
+            true => self.on_second_signal(name),
+            false => self.end_by_signal(name),
         }
-        let Some(source) = self.shared.take_signal_source() else {
-            return self.on_second_signal(name);
-        };
-        let quits_already = self.shared.root().has_to_quit();
-        if quits_already && self.habits.second_signal != SecondSignal::Ignore {
-            console::say(format!(
-                "Received {name} while quitting; once more ends the program at once"
-            ));
-        }
-        self.shared.fire(source, Some(name.to_owned()), false);
     }
 
     fn on_second_signal(&self, name: &'static str) {
@@ -332,16 +328,13 @@ impl Watcher {
         if until.is_none() && !self.shared.events().signals {
             return;
         }
-        let is_main_there = self.shared.root().quit_cause() != Some(QuitCause::MainDropped);
-        let keeps_policy = self.habits.force && is_main_there;
         loop {
             let signal = match until {
                 None => self.signals.recv().ok(),
                 Some(until) => self.signals.recv_deadline(until).ok(),
             };
             match signal {
-                Some(name) if keeps_policy => self.on_second_signal(name),
-                Some(name) => self.end_by_signal(name),
+                Some(name) => self.on_signal(name),
                 None => self.end_by_force(None),
             }
         }

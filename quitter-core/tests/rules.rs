@@ -1318,6 +1318,19 @@ mod rule_9_no_wake_is_lost {
     ];
 
     #[test]
+    fn the_channel_of_a_quitter_that_is_gone_is_closed_whoever_has_a_handle_of_its_routine() {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        let channel = child.quit_chan().clone();
+        let handle = child.add_routine(|_| {}).unwrap();
+        handle.wait(PATIENCE).unwrap();
+        drop(child);
+        // The routine's thread may still be on its way out.
+        eventually(|| channel.try_recv() == Err(crossbeam_channel::TryRecvError::Disconnected));
+        assert!(handle.is_finished());
+    }
+
+    #[test]
     fn whoever_waits_in_whatever_way_wakes_at_once_on_quit() {
         let root = Quitter::root("root");
         let start = Arc::new(Barrier::new(4 * SLEEPERS.len() + 1));
@@ -1431,6 +1444,73 @@ mod rule_9_no_wake_is_lost {
         assert_eq!(b.sleep(SHORT), Ok(()));
         assert!(b.quit_chan().try_recv().unwrap_err().is_empty());
         quits.join().unwrap();
+    }
+}
+
+/// Many threads at once: a few of them are woken by the quit, and these wake the others; and their
+/// ends are put off while somebody waits.
+mod crowds {
+    use std::cell::RefCell;
+
+    use crossbeam_channel::{Sender, TryRecvError, unbounded};
+
+    use super::*;
+
+    const MANY: usize = 100;
+
+    /// A quitter with many routines that block until it quits, each of which has called `f`.
+    fn blocked(f: impl Fn() + Clone + Send + 'static) -> Quitter {
+        let root = Quitter::root("root");
+        let arrived = Arc::new(AtomicUsize::new(0));
+        for _ in 0..MANY {
+            let (f, arrived) = (f.clone(), Arc::clone(&arrived));
+            let routine = root.routine("one of many").stack_size(128 * 1024);
+            let add = routine.add(move |q| {
+                f();
+                arrived.fetch_add(1, Ordering::SeqCst);
+                q.wait_quit();
+            });
+            add.unwrap();
+        }
+        eventually(|| arrived.load(Ordering::SeqCst) == MANY);
+        root
+    }
+
+    #[test]
+    fn all_return_and_the_channel_is_closed_when_the_quit_has_returned() {
+        let root = blocked(|| {});
+        let channel = root.quit_chan().clone();
+        root.send_quit();
+        assert_eq!(channel.try_recv(), Err(TryRecvError::Disconnected));
+        root.wait_done(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn thread_local_values_are_dropped_though_a_wait_goes_on() {
+        thread_local! {
+            static KEPT: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
+        }
+        let (sender, receiver) = unbounded::<()>();
+        let root = blocked(move || KEPT.set(Some(sender.clone())));
+        // Returns when all senders are gone, and this thread waits for that.
+        let collector = root.guard("collector").unwrap();
+        let collects = thread::spawn(move || {
+            for () in receiver {}
+            drop(collector);
+        });
+        root.quit_and_wait(PATIENCE).unwrap();
+        collects.join().unwrap();
+    }
+
+    #[test]
+    fn several_waits_at_once_all_end() {
+        let root = blocked(|| {});
+        let waits = [(); 4].map(|()| {
+            let root = root.clone();
+            thread::spawn(move || root.wait_done(PATIENCE).is_ok())
+        });
+        root.quit_and_wait(PATIENCE).unwrap();
+        assert!(waits.map(|wait| wait.join().unwrap()) == [true; 4]);
     }
 }
 

@@ -236,6 +236,37 @@ fn rule_4_who_lingers_holds_nobody_up_and_is_let_go() {
     });
 }
 
+/// Also while the quit that it knows of is on its way.
+#[test]
+fn rule_1_a_wait_by_whoever_knows_of_the_quit_lets_nobody_in_behind_it() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let node = Arc::clone(&root);
+        let quitter = thread::spawn(move || quit(&node, None));
+        if root.is_quitting() {
+            let done = root.wait_done(Limits::within(Duration::ZERO)).is_ok();
+            assert!(!(done && check_in(&below).is_some()));
+        }
+        quitter.join().unwrap();
+    });
+}
+
+#[test]
+fn rule_5_whoever_knows_of_the_quit_knows_cause_and_deadline() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let node = Arc::clone(&root);
+        let quitter = thread::spawn(move || quit(&node, Some(Duration::from_secs(9))));
+        if below.is_quitting() {
+            assert!(below.deadline().is_some());
+            assert!(below.quit_info().is_some());
+        }
+        quitter.join().unwrap();
+    });
+}
+
 #[test]
 fn rule_5_a_quit_with_a_deadline_ends_a_wait_that_has_begun() {
     model(|| {
@@ -329,6 +360,20 @@ fn rule_9_a_quit_channel_asked_for_during_the_quit_closes() {
         // A node that is gone has closed its channel, too: keep it.
         let (receiver, _handle) = asker.join().unwrap();
         assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    });
+}
+
+/// Also where sleepers wake each other.
+#[test]
+fn rule_9_the_quit_channel_is_closed_when_the_quit_has_returned() {
+    model(|| {
+        let root = root();
+        let channel = root.quit_chan().clone();
+        let node = Arc::clone(&root);
+        let sleeper = thread::spawn(move || node.wait_quit(None));
+        quit(&root, None);
+        assert_eq!(channel.try_recv(), Err(TryRecvError::Disconnected));
+        assert!(sleeper.join().unwrap());
     });
 }
 

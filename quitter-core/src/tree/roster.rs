@@ -66,12 +66,11 @@ struct State {
     watchers: usize,
 }
 
-/// Whom a quit wakes: those who wait at a roster, and those who have its quit channel.
+/// Whom a quit wakes: those who wait at a roster.
 struct Wake {
     roster: Arc<Roster>,
     has_sleepers: bool,
     has_waiters: bool,
-    open: Option<Sender<Never>>,
 }
 
 impl Wake {
@@ -83,7 +82,6 @@ impl Wake {
         if self.has_waiters {
             self.roster.left.notify_all();
         }
-        drop(self.open);
     }
 }
 
@@ -109,7 +107,8 @@ pub(super) struct Root {
 }
 
 /// Keeps threads that end while somebody waits for the last of them from ending at once: to tear
-/// down a thread takes as long as to wake ten, and they would do it at the same time.
+/// down a thread takes as long as to wake ten, and they would do it at the same time. Their
+/// thread-local values live on with them, so it is not for long.
 #[derive(Default)]
 struct Gate {
     waits: Mutex<usize>,
@@ -125,7 +124,7 @@ impl Gate {
 
     /// Blocks as long as somebody waits, but for no more than a moment.
     fn pass(&self) {
-        const MOMENT: Duration = Duration::from_millis(100);
+        const MOMENT: Duration = Duration::from_millis(20);
         let until = Instant::now() + MOMENT;
         let mut waits = lock(&self.waits);
         while *waits > 0 && !is_past(Some(until)) {
@@ -156,6 +155,11 @@ impl Drop for Closed<'_> {
 }
 
 impl Root {
+    /// Returns when no node is half told: a quit that somebody knows of has come to its end.
+    pub(super) fn settle(&self) {
+        drop(lock(&self.telling));
+    }
+
     pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
         let failures = self.failures.lock();
         failures.unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -510,12 +514,16 @@ impl Roster {
 
     /// Wakes whoever waits for a quit, or for routines, in the subtree.
     ///
-    /// To wake a thread takes microseconds. Where there are many, the caller only wakes one, which
-    /// then wakes all the others, so that a quit does not keep its caller.
+    /// To wake a thread takes microseconds. Where there are many, the caller only wakes a few, and the
+    /// first of these to come wakes all the others, so that a quit does not keep its caller. A few,
+    /// since one alone might be a thread that gets no processor. Whoever selects over a quit channel is
+    /// woken by the caller: the channel is closed when the quit returns.
     pub(super) fn wake_all(self: &Arc<Self>) {
         /// Loom is to see the errand, too.
         const FEW: usize = if cfg!(loom) { 0 } else { 16 };
+        const WOKEN: usize = 4;
         let mut wakes = Vec::new();
+        let mut channels = Vec::new();
         let mut first_sleeper = None;
         let mut waiting = 0;
         let mut todo = vec![Arc::clone(self)];
@@ -523,20 +531,18 @@ impl Roster {
             let mut state = roster.lock();
             todo.extend_from_slice(&state.children);
             state.visits += 1;
-            let open = state.open.take();
+            channels.extend(state.open.take());
             let (sleepers, waiters) = (state.sleepers, state.waiters + state.watchers);
             drop(state);
             if sleepers > 0 && first_sleeper.is_none() {
                 first_sleeper = Some(Arc::clone(&roster));
             }
-            let here = sleepers + waiters + usize::from(open.is_some());
-            if here > 0 {
-                waiting += here;
+            if sleepers + waiters > 0 {
+                waiting += sleepers + waiters;
                 wakes.push(Wake {
                     roster,
                     has_sleepers: sleepers > 0,
                     has_waiters: waiters > 0,
-                    open,
                 });
             }
         }
@@ -546,10 +552,17 @@ impl Roster {
             if state.sleepers > 0 {
                 state.errand.append(&mut wakes);
                 drop(state);
-                roster.told.notify_one();
+                (0..WOKEN).for_each(|_| roster.told.notify_one());
             }
         }
         wakes.into_iter().for_each(Wake::perform);
+        drop(channels);
+    }
+
+    /// Closes the quit channel of a node that is gone: somebody may hold the roster.
+    pub(super) fn close_chan(&self) {
+        let open = self.lock().open.take();
+        drop(open);
     }
 
     pub(super) fn quit_chan(&self, is_quitting: impl Fn() -> bool) -> &Receiver<Never> {
@@ -583,7 +596,9 @@ impl Roster {
     }
 
     pub(super) fn wait_done(self: &Arc<Self>, limits: Limits) -> Result<(), Vec<LiveAt>> {
-        let _closed = self.root.gate.close();
+        self.root.settle();
+        // Threads linger only where a quit gives the wait an end that can be waited for.
+        let _closed = self.is_told().then(|| self.root.gate.close());
         loop {
             self.wait_each(limits);
             let is_over = is_past(self.over_at(limits));

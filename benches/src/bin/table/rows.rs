@@ -70,6 +70,9 @@ const PROCESS: Row = Row {
     ..ROW
 };
 
+const GUARD: &str = "A guard is a record in a list: an allocation that is counted twice, and two turns of a lock. A \
+              counter without names would be as fast as a counter.";
+
 const BUILD: Row = Row {
     workload: "build",
     floor: Some(Floor::of("ctrlc + crossbeam-channel")),
@@ -184,6 +187,7 @@ pub(crate) const ROWS: &[Row] = &[
         peers: COUNTS,
         goals: &[Goal::times(2.0, Of::Peer("TaskTracker"))],
         go_quitter: &[(0, 18.0)],
+        why: GUARD,
         ..OPS
     },
     Row {
@@ -192,6 +196,7 @@ pub(crate) const ROWS: &[Row] = &[
         floor: Some(Floor::of("own counters")),
         peers: COUNTS,
         goals: &[Goal::times(0.5, Of::Peer("TaskTracker"))],
+        why: GUARD,
         ..OPS
     },
     Row {
@@ -289,6 +294,7 @@ pub(crate) const ROWS: &[Row] = &[
         floor: Some(Floor::of("thread::scope")),
         peers: &["WaitGroup", "spawn + join"],
         goals: &[Goal::times(1.02, Of::Floor)],
+        why: "The thread gets the routine's name, a system call that the others do not make.",
         ..ROW
     },
     Row {
@@ -336,6 +342,8 @@ pub(crate) const ROWS: &[Row] = &[
             "signal-hook",
         ],
         goals: &[Goal::times(0.37, Of::BestPeer)],
+        why: "The system takes as long as for `killed` to take the threads apart, after each was woken \
+              once. The goal was set beside tokio-util; `ctrlc + WaitGroup` is faster.",
         ..PROCESS
     },
     Row {
@@ -343,6 +351,8 @@ pub(crate) const ROWS: &[Row] = &[
         peers: &["ctrlc", "signal-hook", "tokio-util"],
         goals: &[Goal::times(1.1, Of::Peer("ctrlc"))],
         go_quitter: &[(0, 0.72 * MS)],
+        why: "Two threads more: one that watches the deadline, and one that writes, so that no full pipe holds \
+              up the end. Each is a hop on the way, and one more thread for the system to take apart.",
         ..PROCESS
     },
     Row {
@@ -361,6 +371,8 @@ pub(crate) const ROWS: &[Row] = &[
         what: "clean release build of an empty program",
         figure: "time",
         goals: &[Goal::times(2.0, Of::Floor), Goal::times(0.5, Of::BestPeer)],
+        why: "syn is half of it, for the two attributes and for linkme, which collects the routines; the core \
+              is compiled after it.",
         ..BUILD
     },
     Row {
