@@ -154,8 +154,8 @@
 //! * What quitter prints is written past std's lock of stderr, so that a routine which holds it holds
 //!   nothing up; it may stand amid a line that the program writes in pieces.
 //! * A routine is done when its closure has returned and what it captured is dropped. Its thread's
-//!   thread-local values are dropped after that: where dozens of routines end at once, up to 20 ms
-//!   later, or not at all if the program has ended by then.
+//!   thread-local values are dropped after that: where dozens of routines end at once, up to
+//!   100 ms later, or not at all if the program has ended by then.
 //!
 //! # Features
 //!

@@ -127,8 +127,8 @@ impl Quitter {
     ///
     /// The routine is done once `f` has returned and what it captured is dropped. The thread's
     /// thread-local values are dropped after that: at once, or, where dozens of routines end while
-    /// somebody waits for the last of them, when that wait is over or 20 ms later; not at all in a
-    /// program that has ended by then. What must be done before the program ends belongs into `f`.
+    /// somebody waits for the last of them, when that wait is over or up to 100 ms later (100 µs
+    /// for each of them); not at all in a program that has ended by then. What must be done before the program ends belongs into `f`.
     ///
     /// # Errors
     ///

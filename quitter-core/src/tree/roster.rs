@@ -122,10 +122,13 @@ impl Gate {
         Closed(self)
     }
 
-    /// Blocks as long as somebody waits, but for no more than a moment.
-    fn pass(&self) {
-        const MOMENT: Duration = Duration::from_millis(20);
-        let until = Instant::now() + MOMENT;
+    /// Blocks as long as somebody waits, but for no more than a moment: several times as long as it
+    /// takes so many others to wake up and leave.
+    fn pass(&self, others: usize) {
+        const FOR_EACH: Duration = Duration::from_micros(100);
+        const AT_MOST: Duration = Duration::from_millis(100);
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        let until = Instant::now() + FOR_EACH.saturating_mul(others).min(AT_MOST);
         let mut waits = lock(&self.waits);
         while *waits > 0 && !is_past(Some(until)) {
             waits = wait(&self.opened, waits, Some(until));
@@ -485,8 +488,9 @@ impl Roster {
     /// crowd lingers until the wait for the last one is over. (In loom's eyes one is a crowd.)
     pub(crate) fn linger(self: &Arc<Self>) {
         const CROWD: usize = if cfg!(loom) { 1 } else { 32 };
-        if self.live_here() >= CROWD {
-            self.root.gate.pass();
+        let others = self.live_here();
+        if others >= CROWD {
+            self.root.gate.pass(others);
         }
     }
 
@@ -514,14 +518,12 @@ impl Roster {
 
     /// Wakes whoever waits for a quit, or for routines, in the subtree.
     ///
-    /// To wake a thread takes microseconds. Where there are many, the caller only wakes a few, and the
-    /// first of these to come wakes all the others, so that a quit does not keep its caller. A few,
-    /// since one alone might be a thread that gets no processor. Whoever selects over a quit channel is
+    /// To wake a thread takes microseconds. Where there are many, the caller only wakes one, which
+    /// then wakes all the others, so that a quit does not keep its caller. Whoever selects over a quit channel is
     /// woken by the caller: the channel is closed when the quit returns.
     pub(super) fn wake_all(self: &Arc<Self>) {
         /// Loom is to see the errand, too.
         const FEW: usize = if cfg!(loom) { 0 } else { 16 };
-        const WOKEN: usize = 4;
         let mut wakes = Vec::new();
         let mut channels = Vec::new();
         let mut first_sleeper = None;
@@ -552,7 +554,7 @@ impl Roster {
             if state.sleepers > 0 {
                 state.errand.append(&mut wakes);
                 drop(state);
-                (0..WOKEN).for_each(|_| roster.told.notify_one());
+                roster.told.notify_one();
             }
         }
         wakes.into_iter().for_each(Wake::perform);
