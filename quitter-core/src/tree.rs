@@ -11,7 +11,7 @@
 //!    it, and so all above it, was last found running. As long as nobody was told since, an answer
 //!    is two loads (rule 2). A quit counts after it has marked its node: who sees the count and
 //!    looks sees the mark. In between the node quits, and those below do not yet; cause and deadline
-//!    come last. Whom that concerns lets the quit [settle](roster::Root::settle) first.
+//!    come last. Whom that concerns lets the quit [settle](roster::Root::settled) first.
 //! 2. **Work is let in under its roster's lock, after a look whether the node quits** (rule 1). A
 //!    wait that follows a quit takes that lock, too: before, and then the newcomer sees the quit; or
 //!    after, and then the wait sees the newcomer.
@@ -38,7 +38,7 @@ use crate::cause::QuitCause;
 use crate::error::{Never, Quitting};
 use crate::failure::{Failures, RoutineFailure};
 use crate::record::{Record, next_id};
-use crate::sync::{AtomicU64, Ordering, lock, told};
+use crate::sync::{AtomicU64, Ordering, told};
 
 use arms::{NOBODY, this_thread};
 use roster::earlier;
@@ -216,7 +216,7 @@ impl Node {
     /// What this node was told first, itself or with one above it.
     pub(crate) fn quit_info(&self) -> Option<Arc<Quit>> {
         let roster = self.nearest_roster();
-        roster.root().settle();
+        let _settled = roster.root().settled();
         roster.nearest_quit()
     }
 
@@ -224,7 +224,7 @@ impl Node {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let roster = self.nearest_roster();
         if self.is_quitting() {
-            roster.root().settle();
+            drop(roster.root().settled());
         }
         roster.deadline()
     }
@@ -317,7 +317,7 @@ impl Node {
         };
         let deadline = earlier(within(timeout), within(of_tree));
         let first = {
-            let _one_at_a_time = lock(&root.telling);
+            let _one_at_a_time = root.settled();
             let before = roster.nearest_quit();
             if before.is_none() {
                 node.seen.fetch_max(QUITS, Ordering::AcqRel);

@@ -101,7 +101,7 @@ pub(super) struct Root {
     /// How long the whole tree has from the moment on that its root is told to quit.
     pub(super) quit_timeout: Option<Duration>,
     /// Held while a node is told, so that of two quits one is the first for all below.
-    pub(super) telling: Mutex<()>,
+    telling: Mutex<()>,
     gate: Gate,
     failures: std::sync::Mutex<Failures>,
 }
@@ -158,9 +158,9 @@ impl Drop for Closed<'_> {
 }
 
 impl Root {
-    /// Returns when no node is half told: a quit that somebody knows of has come to its end.
-    pub(super) fn settle(&self) {
-        drop(lock(&self.telling));
+    /// Returns when no node is half told, and lets none be told as long as the answer is held.
+    pub(super) fn settled(&self) -> MutexGuard<'_, ()> {
+        lock(&self.telling)
     }
 
     pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
@@ -598,7 +598,8 @@ impl Roster {
     }
 
     pub(super) fn wait_done(self: &Arc<Self>, limits: Limits) -> Result<(), Vec<LiveAt>> {
-        self.root.settle();
+        // Who knows of a quit may wait before it counts for those below.
+        drop(self.root.settled());
         // Threads linger only where a quit gives the wait an end that can be waited for.
         let _closed = self.is_told().then(|| self.root.gate.close());
         loop {
