@@ -224,6 +224,26 @@ fn exit_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
 }
 
 #[test]
+fn after_a_drop_without_exit_any_signal_ends_the_program_whatever_had_quit_it() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::builder()
+            .timeout(Duration::MAX)
+            .source(QuitSource::os_signal())
+            .force_exit(true)
+            .second_signal(SecondSignal::Ignore)
+            .build();
+        main.send_quit();
+        drop(main);
+        says("listening");
+        hang()
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.end().with_code(130);
+}
+
+#[test]
 fn after_another_quit_event_the_first_signal_is_one_more_event() {
     let story = || {
         let builder = MainQuitter::builder().timeout(Duration::from_secs(1));

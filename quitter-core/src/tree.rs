@@ -207,8 +207,11 @@ impl Node {
             if known.is_some_and(|known| std::ptr::eq(known, node)) {
                 break;
             }
-            // Never takes back that a node was told meanwhile.
-            node.seen.fetch_max(answer, Ordering::AcqRel);
+            match answer {
+                QUITS => node.seen.store(QUITS, Ordering::Release),
+                // Never takes back that the node was told meanwhile.
+                count => drop(node.seen.fetch_max(count, Ordering::AcqRel)),
+            }
         }
         answer == QUITS
     }
