@@ -519,8 +519,8 @@ impl Roster {
     /// Wakes whoever waits for a quit, or for routines, in the subtree.
     ///
     /// To wake a thread takes microseconds. Where there are many, the caller only wakes one, which
-    /// then wakes all the others, so that a quit does not keep its caller. Whoever selects over a quit channel is
-    /// woken by the caller: the channel is closed when the quit returns.
+    /// then wakes all the others, so that a quit does not keep its caller. Whoever selects over a
+    /// quit channel is woken by the caller: the channel is closed when the quit returns.
     pub(super) fn wake_all(self: &Arc<Self>) {
         /// Loom is to see the errand, too.
         const FEW: usize = if cfg!(loom) { 0 } else { 16 };
