@@ -130,6 +130,9 @@ impl Gate {
         let others = u32::try_from(others).unwrap_or(u32::MAX);
         let until = Instant::now() + FOR_EACH.saturating_mul(others).min(AT_MOST);
         let mut waits = lock(&self.waits);
+        if *waits == 0 {
+            return;
+        }
         while *waits > 0 && !is_past(Some(until)) {
             waits = wait(&self.opened, waits, Some(until));
         }
