@@ -25,47 +25,38 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod body;
-mod builder;
-mod cause;
-mod console;
 mod error;
-mod events;
-mod failure;
 mod main_quitter;
 mod never;
-mod panics;
 mod quitter;
-mod record;
-mod registry;
 mod report;
 mod routine;
-mod signal;
-mod source;
 mod sync;
 mod system;
-mod timeouts;
 mod tree;
-mod waiting;
-mod watcher;
 
-pub use body::MainOutcome;
-pub use builder::{MainQuitterBuilder, StartRoutines};
-pub use cause::QuitCause;
 pub use error::{AddRoutineError, MainQuitterError, Never, Quitting};
-pub use failure::{FailureKind, OnFailure, RoutineFailure};
-pub use main_quitter::MainQuitter;
-pub use quitter::{Quitter, RoutineQuitter, Ticks};
-pub use report::{ExitReport, exit_code};
-pub use routine::{RoutineBuilder, RoutineGuard, RoutineHandle, RoutineOutcome};
-pub use signal::SecondSignal;
-pub use source::QuitSource;
-pub use timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
+pub use main_quitter::body::MainOutcome;
+pub use main_quitter::builder::{MainQuitterBuilder, StartRoutines};
+pub use main_quitter::exit::MainQuitter;
+pub use main_quitter::signal::SecondSignal;
+pub use main_quitter::source::QuitSource;
+pub use quitter::Quitter;
+pub use report::cause::QuitCause;
+pub use report::exit::{ExitReport, exit_code};
+pub use report::failure::{FailureKind, OnFailure, RoutineFailure};
+pub use report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
+pub use routine::builder::RoutineBuilder;
+pub use routine::guard::RoutineGuard;
+pub use routine::handle::RoutineHandle;
+pub use routine::outcome::RoutineOutcome;
+pub use routine::quitter::RoutineQuitter;
+pub use routine::ticks::Ticks;
 
 /// What the attributes' output needs. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::quitter::Quitter;
-    pub use crate::registry::{ROUTINES, RegisteredRoutine, type_id_of};
+    pub use crate::routine::registry::{ROUTINES, RegisteredRoutine, type_id_of};
     pub use linkme;
 }

@@ -1,5 +1,4 @@
-//! The handles that programs hold: [`Quitter`] and what a routine sees of it, [`RoutineQuitter`].
-//! Thin: all locking is in `tree.rs`.
+//! [`Quitter`], the handle that programs hold. Thin: all locking is in the tree.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,14 +8,19 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use crate::cause::QuitCause;
 use crate::error::{AddRoutineError, Never, Quitting};
-use crate::failure::RoutineFailure;
-use crate::record::{Place, Record};
-use crate::routine::{
-    self, RoutineBuilder, RoutineGuard, RoutineHandle, RoutineOutcome, waiting_routine,
-};
-use crate::timeouts::Timeouts;
+use crate::report::cause::QuitCause;
+use crate::report::failure::RoutineFailure;
+use crate::report::timeouts::Timeouts;
+use crate::routine::builder::RoutineBuilder;
+use crate::routine::current::waiting_routine;
+use crate::routine::guard::RoutineGuard;
+use crate::routine::handle::RoutineHandle;
+use crate::routine::name::name_of;
+use crate::routine::outcome::RoutineOutcome;
+use crate::routine::quitter::RoutineQuitter;
+use crate::routine::record::Place;
+use crate::routine::ticks::Ticks;
 use crate::tree::{Limits, Node};
 
 /// A node of the tree: it has a name, child quitters and live routines, and it is either running
@@ -162,7 +166,7 @@ impl Quitter {
         F: FnOnce(&RoutineQuitter) -> R + Send + 'static,
         R: RoutineOutcome,
     {
-        self.routine(routine::name_of::<F>()).add(f)
+        self.routine(name_of::<F>()).add(f)
     }
 
     /// Starts to describe a routine: its name here, then stack size and what a failure does;
@@ -500,14 +504,14 @@ impl fmt::Debug for Quitter {
     }
 }
 
-fn debug(f: &mut fmt::DebugStruct<'_, '_>, node: &Node) -> fmt::Result {
+pub(crate) fn debug(f: &mut fmt::DebugStruct<'_, '_>, node: &Node) -> fmt::Result {
     f.field("path", &node.path())
         .field("has_to_quit", &node.is_quitting())
         .field("live_routines", &node.live_here())
         .finish()
 }
 
-fn sleep(node: &Node, duration: Duration) -> Result<(), Quitting> {
+pub(crate) fn sleep(node: &Node, duration: Duration) -> Result<(), Quitting> {
     if node.wait_quit(Instant::now().checked_add(duration)) {
         Err(Quitting)
     } else {
@@ -515,7 +519,7 @@ fn sleep(node: &Node, duration: Duration) -> Result<(), Quitting> {
     }
 }
 
-fn quit_cause(node: &Node) -> Option<QuitCause> {
+pub(crate) fn quit_cause(node: &Node) -> Option<QuitCause> {
     node.quit_info().map(|quit| quit.cause.clone())
 }
 
@@ -528,266 +532,4 @@ fn wait_done(node: &Arc<Node>, timeout: Duration) -> Result<(), Timeouts> {
         })
     })
     .map_err(|live| Timeouts::new(live, from.elapsed()))
-}
-
-/// What a routine sees of its quitter: everything but telling it to quit and waiting for it, which
-/// a routine should not do to itself.
-///
-/// Each call leaves a trace that reports show as "last seen": the place of the call, and the time
-/// where the call may block. It is `Send` and `'static`, so a clone can be handed to helpers; a
-/// clone that outlives its routine keeps nothing live.
-///
-/// # Examples
-///
-/// ```
-/// # use quitter_core as quitter;
-/// use std::time::Duration;
-/// use quitter::RoutineQuitter;
-///
-/// fn heartbeat(q: &RoutineQuitter) {
-///     for _ in q.ticks(Duration::from_secs(1)) {
-///         println!("Heartbeat from '{}'", q.name());
-///     }
-/// }
-///
-/// let root = quitter::Quitter::root("main");
-/// root.add_routine(heartbeat).unwrap();
-/// root.quit_and_wait(Duration::from_secs(2)).unwrap();
-/// ```
-#[derive(Clone)]
-pub struct RoutineQuitter {
-    node: Arc<Node>,
-    record: Arc<Record>,
-}
-
-impl RoutineQuitter {
-    pub(crate) fn new(node: Arc<Node>, record: Arc<Record>) -> Self {
-        Self { node, record }
-    }
-
-    pub(crate) fn node(&self) -> &Arc<Node> {
-        &self.node
-    }
-
-    pub(crate) fn record(&self) -> &Arc<Record> {
-        &self.record
-    }
-
-    /// Makes a child of the routine's quitter. As [`Quitter::child`].
-    ///
-    /// # Errors
-    ///
-    /// [`Quitting`] once the quitter was told to quit.
-    #[track_caller]
-    pub fn child(&self, name: impl Into<Cow<'static, str>>) -> Result<Quitter, Quitting> {
-        self.record.seen(Location::caller());
-        Ok(Quitter::of_new(self.node.child(name.into())?))
-    }
-
-    /// Forks a routine beside this one. As [`Quitter::add_routine`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Quitter::add_routine`].
-    #[track_caller]
-    pub fn add_routine<F, R>(&self, f: F) -> Result<RoutineHandle, AddRoutineError>
-    where
-        F: FnOnce(&RoutineQuitter) -> R + Send + 'static,
-        R: RoutineOutcome,
-    {
-        self.routine(routine::name_of::<F>()).add(f)
-    }
-
-    /// Starts to describe a routine beside this one. As [`Quitter::routine`].
-    #[track_caller]
-    pub fn routine(&self, name: impl Into<Cow<'static, str>>) -> RoutineBuilder<'_> {
-        self.record.seen(Location::caller());
-        RoutineBuilder::new(&self.node, name.into())
-    }
-
-    /// Lists work as a routine beside this one. As [`Quitter::guard`].
-    ///
-    /// # Errors
-    ///
-    /// [`Quitting`] once the quitter was told to quit.
-    #[track_caller]
-    pub fn guard(&self, name: impl Into<Cow<'static, str>>) -> Result<RoutineGuard, Quitting> {
-        self.routine(name).guard()
-    }
-
-    /// Whether the routine was told to quit: two loads, and one store of the caller's place. As
-    /// [`Quitter::has_to_quit`].
-    #[inline]
-    #[must_use]
-    #[track_caller]
-    pub fn has_to_quit(&self) -> bool {
-        self.record.seen(Location::caller());
-        self.node.is_quitting()
-    }
-
-    /// The channel that closes when the routine is told to quit. As [`Quitter::quit_chan`].
-    #[must_use]
-    #[track_caller]
-    pub fn quit_chan(&self) -> &Receiver<Never> {
-        self.record.seen(Location::caller());
-        self.node.quit_chan()
-    }
-
-    /// Blocks until the routine is told to quit. As [`Quitter::wait_quit`].
-    #[track_caller]
-    pub fn wait_quit(&self) {
-        self.record.seen_now(Location::caller());
-        self.node.wait_quit(None);
-    }
-
-    /// Sleeps for `duration`, or until the routine is told to quit. As [`Quitter::sleep`].
-    ///
-    /// # Errors
-    ///
-    /// [`Quitting`] when told to quit, before or while it sleeps. A routine may return it: it has
-    /// not failed then.
-    #[track_caller]
-    pub fn sleep(&self, duration: Duration) -> Result<(), Quitting> {
-        self.record.seen_now(Location::caller());
-        sleep(&self.node, duration)
-    }
-
-    /// Ticks once every `period` until the routine is told to quit. As [`Quitter::ticks`].
-    #[track_caller]
-    pub fn ticks(&self, period: Duration) -> Ticks<'_> {
-        Ticks::new(&self.node, Some((&self.record, Location::caller())), period)
-    }
-
-    /// When the time to quit ends. As [`Quitter::deadline`].
-    #[must_use]
-    #[track_caller]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.record.seen(Location::caller());
-        self.node.deadline()
-    }
-
-    /// Why the routine was told to quit. As [`Quitter::quit_cause`].
-    #[must_use]
-    #[track_caller]
-    pub fn quit_cause(&self) -> Option<QuitCause> {
-        self.record.seen(Location::caller());
-        quit_cause(&self.node)
-    }
-
-    /// Says what the routine is at, such as "flushing 3/10". Shown in reports while the routine is
-    /// live; the last one counts.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use quitter_core as quitter;
-    /// use std::time::Duration;
-    ///
-    /// let root = quitter::Quitter::root("main");
-    /// let guard = root.guard("flusher").unwrap();
-    /// guard.set_status("flushing 3/10");
-    /// let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
-    /// let flusher = timeouts.routines().next().unwrap();
-    /// assert_eq!(flusher.status.as_deref(), Some("flushing 3/10"));
-    /// ```
-    #[track_caller]
-    pub fn set_status(&self, text: impl Into<Cow<'static, str>>) {
-        self.record.seen(Location::caller());
-        self.record.set_status(text.into());
-    }
-
-    /// The routine's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.record.name
-    }
-
-    /// The routine's number, unique in this process.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.record.id
-    }
-
-    /// The path of the routine's quitter. As [`Quitter::path`].
-    #[must_use]
-    pub fn path(&self) -> String {
-        self.node.path()
-    }
-}
-
-impl fmt::Debug for RoutineQuitter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut f = f.debug_struct("RoutineQuitter");
-        f.field("name", &self.record.name)
-            .field("id", &self.record.id);
-        debug(&mut f, &self.node)
-    }
-}
-
-/// The ticks of [`Quitter::ticks`] and [`RoutineQuitter::ticks`]: an iterator that ends on quit.
-#[derive(Debug)]
-#[must_use = "ticks do nothing until they are iterated"]
-pub struct Ticks<'a> {
-    node: &'a Node,
-    seen: Option<(&'a Record, Place)>,
-    period: Duration,
-    /// When the next tick is due; `None`: never.
-    next: Option<Instant>,
-}
-
-impl<'a> Ticks<'a> {
-    fn new(node: &'a Node, seen: Option<(&'a Record, Place)>, period: Duration) -> Self {
-        Self {
-            node,
-            seen,
-            period,
-            next: Instant::now().checked_add(period),
-        }
-    }
-}
-
-impl Iterator for Ticks<'_> {
-    type Item = Instant;
-
-    fn next(&mut self) -> Option<Instant> {
-        if let Some((record, place)) = self.seen {
-            record.seen_now(place);
-        }
-        if self.node.wait_quit(self.next) {
-            return None;
-        }
-        let due = self.next?;
-        self.next = following(due, self.period, Instant::now());
-        Some(due)
-    }
-}
-
-/// The first tick after the one at `due` that is not in the past; `None`: never.
-fn following(due: Instant, period: Duration, now: Instant) -> Option<Instant> {
-    let next = due.checked_add(period)?;
-    if next >= now || period.is_zero() {
-        return Some(next.max(now));
-    }
-    let late = now.duration_since(due).as_nanos() % period.as_nanos();
-    let late = Duration::from_nanos(u64::try_from(late).unwrap_or(u64::MAX));
-    now.checked_sub(late)?.checked_add(period)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn missed_ticks_are_skipped_and_the_beat_is_kept() {
-        let due = Instant::now();
-        let ms = Duration::from_millis;
-        assert_eq!(following(due, ms(10), due + ms(3)), Some(due + ms(10)));
-        assert_eq!(following(due, ms(10), due + ms(10)), Some(due + ms(10)));
-        assert_eq!(following(due, ms(10), due + ms(34)), Some(due + ms(40)));
-        assert_eq!(
-            following(due, Duration::ZERO, due + ms(5)),
-            Some(due + ms(5))
-        );
-        assert_eq!(following(due, Duration::MAX, due), None);
-    }
 }

@@ -11,9 +11,9 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 use super::{Limits, Node};
-use crate::cause::QuitCause;
-use crate::failure::OnFailure;
-use crate::record::Record;
+use crate::report::cause::QuitCause;
+use crate::report::failure::OnFailure;
+use crate::routine::record::Record;
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();

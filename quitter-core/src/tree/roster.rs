@@ -19,10 +19,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use once_cell::race::OnceBox;
 
 use super::arms::Arms;
-use crate::cause::QuitCause;
 use crate::error::{Never, Quitting};
-use crate::failure::Failures;
-use crate::record::{Record, Slot};
+use crate::report::cause::QuitCause;
+use crate::report::failure::Failures;
+use crate::routine::record::{Record, Slot};
 use crate::sync::{Condvar, Mutex, MutexGuard, Ordering, lock};
 
 /// Who is live at a node, and who waits there.

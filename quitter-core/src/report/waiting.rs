@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::console;
-use crate::record::Record;
-use crate::timeouts::Seconds;
+use crate::report::console;
+use crate::report::timeouts::Seconds;
+use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
 /// How often it is looked who has returned.

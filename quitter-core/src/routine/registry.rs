@@ -11,8 +11,8 @@ use linkme::distributed_slice;
 
 use crate::error::AddRoutineError;
 use crate::quitter::Quitter;
-use crate::record::Place;
-use crate::routine::RoutineHandle;
+use crate::routine::handle::RoutineHandle;
+use crate::routine::record::Place;
 
 /// The annotated functions, in no particular order.
 #[distributed_slice]

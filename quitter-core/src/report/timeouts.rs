@@ -8,7 +8,7 @@ use std::slice;
 use std::time::Duration;
 use std::vec;
 
-use crate::record::Record;
+use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
 /// The routines that were live when the time to wait for them was up, by quitter.

@@ -34,10 +34,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use once_cell::race::OnceBox;
 
-use crate::cause::QuitCause;
 use crate::error::{Never, Quitting};
-use crate::failure::{Failures, RoutineFailure};
-use crate::record::{Record, next_id};
+use crate::report::cause::QuitCause;
+use crate::report::failure::{Failures, RoutineFailure};
+use crate::routine::record::{Record, next_id};
 use crate::sync::{AtomicU64, Ordering, told};
 
 use arms::{NOBODY, this_thread};

@@ -4,14 +4,14 @@ use std::fmt;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
-use crate::cause::QuitCause;
-use crate::console;
-use crate::failure::{Failures, RoutineFailure};
-use crate::timeouts::{Seconds, Timeouts};
+use crate::report::cause::QuitCause;
+use crate::report::console;
+use crate::report::failure::{Failures, RoutineFailure};
+use crate::report::timeouts::{Seconds, Timeouts};
 
 /// The exit codes that quitter itself uses.
 pub mod exit_code {
-    pub use crate::signal::SECOND_SIGNAL;
+    pub use crate::main_quitter::signal::SECOND_SIGNAL;
 
     /// Everything returned, nothing failed.
     pub const CLEAN: u8 = 0;

@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 
-use crate::builder::MainQuitterBuilder;
-use crate::cause::QuitCause;
-use crate::console;
 use crate::error::{AddRoutineError, MainQuitterError, full_text};
-use crate::events::{Described, Shared};
-use crate::failure::{FailureKind, RoutineFailure};
-use crate::panics;
+use crate::main_quitter::builder::MainQuitterBuilder;
+use crate::main_quitter::events::{Described, Shared};
+use crate::main_quitter::signal;
+use crate::main_quitter::source::{QuitSource, SourceKind};
+use crate::main_quitter::watcher::{Control, Habits, Listening, Watcher};
 use crate::quitter::Quitter;
-use crate::registry::{self, RegisteredRoutine};
-use crate::report::ExitReport;
-use crate::routine::waiting_routine;
-use crate::signal;
-use crate::source::{QuitSource, SourceKind};
+use crate::report::cause::QuitCause;
+use crate::report::console;
+use crate::report::exit::ExitReport;
+use crate::report::failure::{FailureKind, RoutineFailure};
+use crate::routine::current::waiting_routine;
+use crate::routine::panics;
+use crate::routine::registry::{self, RegisteredRoutine};
 use crate::tree::{Limits, LiveAt, Node};
-use crate::watcher::{Control, Habits, Listening, Watcher};
 
 /// Whether this process has, or had, a main quitter.
 static CLAIMED: AtomicBool = AtomicBool::new(false);

@@ -12,8 +12,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Select, SelectedOperation, bounded};
 
 use crate::error::full_text;
-use crate::panics;
-use crate::timeouts::Timeouts;
+use crate::report::timeouts::Timeouts;
+use crate::routine::panics;
 
 /// What tells the main quitter to quit: a signal of the operating system, a message on a channel or
 /// its closing, or that all work is done.

@@ -7,10 +7,10 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::error::{AddRoutineError, Quitting, is_quitting};
-use crate::failure::FailureKind;
 use crate::never::Bang;
-use crate::report::exit_code;
-use crate::timeouts::Timeouts;
+use crate::report::exit::exit_code;
+use crate::report::failure::FailureKind;
+use crate::report::timeouts::Timeouts;
 
 /// What the body of `main` may return: nothing, never, an [`ExitCode`], or a `Result` of these
 /// whose error implements `Debug`, as with std.

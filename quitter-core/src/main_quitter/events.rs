@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cause::QuitCause;
-use crate::console;
+use crate::main_quitter::signal::SecondSignal;
 use crate::quitter::Quitter;
-use crate::report::{ExitReport, Outcome};
-use crate::signal::SecondSignal;
-use crate::timeouts::Timeouts;
+use crate::report::cause::QuitCause;
+use crate::report::console;
+use crate::report::exit::{ExitReport, Outcome};
+use crate::report::timeouts::Timeouts;
 use crate::tree::{Limits, LiveAt};
 
 /// What the main quitter and its watcher both know.

@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, never};
 
-use crate::console;
 use crate::error::Never;
-use crate::events::{Described, Shared};
-use crate::panics::{self, Panicking};
-use crate::report::{ExitReport, exit_code};
-use crate::signal::{self, SecondSignal};
-use crate::source::{Heard, Listen, text_within};
+use crate::main_quitter::events::{Described, Shared};
+use crate::main_quitter::signal::{self, SecondSignal};
+use crate::main_quitter::source::{Heard, Listen, text_within};
+use crate::report::console;
+use crate::report::exit::{ExitReport, exit_code};
+use crate::report::waiting::WaitingLines;
+use crate::routine::panics::{self, Panicking};
 use crate::tree::Limits;
-use crate::waiting::WaitingLines;
 
 /// How long after the deadline of the quit the process is ended by force: the time in which an exit
 /// that is on its way makes its report.

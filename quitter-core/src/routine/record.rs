@@ -11,7 +11,7 @@ use std::time::Duration;
 use crossbeam_utils::atomic::AtomicCell;
 use once_cell::race::OnceBox;
 
-use crate::failure::OnFailure;
+use crate::report::failure::OnFailure;
 use crate::system;
 
 /// Where something stands in a list of the tree. Only used under the list's lock.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::failure::FailureKind;
+use crate::report::failure::FailureKind;
 
 /// A panic as the hook saw it.
 #[derive(Clone)]

@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::body::{Body, MainOutcome};
-use crate::cause::QuitCause;
-use crate::console;
 use crate::error::{MainQuitterError, full_text};
-use crate::failure::FailureKind;
-use crate::main_quitter::MainQuitter;
-use crate::registry;
-use crate::report::ExitReport;
-use crate::routine;
-use crate::signal::SecondSignal;
-use crate::source::QuitSource;
-use crate::watcher::Habits;
+use crate::main_quitter::body::{Body, MainOutcome};
+use crate::main_quitter::exit::MainQuitter;
+use crate::main_quitter::signal::SecondSignal;
+use crate::main_quitter::source::QuitSource;
+use crate::main_quitter::watcher::Habits;
+use crate::report::cause::QuitCause;
+use crate::report::console;
+use crate::report::exit::ExitReport;
+use crate::report::failure::FailureKind;
+use crate::routine::live;
+use crate::routine::registry;
 
 /// When [`MainQuitterBuilder::run`] forks the routines that `#[quitter::routine]` registered.
 ///
@@ -248,7 +248,7 @@ fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) 
         }
         Body::Failed(kind) => failed(kind),
     };
-    routine::run_as(&guard, || body(main).settle(&ended), failed);
+    live::run_as(&guard, || body(main).settle(&ended), failed);
 }
 
 fn say_if_nothing_runs(main: &MainQuitter) {

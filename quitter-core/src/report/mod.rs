@@ -1,0 +1,8 @@
+//! What is said of a quit, as data and as text, and the thread that writes it.
+
+pub(crate) mod cause;
+pub(crate) mod console;
+pub(crate) mod exit;
+pub(crate) mod failure;
+pub(crate) mod timeouts;
+pub(crate) mod waiting;

@@ -1,0 +1,14 @@
+//! Routines: described, started, listed in the tree, and always checked out.
+
+pub(crate) mod builder;
+pub(crate) mod current;
+pub(crate) mod guard;
+pub(crate) mod handle;
+pub(crate) mod live;
+pub(crate) mod name;
+pub(crate) mod outcome;
+pub(crate) mod panics;
+pub(crate) mod quitter;
+pub(crate) mod record;
+pub(crate) mod registry;
+pub(crate) mod ticks;

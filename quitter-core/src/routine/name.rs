@@ -1,0 +1,80 @@
+//! Names of routines that were added without one.
+
+use std::any::{TypeId, type_name};
+use std::borrow::Cow;
+
+use super::registry;
+
+/// The name of a routine that was added without one.
+pub(crate) fn name_of<F: 'static>() -> Cow<'static, str> {
+    match registry::find(TypeId::of::<F>()) {
+        Some(registered) => registered.name().into(),
+        None => name_from_type(type_name::<F>()),
+    }
+}
+
+/// The last segment of a type's name; for a closure, what it stands in.
+fn name_from_type(type_name: &'static str) -> Cow<'static, str> {
+    let path = type_name.trim_end_matches("::{{closure}}");
+    match last_segment(path) {
+        "" => "routine".into(),
+        name if path != type_name => format!("closure in {name}").into(),
+        name => name.into(),
+    }
+}
+
+/// What stands behind the last `::` that is not inside generic arguments, without its own generic
+/// arguments.
+fn last_segment(path: &str) -> &str {
+    let mut depth = 0_usize;
+    let (mut from, mut to) = (0, None);
+    let mut before = ' ';
+    for (at, c) in path.char_indices() {
+        match c {
+            '<' | '(' | '[' => {
+                if depth == 0 {
+                    to = to.or(Some(at));
+                }
+                depth += 1;
+            }
+            // The arrow of a function pointer.
+            '>' if before == '-' => {}
+            '>' | ')' | ']' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 => (from, to) = (at + 1, None),
+            _ => {}
+        }
+        before = c;
+    }
+    path[from..to.unwrap_or(path.len())].trim_start_matches('&')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_from_the_last_segment_of_the_type() {
+        assert_eq!(name_from_type("app::beat::heartbeat"), "heartbeat");
+        assert_eq!(name_from_type("app::main::{{closure}}"), "closure in main");
+        assert_eq!(
+            name_from_type("app::main::{{closure}}::{{closure}}"),
+            "closure in main"
+        );
+        assert_eq!(
+            name_from_type("app::Db<app::main::{{closure}}>::run::{{closure}}"),
+            "closure in run"
+        );
+        assert_eq!(name_from_type("app::work<fn(u8) -> [u8; 3]>"), "work");
+        assert_eq!(name_from_type("app::work<alloc::string::String>"), "work");
+        assert_eq!(name_from_type("<app::Db as app::Work>::run"), "run");
+        assert_eq!(
+            name_from_type("app::Db<alloc::vec::Vec<u8>>::run::{{closure}}"),
+            "closure in run"
+        );
+        assert_eq!(
+            name_from_type("alloc::boxed::Box<dyn core::ops::function::FnOnce(&u8)>"),
+            "Box"
+        );
+        assert_eq!(name_from_type("fn(&app::RoutineQuitter)"), "fn");
+    }
+}

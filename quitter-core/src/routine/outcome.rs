@@ -1,0 +1,75 @@
+//! What a routine may return, and which of it is a failure.
+
+use std::error::Error;
+
+use crate::error::is_quitting;
+use crate::never::Bang;
+use crate::report::failure::FailureKind;
+
+/// What a routine may return: nothing, never, or a `Result` of these.
+///
+/// An `Err` is recorded as the routine's failure, unless it is [`Quitting`] or has it as a source:
+/// quitting is not a failure.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+/// use quitter::{Quitter, Quitting, RoutineQuitter};
+///
+/// fn beat(q: &RoutineQuitter) -> Result<(), Quitting> {
+///     loop {
+///         q.sleep(Duration::from_secs(1))?;
+///     }
+/// }
+///
+/// let root = Quitter::root("main");
+/// root.add_routine(beat).unwrap();
+/// root.quit_and_wait(Duration::from_secs(2)).unwrap();
+/// assert!(root.failures().is_empty());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a routine cannot return `{Self}`",
+    note = "return `()`, `!`, or `Result<(), E>` where `E` becomes a `Box<dyn Error + Send + Sync>`"
+)]
+pub trait RoutineOutcome: sealed::Sealed {
+    /// Tells `failed` of a failure before the error is dropped: its drop may never end.
+    #[doc(hidden)]
+    fn settle(self, failed: &dyn Fn(FailureKind));
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for crate::never::Bang {}
+    impl<T: Sealed, E> Sealed for Result<T, E> {}
+}
+
+impl RoutineOutcome for () {
+    fn settle(self, _failed: &dyn Fn(FailureKind)) {}
+}
+
+impl RoutineOutcome for Bang {
+    fn settle(self, _failed: &dyn Fn(FailureKind)) {
+        self
+    }
+}
+
+impl<T, E> RoutineOutcome for Result<T, E>
+where
+    T: RoutineOutcome,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn settle(self, failed: &dyn Fn(FailureKind)) {
+        match self {
+            Ok(outcome) => outcome.settle(failed),
+            Err(error) => {
+                let error = error.into();
+                if !is_quitting(&*error) {
+                    failed(FailureKind::of_error(&*error));
+                }
+            }
+        }
+    }
+}
