@@ -504,14 +504,14 @@ impl fmt::Debug for Quitter {
     }
 }
 
-pub(crate) fn debug(f: &mut fmt::DebugStruct<'_, '_>, node: &Node) -> fmt::Result {
+pub(crate) fn debug(f: &mut fmt::DebugStruct<'_, '_>, node: &Arc<Node>) -> fmt::Result {
     f.field("path", &node.path())
         .field("has_to_quit", &node.is_quitting())
         .field("live_routines", &node.live_here())
         .finish()
 }
 
-pub(crate) fn sleep(node: &Node, duration: Duration) -> Result<(), Quitting> {
+pub(crate) fn sleep(node: &Arc<Node>, duration: Duration) -> Result<(), Quitting> {
     if node.wait_quit(Instant::now().checked_add(duration)) {
         Err(Quitting)
     } else {
@@ -519,15 +519,15 @@ pub(crate) fn sleep(node: &Node, duration: Duration) -> Result<(), Quitting> {
     }
 }
 
-pub(crate) fn quit_cause(node: &Node) -> Option<QuitCause> {
+pub(crate) fn quit_cause(node: &Arc<Node>) -> Option<QuitCause> {
     node.quit_info().map(|quit| quit.cause.clone())
 }
 
 fn wait_done(node: &Arc<Node>, timeout: Duration) -> Result<(), Timeouts> {
     let from = Instant::now();
-    waiting_routine(|except| {
+    waiting_routine(|excluding| {
         node.wait_done(Limits {
-            except,
+            excluding,
             ..Limits::within(timeout)
         })
     })

@@ -3,32 +3,34 @@
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
-/// How many quits there were in this process. Every poll reads it: nothing else shares its line.
+/// How many quits there were in this process, and one. Every poll reads it, so nothing else shares
+/// its cache line.
 #[cfg(not(loom))]
-pub(crate) fn told() -> &'static AtomicU64 {
-    static TOLD: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(0));
-    &TOLD
+pub(crate) fn quit_epoch() -> &'static AtomicU64 {
+    static EPOCH: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(1));
+    &EPOCH
 }
 
 #[cfg(loom)]
-pub(crate) fn told() -> &'static CachePadded<AtomicU64> {
+pub(crate) fn quit_epoch() -> &'static CachePadded<AtomicU64> {
     loom::lazy_static! {
-        static ref TOLD: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(0));
+        static ref EPOCH: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(1));
     }
-    &TOLD
+    &EPOCH
 }
 
 /// Locks, whether or not a thread panicked while it held the lock.
@@ -36,4 +38,29 @@ pub(crate) fn told() -> &'static CachePadded<AtomicU64> {
 /// No code of a user runs under a lock of this crate, so a poisoned lock guards nothing half done.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks unless another thread holds the lock.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Waits for a notification, or until `until`, whichever is first.
+pub(crate) fn wait_until<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    until: Option<Instant>,
+) -> MutexGuard<'a, T> {
+    match until {
+        None => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
+        Some(until) => {
+            let left = until.saturating_duration_since(Instant::now());
+            let waited = condvar.wait_timeout(guard, left);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        }
+    }
 }

@@ -24,7 +24,7 @@ use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::routine::current::waiting_routine;
 use crate::routine::panics;
 use crate::routine::registry::{self, RegisteredRoutine};
-use crate::tree::{Limits, LiveAt, Node};
+use crate::tree::{Excluded, Limits, LiveAt, Node};
 
 /// Whether this process has, or had, a main quitter.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
@@ -316,8 +316,7 @@ impl MainQuitter {
     pub(crate) fn end(mut self) -> ExitReport {
         self.exited = true;
         self.wait_for_event();
-        self.root.node().close_gate();
-        let live = waiting_routine(|except| self.wait_for_routines(except));
+        let live = waiting_routine(|excluding| self.wait_for_routines(excluding));
         let live = live.err().unwrap_or_default();
         // The watcher does this at the event, but may not have come to it yet.
         self.shared.announce();
@@ -332,10 +331,10 @@ impl MainQuitter {
         let node = self.root.node();
         let all_done = self.shared.events().all_done.clone();
         if let Some(source) = all_done {
-            let done = waiting_routine(|except| {
+            let done = waiting_routine(|excluding| {
                 node.wait_done(Limits {
-                    except,
-                    till_quit: true,
+                    excluding,
+                    until_quit: true,
                     ..Limits::default()
                 })
             });
@@ -347,24 +346,24 @@ impl MainQuitter {
     }
 
     /// Waits for the routines to return; the error is those that did not in time.
-    fn wait_for_routines(&self, except: Option<u64>) -> Result<(), Vec<LiveAt>> {
+    fn wait_for_routines(&self, excluding: Option<Excluded>) -> Result<(), Vec<LiveAt>> {
         // The limit is the deadline of the quit.
         let limits = Limits {
-            except,
+            excluding,
             ..Limits::default()
         };
-        let Err(live) = self.root.node().wait_done(limits) else {
+        let Err(live) = self.root.node().wait_done(limits.clone()) else {
             return Ok(());
         };
         let grace = Limits {
-            beyond_deadlines: true,
+            ignore_deadlines: true,
             ..Limits::within(SUPERVISORS_GRACE)
         };
         let mut supervisors = 0;
         for at in &live {
             for record in at.routines.iter().filter(|record| record.is_waiting()) {
                 supervisors += 1;
-                at.wait_for(record, grace);
+                at.wait_for(record, &grace);
             }
         }
         match supervisors {

@@ -142,7 +142,7 @@ impl Timeouts {
 impl TimedOutQuitter {
     fn new(live: LiveAt) -> Self {
         Self {
-            quitter: live.roster.path(),
+            quitter: live.node.path(),
             routines: live
                 .routines
                 .iter()

@@ -83,7 +83,7 @@ fn first_named(live: &[LiveAt]) -> impl Iterator<Item = (&LiveAt, &Record)> {
 }
 
 fn name(at: &LiveAt, record: &Record) -> String {
-    format!("'{}' of {}", record.name, at.roster.path())
+    format!("'{}' of {}", record.name, at.node.path())
 }
 
 /// "Waiting for 2 routines, 1.0 s left: 'flusher' of main/db (running 7.0 s, status "3/10"), …"

@@ -87,7 +87,7 @@ impl<'a> RoutineBuilder<'a> {
         }
         let live = self.check_in(Location::caller(), system::now())?;
         let handle = RoutineHandle {
-            roster: Arc::clone(live.quitter.node().roster()),
+            node: Arc::clone(live.quitter.node()),
             record: Arc::clone(live.quitter.record()),
         };
         // Where the thread is refused, std drops the closure, and `live` checks out.
@@ -119,7 +119,7 @@ impl<'a> RoutineBuilder<'a> {
         if thread::panicking() {
             record.set_unwinding();
         }
-        let node = self.node.place();
+        let node = self.node.shard_node();
         node.check_in(&record)?;
         let quitter = RoutineQuitter::new(node, record);
         Ok(Live { quitter })

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::quitter::RoutineQuitter;
+use crate::tree::Excluded;
 
 thread_local! {
     /// The routine that runs on this thread.
@@ -37,14 +38,19 @@ impl Drop for Current {
 
 /// Calls `wait` with the id of the routine that runs on this thread, if any, while that routine is
 /// marked as waiting for others. After a timeout the mark stays: such a routine is about to return.
-pub(crate) fn waiting_routine<E>(wait: impl FnOnce(Option<u64>) -> Result<(), E>) -> Result<(), E> {
-    let record = |quitter: &RoutineQuitter| Arc::clone(quitter.record());
-    let current = CURRENT.try_with(|current| current.borrow().as_ref().map(record));
-    let Ok(Some(record)) = current else {
+pub(crate) fn waiting_routine<E>(
+    wait: impl FnOnce(Option<Excluded>) -> Result<(), E>,
+) -> Result<(), E> {
+    let Some(current) = get() else {
         return wait(None);
     };
+    let record = current.record();
+    let excluded = Excluded {
+        id: record.id,
+        node: Arc::clone(current.node()),
+    };
     record.set_waiting(true);
-    wait(Some(record.id))?;
+    wait(Some(excluded))?;
     record.set_waiting(false);
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::current::waiting_routine;
 use super::record::Record;
 use crate::report::timeouts::Timeouts;
-use crate::tree::{Limits, Roster};
+use crate::tree::{Limits, LiveAt, Node};
 
 /// A forked routine, seen from outside. Dropping it detaches: the routine goes on, supervised by
 /// its quitter.
@@ -24,8 +24,7 @@ use crate::tree::{Limits, Roster};
 /// assert!(handle.is_finished());
 /// ```
 pub struct RoutineHandle {
-    /// Not the quitter's node: it keeps the rosters up to the root in memory, but nothing in the tree.
-    pub(super) roster: Arc<Roster>,
+    pub(super) node: Arc<Node>,
     pub(super) record: Arc<Record>,
 }
 
@@ -59,8 +58,11 @@ impl RoutineHandle {
     pub fn wait(&self, timeout: Duration) -> Result<(), Timeouts> {
         let from = Instant::now();
         let limits = Limits::within(timeout);
-        waiting_routine(|_| self.roster.wait_for(&self.record, limits))
-            .map_err(|live| Timeouts::new(vec![live], from.elapsed()))
+        waiting_routine(|_| match self.node.wait_for(&self.record, limits) {
+            true => Ok(()),
+            false => Err(LiveAt::one(&self.node, &self.record)),
+        })
+        .map_err(|live| Timeouts::new(vec![live], from.elapsed()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! A routine on the list: run on its thread or guarded, its panics caught, and always checked out.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::current::{self, Current};
 use super::guard::RoutineGuard;
@@ -66,18 +65,11 @@ where
     F: FnOnce(&RoutineQuitter) -> R,
     R: RoutineOutcome,
 {
-    let node = live.quitter.node();
-    let roster = Arc::clone(node.roster());
     let current = Current::enter(&live.quitter);
     let failed = |kind| fail(&live.quitter, kind);
     // The user's error is shown and dropped inside: its code may panic, too.
     panics::catch(|| f(&live.quitter).settle(&failed), failed);
-    let quits = node.is_quitting();
     drop(current);
-    drop(live);
-    if quits {
-        roster.linger();
-    }
 }
 
 /// Runs `f` on this thread as the routine of `guard`: a wait called by `f` leaves it out.

@@ -13,9 +13,7 @@ use once_cell::race::OnceBox;
 
 use crate::report::failure::OnFailure;
 use crate::system;
-
-/// Where something stands in a list of the tree. Only used under the list's lock.
-pub(crate) type Slot = std::sync::atomic::AtomicUsize;
+use crate::tree::{Item, Slot};
 
 /// A place in a program's source.
 pub(crate) type Place = &'static Location<'static>;
@@ -43,7 +41,7 @@ pub(crate) struct Record {
     pub(crate) id: u64,
     pub(crate) name: Cow<'static, str>,
     pub(crate) spawned_at: Place,
-    pub(crate) slot: Slot,
+    slot: Slot,
     started: Duration,
     /// Where the routine last called its quitter. A routine polls in its hottest loop, so this is
     /// one store, and the time is only kept by calls that block, in the two fields below.
@@ -70,6 +68,12 @@ mod mark {
     pub(super) const QUITS_NOBODY: usize = 1 << 5;
 }
 
+impl Item for Record {
+    fn slot(&self) -> &Slot {
+        &self.slot
+    }
+}
+
 impl Record {
     #[inline]
     pub(crate) fn new(
@@ -87,7 +91,7 @@ impl Record {
             id: next_id(),
             name,
             spawned_at,
-            slot: Slot::new(0),
+            slot: Slot::default(),
             started,
             place: AtomicCell::new(None),
             timed_place: AtomicCell::new(None),

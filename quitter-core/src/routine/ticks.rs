@@ -1,5 +1,6 @@
 //! A beat that ends on quit.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::record::{Place, Record};
@@ -9,7 +10,7 @@ use crate::tree::Node;
 #[derive(Debug)]
 #[must_use = "ticks do nothing until they are iterated"]
 pub struct Ticks<'a> {
-    node: &'a Node,
+    node: &'a Arc<Node>,
     seen: Option<(&'a Record, Place)>,
     period: Duration,
     /// When the next tick is due; `None`: never.
@@ -17,7 +18,11 @@ pub struct Ticks<'a> {
 }
 
 impl<'a> Ticks<'a> {
-    pub(crate) fn new(node: &'a Node, seen: Option<(&'a Record, Place)>, period: Duration) -> Self {
+    pub(crate) fn new(
+        node: &'a Arc<Node>,
+        seen: Option<(&'a Record, Place)>,
+        period: Duration,
+    ) -> Self {
         Self {
             node,
             seen,

@@ -1,0 +1,187 @@
+//! The nodes of the tree: who belongs to it, and where.
+//!
+//! A node is small, since most quitters only ever answer whether they quit. Where there is something
+//! to find (a live routine, a waiting thread, a child that has these) it gets a [`Roster`], and walks
+//! go over nodes with rosters alone: what is idle costs a quit and a wait nothing.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use once_cell::race::OnceBox;
+
+use super::quit::{Quit, UNCHECKED};
+use super::roster::{Root, Roster};
+use super::shards::{NO_THREAD, SHARD};
+use crate::error::Quitting;
+use crate::report::failure::{Failures, RoutineFailure};
+use crate::routine::record::next_id;
+use crate::sync::{AtomicU32, AtomicU64};
+
+/// A node of the tree.
+pub(crate) struct Node {
+    /// Nodes that one thread makes later have greater ones. See [`SHARD`].
+    id: u64,
+    pub(super) parent: Option<Arc<Node>>,
+    name: Cow<'static, str>,
+    /// Whether the node quits, as far as it was found out: see `quit.rs`.
+    pub(super) checked: AtomicU64,
+    /// What the node itself was told.
+    pub(super) told: OnceBox<Quit>,
+    pub(super) roster: OnceBox<Roster>,
+    /// How many handles of the quitter there are: see `shards.rs`.
+    pub(super) quitters: AtomicU32,
+    /// The thread that first made something here: see `shards.rs`.
+    pub(super) first_thread: AtomicU32,
+}
+
+impl Node {
+    pub(crate) fn root(name: Cow<'static, str>, quit_timeout: Option<Duration>) -> Arc<Self> {
+        Arc::new_cyclic(|node| {
+            let root = Self::new(next_id(), None, name);
+            let roster = Roster::new(Root::new(node.clone(), quit_timeout));
+            let _ = root.roster.set(Box::new(roster));
+            root
+        })
+    }
+
+    /// Makes a child, unless this node quits. A quit that comes meanwhile is found by the child.
+    #[inline] // Half of the cost is a name that is not passed on in registers.
+    pub(crate) fn child(self: &Arc<Self>, name: Cow<'static, str>) -> Result<Arc<Self>, Quitting> {
+        if self.is_quitting() {
+            return Err(Quitting);
+        }
+        let parent = self.shard_node();
+        Ok(Arc::new(Self::new(next_id(), Some(parent), name)))
+    }
+
+    /// Makes a shard of this node: see `shards.rs`.
+    pub(super) fn new_shard(self: &Arc<Self>) -> Arc<Self> {
+        let parent = Some(Arc::clone(self));
+        Arc::new(Self::new(next_id() | SHARD, parent, Cow::Borrowed("")))
+    }
+
+    #[inline]
+    fn new(id: u64, parent: Option<Arc<Self>>, name: Cow<'static, str>) -> Self {
+        Self {
+            id,
+            parent,
+            name,
+            checked: AtomicU64::new(UNCHECKED),
+            told: OnceBox::new(),
+            roster: OnceBox::new(),
+            quitters: AtomicU32::new(1),
+            first_thread: AtomicU32::new(NO_THREAD),
+        }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn is_shard(&self) -> bool {
+        self.id & SHARD != 0
+    }
+
+    /// The node that users know: itself, or the one that this is a shard of.
+    pub(crate) fn owner(self: &Arc<Self>) -> &Arc<Self> {
+        match &self.parent {
+            Some(parent) if self.is_shard() => parent,
+            _ => self,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The node itself, its parent, and so on up to the root.
+    pub(crate) fn upwards(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(Some(self), |node| node.parent.as_ref())
+    }
+
+    /// The names from the node up to the root.
+    pub(crate) fn names_upwards(self: &Arc<Self>) -> impl Iterator<Item = &str> {
+        self.upwards()
+            .filter(|node| !node.is_shard())
+            .map(|node| node.name())
+    }
+
+    /// The names from the root down, joined with slashes.
+    pub(crate) fn path(self: &Arc<Self>) -> String {
+        let mut names: Vec<&str> = self.names_upwards().collect();
+        names.reverse();
+        names.join("/")
+    }
+
+    pub(super) fn is_below_or_at(self: &Arc<Self>, top: &Arc<Self>) -> bool {
+        self.upwards().any(|node| Arc::ptr_eq(node, top))
+    }
+
+    /// What the tree has once.
+    fn tree(self: &Arc<Self>) -> &Root {
+        let nearest = self.upwards().find_map(|node| node.roster.get());
+        nearest.expect("a root has a roster").root()
+    }
+
+    /// The root of this node's tree.
+    pub(crate) fn root_node(self: &Arc<Self>) -> Arc<Self> {
+        self.tree().node()
+    }
+
+    /// How long the whole tree has from the moment on that its root is told to quit.
+    pub(super) fn tree_timeout(self: &Arc<Self>) -> Option<Duration> {
+        self.tree().quit_timeout
+    }
+
+    pub(crate) fn record_failure(self: &Arc<Self>, failure: RoutineFailure) {
+        self.tree().failures().push(failure);
+    }
+
+    /// The failures of the whole tree so far.
+    pub(crate) fn failures(self: &Arc<Self>) -> Failures {
+        self.tree().failures().clone()
+    }
+
+    /// Takes the node from its parent's list, when it goes (invariant 3). The list knows it by where
+    /// it was on the heap.
+    fn leave(&self, parent: &Arc<Node>, was_at: *const Node) {
+        if let Some(roster) = self.roster.get() {
+            parent.roster().forget(was_at, roster);
+            roster.close_chan();
+        }
+    }
+}
+
+impl Drop for Node {
+    /// A node that is the last to hold its parent takes it along, and so on (invariant 8).
+    fn drop(&mut self) {
+        let Some(mut parent) = self.parent.take() else {
+            if let Some(roster) = self.roster.get() {
+                roster.close_chan();
+            }
+            return;
+        };
+        self.leave(&parent, self);
+        loop {
+            let was_at = Arc::as_ptr(&parent);
+            let Some(mut node) = Arc::into_inner(parent) else {
+                return;
+            };
+            let Some(above) = node.parent.take() else {
+                return;
+            };
+            node.leave(&above, was_at);
+            parent = above;
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

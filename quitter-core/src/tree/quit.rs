@@ -1,0 +1,235 @@
+//! Telling nodes to quit, and finding out from below that one above was told.
+//!
+//! A quit is stored at one node, however many there are below: they find it when they are asked. For
+//! that, the process counts its quits, the *epoch*, and each node keeps the epoch at which it, and so
+//! all above it, was last found running. As long as nobody was told since, an answer is two loads, and
+//! after that one look upwards, whose answer every node on the way keeps.
+//!
+//! How it stays exact (rule 2):
+//!
+//! 1. A quit stores what was told, then marks its node as [`TELLING`], then counts, then marks it as
+//!    [`TOLD`]. So whoever sees the new epoch and looks up sees the mark, and whoever sees the mark can
+//!    read cause and deadline.
+//! 2. Whoever meets a node that is being told counts in the teller's place and goes on. So nobody ever
+//!    knows of a quit that is not counted, and nobody waits for the teller.
+//! 3. A node that nothing hangs on is told without counting: there is nobody below to find out. It
+//!    may be that another thread makes a child there at that moment. That child has held the node
+//!    since before its first look upwards, and both the quit and the look have a fence between what
+//!    they write and what they read: either the quit finds the node held, or the look finds the mark.
+//!
+//! The word `checked` alone decides whose cause counts: that of the node itself when it is marked as
+//! told, otherwise that of the next one above. It never changes once it can be read.
+
+use std::sync::atomic;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use super::node::Node;
+use super::roster::State;
+use super::waiter::{Wakes, earlier};
+use super::walk::walk;
+use crate::report::cause::QuitCause;
+use crate::sync::{Ordering, fence, quit_epoch};
+
+/// What a node has `checked` that was never asked. Epochs begin at one.
+pub(super) const UNCHECKED: u64 = 0;
+
+/// The node quits because one above does. No epoch comes that far.
+const ABOVE: u64 = u64::MAX - 2;
+/// The node was told to quit, and that is not counted yet.
+const TELLING: u64 = u64::MAX - 1;
+/// The node was told to quit.
+const TOLD: u64 = u64::MAX;
+
+/// What a quitter was told.
+pub(crate) struct Quit {
+    pub(crate) cause: QuitCause,
+    /// When that was.
+    pub(crate) at: Instant,
+    deadline: Deadline,
+}
+
+impl Quit {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline.get()
+    }
+}
+
+/// A moment that may only become earlier, in nanoseconds of this process. Std's even under loom, which
+/// does not see that [`OnceBox`](once_cell::race::OnceBox) hands it over.
+struct Deadline(atomic::AtomicU64);
+
+impl Deadline {
+    const NEVER: u64 = u64::MAX;
+
+    fn new(at: Option<Instant>) -> Self {
+        Self(atomic::AtomicU64::new(Self::nanos(at)))
+    }
+
+    fn first() -> Instant {
+        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *FIRST
+    }
+
+    fn nanos(at: Option<Instant>) -> u64 {
+        let since = at.map(|at| at.saturating_duration_since(Self::first()).as_nanos());
+        since.map_or(Self::NEVER, |nanos| {
+            u64::try_from(nanos).unwrap_or(Self::NEVER)
+        })
+    }
+
+    fn get(&self) -> Option<Instant> {
+        match self.0.load(Ordering::Acquire) {
+            Self::NEVER => None,
+            nanos => Self::first().checked_add(Duration::from_nanos(nanos)),
+        }
+    }
+
+    fn bring_forward(&self, at: Option<Instant>) {
+        self.0.fetch_min(Self::nanos(at), Ordering::AcqRel);
+    }
+}
+
+impl Node {
+    /// Whether this node, or one above it, was told to quit: two loads, whatever the depth, of lines
+    /// that only quits write to.
+    #[inline]
+    pub(crate) fn is_quitting(self: &Arc<Self>) -> bool {
+        let checked = self.checked.load(Ordering::Relaxed);
+        checked != quit_epoch().load(Ordering::Relaxed) && self.look_up()
+    }
+
+    /// Looks whether this node was told, or one above, and lets each node on the way keep the answer.
+    #[cold]
+    fn look_up(self: &Arc<Self>) -> bool {
+        if self.is_marked() {
+            return true;
+        }
+        // See number 3 above.
+        fence(Ordering::SeqCst);
+        // The epoch first: a quit that comes after this counts beyond it.
+        let epoch = quit_epoch().load(Ordering::Acquire);
+        let has_answer =
+            |node: &&Arc<Node>| node.is_marked() || node.checked.load(Ordering::Acquire) == epoch;
+        let nearest = self.upwards().find(has_answer);
+        let quits = nearest.is_some_and(|node| node.is_marked());
+        let answer = if quits { ABOVE } else { epoch };
+        for node in self.upwards() {
+            if nearest.is_some_and(|nearest| Arc::ptr_eq(nearest, node)) {
+                break;
+            }
+            // Never takes back that the node was told meanwhile.
+            node.checked.fetch_max(answer, Ordering::AcqRel);
+        }
+        quits
+    }
+
+    /// Whether it is known here that the node quits.
+    fn is_marked(&self) -> bool {
+        match self.checked.load(Ordering::Acquire) {
+            TELLING => {
+                self.count();
+                true
+            }
+            checked => checked >= ABOVE,
+        }
+    }
+
+    /// Counts the quit that this node was told, in the teller's place or as the teller.
+    fn count(&self) {
+        quit_epoch().fetch_add(1, Ordering::AcqRel);
+        self.checked.fetch_max(TOLD, Ordering::AcqRel);
+    }
+
+    /// Marks the node as told, unless it quits already.
+    fn mark(self: &Arc<Self>) {
+        let mark = |checked| (checked < ABOVE).then_some(TELLING);
+        let marked = self
+            .checked
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, mark);
+        if marked.is_err() {
+            return;
+        }
+        fence(Ordering::SeqCst);
+        if self.roster.get().is_none() && Arc::strong_count(self) == 1 {
+            self.checked.fetch_max(TOLD, Ordering::AcqRel);
+        } else {
+            self.count();
+        }
+    }
+
+    /// Tells this node, and so everything below it, to quit (rule 2), and wakes who waits (rule 9).
+    /// Returns whether this is the quit that its cause is kept of.
+    ///
+    /// The deadline is `timeout` from now, or the tree's quit timeout where this is the root and that
+    /// is earlier. A node that quits already takes over an earlier deadline and keeps its cause; where
+    /// nothing changes, nothing is done.
+    pub(crate) fn quit(self: &Arc<Self>, cause: QuitCause, timeout: Option<Duration>) -> bool {
+        let node = self.owner();
+        let is_root = node.parent.is_none();
+        let at = Instant::now();
+        let after = |timeout: Option<Duration>| at.checked_add(timeout?);
+        let of_tree = if is_root { node.tree_timeout() } else { None };
+        let deadline = earlier(after(timeout), after(of_tree));
+        let was_quitting = node.is_quitting();
+        if was_quitting && earlier(node.deadline(), deadline) == node.deadline() {
+            return false;
+        }
+        let mut is_stored = false;
+        let told = node.told.get_or_init(|| {
+            is_stored = true;
+            Box::new(Quit {
+                cause,
+                at,
+                deadline: Deadline::new(deadline),
+            })
+        });
+        told.deadline.bring_forward(deadline);
+        node.mark();
+        node.wake_below();
+        is_stored && node.is_told()
+    }
+
+    /// Whether this node itself was told, while it and those above it were running.
+    fn is_told(&self) -> bool {
+        self.checked.load(Ordering::Acquire) >= TELLING
+    }
+
+    /// What counts for this node, if it quits: told to it, or to the next one above.
+    pub(crate) fn quit_info(self: &Arc<Self>) -> Option<&Quit> {
+        if !self.is_quitting() {
+            return None;
+        }
+        self.upwards().find(|node| node.is_told())?.told.get()
+    }
+
+    /// The earliest deadline that this node and those above it were told.
+    pub(crate) fn deadline(self: &Arc<Self>) -> Option<Instant> {
+        let told = self.upwards().filter_map(|node| node.told.get());
+        told.map(|told| told.deadline()).fold(None, earlier)
+    }
+
+    /// The deadline that this node itself was told.
+    pub(super) fn own_deadline(&self) -> Option<Instant> {
+        self.told.get()?.deadline()
+    }
+
+    /// Wakes whoever waits in the subtree: first those at this node, where the exit waits, since the
+    /// walk may take its time.
+    fn wake_below(self: &Arc<Self>) {
+        let Some(roster) = self.roster.get() else {
+            return;
+        };
+        let mut wakes = Wakes::default();
+        let tallies = roster.lock_first().gather_waiters(&mut wakes);
+        tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
+        wakes.perform();
+        let mut wakes = Wakes::default();
+        let mut tallies = Vec::new();
+        walk(self, (), |_, state: &mut State, ()| {
+            tallies.append(&mut state.gather_waiters(&mut wakes));
+        });
+        tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
+        wakes.perform();
+    }
+}

@@ -1,0 +1,134 @@
+//! Tallies: exact counts of what is live in a subtree, kept as long as somebody waits for it.
+//!
+//! A wait must not be fooled by a routine that starts its successor at a quitter that a walk has
+//! passed, and ends before the walk reaches its own. So a wait attaches a tally to every roster of
+//! the subtree, under that roster's lock, and adds what is live there. From then on each routine that
+//! starts or ends at the roster changes the tally under the same lock, and a roster made below takes
+//! the tally over from its parent's. Once the walk is over, the tally is the number of live routines
+//! of the subtree at every instant: a wait is over when it is zero, without a second walk, however
+//! much comes and goes meanwhile.
+//!
+//! While nobody waits there are no tallies, and a start costs nothing but a look at an empty list.
+
+use std::sync::{Arc, OnceLock};
+
+use super::list::List;
+use super::live::LiveAt;
+use super::node::Node;
+use super::waiter::{Waiter, Wakes};
+use crate::routine::record::Record;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
+
+pub(super) struct Tally {
+    /// How many routines are live, and [`ATTACHING`] more while the tally is being attached.
+    live: AtomicUsize,
+    waiters: Mutex<List<Waiter>>,
+    /// Set when nobody waits any more: rosters then let the tally go.
+    over: AtomicBool,
+    /// One routine that has started since, for a look that has to name one.
+    started: OnceLock<LiveAt>,
+    names_started: bool,
+}
+
+/// At this many live routines the first waiters may be woken: see [`Waiter::wants`].
+const MOST_SPARE: usize = 1;
+
+/// Keeps everybody waiting until a tally is attached.
+const ATTACHING: usize = MOST_SPARE + 1;
+
+impl Tally {
+    /// A tally for waits for a subtree, to be attached to it.
+    pub(super) fn of_subtree() -> Arc<Self> {
+        Arc::new(Self::new(ATTACHING, false))
+    }
+
+    /// A tally for waits for one routine, which is live.
+    pub(super) fn of_one() -> Arc<Self> {
+        Arc::new(Self::new(1, false))
+    }
+
+    /// A tally for one look, to be attached. It names a routine that has started since.
+    pub(super) fn for_a_look() -> Arc<Self> {
+        Arc::new(Self::new(ATTACHING, true))
+    }
+
+    fn new(live: usize, names_started: bool) -> Self {
+        Self {
+            live: AtomicUsize::new(live),
+            waiters: Mutex::default(),
+            over: AtomicBool::new(false),
+            started: OnceLock::new(),
+            names_started,
+        }
+    }
+
+    /// Called when the walk that attaches it is over: from here on the tally is exact. Returns whether
+    /// [`wake`](Self::wake) is to be called.
+    pub(super) fn attached(&self) -> bool {
+        self.take(ATTACHING)
+    }
+
+    /// Counts what is live at a roster. Called under its lock.
+    pub(super) fn add(&self, live: usize) {
+        self.live.fetch_add(live, Ordering::AcqRel);
+    }
+
+    /// Counts a routine that starts. Called under its roster's lock.
+    pub(super) fn on_start(&self, node: &Arc<Node>, record: &Arc<Record>) {
+        if self.names_started {
+            // The caller holds the node, so nothing that matters is dropped here.
+            let _ = self.started.set(LiveAt::one(node, record));
+        }
+        // A look that finds the count also finds the routine.
+        self.add(1);
+    }
+
+    /// Counts a routine that ends. Called under its roster's lock. Returns whether
+    /// [`wake`](Self::wake) is to be called after unlocking.
+    pub(super) fn on_end(&self) -> bool {
+        self.take(1)
+    }
+
+    fn take(&self, count: usize) -> bool {
+        self.live.fetch_sub(count, Ordering::AcqRel) - count <= MOST_SPARE
+    }
+
+    /// Gathers the waiters for which few enough routines are left.
+    pub(super) fn wake(&self, wakes: &mut Wakes) {
+        let mut waiters = lock(&self.waiters);
+        wakes.add_wanting(&mut waiters, self.live());
+    }
+
+    /// Gathers all waiters: their limits may have changed.
+    pub(super) fn wake_all(&self, wakes: &mut Wakes) {
+        wakes.add_all(&mut lock(&self.waiters));
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Adds a waiter, unless it is there. It looks at [`live`](Self::live) afterwards: whoever
+    /// changes that before looks for waiters after, so no wake is lost (rule 9).
+    pub(super) fn enter(&self, waiter: &Arc<Waiter>) {
+        lock(&self.waiters).push(Arc::clone(waiter));
+    }
+
+    pub(super) fn leave(&self, waiter: &Waiter) {
+        let left = lock(&self.waiters).remove(waiter);
+        drop(left);
+    }
+
+    /// A routine that has started since the tally was made.
+    pub(super) fn started(&self) -> Option<LiveAt> {
+        self.started.get().cloned()
+    }
+
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+}

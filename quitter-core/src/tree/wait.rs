@@ -1,0 +1,245 @@
+//! Waits for routines, as values: what is waited for, its limits, and its place among the waiters.
+//!
+//! A wait is driven by [`Wait::step`], which never blocks: it either says how the wait ended, or has
+//! left a waiter behind that is woken when there is something new. [`Wait::block`] parks the thread in
+//! between.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::live::{LiveAt, Visited};
+use super::node::Node;
+use super::roster::{State, Waited};
+use super::tally::Tally;
+use super::waiter::{Waiter, Wakes, earlier, is_past};
+use super::walk::{try_walk, walk};
+use crate::routine::record::Record;
+
+/// How a wait is limited.
+#[derive(Clone)]
+pub(crate) struct Limits {
+    /// When the wait began.
+    pub(crate) from: Instant,
+    /// When the wait ends at the latest; `None`: never. The deadline of a quit may end it earlier.
+    pub(crate) until: Option<Instant>,
+    /// The waiting routine itself, which is not waited for.
+    pub(crate) excluding: Option<Excluded>,
+    /// The wait ends when the node is told to quit.
+    pub(crate) until_quit: bool,
+    /// Only `until` counts, and no deadline.
+    pub(crate) ignore_deadlines: bool,
+}
+
+/// A live routine that is left out of a wait.
+#[derive(Clone)]
+pub(crate) struct Excluded {
+    pub(crate) id: u64,
+    pub(crate) node: Arc<Node>,
+}
+
+impl Default for Limits {
+    /// A wait that begins now and is not limited by itself.
+    fn default() -> Self {
+        Self {
+            from: Instant::now(),
+            until: None,
+            excluding: None,
+            until_quit: false,
+            ignore_deadlines: false,
+        }
+    }
+}
+
+impl Limits {
+    /// For at most `timeout` from now.
+    pub(crate) fn within(timeout: Duration) -> Self {
+        let limits = Self::default();
+        Self {
+            until: limits.from.checked_add(timeout),
+            ..limits
+        }
+    }
+
+    fn excluded_id(&self) -> Option<u64> {
+        self.excluding.as_ref().map(|excluded| excluded.id)
+    }
+}
+
+/// A wait for the routines of a subtree, or for one routine.
+struct Wait {
+    node: Arc<Node>,
+    waited: Waited,
+    tally: Arc<Tally>,
+    /// How many routines may be left.
+    spare: usize,
+    limits: Limits,
+}
+
+/// What a step of a wait came to.
+enum Step {
+    /// Everything that was waited for has ended.
+    Done,
+    TimeUp,
+    /// The waiter is woken when there is something new. The next step is due then, or at this moment.
+    Pending(Option<Instant>),
+}
+
+impl Wait {
+    /// A wait for all routines of the subtree of `node`.
+    fn for_subtree(node: &Arc<Node>, limits: Limits) -> Self {
+        let (tally, is_new) = node.roster().lock_first().join(Waited::Subtree);
+        if is_new {
+            walk(node, (), |_, state: &mut State, ()| {
+                let live = state.routines.len();
+                state.attach(&tally, live);
+            });
+            let mut wakes = Wakes::default();
+            if tally.attached() {
+                tally.wake(&mut wakes);
+            }
+            wakes.perform();
+        }
+        let excluded = limits.excluding.as_ref();
+        let is_counted = excluded.is_some_and(|excluded| excluded.node.is_below_or_at(node));
+        Self {
+            node: Arc::clone(node),
+            waited: Waited::Subtree,
+            tally,
+            spare: usize::from(is_counted),
+            limits,
+        }
+    }
+
+    /// A wait for one routine. `None`: it is not live at `node`.
+    fn for_one(node: &Arc<Node>, record: &Record, limits: Limits) -> Option<Self> {
+        let waited = Waited::One(record.id);
+        let mut state = node.roster().lock_first();
+        let joined = state.routines.contains(record).then(|| state.join(waited));
+        drop(state);
+        let (tally, _) = joined?;
+        Some(Self {
+            node: Arc::clone(node),
+            waited,
+            tally,
+            spare: 0,
+            limits,
+        })
+    }
+
+    /// Goes on with the wait. Never blocks.
+    fn step(&self, waiter: &Arc<Waiter>) -> Step {
+        self.tally.enter(waiter);
+        if self.tally.live() <= self.spare {
+            return Step::Done;
+        }
+        // After the waiter has entered: a quit that changes the deadline wakes it.
+        match self.over_at() {
+            until if is_past(until) => Step::TimeUp,
+            until => Step::Pending(until),
+        }
+    }
+
+    /// Blocks until the wait is over. Returns whether everything has ended in time.
+    fn block(&self) -> bool {
+        let waiter = Waiter::thread(self.spare);
+        let is_done = loop {
+            match self.step(&waiter) {
+                Step::Done => break true,
+                Step::TimeUp => break false,
+                Step::Pending(until) => waiter.park(until),
+            }
+        };
+        self.tally.leave(&waiter);
+        waiter.leave();
+        is_done
+    }
+
+    /// When the wait is over, as things stand; `None`: never.
+    ///
+    /// The earliest deadline counts, of a quit told here or above. But one that was over before the
+    /// wait began was the timeout of another wait: a caller that waits again means to. This is not so
+    /// for the deadline of the main quitter, which is the end of the program.
+    fn over_at(&self) -> Option<Instant> {
+        let limits = &self.limits;
+        if limits.until_quit && self.node.is_quitting() {
+            return Some(Instant::now());
+        }
+        if limits.ignore_deadlines {
+            return limits.until;
+        }
+        let counting = |node: &Arc<Node>| {
+            let is_main = node.parent.is_none() && node.tree_timeout().is_some();
+            let deadline = node.own_deadline();
+            deadline.filter(|deadline| is_main || *deadline > limits.from)
+        };
+        let deadlines = self.node.upwards().map(counting);
+        deadlines.fold(limits.until, earlier)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.node.roster().lock_first().part(self.waited);
+    }
+}
+
+impl Node {
+    /// Waits until no routine of the subtree is live (rule 4), else lists those that are.
+    ///
+    /// The wait ends at `limits.until` or at the deadline of a quit, whichever is earlier, whenever
+    /// that quit comes (rule 5).
+    pub(crate) fn wait_done(self: &Arc<Self>, limits: Limits) -> Result<(), Vec<LiveAt>> {
+        let node = self.owner();
+        let excluded = limits.excluded_id();
+        if !is_past(limits.until) && Wait::for_subtree(node, limits).block() {
+            return Ok(());
+        }
+        node.look(excluded)
+    }
+
+    /// Waits until a routine of this node has ended, and returns whether it has in time.
+    pub(crate) fn wait_for(self: &Arc<Self>, record: &Record, limits: Limits) -> bool {
+        Wait::for_one(self, record, limits).is_none_or(|wait| wait.block())
+    }
+
+    /// Whether no routine of the subtree is live, but for the excluded one. Else those are listed that
+    /// were live when the walk came by, or one that has started behind it.
+    ///
+    /// A walk that finds nothing proves nothing as long as work is taken, so it leaves a tally behind
+    /// (invariant 5). Where the node quits it takes none: an empty walk is enough.
+    pub(super) fn look(self: &Arc<Self>, excluded: Option<u64>) -> Result<(), Vec<LiveAt>> {
+        if self.roster.get().is_none() {
+            return Ok(());
+        }
+        let tally = (!self.is_quitting()).then(Tally::for_a_look);
+        let mut visited = Visited::default();
+        walk(self, 0, |node, state: &mut State, above| {
+            let at = visited.push(node, above, state.live(excluded));
+            if let Some(tally) = &tally
+                && visited.is_empty()
+            {
+                state.attach(tally, 0);
+            }
+            at
+        });
+        let started = tally.and_then(|tally| {
+            let _ = tally.attached();
+            tally.end();
+            (tally.live() > 0).then(|| tally.started()).flatten()
+        });
+        match visited.is_empty() {
+            false => Err(visited.in_order()),
+            true => started.map_or(Ok(()), |started| Err(vec![started])),
+        }
+    }
+
+    /// Lists the live routines of the subtree, and the nodes at and below which it could not be read
+    /// who is live, since another thread held their locks until `until`.
+    pub(crate) fn try_look(self: &Arc<Self>, until: Instant) -> (Vec<LiveAt>, Vec<Arc<Node>>) {
+        let mut visited = Visited::default();
+        let unread = try_walk(self, 0, until, |node, state: &mut State, above| {
+            visited.push(node, above, state.live(None))
+        });
+        (visited.in_order(), unread)
+    }
+}
