@@ -22,7 +22,7 @@ use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::routine::current::waiting_routine;
-use crate::routine::panics;
+use crate::routine::held_up;
 use crate::routine::registry::{self, RegisteredRoutine};
 use crate::tree::{Limits, LiveAt, Node};
 
@@ -158,7 +158,7 @@ impl MainQuitter {
         for source in sources {
             main.try_add_source(source)?;
         }
-        let _ = main.control.send(Control::WatchPanics(panics::watch()));
+        let _ = main.control.send(Control::WatchPanics(held_up::watch()));
         main.exited = false;
         claim.keep();
         Ok(main)

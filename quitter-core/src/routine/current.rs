@@ -3,27 +3,30 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::failing::CauseOf;
 use super::quitter::RoutineQuitter;
 
 thread_local! {
-    /// The routine that runs on this thread.
-    static CURRENT: RefCell<Option<RoutineQuitter>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Routine>> = const { RefCell::new(None) };
 }
 
+/// A routine, and the cause of a quit that its failure asks for.
+pub(crate) type Routine = (RoutineQuitter, CauseOf);
+
 /// The routine that runs on this thread, if any.
-pub(crate) fn get() -> Option<RoutineQuitter> {
+pub(crate) fn get() -> Option<Routine> {
     let current = CURRENT.try_with(|current| current.borrow().clone());
     current.ok().flatten()
 }
 
-/// Makes a routine the current one until it is dropped.
+/// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
-    outer: Option<RoutineQuitter>,
+    outer: Option<Routine>,
 }
 
 impl Current {
-    pub(crate) fn enter(quitter: &RoutineQuitter) -> Self {
-        let outer = CURRENT.replace(Some(quitter.clone()));
+    pub(crate) fn enter(quitter: &RoutineQuitter, cause_of: CauseOf) -> Self {
+        let outer = CURRENT.replace(Some((quitter.clone(), cause_of)));
         Self { outer }
     }
 }
@@ -35,10 +38,11 @@ impl Drop for Current {
     }
 }
 
-/// Calls `wait` with the id of the routine that runs on this thread, if any, while that routine is
-/// marked as waiting for others. After a timeout the mark stays: such a routine is about to return.
+/// Calls `wait` with the id of the routine that runs on this thread, if any. Until `wait` returns,
+/// the routine is marked as waiting for others. After a timeout the mark stays: such a routine is
+/// about to return.
 pub(crate) fn waiting_routine<E>(wait: impl FnOnce(Option<u64>) -> Result<(), E>) -> Result<(), E> {
-    let record = |quitter: &RoutineQuitter| Arc::clone(quitter.record());
+    let record = |(quitter, _): &Routine| Arc::clone(quitter.record());
     let current = CURRENT.try_with(|current| current.borrow().as_ref().map(record));
     let Ok(Some(record)) = current else {
         return wait(None);

@@ -3,11 +3,10 @@
 use std::ops::Deref;
 use std::thread;
 
-use super::live::{Live, fail, fail_with};
+use super::failing::{fail, routine_failed};
+use super::live::Live;
 use super::panics;
 use super::quitter::RoutineQuitter;
-use crate::report::cause::QuitCause;
-use crate::report::failure::FailureKind;
 
 /// The caller's own work, listed as a routine until this is dropped. Made by
 /// [`Quitter::guard`](crate::Quitter::guard).
@@ -30,13 +29,6 @@ pub struct RoutineGuard {
     pub(super) live: Live,
 }
 
-impl RoutineGuard {
-    /// Records a failure that the guard's owner has caught, and quits for this cause.
-    pub(crate) fn fail_with(&self, kind: FailureKind, cause: QuitCause) {
-        fail_with(self, kind, cause);
-    }
-}
-
 impl Deref for RoutineGuard {
     type Target = RoutineQuitter;
 
@@ -48,7 +40,7 @@ impl Deref for RoutineGuard {
 impl Drop for RoutineGuard {
     fn drop(&mut self) {
         if thread::panicking() && !self.record().is_unwinding() {
-            fail(self, panics::unwinding());
+            fail(self, panics::unwinding(), routine_failed);
         }
     }
 }

@@ -4,54 +4,23 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::current::{self, Current};
+use super::failing::{CauseOf, fail, routine_failed};
 use super::guard::RoutineGuard;
+use super::held_up::{self, InHooks};
 use super::outcome::RoutineOutcome;
-use super::panics::{self, HooksRun};
+use super::panics;
 use super::quitter::RoutineQuitter;
-use crate::report::cause::QuitCause;
-use crate::report::failure::{FailureKind, OnFailure, RoutineFailure};
+use crate::report::failure::FailureKind;
 
 /// A routine on the list: checks out when it is dropped, whatever happens.
 pub(crate) struct Live {
     pub(crate) quitter: RoutineQuitter,
 }
 
-pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
-    let cause = QuitCause::RoutineFailed {
-        path: quitter.path(),
-        name: quitter.name().to_owned(),
-    };
-    fail_with(quitter, kind, cause);
-}
-
-/// Records a failure, the first one of the routine, and does what it is to do. Before the check-out,
-/// so that who has waited for the routine finds both.
-pub(crate) fn fail_with(quitter: &RoutineQuitter, kind: FailureKind, cause: QuitCause) {
-    let node = quitter.node();
-    let record = quitter.record();
-    if record.set_failed() {
-        return;
-    }
-    node.record_failure(RoutineFailure {
-        path: node.path(),
-        name: record.name.to_string(),
-        id: record.id,
-        spawned_at: record.spawned_at,
-        ran_for: record.running_for(),
-        while_quitting: node.is_quitting(),
-        kind,
-    });
-    match record.on_failure() {
-        OnFailure::QuitMain => node.root_node().quit(cause, None),
-        OnFailure::QuitOwn => node.quit(cause, None),
-        OnFailure::Record => false,
-    };
-}
-
-/// Called by the panic hook. `None`: no routine runs on this thread.
-pub(crate) fn announce_panic(kind: FailureKind) -> Option<HooksRun> {
-    let quitter = current::get()?;
-    Some(panics::announce(move || fail(&quitter, kind)))
+/// Called by the panic hook. `None`: no routine runs on this thread, or nobody watches.
+pub(crate) fn announce_panic(kind: FailureKind) -> Option<InHooks> {
+    let (quitter, cause_of) = current::get()?;
+    held_up::announce(move || fail(&quitter, kind, cause_of))
 }
 
 impl Drop for Live {
@@ -68,8 +37,8 @@ where
 {
     let node = live.quitter.node();
     let roster = Arc::clone(node.roster());
-    let current = Current::enter(&live.quitter);
-    let failed = |kind| fail(&live.quitter, kind);
+    let current = Current::enter(&live.quitter, routine_failed);
+    let failed = |kind| fail(&live.quitter, kind, routine_failed);
     // The user's error is shown and dropped inside: its code may panic, too.
     panics::catch(|| f(&live.quitter).settle(&failed), failed);
     let quits = node.is_quitting();
@@ -81,9 +50,9 @@ where
 }
 
 /// Runs `f` on this thread as the routine of `guard`: a wait called by `f` leaves it out.
-pub(crate) fn run_as(guard: &RoutineGuard, f: impl FnOnce(), failed: impl FnOnce(FailureKind)) {
-    let _current = Current::enter(guard);
-    panics::catch(f, failed);
+pub(crate) fn run_as(guard: &RoutineGuard, cause_of: CauseOf, f: impl FnOnce()) {
+    let _current = Current::enter(guard, cause_of);
+    panics::catch(f, |kind| fail(guard, kind, cause_of));
 }
 
 impl fmt::Debug for Live {

@@ -2,8 +2,10 @@
 
 pub(crate) mod builder;
 pub(crate) mod current;
+pub(crate) mod failing;
 pub(crate) mod guard;
 pub(crate) mod handle;
+pub(crate) mod held_up;
 pub(crate) mod live;
 pub(crate) mod name;
 pub(crate) mod outcome;

@@ -1,15 +1,10 @@
-//! What is known of a panic: the message from its payload, the place from the panic hook; and panics
-//! whose hooks do not return.
+//! What is known of a panic: the message from its payload, the place from the panic hook.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::Once;
 use std::thread;
-use std::time::{Duration, Instant};
-
-use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::report::failure::FailureKind;
 
@@ -57,77 +52,6 @@ pub(crate) fn install_hook<T: 'static>(announce: fn(FailureKind) -> T) {
             drop(announced);
         }));
     });
-}
-
-/// How long the panic hooks may take before a panic is recorded all the same. That long because they
-/// may be writing a backtrace, and the panic may be one that the routine itself catches.
-const HOOKS_RETURN: Duration = Duration::from_secs(3);
-
-/// Where to tell the watcher of a panic; `None`: there is none.
-static WATCHING: Mutex<Option<Sender<Panicking>>> = Mutex::new(None);
-
-/// A routine that panics, and is in the panic hooks: std's writes to stderr, which may be a full pipe,
-/// and one of the user's may do anything.
-pub(crate) struct Panicking {
-    due: Instant,
-    /// Set when the hooks have returned.
-    unwinds: Arc<AtomicBool>,
-    /// Records the failure, and quits.
-    fail: Box<dyn FnOnce() + Send>,
-}
-
-impl Panicking {
-    /// When the hooks should have returned.
-    pub(crate) fn due(&self) -> Instant {
-        self.due
-    }
-
-    pub(crate) fn fail_if_held_up(self) {
-        if !self.unwinds.load(Ordering::Acquire) {
-            (self.fail)();
-        }
-    }
-}
-
-/// Sends every panic of a routine from now on to whoever watches.
-pub(crate) fn watch() -> Receiver<Panicking> {
-    let (watching, panics) = unbounded();
-    *lock_watching() = Some(watching);
-    panics
-}
-
-/// Ends what [`watch`] began.
-pub(crate) fn unwatch() {
-    *lock_watching() = None;
-}
-
-fn lock_watching() -> MutexGuard<'static, Option<Sender<Panicking>>> {
-    WATCHING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Sees to it that a panic is recorded, by `fail`, even if the panic hooks do not return. To be
-/// dropped when they have.
-pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> HooksRun {
-    let unwinds = Arc::new(AtomicBool::new(false));
-    if let Some(watching) = &*lock_watching() {
-        let _ = watching.send(Panicking {
-            due: Instant::now() + HOOKS_RETURN,
-            unwinds: Arc::clone(&unwinds),
-            fail: Box::new(fail),
-        });
-    }
-    HooksRun { unwinds }
-}
-
-/// The time in which the panic hooks run.
-pub(crate) struct HooksRun {
-    unwinds: Arc<AtomicBool>,
-}
-
-impl Drop for HooksRun {
-    fn drop(&mut self) {
-        self.unwinds.store(true, Ordering::Release);
-    }
 }
 
 /// Forgets the last panic of this thread, which is over, unless it unwinds the thread right now.
