@@ -210,6 +210,47 @@ fn a_panic_of_the_body_whose_hook_never_returns_is_mains_failure() {
 }
 
 #[test]
+fn a_guard_does_not_wait_for_a_hook_that_runs_on_another_thread() {
+    let story = || {
+        let (entered, enter) = bounded(1);
+        let (leave, left) = bounded::<()>(1);
+        panic::set_hook(Box::new(move |_| {
+            let _ = entered.send(());
+            let _ = left.recv();
+        }));
+        let panics = thread::spawn(|| panic!("slow"));
+        enter.recv().unwrap();
+        let root = Quitter::root("own");
+        // The hook that runs is only let go once there is a guard.
+        drop(root.guard("guard").unwrap());
+        leave.send(()).unwrap();
+        assert!(panics.join().is_err());
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn a_hook_that_the_body_replaces_ours_with_is_wrapped_when_the_body_has_returned() {
+    let story = || {
+        program(|main| {
+            panic::set_hook(Box::new(|info| println!("hook: {info}")));
+            let root = Quitter::clone(main);
+            main.routine("panics").add(move |_| {
+                // Until the body, the only other routine, has returned.
+                root.wait_done(PATIENCE).unwrap();
+                panic!("late")
+            })?;
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1).saying(&[
+        "routine 'panics' of main panicked at tests/process_exit_panics.rs:",
+        ": late",
+    ]);
+    assert!(ended.stdout.contains("hook: panicked at"), "{ended:?}");
+}
+
+#[test]
 fn a_hook_that_replaces_ours_costs_the_place_and_nothing_else() {
     let story = || {
         program(|main| {

@@ -12,6 +12,7 @@ use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::routine::failing::{fail, main_failed};
+use crate::routine::hook;
 use crate::routine::live;
 use crate::routine::registry;
 
@@ -245,6 +246,7 @@ fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) 
         Body::Failed(kind) => fail(&guard, kind, main_failed),
     };
     live::run_as(&guard, main_failed, || body(main).settle(&ended));
+    hook::wrap_again();
 }
 
 fn say_if_nothing_runs(main: &MainQuitter) {

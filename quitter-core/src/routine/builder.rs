@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::guard::RoutineGuard;
 use super::handle::RoutineHandle;
+use super::hook;
 use super::live::{self, Live};
 use super::outcome::RoutineOutcome;
 use super::panics;
@@ -113,7 +114,7 @@ impl<'a> RoutineBuilder<'a> {
     }
 
     fn check_in(self, place: Place, now: Duration) -> Result<Live, Quitting> {
-        panics::install_hook(live::announce_panic);
+        hook::install();
         panics::forget_last();
         let record = Arc::new(Record::new(self.name, place, self.on_failure, now));
         if thread::panicking() {

@@ -3,24 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::current::{self, Current};
+use super::current::Current;
 use super::failing::{CauseOf, fail, routine_failed};
 use super::guard::RoutineGuard;
-use super::held_up::{self, InHooks};
 use super::outcome::RoutineOutcome;
 use super::panics;
 use super::quitter::RoutineQuitter;
-use crate::report::failure::FailureKind;
 
 /// A routine on the list: checks out when it is dropped, whatever happens.
 pub(crate) struct Live {
     pub(crate) quitter: RoutineQuitter,
-}
-
-/// Called by the panic hook. `None`: no routine runs on this thread, or nobody watches.
-pub(crate) fn announce_panic(kind: FailureKind) -> Option<InHooks> {
-    let (quitter, cause_of) = current::get()?;
-    held_up::announce(move || fail(&quitter, kind, cause_of))
 }
 
 impl Drop for Live {

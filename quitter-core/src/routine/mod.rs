@@ -6,6 +6,7 @@ pub(crate) mod failing;
 pub(crate) mod guard;
 pub(crate) mod handle;
 pub(crate) mod held_up;
+pub(crate) mod hook;
 pub(crate) mod live;
 pub(crate) mod name;
 pub(crate) mod outcome;

@@ -2,8 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::thread;
 
 use crate::report::failure::FailureKind;
@@ -29,29 +28,17 @@ thread_local! {
     static HAS_LAST: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sets a panic hook that keeps the place of a panic, calls `announce`, and then the hook that was
-/// there. What `announce` returns is dropped when that hook has returned.
-pub(crate) fn install_hook<T: 'static>(announce: fn(FailureKind) -> T) {
-    static ONCE: Once = Once::new();
-    // std refuses to change the hook while the thread panics; the next routine will set it.
-    if ONCE.is_completed() || thread::panicking() {
-        return;
-    }
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let seen = Seen {
-                message: text_of(info.payload()),
-                place: info.location().map(ToString::to_string),
-            };
-            let announced = announce(seen.clone().into());
-            // Destroyed when a thread-local destructor panics: then nobody asks.
-            let _ = LAST.try_with(|last| last.replace(Some(seen)));
-            HAS_LAST.set(true);
-            before(info);
-            drop(announced);
-        }));
-    });
+/// Notes the panic that the hook is called for.
+pub(crate) fn note(info: &PanicHookInfo<'_>) -> FailureKind {
+    let seen = Seen {
+        message: text_of(info.payload()),
+        place: info.location().map(ToString::to_string),
+    };
+    let kind = seen.clone().into();
+    // Already destroyed when a thread-local destructor panics: then nobody asks.
+    let _ = LAST.try_with(|last| last.replace(Some(seen)));
+    HAS_LAST.set(true);
+    kind
 }
 
 /// Forgets the last panic of this thread, which is over, unless it unwinds the thread right now.
