@@ -1897,6 +1897,61 @@ mod rule_10_a_failure_is_never_silent {
     }
 
     #[test]
+    fn a_resumed_panic_of_another_type_does_not_take_an_earlier_place() {
+        let (failures, _) = failures_of(|_| {
+            assert!(catch_unwind(|| std::panic::panic_any(1_u8)).is_err());
+            std::panic::resume_unwind(Box::new(2_u16))
+        });
+        assert!(
+            matches!(&failures[0].kind, FailureKind::Panic { place: None, .. }),
+            "{failures:?}"
+        );
+    }
+
+    #[test]
+    fn a_resumed_panic_with_the_text_of_an_earlier_one_does_not_take_its_place() {
+        let (failures, _) = failures_of(|_| {
+            let text = "twice".to_owned();
+            let caught = catch_unwind(|| panic!("{text}"));
+            assert!(caught.is_err());
+            std::panic::resume_unwind(Box::new(text))
+        });
+        let (message, place) = ("twice".to_owned(), None);
+        assert_eq!(failures[0].kind, FailureKind::Panic { message, place });
+    }
+
+    #[test]
+    fn a_caught_panic_that_is_resumed_keeps_its_place() {
+        let line = line!() + 3;
+        let (failures, _) = failures_of(|_| {
+            let text = "resumed";
+            let caught = catch_unwind(|| panic!("{text}"));
+            std::panic::resume_unwind(caught.unwrap_err());
+        });
+        let FailureKind::Panic { place, .. } = &failures[0].kind else {
+            panic!("{failures:?}");
+        };
+        let place = place
+            .as_deref()
+            .expect("the panic is the one that the hook saw");
+        assert!(place.contains(&format!(":{line}:")), "{place}");
+    }
+
+    #[test]
+    fn a_guard_that_sleeps_after_a_caught_panic_does_not_tell_of_it() {
+        let root = Quitter::root("root");
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let guard = root.guard("guard").unwrap();
+            assert!(catch_unwind(|| panic!("long over")).is_err());
+            guard.sleep(Duration::ZERO).unwrap();
+            std::panic::resume_unwind(Box::new("another"));
+        }));
+        assert!(panicked.is_err());
+        let failure = root.failures()[0].to_string();
+        assert!(!failure.contains("long over"), "{failure}");
+    }
+
+    #[test]
     fn a_guard_dropped_by_a_panic_records_it() {
         let root = Quitter::root("root");
         let line = line!() + 3;
@@ -1983,6 +2038,34 @@ mod rule_10_a_failure_is_never_silent {
         drop(root.guard("guard").unwrap());
         assert!(root.failures().is_empty());
         assert!(!root.has_to_quit());
+    }
+
+    #[test]
+    fn a_guard_made_during_an_unwinding_records_the_panic_of_a_thread_that_it_is_moved_to() {
+        struct Cleanup(Quitter);
+        impl Drop for Cleanup {
+            fn drop(&mut self) {
+                let guard = self.0.guard("moved").unwrap();
+                let panics = thread::spawn(move || {
+                    let _guard = guard;
+                    panic!("on the other thread");
+                });
+                assert!(panics.join().is_err());
+            }
+        }
+        let root = Quitter::root("root");
+        let cleanup = Cleanup(root.clone());
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            let _cleanup = cleanup;
+            panic!("elsewhere");
+        }));
+        assert!(panicked.is_err());
+        let failures = root.failures();
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert!(
+            failures[0].to_string().contains("on the other thread"),
+            "{failures:?}"
+        );
     }
 
     #[test]

@@ -110,16 +110,13 @@ impl<'a> RoutineBuilder<'a> {
     pub fn guard(self) -> Result<RoutineGuard, Quitting> {
         // A guard may live for less time than the exact clock takes to read.
         let live = self.check_in(Location::caller(), system::lately())?;
-        Ok(RoutineGuard { live })
+        Ok(RoutineGuard::new(live))
     }
 
     fn check_in(self, place: Place, now: Duration) -> Result<Live, Quitting> {
         hook::install();
         panics::forget_last();
         let record = Arc::new(Record::new(self.name, place, self.on_failure, now));
-        if thread::panicking() {
-            record.set_unwinding();
-        }
         let node = self.node.place();
         node.check_in(&record)?;
         let quitter = RoutineQuitter::new(node, record);

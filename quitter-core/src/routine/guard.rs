@@ -1,17 +1,18 @@
-//! The caller's own work, listed as a routine.
+//! Tracks work started elsewhere as a routine.
 
 use std::ops::Deref;
-use std::thread;
+use std::thread::{self, ThreadId};
 
 use super::failing::{fail, routine_failed};
 use super::live::Live;
 use super::panics;
 use super::quitter::RoutineQuitter;
 
-/// The caller's own work, listed as a routine until this is dropped. Made by
+/// Tracks work started elsewhere as a routine, until this is dropped. Made by
 /// [`Quitter::guard`](crate::Quitter::guard).
 ///
-/// Derefs to what a routine sees of its quitter. May be sent to another thread.
+/// Derefs to a routine's view of its quitter. May be sent to another thread. If a panic drops it,
+/// that panic is recorded as the routine's failure.
 ///
 /// # Examples
 ///
@@ -26,7 +27,23 @@ use super::quitter::RoutineQuitter;
 #[derive(Debug)]
 #[must_use = "the routine ends when the guard is dropped"]
 pub struct RoutineGuard {
-    pub(super) live: Live,
+    live: Live,
+    /// The thread that was unwinding when it made this guard: that panic is not the guard's.
+    unwinding: Option<ThreadId>,
+}
+
+impl RoutineGuard {
+    pub(super) fn new(live: Live) -> Self {
+        Self {
+            live,
+            unwinding: unwinding_thread(),
+        }
+    }
+}
+
+/// This thread, if a panic is unwinding it.
+fn unwinding_thread() -> Option<ThreadId> {
+    thread::panicking().then(|| thread::current().id())
 }
 
 impl Deref for RoutineGuard {
@@ -39,7 +56,8 @@ impl Deref for RoutineGuard {
 
 impl Drop for RoutineGuard {
     fn drop(&mut self) {
-        if thread::panicking() && !self.record().is_unwinding() {
+        let unwinding = unwinding_thread();
+        if unwinding.is_some() && unwinding != self.unwinding {
             fail(self, panics::unwinding(), routine_failed);
         }
     }

@@ -63,8 +63,6 @@ mod mark {
     pub(super) const FAILED: usize = 1 << 1;
     /// The routine is in a wait for others, or its last one has timed out.
     pub(super) const WAITING: usize = 1 << 2;
-    /// It began while its thread was unwinding from a panic.
-    pub(super) const UNWINDING: usize = 1 << 3;
     /// What its failure does; neither: the main quitter quits.
     pub(super) const QUITS_OWN: usize = 1 << 4;
     pub(super) const QUITS_NOBODY: usize = 1 << 5;
@@ -169,14 +167,6 @@ impl Record {
             true => self.mark(mark::WAITING),
             false => self.unmark(mark::WAITING),
         };
-    }
-
-    pub(crate) fn is_unwinding(&self) -> bool {
-        self.is_marked(mark::UNWINDING)
-    }
-
-    pub(crate) fn set_unwinding(&self) {
-        self.mark(mark::UNWINDING);
     }
 
     pub(crate) fn on_failure(&self) -> OnFailure {
