@@ -2091,7 +2091,7 @@ mod a_thread_that_the_system_refuses {
     use super::*;
 
     /// More than any machine has.
-    const TOO_MUCH: usize = 1 << 46;
+    const TOO_MUCH: usize = isize::MAX.unsigned_abs();
 
     #[test]
     fn is_an_error_with_the_routines_name_and_what_the_system_said() {

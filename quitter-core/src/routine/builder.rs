@@ -20,6 +20,12 @@ use crate::report::failure::OnFailure;
 use crate::system;
 use crate::tree::Node;
 
+/// Below this, a thread overflows its stack before it comes to the routine.
+const SMALLEST_STACK: usize = 16 * 1024;
+
+/// Above this, std or the system overflows when it rounds the size up.
+const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
+
 /// Describes a routine before it is forked. Made by [`Quitter::routine`](crate::Quitter::routine).
 #[must_use = "nothing is forked until `add` is called"]
 pub struct RoutineBuilder<'a> {
@@ -39,8 +45,11 @@ impl<'a> RoutineBuilder<'a> {
         }
     }
 
-    /// Sets the size of the thread's stack in bytes. Std's default otherwise, which is 2 MiB unless
+    /// Sets the size of the thread's stack in bytes. The default is std's: 2 MiB, unless
     /// `RUST_MIN_STACK` says otherwise.
+    ///
+    /// Sizes below 16 KiB count as 16 KiB, and those above `isize::MAX` as `isize::MAX`, since some
+    /// systems crash on them.
     ///
     /// # Examples
     ///
@@ -51,7 +60,7 @@ impl<'a> RoutineBuilder<'a> {
     /// # root.wait_done(std::time::Duration::MAX).unwrap();
     /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
+        self.stack_size = Some(bytes.clamp(SMALLEST_STACK, LARGEST_STACK));
         self
     }
 
@@ -137,4 +146,21 @@ impl fmt::Debug for RoutineBuilder<'_> {
 /// The operating system's name of a thread ends at a NUL, which std refuses with a panic.
 fn thread_name(name: &str) -> String {
     name.replace('\0', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stack_sizes_that_crash_some_systems_are_clamped() {
+        let root = Node::root("root".into(), None);
+        let clamped = |bytes| {
+            let builder = RoutineBuilder::new(&root, "routine".into());
+            builder.stack_size(bytes).stack_size.unwrap()
+        };
+        assert_eq!(clamped(0), 16 * 1024);
+        assert_eq!(clamped(1 << 20), 1 << 20);
+        assert_eq!(clamped(usize::MAX), isize::MAX.unsigned_abs());
+    }
 }
