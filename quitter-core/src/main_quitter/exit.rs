@@ -264,7 +264,7 @@ impl MainQuitter {
 
     fn cannot_start(&self, routine: &RegisteredRoutine, error: &(dyn Error + 'static)) {
         let node = self.root.node();
-        node.record_failure(RoutineFailure {
+        node.record_failure(|| RoutineFailure {
             path: node.path(),
             name: routine.name().to_owned(),
             id: 0,

@@ -169,11 +169,17 @@ pub(crate) struct Failures {
 impl Failures {
     pub(crate) const LISTED: usize = 1000;
 
+    /// Counts a failure that there is no room to list. Returns whether that was the case.
+    pub(crate) fn is_only_counted(&mut self) -> bool {
+        let is_full = self.listed.len() >= Self::LISTED;
+        self.unlisted += u64::from(is_full);
+        is_full
+    }
+
+    /// Lists a failure, or counts it if others have taken the room meanwhile.
     pub(crate) fn push(&mut self, failure: RoutineFailure) {
-        if self.listed.len() < Self::LISTED {
+        if !self.is_only_counted() {
             self.listed.push(failure);
-        } else {
-            self.unlisted += 1;
         }
     }
 

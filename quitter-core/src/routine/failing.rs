@@ -1,5 +1,7 @@
 //! The one path that every failure takes, whatever kind of work failed.
 
+use std::sync::Arc;
+
 use super::quitter::RoutineQuitter;
 use crate::report::cause::QuitCause;
 use crate::report::failure::{FailureKind, OnFailure, RoutineFailure};
@@ -24,14 +26,23 @@ pub(crate) fn main_failed(_: &RoutineQuitter, kind: &FailureKind) -> QuitCause {
 
 /// Records the first failure of a routine, and quits as its [`OnFailure`] says. Called before the
 /// check-out, so that those who waited for the routine find both.
+///
+/// A crowd may fail at once, as when its quit makes sends fail: nothing is made that nobody keeps.
 pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseOf) {
     let node = quitter.node();
     let record = quitter.record();
     if record.set_failed() {
         return;
     }
-    let cause = cause_of(quitter, &kind);
-    node.record_failure(RoutineFailure {
+    let quits = match record.on_failure() {
+        OnFailure::QuitMain => Some(node.root_node()),
+        OnFailure::QuitOwn => Some(Arc::clone(node)),
+        OnFailure::Record => None,
+    };
+    // The quit that is there keeps its cause, and its deadline is the earlier one.
+    let quits = quits.filter(|node| !node.is_quitting());
+    let cause = quits.as_ref().map(|_| cause_of(quitter, &kind));
+    node.record_failure(|| RoutineFailure {
         path: node.path(),
         name: record.name.to_string(),
         id: record.id,
@@ -40,9 +51,51 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseO
         while_quitting: node.is_quitting(),
         kind,
     });
-    match record.on_failure() {
-        OnFailure::QuitMain => node.root_node().quit(cause, None),
-        OnFailure::QuitOwn => node.quit(cause, None),
-        OnFailure::Record => false,
-    };
+    if let (Some(node), Some(cause)) = (quits, cause) {
+        node.quit(cause, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::quitter::Quitter;
+    use crate::report::failure::Failures;
+
+    #[test]
+    fn a_failure_that_is_not_listed_is_counted_and_not_made() {
+        let root = Quitter::root("root");
+        let made = Cell::new(0);
+        for id in 0..Failures::LISTED as u64 + 500 {
+            root.node().record_failure(|| {
+                made.set(made.get() + 1);
+                RoutineFailure {
+                    path: root.path(),
+                    name: "fails".to_owned(),
+                    id,
+                    spawned_at: std::panic::Location::caller(),
+                    ran_for: Duration::ZERO,
+                    while_quitting: true,
+                    kind: FailureKind::of_debug(&"error"),
+                }
+            });
+        }
+        assert_eq!(made.get(), Failures::LISTED);
+        assert_eq!(root.node().failures().unlisted, 500);
+    }
+
+    #[test]
+    fn a_failure_of_a_quitting_tree_asks_for_no_cause() {
+        fn unneeded(_: &RoutineQuitter, _: &FailureKind) -> QuitCause {
+            unreachable!("the tree quits already")
+        }
+        let root = Quitter::root("root");
+        let guard = root.guard("guard").unwrap();
+        root.send_quit();
+        fail(&guard, FailureKind::of_debug(&"error"), unneeded);
+        assert_eq!(root.failures().len(), 1);
+    }
 }

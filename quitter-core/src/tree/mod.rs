@@ -238,8 +238,14 @@ impl Node {
         roster.map_or(0, |roster| roster.live_here())
     }
 
-    pub(crate) fn record_failure(&self, failure: RoutineFailure) {
-        self.nearest_roster().root().failures().push(failure);
+    /// Records a failure. It is only made if there is room to list it.
+    pub(crate) fn record_failure(&self, failure: impl FnOnce() -> RoutineFailure) {
+        let root = self.nearest_roster().root();
+        let is_only_counted = root.failures().is_only_counted();
+        if !is_only_counted {
+            let failure = failure();
+            root.failures().push(failure);
+        }
     }
 
     /// The failures of the whole tree so far.
