@@ -56,7 +56,7 @@ pub use routine::ticks::Ticks;
 /// What the attributes' output needs. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::quitter::Quitter;
+    pub use crate::routine::builder::RoutineBuilder;
     pub use crate::routine::registry::{ROUTINES, RegisteredRoutine, type_id_of};
     pub use linkme;
 }

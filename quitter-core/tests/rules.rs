@@ -2372,6 +2372,35 @@ mod handles {
     }
 
     #[test]
+    fn a_parked_routine_is_woken_by_its_handle() {
+        let root = Quitter::root("root");
+        let ready = Arc::new(AtomicBool::new(false));
+        let is_ready = Arc::clone(&ready);
+        let parked = root
+            .add_routine(move |_| {
+                while !is_ready.load(Ordering::SeqCst) {
+                    thread::park();
+                }
+            })
+            .unwrap();
+        ready.store(true, Ordering::SeqCst);
+        parked.unpark();
+        parked.wait(PATIENCE).unwrap();
+        parked.unpark();
+    }
+
+    #[test]
+    fn a_sleep_is_not_ended_by_an_unpark() {
+        let root = Quitter::root("root");
+        let sleeps = root.add_routine(|q| q.sleep(Duration::MAX)).unwrap();
+        for _ in 0..100 {
+            sleeps.unpark();
+        }
+        assert!(sleeps.wait(Duration::from_millis(20)).is_err());
+        root.quit_and_wait(PATIENCE).unwrap();
+    }
+
+    #[test]
     fn a_panicked_routine_is_finished() {
         let root = Quitter::root("root");
         let handle = root.add_routine(|_| panic!("over")).unwrap();

@@ -13,7 +13,6 @@ use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::routine::failing::{fail, main_failed};
 use crate::routine::hook;
-use crate::routine::live;
 use crate::routine::registry;
 
 /// When [`MainQuitterBuilder::run`] forks the routines that `#[quitter::routine]` registered.
@@ -245,7 +244,7 @@ fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) 
         }
         Body::Failed(kind) => fail(&guard, kind, main_failed),
     };
-    live::run_as(&guard, main_failed, || body(main).settle(&ended));
+    guard.call(main_failed, || body(main).settle(&ended));
     hook::wrap_again();
 }
 

@@ -254,7 +254,7 @@ impl MainQuitter {
             Err(duplicate) => return self.cannot_start(duplicate.first, &duplicate),
         };
         for routine in routines {
-            match routine.add_to(&self.root) {
+            match routine.add(self.root.routine(routine.name())) {
                 Ok(_detached) => {}
                 Err(AddRoutineError::Quitting) => return,
                 Err(error) => return self.cannot_start(routine, &error),

@@ -1,4 +1,4 @@
-//! Describes a routine, and adds it to the tree.
+//! Describes a routine, and starts it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use super::guard::RoutineGuard;
 use super::handle::RoutineHandle;
-use super::hook;
-use super::live::{self, Live};
+use super::live::Live;
 use super::outcome::RoutineOutcome;
-use super::panics;
 use super::quitter::RoutineQuitter;
-use super::record::{Place, Record};
+use super::record::Place;
 use crate::error::{AddRoutineError, Quitting};
 use crate::report::failure::OnFailure;
 use crate::system;
@@ -26,8 +24,8 @@ const SMALLEST_STACK: usize = 16 * 1024;
 /// Above this, std or the system overflows when it rounds the size up.
 const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
 
-/// Describes a routine before it is forked. Made by [`Quitter::routine`](crate::Quitter::routine).
-#[must_use = "nothing is forked until `add` is called"]
+/// Describes a routine before it starts. Made by [`Quitter::routine`](crate::Quitter::routine).
+#[must_use = "nothing starts until `add` or `guard` is called"]
 pub struct RoutineBuilder<'a> {
     node: &'a Arc<Node>,
     name: Cow<'static, str>,
@@ -70,11 +68,11 @@ impl<'a> RoutineBuilder<'a> {
         self
     }
 
-    /// Forks the routine. As [`Quitter::add_routine`](crate::Quitter::add_routine).
+    /// Starts the routine, like [`Quitter::add_routine`](crate::Quitter::add_routine).
     ///
     /// # Errors
     ///
-    /// As [`Quitter::add_routine`](crate::Quitter::add_routine).
+    /// Those of [`Quitter::add_routine`](crate::Quitter::add_routine).
     ///
     /// # Examples
     ///
@@ -96,25 +94,24 @@ impl<'a> RoutineBuilder<'a> {
             thread = thread.stack_size(bytes);
         }
         let live = self.check_in(Location::caller(), system::now())?;
-        let handle = RoutineHandle {
-            roster: Arc::clone(live.quitter.node().roster()),
-            record: Arc::clone(live.quitter.record()),
-        };
-        // Where the thread is refused, std drops the closure, and `live` checks out.
-        match thread.spawn(move || live::run(live, f)) {
-            Ok(_detached) => Ok(handle),
+        let (node, record) = (live.quitter().node(), live.quitter().record());
+        let (roster, record) = (Arc::clone(node.roster()), Arc::clone(record));
+        // If the thread is refused, std drops the closure, and `live` checks out.
+        match thread.spawn(move || live.run(f)) {
+            Ok(thread) => Ok(RoutineHandle::new(roster, record, thread.thread().clone())),
             Err(source) => Err(AddRoutineError::Thread {
-                name: handle.record.name.to_string(),
+                name: record.name.to_string(),
                 source,
             }),
         }
     }
 
-    /// Lists the caller's own work as a routine. As [`Quitter::guard`](crate::Quitter::guard).
+    /// Tracks work started elsewhere, like [`Quitter::guard`](crate::Quitter::guard). A stack size
+    /// has no effect.
     ///
     /// # Errors
     ///
-    /// [`Quitting`] once the quitter was told to quit.
+    /// [`Quitting`] if the quitter has been told to quit.
     #[track_caller]
     pub fn guard(self) -> Result<RoutineGuard, Quitting> {
         // A guard may live for less time than the exact clock takes to read.
@@ -123,13 +120,7 @@ impl<'a> RoutineBuilder<'a> {
     }
 
     fn check_in(self, place: Place, now: Duration) -> Result<Live, Quitting> {
-        hook::install();
-        panics::forget_last();
-        let record = Arc::new(Record::new(self.name, place, self.on_failure, now));
-        let node = self.node.place();
-        node.check_in(&record)?;
-        let quitter = RoutineQuitter::new(node, record);
-        Ok(Live { quitter })
+        Live::check_in(self.node, self.name, place, self.on_failure, now)
     }
 }
 
@@ -143,7 +134,7 @@ impl fmt::Debug for RoutineBuilder<'_> {
     }
 }
 
-/// The operating system's name of a thread ends at a NUL, which std refuses with a panic.
+/// The operating system ends a thread's name at a NUL, so std panics on one.
 fn thread_name(name: &str) -> String {
     name.replace('\0', "")
 }

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::thread::{self, ThreadId};
 
-use super::failing::{fail, routine_failed};
+use super::failing::{CauseOf, routine_failed};
 use super::live::Live;
 use super::panics;
 use super::quitter::RoutineQuitter;
@@ -39,6 +39,12 @@ impl RoutineGuard {
             unwinding: unwinding_thread(),
         }
     }
+
+    /// Runs `f` on this thread as this routine: waits that `f` calls leave it out, and a panic of
+    /// `f` is its failure.
+    pub(crate) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
+        self.live.call(cause_of, f);
+    }
 }
 
 /// This thread, if a panic is unwinding it.
@@ -50,7 +56,7 @@ impl Deref for RoutineGuard {
     type Target = RoutineQuitter;
 
     fn deref(&self) -> &RoutineQuitter {
-        &self.live.quitter
+        self.live.quitter()
     }
 }
 
@@ -58,7 +64,7 @@ impl Drop for RoutineGuard {
     fn drop(&mut self) {
         let unwinding = unwinding_thread();
         if unwinding.is_some() && unwinding != self.unwinding {
-            fail(self, panics::unwinding(), routine_failed);
+            self.live.fail(panics::unwinding(), routine_failed);
         }
     }
 }

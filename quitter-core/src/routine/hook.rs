@@ -56,12 +56,12 @@ pub(crate) fn wrap_again() {
 fn install_elsewhere() {
     const A_MOMENT: Duration = Duration::from_millis(20);
     let mut until = being_set();
+    let mut started = None;
     if until.is_none() {
         let thread = thread::Builder::new().name("quitter hook".to_owned());
-        if thread.spawn(set_hook).is_err() {
-            return; // The next routine tries again.
-        }
-        *until = Some(Instant::now() + A_MOMENT);
+        started = thread.spawn(set_hook).ok();
+        // A refused thread is asked for again by the next routine.
+        *until = started.is_some().then(|| Instant::now() + A_MOMENT);
     }
     while let Some(moment) = *until {
         let left = moment.saturating_duration_since(Instant::now());
@@ -70,6 +70,11 @@ fn install_elsewhere() {
         }
         let waited = WAS_SET.wait_timeout(until, left);
         (until, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    }
+    drop(until);
+    // It is about to end: a program that counts its threads should not see it.
+    if let Some(thread) = started {
+        let _ = thread.join();
     }
 }
 

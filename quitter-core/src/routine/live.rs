@@ -1,50 +1,85 @@
-//! A routine on the list: run on its thread or guarded, its panics caught, and always checked out.
+//! The one door of every routine, whatever kind of work it is: checked in, always checked out, and
+//! its failure recorded before that.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::current::Current;
-use super::failing::{CauseOf, fail, routine_failed};
-use super::guard::RoutineGuard;
+use super::failing::{self, CauseOf, routine_failed};
+use super::hook;
 use super::outcome::RoutineOutcome;
 use super::panics;
 use super::quitter::RoutineQuitter;
+use super::record::{Place, Record};
+use crate::error::Quitting;
+use crate::report::failure::{FailureKind, OnFailure};
+use crate::tree::Node;
 
-/// A routine on the list: checks out when it is dropped, whatever happens.
+/// A live routine: it checks out when this is dropped, whatever happens.
 pub(crate) struct Live {
-    pub(crate) quitter: RoutineQuitter,
+    quitter: RoutineQuitter,
+}
+
+impl Live {
+    /// Lists a routine that has started at `now`, unless the node quits.
+    #[inline]
+    pub(super) fn check_in(
+        node: &Arc<Node>,
+        name: Cow<'static, str>,
+        spawned_at: Place,
+        on_failure: OnFailure,
+        now: Duration,
+    ) -> Result<Self, Quitting> {
+        hook::install();
+        panics::forget_last();
+        let record = Arc::new(Record::new(name, spawned_at, on_failure, now));
+        let node = node.place();
+        node.check_in(&record)?;
+        let quitter = RoutineQuitter::new(node, record);
+        Ok(Self { quitter })
+    }
+
+    pub(super) fn quitter(&self) -> &RoutineQuitter {
+        &self.quitter
+    }
+
+    /// Records that the routine has failed, if it is its first failure.
+    pub(super) fn fail(&self, kind: FailureKind, cause_of: CauseOf) {
+        failing::fail(&self.quitter, kind, cause_of);
+    }
+
+    /// Makes this the routine that runs on this thread, and calls `f`. A panic is its failure.
+    pub(super) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
+        let _current = Current::enter(&self.quitter, cause_of);
+        panics::catch(f, |kind| self.fail(kind, cause_of));
+    }
+
+    /// Runs the whole routine on this thread, which is its own and ends after that.
+    pub(super) fn run<F, R>(self, f: F)
+    where
+        F: FnOnce(&RoutineQuitter) -> R,
+        R: RoutineOutcome,
+    {
+        self.call(routine_failed, || {
+            let failed = |kind| self.fail(kind, routine_failed);
+            // The user's error is shown and dropped in here, since its code may panic, too.
+            f(&self.quitter).settle(&failed);
+        });
+        let node = self.quitter.node();
+        let crowd = node.is_quitting().then(|| Arc::clone(node.roster()));
+        drop(self);
+        if let Some(roster) = crowd {
+            roster.linger();
+        }
+    }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
         self.quitter.node().check_out(self.quitter.record());
     }
-}
-
-/// What a routine's thread does.
-pub(crate) fn run<F, R>(live: Live, f: F)
-where
-    F: FnOnce(&RoutineQuitter) -> R,
-    R: RoutineOutcome,
-{
-    let node = live.quitter.node();
-    let roster = Arc::clone(node.roster());
-    let current = Current::enter(&live.quitter, routine_failed);
-    let failed = |kind| fail(&live.quitter, kind, routine_failed);
-    // The user's error is shown and dropped inside: its code may panic, too.
-    panics::catch(|| f(&live.quitter).settle(&failed), failed);
-    let quits = node.is_quitting();
-    drop(current);
-    drop(live);
-    if quits {
-        roster.linger();
-    }
-}
-
-/// Runs `f` on this thread as the routine of `guard`: a wait called by `f` leaves it out.
-pub(crate) fn run_as(guard: &RoutineGuard, cause_of: CauseOf, f: impl FnOnce()) {
-    let _current = Current::enter(guard, cause_of);
-    panics::catch(f, |kind| fail(guard, kind, cause_of));
 }
 
 impl fmt::Debug for Live {
