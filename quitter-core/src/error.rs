@@ -177,7 +177,3 @@ impl Error for MainQuitterError {
         }
     }
 }
-
-/// The item of a quit channel: there is none, the channel only ever closes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Never {}

@@ -23,7 +23,7 @@
 //! }
 //! ```
 
-#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, feature(doc_cfg, never_type))]
 
 mod error;
 mod main_quitter;
@@ -35,7 +35,7 @@ mod sync;
 mod system;
 mod tree;
 
-pub use error::{AddRoutineError, MainQuitterError, Never, Quitting};
+pub use error::{AddRoutineError, MainQuitterError, Quitting};
 pub use main_quitter::body::MainOutcome;
 pub use main_quitter::builder::{MainQuitterBuilder, StartRoutines};
 pub use main_quitter::exit::MainQuitter;

@@ -1,6 +1,7 @@
 //! [`Quitter`], the handle that programs hold. Thin: all locking is in the tree.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use crate::error::{AddRoutineError, Never, Quitting};
+use crate::error::{AddRoutineError, Quitting};
 use crate::report::cause::QuitCause;
 use crate::report::failure::RoutineFailure;
 use crate::report::timeouts::Timeouts;
@@ -262,7 +263,7 @@ impl Quitter {
     /// }
     /// ```
     #[must_use]
-    pub fn quit_chan(&self) -> &Receiver<Never> {
+    pub fn quit_chan(&self) -> &Receiver<Infallible> {
         self.node.quit_chan()
     }
 

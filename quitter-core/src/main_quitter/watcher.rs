@@ -6,13 +6,13 @@
 //! writes nothing. What is to be said it hands to the console's thread, a message that is to be
 //! shown to one of its own. And it drops no receiver: the last one drops what is in the channel.
 
+use std::convert::Infallible;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, never};
 
-use crate::error::Never;
 use crate::main_quitter::events::{Described, Shared};
 use crate::main_quitter::signal::{self, SecondSignal};
 use crate::main_quitter::source::{Heard, Listen, text_within};
@@ -46,7 +46,7 @@ pub(crate) enum Control {
     WatchPanics(Receiver<Instant>),
     /// The main quitter exits or is gone: list what has come by now, and close the channel when all
     /// is said.
-    Stop(Option<Sender<Never>>),
+    Stop(Option<Sender<Infallible>>),
 }
 
 /// A source that is listened to.
@@ -306,7 +306,7 @@ impl Watcher {
     }
 
     /// Lists what has come by the time the main quitter exits.
-    fn list_the_last(&mut self, done: Option<Sender<Never>>) {
+    fn list_the_last(&mut self, done: Option<Sender<Infallible>>) {
         while let Chosen::Source(at, heard) = self.choose_ready() {
             self.fire(at, heard);
         }

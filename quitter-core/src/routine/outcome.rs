@@ -50,6 +50,7 @@ impl RoutineOutcome for () {
     fn settle(self, _failed: &dyn Fn(FailureKind)) {}
 }
 
+#[diagnostic::do_not_recommend] // The compiler would show the alias.
 impl RoutineOutcome for Bang {
     fn settle(self, _failed: &dyn Fn(FailureKind)) {
         self

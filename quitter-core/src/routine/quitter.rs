@@ -1,6 +1,7 @@
 //! What a routine sees of its quitter.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::outcome::RoutineOutcome;
 use super::panics;
 use super::record::Record;
 use super::ticks::Ticks;
-use crate::error::{AddRoutineError, Never, Quitting};
+use crate::error::{AddRoutineError, Quitting};
 use crate::quitter::{Quitter, debug, quit_cause, sleep};
 use crate::report::cause::QuitCause;
 use crate::tree::Node;
@@ -134,7 +135,7 @@ impl RoutineQuitter {
     /// The channel that closes when the routine is told to quit, like [`Quitter::quit_chan`].
     #[must_use]
     #[track_caller]
-    pub fn quit_chan(&self) -> &Receiver<Never> {
+    pub fn quit_chan(&self) -> &Receiver<Infallible> {
         self.seen().quit_chan()
     }
 

@@ -26,6 +26,7 @@ mod arms;
 mod roster;
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -34,7 +35,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use once_cell::race::OnceBox;
 
-use crate::error::{Never, Quitting};
+use crate::error::Quitting;
 use crate::report::cause::QuitCause;
 use crate::report::failure::{Failures, RoutineFailure};
 use crate::routine::record::{Record, next_id};
@@ -350,7 +351,7 @@ impl Node {
     }
 
     /// The channel that closes when this node quits; made when somebody asks for it.
-    pub(crate) fn quit_chan(&self) -> &Receiver<Never> {
+    pub(crate) fn quit_chan(&self) -> &Receiver<Infallible> {
         self.known().roster().quit_chan(|| self.is_quitting())
     }
 

@@ -12,6 +12,7 @@
 //!    node takes no lock.)
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use once_cell::race::OnceBox;
 
 use super::arms::Arms;
-use crate::error::{Never, Quitting};
+use crate::error::Quitting;
 use crate::report::cause::QuitCause;
 use crate::report::failure::Failures;
 use crate::routine::record::{Record, Slot};
@@ -40,7 +41,7 @@ pub(crate) struct Roster {
     /// A routine has left the list, or the time to wait for that has changed. Waited on with
     /// `state`.
     left: Condvar,
-    quit_chan: OnceLock<Receiver<Never>>,
+    quit_chan: OnceLock<Receiver<Infallible>>,
     arms: Arms,
 }
 
@@ -55,7 +56,7 @@ struct State {
     /// How often a quit has come by: a waiter that sees another number looks at its deadline anew.
     visits: u64,
     /// Keeps the quit channel open. Only there when somebody asked for the channel.
-    open: Option<Sender<Never>>,
+    open: Option<Sender<Infallible>>,
     /// How many threads wait on `told`.
     sleepers: usize,
     /// What a sleeper that leaves is to do: see [`Roster::wake_all`].
@@ -570,7 +571,7 @@ impl Roster {
         drop(open);
     }
 
-    pub(super) fn quit_chan(&self, is_quitting: impl Fn() -> bool) -> &Receiver<Never> {
+    pub(super) fn quit_chan(&self, is_quitting: impl Fn() -> bool) -> &Receiver<Infallible> {
         if let Some(receiver) = self.quit_chan.get() {
             return receiver;
         }
