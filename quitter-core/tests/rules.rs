@@ -1092,7 +1092,7 @@ mod rule_5_one_deadline {
             let below = child.clone();
             quitter
                 .routine("supervisor")
-                .on_failure(OnFailure::Record)
+                .on_failure(OnFailure::FailAtExit)
                 .add(move |q: &RoutineQuitter| {
                     q.wait_quit();
                     below.quit_and_wait(6 * PATIENCE)
@@ -1705,7 +1705,7 @@ mod rule_10_a_failure_is_never_silent {
     fn a_failure_is_only_recorded_where_asked() {
         let root = Quitter::root("root");
         let child = root.child("child").unwrap();
-        let fails = child.routine("fails").on_failure(OnFailure::Record);
+        let fails = child.routine("fails").on_failure(OnFailure::FailAtExit);
         fails.add(|_| Err::<(), _>("error")).unwrap();
         root.wait_done(PATIENCE).unwrap();
         assert!(!child.has_to_quit());
@@ -1716,11 +1716,85 @@ mod rule_10_a_failure_is_never_silent {
     }
 
     #[test]
+    fn a_failure_that_is_reported_at_once_changes_nothing_else() {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        let fails = child.routine("fails").on_failure(OnFailure::Report);
+        fails.add(|_| Err::<(), _>("connection reset")).unwrap();
+        root.wait_done(PATIENCE).unwrap();
+        assert!(!root.has_to_quit() && !child.has_to_quit());
+        assert!(root.failures().is_empty(), "{:?}", root.failures());
+    }
+
+    #[test]
+    fn a_quitter_says_what_failures_do_here_and_below() {
+        let root = Quitter::root("root");
+        let server = root.child("server").unwrap();
+        server.on_failure(OnFailure::QuitOwn);
+        let below = server.child("a").unwrap().child("b").unwrap();
+        let fail = |quitter: &Quitter| {
+            let fails = quitter.add_routine(|_| Err::<(), _>("error")).unwrap();
+            fails.wait(PATIENCE).unwrap();
+        };
+        fail(&below);
+        assert!(below.has_to_quit() && !server.has_to_quit());
+        fail(&server);
+        assert!(server.has_to_quit() && !root.has_to_quit());
+        fail(&root);
+        assert!(root.has_to_quit());
+    }
+
+    #[test]
+    fn a_child_created_before_keeps_what_failures_do() {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        root.on_failure(OnFailure::FailAtExit);
+        child.add_routine(|_| Err::<(), _>("error")).unwrap();
+        root.wait_done(PATIENCE).unwrap();
+        assert!(root.has_to_quit());
+    }
+
+    #[test]
+    fn what_a_routine_says_of_its_failure_takes_precedence() {
+        let root = Quitter::root("root");
+        root.on_failure(OnFailure::QuitMain);
+        let child = root.child("child").unwrap();
+        child.on_failure(OnFailure::QuitOwn);
+        let fails = child.routine("fails").on_failure(OnFailure::FailAtExit);
+        fails.add(|_| Err::<(), _>("error")).unwrap();
+        root.wait_done(PATIENCE).unwrap();
+        assert!(!root.has_to_quit() && !child.has_to_quit());
+    }
+
+    #[test]
+    fn threads_that_share_a_quitter_share_what_failures_do() {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        child.on_failure(OnFailure::FailAtExit);
+        thread::scope(|threads| {
+            for _ in 0..4 {
+                threads.spawn(|| {
+                    for _ in 0..100 {
+                        let below = child.child("below").unwrap();
+                        let panicked = catch_unwind(AssertUnwindSafe(|| {
+                            let _guards = [child.guard("here"), below.guard("below")];
+                            std::panic::resume_unwind(Box::new("panic"));
+                        }));
+                        assert!(panicked.is_err());
+                    }
+                });
+            }
+        });
+        assert!(!root.has_to_quit() && !child.has_to_quit());
+        assert_eq!(root.failures().len(), 800);
+    }
+
+    #[test]
     fn failures_are_the_whole_trees_in_their_order() {
         let root = Quitter::root("root");
         let child = root.child("child").unwrap();
         for name in ["a", "b", "c"] {
-            let fails = child.routine(name).on_failure(OnFailure::Record);
+            let fails = child.routine(name).on_failure(OnFailure::FailAtExit);
             fails
                 .add(|_| Err::<(), _>("error"))
                 .unwrap()
@@ -1982,7 +2056,7 @@ mod rule_10_a_failure_is_never_silent {
         let root = Quitter::root("root");
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let guard = |name| {
-                let guarded = root.routine(name).on_failure(OnFailure::Record);
+                let guarded = root.routine(name).on_failure(OnFailure::FailAtExit);
                 guarded.guard().unwrap()
             };
             let _guards = [guard("outer"), guard("inner")];

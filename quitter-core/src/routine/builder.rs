@@ -30,7 +30,8 @@ pub struct RoutineBuilder<'a> {
     node: &'a Arc<Node>,
     name: Cow<'static, str>,
     stack_size: Option<usize>,
-    on_failure: OnFailure,
+    /// `None`: as the quitter says.
+    on_failure: Option<OnFailure>,
 }
 
 impl<'a> RoutineBuilder<'a> {
@@ -39,7 +40,7 @@ impl<'a> RoutineBuilder<'a> {
             node,
             name,
             stack_size: None,
-            on_failure: OnFailure::default(),
+            on_failure: None,
         }
     }
 
@@ -62,9 +63,10 @@ impl<'a> RoutineBuilder<'a> {
         self
     }
 
-    /// Sets what a failure does, beside being recorded. The root of the tree quits otherwise.
+    /// Sets how the program responds to the routine's failure. The default is the quitter's:
+    /// [`Quitter::on_failure`](crate::Quitter::on_failure).
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
-        self.on_failure = on_failure;
+        self.on_failure = Some(on_failure);
         self
     }
 
@@ -120,7 +122,8 @@ impl<'a> RoutineBuilder<'a> {
     }
 
     fn check_in(self, place: Place, now: Duration) -> Result<Live, Quitting> {
-        Live::check_in(self.node, self.name, place, self.on_failure, now)
+        let on_failure = self.on_failure.unwrap_or_else(|| self.node.on_failure());
+        Live::check_in(self.node, self.name, place, on_failure, now)
     }
 }
 

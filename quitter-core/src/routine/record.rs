@@ -66,6 +66,7 @@ mod mark {
     /// What its failure does; neither: the main quitter quits.
     pub(super) const QUITS_OWN: usize = 1 << 4;
     pub(super) const QUITS_NOBODY: usize = 1 << 5;
+    pub(super) const IS_REPORTED: usize = 1 << 6;
 }
 
 impl Record {
@@ -79,7 +80,8 @@ impl Record {
         let marks = match on_failure {
             OnFailure::QuitMain => 0,
             OnFailure::QuitOwn => mark::QUITS_OWN,
-            OnFailure::Record => mark::QUITS_NOBODY,
+            OnFailure::FailAtExit => mark::QUITS_NOBODY,
+            OnFailure::Report => mark::IS_REPORTED,
         };
         Self {
             id: next_id(),
@@ -172,7 +174,8 @@ impl Record {
     pub(crate) fn on_failure(&self) -> OnFailure {
         match () {
             () if self.is_marked(mark::QUITS_OWN) => OnFailure::QuitOwn,
-            () if self.is_marked(mark::QUITS_NOBODY) => OnFailure::Record,
+            () if self.is_marked(mark::QUITS_NOBODY) => OnFailure::FailAtExit,
+            () if self.is_marked(mark::IS_REPORTED) => OnFailure::Report,
             () => OnFailure::QuitMain,
         }
     }

@@ -33,11 +33,12 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
+use crossbeam_utils::atomic::AtomicCell;
 use once_cell::race::OnceBox;
 
 use crate::error::Quitting;
 use crate::report::cause::QuitCause;
-use crate::report::failure::{Failures, RoutineFailure};
+use crate::report::failure::{Failures, OnFailure, RoutineFailure};
 use crate::routine::record::{Record, next_id};
 use crate::sync::{AtomicU64, Ordering, told};
 
@@ -62,6 +63,8 @@ pub(crate) struct Node {
     quitters: AtomicU32,
     /// The thread that made something here first. See [`arms`].
     first: AtomicU32,
+    /// What the failure of a routine does that says nothing else. A child starts with its parent's.
+    on_failure: AtomicCell<OnFailure>,
 }
 
 /// The mark of an arm in its id, since a field of its own would cost each node eight bytes, and
@@ -83,6 +86,7 @@ impl Node {
             roster: OnceBox::with_value(Box::new(Arc::new(roster))),
             quitters: AtomicU32::new(1),
             first: AtomicU32::new(NOBODY),
+            on_failure: AtomicCell::default(),
         })
     }
 
@@ -104,6 +108,7 @@ impl Node {
     fn new_below(parent: Arc<Self>, id: u64, name: Cow<'static, str>) -> Arc<Self> {
         // What holds of the parent holds of the new one.
         let seen = parent.seen.load(Ordering::Acquire);
+        let on_failure = AtomicCell::new(parent.on_failure());
         Arc::new(Self {
             id,
             parent: Some(parent),
@@ -112,6 +117,7 @@ impl Node {
             roster: OnceBox::new(),
             quitters: AtomicU32::new(1),
             first: AtomicU32::new(NOBODY),
+            on_failure,
         })
     }
 
@@ -168,6 +174,14 @@ impl Node {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn on_failure(&self) -> OnFailure {
+        self.known().on_failure.load()
+    }
+
+    pub(crate) fn set_on_failure(&self, on_failure: OnFailure) {
+        self.known().on_failure.store(on_failure);
     }
 
     /// The node itself, its parent, and so on up to the root.

@@ -34,7 +34,7 @@ fn record(name: &'static str) -> Record {
     Record::new(
         name.into(),
         Location::caller(),
-        OnFailure::Record,
+        OnFailure::FailAtExit,
         Duration::ZERO,
     )
 }
