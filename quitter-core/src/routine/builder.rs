@@ -116,7 +116,7 @@ impl<'a> RoutineBuilder<'a> {
     /// [`Quitting`] if the quitter has been told to quit.
     #[track_caller]
     pub fn guard(self) -> Result<RoutineGuard, Quitting> {
-        // A guard may live for less time than the exact clock takes to read.
+        // Reading the exact clock may take longer than the guard lives.
         let live = self.check_in(Location::caller(), system::lately())?;
         Ok(RoutineGuard::new(live))
     }

@@ -1,4 +1,5 @@
-//! The routine that runs on this thread.
+//! The routine that is running on this thread. A thread's routine stays current to its end; others
+//! may be current for a while only.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ thread_local! {
 /// A routine, and the cause of a quit that its failure asks for.
 pub(crate) type Routine = (RoutineQuitter, CauseOf);
 
-/// The routine that runs on this thread, if any.
+/// The routine that is running on this thread, if any.
 pub(crate) fn get() -> Option<Routine> {
     let current = CURRENT.try_with(|current| current.borrow().clone());
     current.ok().flatten()
@@ -33,12 +34,12 @@ impl Current {
 
 impl Drop for Current {
     fn drop(&mut self) {
-        // Dropped after the borrow: the last handle of a quitter may go with it.
+        // Dropped only here, after the borrow: the last handle of a quitter may go with it.
         let _inner = CURRENT.replace(self.outer.take());
     }
 }
 
-/// Calls `wait` with the id of the routine that runs on this thread, if any. Until `wait` returns,
+/// Calls `wait` with the id of the current routine, if any. Until `wait` returns,
 /// the routine is marked as waiting for others. After a timeout the mark stays: such a routine is
 /// about to return.
 pub(crate) fn waiting_routine<E>(wait: impl FnOnce(Option<u64>) -> Result<(), E>) -> Result<(), E> {

@@ -1,4 +1,4 @@
-//! Routines: described, started, listed in the tree, and always checked out.
+//! Routines: described, started, listed in the tree, and always checked out again.
 
 pub(crate) mod builder;
 pub(crate) mod current;
