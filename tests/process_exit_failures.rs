@@ -187,7 +187,7 @@ fn failures_are_reported_in_the_order_in_which_they_came_and_told_apart() {
         program(|main| -> Body {
             let (tell, told) = bounded::<()>(0);
             let (done, last) = bounded::<()>(0);
-            let first = main.routine("first").on_failure(OnFailure::Record);
+            let first = main.routine("first").on_failure(OnFailure::FailAtExit);
             first.add(move |_| {
                 let _tell = tell;
                 Err::<(), _>("before the quit")
@@ -287,7 +287,7 @@ fn ten_failures_are_all_shown() {
         program(|main| -> Body {
             for i in 0..10 {
                 let worker = main.routine(format!("worker {i}"));
-                let worker = worker.on_failure(OnFailure::Record);
+                let worker = worker.on_failure(OnFailure::FailAtExit);
                 worker.add(|_| Err::<(), _>("no connection"))?;
             }
             while main.failures().len() < 10 {
@@ -308,7 +308,7 @@ fn five_thousand_failures_are_counted_to_the_last() {
         program(|main| -> Body {
             let fails = move |q: &quitter::RoutineQuitter| {
                 for _ in 0..5_000 {
-                    let one = q.routine("one of many").on_failure(OnFailure::Record);
+                    let one = q.routine("one of many").on_failure(OnFailure::FailAtExit);
                     let one = one.stack_size(64 * 1024);
                     one.add(|_| Err::<(), _>("no connection"))?
                         .wait(Duration::MAX)?;
@@ -347,7 +347,7 @@ fn stuck_and_failed_routines_are_both_reported() {
 fn a_failure_that_is_only_recorded_makes_a_later_clean_end_trouble() {
     let story = || {
         program(|main| -> Body {
-            let fails = main.routine("fails").on_failure(OnFailure::Record);
+            let fails = main.routine("fails").on_failure(OnFailure::FailAtExit);
             fails.add(|_| Err::<(), _>("no connection"))?;
             println!("listening");
             Ok(())
@@ -361,6 +361,51 @@ fn a_failure_that_is_only_recorded_makes_a_later_clean_end_trouble() {
         "Quit: all routines returned (",
         "no connection",
     ]);
+}
+
+#[test]
+fn a_failure_of_a_server_that_survives_it_is_said_at_once_and_leaves_the_exit_clean() {
+    let story = || {
+        program(|main| -> Body {
+            main.on_failure(OnFailure::Report);
+            let connections = main.child("connections")?;
+            connections
+                .routine("client 1")
+                .add(|_| Err::<(), _>("connection reset"))?;
+            let keeps = connections.routine("client 2");
+            keeps.add(|q| q.sleep(Duration::MAX))?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("routine 'client 1' of main/connections failed: connection reset");
+    program.send(SIGTERM);
+    let ended = program.end().with_code(0);
+    let ended = ended.saying(&["Received quit from", "Quit: all routines returned ("]);
+    assert_eq!(ended.count("connection reset"), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_crowd_of_failures_that_are_said_at_once_is_said_or_counted_in_full() {
+    const CROWD: usize = 2000;
+    let story = || {
+        program(|main| -> Body {
+            for _ in 0..CROWD {
+                let client = main.routine("client").on_failure(OnFailure::Report);
+                client.add(|_| Err::<(), _>("reset"))?;
+            }
+            main.wait_done(PATIENCE)?;
+            main.send_quit();
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(0);
+    let counted = ended.stderr.lines().filter_map(|line| {
+        let number = line.strip_prefix("and ")?.split(' ').next()?;
+        number.parse::<usize>().ok()
+    });
+    let said = ended.count("routine 'client' of main failed: reset\n");
+    assert_eq!(said + counted.sum::<usize>(), CROWD);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use nix::sys::signal::Signal::SIGTERM;
-use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitSource};
+use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitSource, Quitter};
 
 use common::{Ended, PATIENCE, Process, alone};
 
@@ -120,12 +120,143 @@ fn ten_thousand_panics_that_the_routine_catches_quit_nothing() {
     program.end().with_code(0);
 }
 
+/// The most memory that this process has had so far, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    let digits = |c: &char| c.is_ascii_digit();
+    let kib: String = line.unwrap().chars().filter(digits).collect();
+    kib.parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn panics_that_the_routine_catches_hold_no_memory() {
+    const PANICS: usize = 50_000;
+    let story = || {
+        panic::set_hook(Box::new(|_| {}));
+        program(|main| {
+            main.routine("catches").add(|_| {
+                let text = "x".repeat(1000);
+                let before = peak_memory();
+                for _ in 0..PANICS {
+                    let caught = panic::catch_unwind(AssertUnwindSafe(|| panic!("{text}")));
+                    assert!(caught.is_err());
+                }
+                println!("grown by {} KiB", peak_memory() - before);
+            })?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    let line = program.wait_for("grown by ");
+    let kib = line.split(' ').nth(2).unwrap().parse::<usize>().unwrap();
+    assert!(kib < PANICS / 10, "{kib} KiB");
+    program.send(SIGTERM);
+    program.end().with_code(0);
+}
+
+#[test]
+fn a_slow_hook_of_a_panic_that_the_routine_catches_quits_nothing() {
+    let story = || {
+        panic::set_hook(Box::new(|_| thread::sleep(Duration::from_millis(3300))));
+        program(|main| {
+            main.routine("catches").add(|q| {
+                let caught = panic::catch_unwind(|| panic!("of no account"));
+                assert!(caught.is_err());
+                println!("caught, and told to quit: {}", q.has_to_quit());
+                q.wait_quit();
+            })?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("caught, and told to quit: false");
+    program.send(SIGTERM);
+    let ended = program.end().with_code(0);
+    assert_eq!(ended.count("failed"), 0, "{}", ended.stderr);
+}
+
+#[test]
+fn a_hook_that_never_returns_does_not_keep_the_program_from_quitting() {
+    let story = || {
+        panic::set_hook(Box::new(|_| hang()));
+        program(|main| {
+            main.routine("panics").add(|_| panic!("on the record"))?;
+            Ok(())
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("Received quit from routine 'panics' of main, which failed");
+    program.end().with_code(1).saying(&[
+        "Failed to quit: 1 routine ",
+        "routine 'panics' of main panicked at ",
+        "on the record",
+    ]);
+}
+
+#[test]
+fn a_panic_of_the_body_whose_hook_never_returns_is_mains_failure() {
+    let story = || {
+        panic::set_hook(Box::new(|_| hang()));
+        program(|_| -> Body { panic!("no configuration") })
+    };
+    let mut program = alone(story);
+    let event = program.wait_for("Received quit from");
+    assert!(event.contains("from main, which failed: "), "{event}");
+    assert!(event.contains("no configuration"), "{event}");
+    program.end().with_code(1);
+}
+
+#[test]
+fn a_guard_does_not_wait_for_a_hook_that_runs_on_another_thread() {
+    let story = || {
+        let (entered, enter) = bounded(1);
+        let (leave, left) = bounded::<()>(1);
+        panic::set_hook(Box::new(move |_| {
+            let _ = entered.send(());
+            let _ = left.recv();
+        }));
+        let panics = thread::spawn(|| panic!("slow"));
+        enter.recv().unwrap();
+        let root = Quitter::root("own");
+        // The hook that runs is only let go once there is a guard.
+        drop(root.guard("guard").unwrap());
+        leave.send(()).unwrap();
+        assert!(panics.join().is_err());
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn a_hook_that_the_body_replaces_ours_with_is_wrapped_when_the_body_has_returned() {
+    let story = || {
+        program(|main| {
+            panic::set_hook(Box::new(|info| println!("hook: {info}")));
+            let root = Quitter::clone(main);
+            main.routine("panics").add(move |_| {
+                // Until the body, the only other routine, has returned.
+                root.wait_done(PATIENCE).unwrap();
+                panic!("late")
+            })?;
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1).saying(&[
+        "routine 'panics' of main panicked at tests/process_exit_panics.rs:",
+        ": late",
+    ]);
+    assert!(ended.stdout.contains("hook: panicked at"), "{ended:?}");
+}
+
 #[test]
 fn a_hook_that_replaces_ours_costs_the_place_and_nothing_else() {
     let story = || {
         program(|main| {
             panic::set_hook(Box::new(|info| println!("hook: {info}")));
-            main.routine("panics").add(|_| panic!("replaced"))?;
+            let panics = main.routine("panics").add(|_| panic!("replaced"))?;
+            panics.wait(PATIENCE)?;
             Ok(())
         })
     };
@@ -243,7 +374,7 @@ fn a_drop_that_hangs_while_a_panic_unwinds_is_ended_by_a_quit_and_blamed() {
 #[test]
 fn a_panic_without_a_main_quitter_is_left_to_its_tree() {
     let story = || {
-        let root = quitter::Quitter::root("own");
+        let root = Quitter::root("own");
         root.routine("panics")
             .add(|_| panic!("in a library"))
             .unwrap();

@@ -4,11 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// The quitter was told to quit.
+/// The quitter has been told to quit.
 ///
-/// Returned by what a quitter refuses from then on (a child, a guard) and by what it cuts short
-/// ([`sleep`](crate::Quitter::sleep)). A routine that returns it, bare or as the source of another
-/// error, has not failed: it has quit.
+/// Returned where a quitter refuses something ([`child`](crate::Quitter::child),
+/// [`guard`](crate::Quitter::guard)) or cuts it short ([`sleep`](crate::Quitter::sleep)). A routine
+/// that returns it, bare or as the source of another error, has not failed: it has quit.
 ///
 /// # Examples
 ///
@@ -30,8 +30,8 @@ impl fmt::Display for Quitting {
 }
 
 impl Error for Quitting {
-    /// Always a hidden marker: wrappers that hide the type of what they wrap (`io::Error::other`,
-    /// anyhow's conversion into a boxed error) still pass on its source, so the marker is found.
+    /// A hidden marker. Some wrappers hide the type of the error inside (`io::Error::other`,
+    /// anyhow's conversion into a boxed error), but they pass on its source.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&Marker)
     }
@@ -48,12 +48,12 @@ impl fmt::Display for Marker {
 
 impl Error for Marker {}
 
-/// Whether `error` says, itself or in its source chain, that somebody was told to quit.
+/// Whether `error`, or a source of it, is [`Quitting`].
 pub(crate) fn is_quitting(error: &(dyn Error + 'static)) -> bool {
     chain(error).any(|error| error.is::<Quitting>() || error.is::<Marker>())
 }
 
-/// An error and its sources, outermost first. Not without end, as one that is its own source has.
+/// An error and its sources, outermost first. Limited, since an error may be its own source.
 pub(crate) fn chain<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -61,13 +61,13 @@ pub(crate) fn chain<'a>(
     std::iter::successors(Some(error), |&error| error.source()).take(LONGEST)
 }
 
-/// An error and its sources, on one line.
+/// The texts of an error and its sources, joined with colons.
 pub(crate) fn full_text(error: &(dyn Error + 'static)) -> String {
     let texts: Vec<_> = chain(error).map(ToString::to_string).collect();
     texts.join(": ")
 }
 
-/// Why a routine could not be added. The closure was dropped and the tree is as it was.
+/// Why a routine could not be added. Its closure has been dropped, and the tree is unchanged.
 ///
 /// # Examples
 ///
@@ -83,20 +83,20 @@ pub(crate) fn full_text(error: &(dyn Error + 'static)) -> String {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AddRoutineError {
-    /// The quitter was told to quit. A routine that returns this has not failed, as with
+    /// The quitter has been told to quit. A routine that returns this has not failed, as with
     /// [`Quitting`].
     Quitting,
     /// The operating system refused the thread.
     Thread {
         /// The routine's name.
         name: String,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
 impl AddRoutineError {
-    /// Whether the routine was refused because its quitter was told to quit.
+    /// Whether the routine was refused because its quitter has been told to quit.
     #[must_use]
     pub fn is_quitting(&self) -> bool {
         matches!(self, Self::Quitting)
@@ -132,8 +132,8 @@ impl Error for AddRoutineError {
     }
 }
 
-/// Why there is no main quitter. No claim on the process is left behind: another attempt may
-/// follow.
+/// Why a main quitter could not be created. It leaves no claim on the process, so the program may
+/// try again.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MainQuitterError {
@@ -141,8 +141,8 @@ pub enum MainQuitterError {
     NoSource,
     /// This process has, or had, a main quitter.
     AlreadyExists,
-    /// The operating system's signals cannot be listened to, as when another part of the program
-    /// has taken the only handler.
+    /// The program cannot listen to signals, for example because another part of it has taken the
+    /// only handler.
     Signals(io::Error),
     /// The operating system refused the thread that watches the quit sources.
     Thread(io::Error),
@@ -177,7 +177,3 @@ impl Error for MainQuitterError {
         }
     }
 }
-
-/// The item of a quit channel: there is none, the channel only ever closes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Never {}

@@ -23,7 +23,7 @@
 //! }
 //! ```
 
-#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, feature(doc_cfg, never_type))]
 
 mod error;
 mod main_quitter;
@@ -35,7 +35,7 @@ mod sync;
 mod system;
 mod tree;
 
-pub use error::{AddRoutineError, MainQuitterError, Never, Quitting};
+pub use error::{AddRoutineError, MainQuitterError, Quitting};
 pub use main_quitter::body::MainOutcome;
 pub use main_quitter::builder::{MainQuitterBuilder, StartRoutines};
 pub use main_quitter::exit::MainQuitter;
@@ -56,7 +56,7 @@ pub use routine::ticks::Ticks;
 /// What the attributes' output needs. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::quitter::Quitter;
+    pub use crate::routine::builder::RoutineBuilder;
     pub use crate::routine::registry::{ROUTINES, RegisteredRoutine, type_id_of};
     pub use linkme;
 }

@@ -1,6 +1,7 @@
-//! [`Quitter`], the handle that programs hold. Thin: all locking is in the tree.
+//! [`Quitter`], the handle that programs hold. It is thin: all locking is in the tree.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use crate::error::{AddRoutineError, Never, Quitting};
+use crate::error::{AddRoutineError, Quitting};
 use crate::report::cause::QuitCause;
-use crate::report::failure::RoutineFailure;
+use crate::report::failure::{OnFailure, RoutineFailure};
 use crate::report::timeouts::Timeouts;
 use crate::routine::builder::RoutineBuilder;
 use crate::routine::current::waiting_routine;
@@ -26,12 +27,12 @@ use crate::tree::{Limits, Node};
 /// A node of the tree: it has a name, child quitters and live routines, and it is either running
 /// or quitting.
 ///
-/// A quitter quits when it is told to, or when one above it is; never because one below it quits.
-/// Once it quits it does so for good, and refuses children and routines.
+/// A quitter quits when it, or a quitter above it, is told to; never because one below it quits. A
+/// quit is for good: from then on the quitter refuses children and routines.
 ///
-/// This is a cheap handle: a clone is the same quitter. Dropping the last handle quits nothing: the
-/// routines go on, supervised by the quitters above. A quitter with neither handle nor live
-/// routine nor child is gone from memory.
+/// This is a cheap handle, and a clone is the same quitter. Dropping the last handle quits nothing:
+/// the routines go on, supervised by the quitters above. A quitter without handle, live routine and
+/// child is gone from memory.
 ///
 /// # Examples
 ///
@@ -45,7 +46,7 @@ use crate::tree::{Limits, Node};
 /// child
 ///     .add_routine(|q| {
 ///         for _ in q.ticks(Duration::from_millis(10)) {
-///             // Beat, until told to quit.
+///             // Beat until told to quit.
 ///         }
 ///     })
 ///     .unwrap();
@@ -73,11 +74,11 @@ impl Drop for Quitter {
 }
 
 impl Quitter {
-    /// Makes the root of a tree of its own, without any claim on the process: for libraries and
-    /// tests.
+    /// Creates the root of a separate tree, without any claim on the process. For libraries and
+    /// tests; programs create a [`MainQuitter`](crate::MainQuitter).
     ///
-    /// Nothing but its owner tells it to quit, and a failed routine, as its
-    /// [`OnFailure`](crate::OnFailure) says. Programs make a [`MainQuitter`](crate::MainQuitter).
+    /// It quits when its owner tells it to, or when a routine fails whose
+    /// [`OnFailure`](crate::OnFailure) says so.
     ///
     /// # Examples
     ///
@@ -99,13 +100,14 @@ impl Quitter {
         &self.node
     }
 
-    /// Makes a child quitter, which quits when this one does, or earlier by itself.
+    /// Creates a child quitter, which quits when this one does, or earlier by itself.
     ///
-    /// Names may repeat: reports tell two children of one name apart.
+    /// Names may repeat: reports list two children with the same name separately. The child starts
+    /// with this quitter's [`on_failure`](Self::on_failure).
     ///
     /// # Errors
     ///
-    /// [`Quitting`] once this quitter was told to quit.
+    /// [`Quitting`] if this quitter has been told to quit.
     ///
     /// # Examples
     ///
@@ -119,25 +121,30 @@ impl Quitter {
         Ok(Self::of_new(self.node.child(name.into())?))
     }
 
-    /// Forks a routine: runs `f` on a thread of its own, which carries the routine's name.
+    /// Starts a routine: runs `f` on a thread of its own, which carries the routine's name.
     ///
-    /// The name is the one under which `#[quitter::routine]` registered the function, else the
-    /// function's own, else "closure in" and the function that the closure stands in. Use
+    /// The name is the one under which `#[quitter::routine]` registered the function, or else the
+    /// function's own. A closure in `main` is named "closure in main". Use
     /// [`routine`](Self::routine) to choose a name.
     ///
-    /// The routine returns nothing, or a `Result` whose error is recorded as its failure, unless
-    /// it is [`Quitting`] or has it as a source. A panic is caught and recorded, too. A failure
-    /// makes the root of the tree quit; [`RoutineBuilder::on_failure`] says otherwise.
+    /// The routine returns nothing, or a `Result`. An error is recorded as its failure, unless it is
+    /// [`Quitting`] or has that as a source. A panic is caught and recorded, too. By default, a
+    /// failure makes the root of the tree quit; see [`OnFailure`](crate::OnFailure).
     ///
-    /// The routine is done once `f` has returned and what it captured is dropped. The thread's
-    /// thread-local values are dropped after that: at once, or, where dozens of routines end while
-    /// somebody waits for the last of them, when that wait is over or up to 100 ms later (100 µs
-    /// for each of them); not at all in a program that has ended by then. What must be done before the program ends belongs into `f`.
+    /// A panic that `f` catches itself is not a failure. There is one exception: if the program's
+    /// panic hooks take longer than 8 seconds, as when stderr is a pipe that nobody reads, the main
+    /// quitter no longer waits to see whether the panic is caught.
+    ///
+    /// The routine is done once `f` has returned and what `f` captured is dropped. The thread's
+    /// thread-local values are dropped after that. Usually this happens at once. Where dozens of
+    /// routines end while somebody waits for the last of them, it happens when that wait is over, or
+    /// after 100 µs for each of them, at most 100 ms. It does not happen at all in a program that
+    /// has ended by then. Work that must be done before the program ends belongs in `f`.
     ///
     /// # Errors
     ///
-    /// [`AddRoutineError::Quitting`] once this quitter was told to quit, and
-    /// [`AddRoutineError::Thread`] when the operating system refuses a thread. Both times `f` is
+    /// [`AddRoutineError::Quitting`] if this quitter has been told to quit, and
+    /// [`AddRoutineError::Thread`] if the operating system refuses a thread. In both cases `f` is
     /// dropped.
     ///
     /// # Examples
@@ -169,8 +176,8 @@ impl Quitter {
         self.routine(name_of::<F>()).add(f)
     }
 
-    /// Starts to describe a routine: its name here, then stack size and what a failure does;
-    /// [`add`](RoutineBuilder::add) forks it.
+    /// Begins the description of a routine with its name. Stack size and response to a failure may
+    /// follow; [`add`](RoutineBuilder::add) starts it.
     ///
     /// # Examples
     ///
@@ -182,7 +189,7 @@ impl Quitter {
     /// let worker = root
     ///     .routine("worker 1")
     ///     .stack_size(256 * 1024)
-    ///     .on_failure(OnFailure::Record)
+    ///     .on_failure(OnFailure::FailAtExit)
     ///     .add(|_| Err::<(), _>("no work"))
     ///     .unwrap();
     /// worker.wait(std::time::Duration::MAX).unwrap();
@@ -193,16 +200,16 @@ impl Quitter {
         RoutineBuilder::new(&self.node, name.into())
     }
 
-    /// Lists the caller's own work as a routine for as long as the guard lives: work that others
-    /// forked, a plain call in a test, the body of a `main`.
+    /// Tracks work started elsewhere as a routine for as long as the guard lives: a thread of a
+    /// library's, a job in a pool, a plain call in a test.
     ///
-    /// The guard is what a routine sees of its quitter. A guard that is dropped by a panic records
-    /// a failure, as a routine that panics does. Unlike a forked routine, a guard is waited for
+    /// The guard is a routine's view of this quitter. A guard that is dropped by a panic records a
+    /// failure, as a routine that panics does. Unlike a routine of a thread, a guard is waited for
     /// even by a wait on its own thread.
     ///
     /// # Errors
     ///
-    /// [`Quitting`] once this quitter was told to quit.
+    /// [`Quitting`] if this quitter has been told to quit.
     ///
     /// # Examples
     ///
@@ -221,10 +228,34 @@ impl Quitter {
         self.routine(name).guard()
     }
 
-    /// Whether this quitter was told to quit, or one above it.
+    /// Sets how the program responds to failures of routines from now on, here and below.
+    /// [`OnFailure::QuitMain`] otherwise.
     ///
-    /// No lock, whatever the depth: two loads, as long as nobody was told to quit since the last call.
-    /// The first call after a quit somewhere in the process looks at the quitters above, too.
+    /// What a routine's own [`RoutineBuilder::on_failure`] says takes precedence, and then the nearest
+    /// quitter on which this was called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    /// use quitter::{OnFailure, Quitter};
+    ///
+    /// let root = Quitter::root("main");
+    /// let connections = root.child("connections").unwrap();
+    /// connections.on_failure(OnFailure::Report);
+    /// connections.add_routine(|_| Err::<(), _>("connection reset")).unwrap();
+    /// root.wait_done(Duration::MAX).unwrap();
+    /// assert!(!root.has_to_quit());
+    /// ```
+    pub fn on_failure(&self, on_failure: OnFailure) {
+        self.node.set_on_failure(on_failure);
+    }
+
+    /// Whether this quitter, or one above it, has been told to quit.
+    ///
+    /// Takes no lock, whatever the depth. It costs two loads, unless something in the process was
+    /// told to quit since the last call: then it looks at the quitters above, too.
     ///
     /// # Examples
     ///
@@ -244,8 +275,8 @@ impl Quitter {
 
     /// The channel that closes when this quitter is told to quit, for crossbeam's `select!`.
     ///
-    /// It never carries a message. After the quit it is closed for ever. A clone of the receiver
-    /// closes, too, when the quitter is gone from memory.
+    /// It never carries a message, and once closed it stays closed. A clone of the receiver also
+    /// closes when the quitter is gone from memory.
     ///
     /// # Examples
     ///
@@ -262,11 +293,11 @@ impl Quitter {
     /// }
     /// ```
     #[must_use]
-    pub fn quit_chan(&self) -> &Receiver<Never> {
+    pub fn quit_chan(&self) -> &Receiver<Infallible> {
         self.node.quit_chan()
     }
 
-    /// Blocks until this quitter is told to quit; returns at once when it was.
+    /// Blocks until this quitter is told to quit. Returns at once if it has been.
     ///
     /// # Examples
     ///
@@ -284,11 +315,11 @@ impl Quitter {
 
     /// Sleeps for `duration`, or until this quitter is told to quit.
     ///
-    /// A duration of zero is one look; [`Duration::MAX`] sleeps until the quit.
+    /// A zero duration checks once; [`Duration::MAX`] sleeps until the quit.
     ///
     /// # Errors
     ///
-    /// [`Quitting`] when told to quit, before or while it sleeps.
+    /// [`Quitting`] if told to quit, before or during the sleep.
     ///
     /// # Examples
     ///
@@ -305,12 +336,12 @@ impl Quitter {
         sleep(&self.node, duration)
     }
 
-    /// Ticks once every `period`, the first time after one period, until told to quit.
+    /// Ticks once every `period` until told to quit. The first tick comes after one period.
     ///
-    /// An iterator over the moments at which the ticks were due. When the loop was busy for longer
-    /// than a period, the tick that is overdue comes at once, further missed ones are skipped, and
-    /// the next ones keep the beat. A period of zero ticks
-    /// as fast as the loop goes; [`Duration::MAX`] never ticks, and still ends on quit.
+    /// The iterator yields the moments at which the ticks were due. If the loop was busy for longer
+    /// than a period, the overdue tick comes at once, further missed ticks are skipped, and the beat
+    /// is kept. A zero period ticks as fast as the loop runs; [`Duration::MAX`] never ticks, and
+    /// still ends on quit.
     ///
     /// # Examples
     ///
@@ -332,11 +363,10 @@ impl Quitter {
         Ticks::new(&self.node, None, period)
     }
 
-    /// Tells this quitter and all below it to quit.
+    /// Tells this quitter and all below it to quit. Does not wait for their routines.
     ///
-    /// When this returns, every quitter of the subtree says that it has to quit and refuses
-    /// children and routines, seen from any thread. Does not wait. Called again it changes
-    /// nothing; the first cause is kept.
+    /// When this returns, every quitter of the subtree has to quit and refuses children and
+    /// routines, as seen from any thread. A second call changes nothing; the first cause is kept.
     ///
     /// # Examples
     ///
@@ -358,14 +388,18 @@ impl Quitter {
 
     /// Blocks until no routine of this quitter and those below it is live, for at most `timeout`.
     ///
-    /// Does not quit anything: without a quit it waits for the routines to return by themselves.
+    /// Does not quit anything: without a quit, it waits for the routines to return by themselves.
     /// Afterwards the quitter can get new routines, and be waited for again.
     ///
-    /// A `timeout` of zero is one honest look, [`Duration::MAX`] waits for ever. When this quitter or
-    /// one above it is told to quit under a [`deadline`](Self::deadline), the wait ends by then; a
-    /// deadline that was over before the wait began does not count, but for that of the main
-    /// quitter: after it, a wait is one look. Everything done wins a tie with the deadline. Called by a routine, the wait
-    /// leaves that routine out; a [guard](Self::guard) it does not leave out.
+    /// A zero `timeout` checks once, and [`Duration::MAX`] waits for ever. If all finish exactly at
+    /// the deadline, that counts as done.
+    ///
+    /// The wait also ends by the [`deadline`](Self::deadline) of a quit, whenever that quit comes. A
+    /// deadline that was over before the wait began does not count, except for that of the main
+    /// quitter: after it, a wait checks once.
+    ///
+    /// A wait that a routine calls leaves that routine out. [Guards](Self::guard) are still waited
+    /// for.
     ///
     /// # Errors
     ///
@@ -391,12 +425,12 @@ impl Quitter {
         wait_done(&self.node, timeout)
     }
 
-    /// Tells this quitter and all below it to quit, and waits until their routines have returned,
-    /// for at most `timeout`.
+    /// Tells this quitter and all below it to quit, and waits for at most `timeout` until their
+    /// routines have returned.
     ///
-    /// As [`send_quit`](Self::send_quit) and [`wait_done`](Self::wait_done) in one, and the routines
-    /// learn of the budget: it is their [`deadline`](Self::deadline), unless that is earlier
-    /// already. On the main quitter it is the end of the program, which may be forced.
+    /// This is [`send_quit`](Self::send_quit) followed by [`wait_done`](Self::wait_done), and the
+    /// routines learn of the budget: it becomes their [`deadline`](Self::deadline), unless they have
+    /// an earlier one. On the main quitter, it is the end of the program, which may be forced.
     ///
     /// # Errors
     ///
@@ -422,10 +456,10 @@ impl Quitter {
         self.wait_done(timeout)
     }
 
-    /// When the time to quit ends: `None` while running, or when there is no limit.
+    /// When the time to quit is up. `None` while running, or if there is no limit.
     ///
-    /// With several limits, such as the main quitter's quit timeout and that of a
-    /// [`quit_and_wait`](Self::quit_and_wait) on this quitter, it is the earliest.
+    /// Of several limits the earliest counts, such as the main quitter's quit timeout and that of a
+    /// [`quit_and_wait`](Self::quit_and_wait) on this quitter.
     ///
     /// # Examples
     ///
@@ -439,7 +473,7 @@ impl Quitter {
         self.node.deadline()
     }
 
-    /// Why this quitter was told to quit; `None` while it is running. The first cause is kept.
+    /// Why this quitter was told to quit. `None` while it is running. The first cause is kept.
     ///
     /// # Examples
     ///
@@ -457,8 +491,8 @@ impl Quitter {
         quit_cause(&self.node)
     }
 
-    /// The failures of the whole tree so far, in the order in which they happened: the first
-    /// thousand.
+    /// The first thousand failures of the whole tree, in the order in which they happened. Those of
+    /// routines under [`OnFailure::Report`] are left out.
     ///
     /// # Examples
     ///
@@ -477,7 +511,7 @@ impl Quitter {
         self.node.failures().listed
     }
 
-    /// The name that the quitter was made with.
+    /// The name that the quitter was created with.
     #[must_use]
     pub fn name(&self) -> &str {
         self.node.name()

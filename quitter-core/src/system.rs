@@ -1,9 +1,9 @@
-//! What only the operating system knows and no safe crate tells: the one module with unsafe code.
+//! Calls to the operating system that no safe crate offers. The only module with unsafe code.
 #![allow(unsafe_code)]
 
 use std::time::Duration;
 
-/// Whether a signal is ignored. The safe crates can only ask while they change it.
+/// Whether a signal is ignored. The safe crates can only ask by changing the signal's action.
 #[cfg(unix)]
 pub(crate) fn is_ignored(signal: std::ffi::c_int) -> bool {
     // SAFETY: `sigaction` is a C struct of integers and a set of bits, all valid as zero.
@@ -14,12 +14,12 @@ pub(crate) fn is_ignored(signal: std::ffi::c_int) -> bool {
     done && now.sa_sigaction == libc::SIG_IGN
 }
 
-/// The time of a clock that never goes back, since some moment in the past.
+/// The time since some moment in the past, by a clock that never goes back.
 pub(crate) fn now() -> Duration {
     clock::now()
 }
 
-/// [`now`] as of the system's last tick, some milliseconds ago: a fifth of the price.
+/// [`now`] as of the system's last tick, a few milliseconds ago. Costs a fifth of [`now`].
 pub(crate) fn lately() -> Duration {
     clock::lately()
 }
@@ -37,14 +37,14 @@ mod clock {
     }
 
     fn read(clock: libc::clockid_t) -> Duration {
-        // SAFETY: `timespec` is a C struct of integers, all valid as zero. (By name they cannot all be
-        // given: some systems have one more, which is padding.)
+        // SAFETY: `timespec` is a C struct of integers, all valid as zero. (It cannot be built by
+        // naming its fields, since some systems add a field of padding.)
         let mut time: libc::timespec = unsafe { std::mem::zeroed() };
         // SAFETY: by clock_gettime(2) the time is written to `time`, which is of its type,
-        // exclusively borrowed and lives on. It fails only for a clock that is not there, and
-        // these two have been since Linux 2.6.32; then `time` stays zero.
+        // exclusively borrowed and lives on. It only fails for an unknown clock, which leaves `time`
+        // at zero, and Linux has had both since 2.6.32.
         unsafe { libc::clock_gettime(clock, &raw mut time) };
-        // Never negative, and of one width or the other.
+        // Never negative. Its width differs between systems.
         #[allow(clippy::useless_conversion)]
         let seconds = u64::from(time.tv_sec.unsigned_abs());
         let nanos = u32::try_from(time.tv_nsec.unsigned_abs());
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_lately_is_not_later_than_now() {
+    fn the_coarse_clock_is_not_ahead_of_the_exact_one() {
         for _ in 0..10_000 {
             let lately = lately();
             assert!(lately <= now());
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_goes_as_fast_as_stds() {
+    fn the_clock_runs_as_fast_as_stds() {
         let outer = Instant::now();
         let from = now();
         let inner = Instant::now();

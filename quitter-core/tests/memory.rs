@@ -256,7 +256,7 @@ fn a_routine_that_fails_again_and_again_does_not_fill_the_memory() {
     let root = Quitter::root("root");
     leaves_nothing(20_000, |count| {
         for _ in 0..count {
-            let fails = root.routine("routine").on_failure(OnFailure::Record);
+            let fails = root.routine("routine").on_failure(OnFailure::FailAtExit);
             fails.add(|_| Err::<(), _>("again")).unwrap();
         }
         root.wait_done(PATIENCE).unwrap();

@@ -1092,7 +1092,7 @@ mod rule_5_one_deadline {
             let below = child.clone();
             quitter
                 .routine("supervisor")
-                .on_failure(OnFailure::Record)
+                .on_failure(OnFailure::FailAtExit)
                 .add(move |q: &RoutineQuitter| {
                     q.wait_quit();
                     below.quit_and_wait(6 * PATIENCE)
@@ -1705,7 +1705,7 @@ mod rule_10_a_failure_is_never_silent {
     fn a_failure_is_only_recorded_where_asked() {
         let root = Quitter::root("root");
         let child = root.child("child").unwrap();
-        let fails = child.routine("fails").on_failure(OnFailure::Record);
+        let fails = child.routine("fails").on_failure(OnFailure::FailAtExit);
         fails.add(|_| Err::<(), _>("error")).unwrap();
         root.wait_done(PATIENCE).unwrap();
         assert!(!child.has_to_quit());
@@ -1716,11 +1716,85 @@ mod rule_10_a_failure_is_never_silent {
     }
 
     #[test]
+    fn a_failure_that_is_reported_at_once_changes_nothing_else() {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        let fails = child.routine("fails").on_failure(OnFailure::Report);
+        fails.add(|_| Err::<(), _>("connection reset")).unwrap();
+        root.wait_done(PATIENCE).unwrap();
+        assert!(!root.has_to_quit() && !child.has_to_quit());
+        assert!(root.failures().is_empty(), "{:?}", root.failures());
+    }
+
+    #[test]
+    fn a_quitter_says_what_failures_do_here_and_below() {
+        let root = Quitter::root("root");
+        let server = root.child("server").unwrap();
+        server.on_failure(OnFailure::QuitOwn);
+        let below = server.child("a").unwrap().child("b").unwrap();
+        let fail = |quitter: &Quitter| {
+            let fails = quitter.add_routine(|_| Err::<(), _>("error")).unwrap();
+            fails.wait(PATIENCE).unwrap();
+        };
+        fail(&below);
+        assert!(below.has_to_quit() && !server.has_to_quit());
+        fail(&server);
+        assert!(server.has_to_quit() && !root.has_to_quit());
+        fail(&root);
+        assert!(root.has_to_quit());
+    }
+
+    #[test]
+    fn a_child_created_before_takes_over_what_failures_do() {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        root.on_failure(OnFailure::FailAtExit);
+        child.add_routine(|_| Err::<(), _>("error")).unwrap();
+        root.wait_done(PATIENCE).unwrap();
+        assert!(!root.has_to_quit());
+    }
+
+    #[test]
+    fn what_a_routine_says_of_its_failure_takes_precedence() {
+        let root = Quitter::root("root");
+        root.on_failure(OnFailure::QuitMain);
+        let child = root.child("child").unwrap();
+        child.on_failure(OnFailure::QuitOwn);
+        let fails = child.routine("fails").on_failure(OnFailure::FailAtExit);
+        fails.add(|_| Err::<(), _>("error")).unwrap();
+        root.wait_done(PATIENCE).unwrap();
+        assert!(!root.has_to_quit() && !child.has_to_quit());
+    }
+
+    #[test]
+    fn threads_that_share_a_quitter_share_what_failures_do() {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        child.on_failure(OnFailure::FailAtExit);
+        thread::scope(|threads| {
+            for _ in 0..4 {
+                threads.spawn(|| {
+                    for _ in 0..100 {
+                        let below = child.child("below").unwrap();
+                        let panicked = catch_unwind(AssertUnwindSafe(|| {
+                            let _guards = [child.guard("here"), below.guard("below")];
+                            std::panic::resume_unwind(Box::new("panic"));
+                        }));
+                        assert!(panicked.is_err());
+                    }
+                });
+            }
+        });
+        assert!(!root.has_to_quit() && !child.has_to_quit());
+        assert_eq!(root.failures().len(), 800);
+    }
+
+    #[test]
     fn failures_are_the_whole_trees_in_their_order() {
         let root = Quitter::root("root");
         let child = root.child("child").unwrap();
         for name in ["a", "b", "c"] {
-            let fails = child.routine(name).on_failure(OnFailure::Record);
+            let fails = child.routine(name).on_failure(OnFailure::FailAtExit);
             fails
                 .add(|_| Err::<(), _>("error"))
                 .unwrap()
@@ -1897,6 +1971,61 @@ mod rule_10_a_failure_is_never_silent {
     }
 
     #[test]
+    fn a_resumed_panic_of_another_type_does_not_take_an_earlier_place() {
+        let (failures, _) = failures_of(|_| {
+            assert!(catch_unwind(|| std::panic::panic_any(1_u8)).is_err());
+            std::panic::resume_unwind(Box::new(2_u16))
+        });
+        assert!(
+            matches!(&failures[0].kind, FailureKind::Panic { place: None, .. }),
+            "{failures:?}"
+        );
+    }
+
+    #[test]
+    fn a_resumed_panic_with_the_text_of_an_earlier_one_does_not_take_its_place() {
+        let (failures, _) = failures_of(|_| {
+            let text = "twice".to_owned();
+            let caught = catch_unwind(|| panic!("{text}"));
+            assert!(caught.is_err());
+            std::panic::resume_unwind(Box::new(text))
+        });
+        let (message, place) = ("twice".to_owned(), None);
+        assert_eq!(failures[0].kind, FailureKind::Panic { message, place });
+    }
+
+    #[test]
+    fn a_caught_panic_that_is_resumed_keeps_its_place() {
+        let line = line!() + 3;
+        let (failures, _) = failures_of(|_| {
+            let text = "resumed";
+            let caught = catch_unwind(|| panic!("{text}"));
+            std::panic::resume_unwind(caught.unwrap_err());
+        });
+        let FailureKind::Panic { place, .. } = &failures[0].kind else {
+            panic!("{failures:?}");
+        };
+        let place = place
+            .as_deref()
+            .expect("the panic is the one that the hook saw");
+        assert!(place.contains(&format!(":{line}:")), "{place}");
+    }
+
+    #[test]
+    fn a_guard_that_sleeps_after_a_caught_panic_does_not_tell_of_it() {
+        let root = Quitter::root("root");
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let guard = root.guard("guard").unwrap();
+            assert!(catch_unwind(|| panic!("long over")).is_err());
+            guard.sleep(Duration::ZERO).unwrap();
+            std::panic::resume_unwind(Box::new("another"));
+        }));
+        assert!(panicked.is_err());
+        let failure = root.failures()[0].to_string();
+        assert!(!failure.contains("long over"), "{failure}");
+    }
+
+    #[test]
     fn a_guard_dropped_by_a_panic_records_it() {
         let root = Quitter::root("root");
         let line = line!() + 3;
@@ -1927,7 +2056,7 @@ mod rule_10_a_failure_is_never_silent {
         let root = Quitter::root("root");
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let guard = |name| {
-                let guarded = root.routine(name).on_failure(OnFailure::Record);
+                let guarded = root.routine(name).on_failure(OnFailure::FailAtExit);
                 guarded.guard().unwrap()
             };
             let _guards = [guard("outer"), guard("inner")];
@@ -1986,6 +2115,34 @@ mod rule_10_a_failure_is_never_silent {
     }
 
     #[test]
+    fn a_guard_made_during_an_unwinding_records_the_panic_of_a_thread_that_it_is_moved_to() {
+        struct Cleanup(Quitter);
+        impl Drop for Cleanup {
+            fn drop(&mut self) {
+                let guard = self.0.guard("moved").unwrap();
+                let panics = thread::spawn(move || {
+                    let _guard = guard;
+                    panic!("on the other thread");
+                });
+                assert!(panics.join().is_err());
+            }
+        }
+        let root = Quitter::root("root");
+        let cleanup = Cleanup(root.clone());
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            let _cleanup = cleanup;
+            panic!("elsewhere");
+        }));
+        assert!(panicked.is_err());
+        let failures = root.failures();
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert!(
+            failures[0].to_string().contains("on the other thread"),
+            "{failures:?}"
+        );
+    }
+
+    #[test]
     fn a_guard_made_and_dropped_during_an_unwinding_records_nothing() {
         struct Cleanup(Quitter);
         impl Drop for Cleanup {
@@ -2008,7 +2165,7 @@ mod a_thread_that_the_system_refuses {
     use super::*;
 
     /// More than any machine has.
-    const TOO_MUCH: usize = 1 << 46;
+    const TOO_MUCH: usize = isize::MAX.unsigned_abs();
 
     #[test]
     fn is_an_error_with_the_routines_name_and_what_the_system_said() {
@@ -2286,6 +2443,35 @@ mod handles {
         assert_eq!(ids(&root.wait_done(SHORT).unwrap_err()), [id]);
         end.set();
         root.wait_done(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn a_parked_routine_is_woken_by_its_handle() {
+        let root = Quitter::root("root");
+        let ready = Arc::new(AtomicBool::new(false));
+        let is_ready = Arc::clone(&ready);
+        let parked = root
+            .add_routine(move |_| {
+                while !is_ready.load(Ordering::SeqCst) {
+                    thread::park();
+                }
+            })
+            .unwrap();
+        ready.store(true, Ordering::SeqCst);
+        parked.unpark();
+        parked.wait(PATIENCE).unwrap();
+        parked.unpark();
+    }
+
+    #[test]
+    fn a_sleep_is_not_ended_by_an_unpark() {
+        let root = Quitter::root("root");
+        let sleeps = root.add_routine(|q| q.sleep(Duration::MAX)).unwrap();
+        for _ in 0..100 {
+            sleeps.unpark();
+        }
+        assert!(sleeps.wait(Duration::from_millis(20)).is_err());
+        root.quit_and_wait(PATIENCE).unwrap();
     }
 
     #[test]

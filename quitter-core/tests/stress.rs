@@ -244,7 +244,7 @@ impl User<'_> {
         let on_failure = if own {
             OnFailure::QuitOwn
         } else {
-            OnFailure::Record
+            OnFailure::FailAtExit
         };
         let fails = both.quitter.routine("fails").on_failure(on_failure);
         let added = fails.add(move |_| {
@@ -276,7 +276,7 @@ impl User<'_> {
         let guard = both
             .quitter
             .routine("guard")
-            .on_failure(OnFailure::Record)
+            .on_failure(OnFailure::FailAtExit)
             .guard();
         Self::check_answer(&both, told, guard.is_ok());
         if let Ok(guard) = guard {

@@ -8,7 +8,7 @@ use std::process::Termination;
 
 use quitter_core::{
     AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitter, MainQuitterBuilder,
-    MainQuitterError, Never, OnFailure, QuitCause, QuitSource, Quitter, Quitting, RoutineBuilder,
+    MainQuitterError, OnFailure, QuitCause, QuitSource, Quitter, Quitting, RoutineBuilder,
     RoutineFailure, RoutineGuard, RoutineHandle, RoutineQuitter, StartRoutines, StuckRoutine,
     Ticks, TimedOutQuitter, Timeouts,
 };
@@ -26,7 +26,7 @@ macro_rules! for_each_type {
 macro_rules! plain_values {
     ($check:ident) => {
         for_each_type!(
-            $check: AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitterError, Never,
+            $check: AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitterError,
             OnFailure, QuitCause, Quitting, RoutineFailure, StartRoutines, StuckRoutine,
             TimedOutQuitter, Timeouts,
         );
@@ -72,7 +72,7 @@ fn values_and_handles_borrow_nothing() {
 #[test]
 fn values_and_handles_pass_through_catch_unwind() {
     for_each_type!(
-        is_unwind_safe: FailureKind, LastSeen, Never, OnFailure, QuitCause, Quitting,
+        is_unwind_safe: FailureKind, LastSeen, OnFailure, QuitCause, Quitting,
         RoutineFailure, StartRoutines, StuckRoutine, TimedOutQuitter, Timeouts, ExitReport,
     );
     handles!(is_unwind_safe);
@@ -133,7 +133,7 @@ fn quitting_turns_into_the_error_of_add_routine() {
 #[test]
 fn the_quit_channel_carries_nothing() {
     let root = Quitter::root("root");
-    let channel: &crossbeam_channel::Receiver<Never> = root.quit_chan();
+    let channel: &crossbeam_channel::Receiver<std::convert::Infallible> = root.quit_chan();
     root.send_quit();
     match channel.recv() {
         Ok(never) => match never {},

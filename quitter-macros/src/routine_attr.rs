@@ -75,19 +75,19 @@ fn registered(args: &RoutineArgs, function: &Function) -> TokenStream {
     let routine = generated(ident);
     let add = add(function, &routine);
     let arguments = quote_spanned! {Span::mixed_site()=>
-        #name, #automatic, || __private::type_id_of(&#routine), |quitter| #add
+        #name, #automatic, || __private::type_id_of(&#routine), |routine| #add
     };
     // `new` asks for its caller. With the span of the user's own name that is the line of the
     // function, else it would be that of the attribute.
     quote_spanned!(ident.span()=> __private::RegisteredRoutine::new(#arguments))
 }
 
-/// Adds the routine to `quitter`. What is wrong with its signature is shown in the signature.
+/// Adds the function as the described `routine`. What is wrong with its signature is shown in the signature.
 fn add(function: &Function, routine: &Ident) -> TokenStream {
     let parameter = Place::of(&function.parameters().first());
     let output = Place::of(&function.sig.output);
     let identity = quote!(::core::convert::identity);
     let routine = parameter.call(&identity, &quote!(#routine));
-    let arguments = quote_spanned!(Span::mixed_site()=> quitter, #routine);
-    output.call(&quote!(__private::Quitter::add_routine), &arguments)
+    let arguments = quote_spanned!(Span::mixed_site()=> routine, #routine);
+    output.call(&quote!(__private::RoutineBuilder::add), &arguments)
 }

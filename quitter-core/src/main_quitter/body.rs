@@ -54,6 +54,7 @@ impl MainOutcome for () {
     }
 }
 
+#[diagnostic::do_not_recommend] // The compiler would show the alias.
 impl MainOutcome for Bang {
     fn settle(self, _ended: &dyn Fn(Body)) {
         self

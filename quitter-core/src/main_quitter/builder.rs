@@ -11,8 +11,8 @@ use crate::main_quitter::watcher::Habits;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::ExitReport;
-use crate::report::failure::FailureKind;
-use crate::routine::live;
+use crate::routine::failing::{fail, main_failed};
+use crate::routine::hook;
 use crate::routine::registry;
 
 /// When [`MainQuitterBuilder::run`] forks the routines that `#[quitter::routine]` registered.
@@ -236,19 +236,16 @@ fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) 
     let Ok(guard) = main.guard("main") else {
         return;
     };
-    let failed = |kind: FailureKind| {
-        let message = kind.text();
-        guard.fail_with(kind, QuitCause::MainFailed { message });
-    };
     let ended = |body: Body| match body {
         Body::Done | Body::Code(0) => {}
         Body::Code(code) => {
             main.shared().events().body_code = Some(code);
             main.node().quit(QuitCause::MainReturned { code }, None);
         }
-        Body::Failed(kind) => failed(kind),
+        Body::Failed(kind) => fail(&guard, kind, main_failed),
     };
-    live::run_as(&guard, || body(main).settle(&ended), failed);
+    guard.call(main_failed, || body(main).settle(&ended));
+    hook::wrap_again();
 }
 
 fn say_if_nothing_runs(main: &MainQuitter) {

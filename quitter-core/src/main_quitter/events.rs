@@ -10,7 +10,7 @@ use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::{ExitReport, Outcome};
 use crate::report::timeouts::Timeouts;
-use crate::tree::{Limits, LiveAt};
+use crate::tree::LiveAt;
 
 /// What the main quitter and its watcher both know.
 pub(crate) struct Shared {

@@ -22,7 +22,7 @@ use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::routine::current::waiting_routine;
-use crate::routine::panics;
+use crate::routine::held_up;
 use crate::routine::registry::{self, RegisteredRoutine};
 use crate::tree::{Excluded, Limits, LiveAt, Node};
 
@@ -158,7 +158,7 @@ impl MainQuitter {
         for source in sources {
             main.try_add_source(source)?;
         }
-        let _ = main.control.send(Control::WatchPanics(panics::watch()));
+        let _ = main.control.send(Control::WatchPanics(held_up::watch()));
         main.exited = false;
         claim.keep();
         Ok(main)
@@ -254,7 +254,7 @@ impl MainQuitter {
             Err(duplicate) => return self.cannot_start(duplicate.first, &duplicate),
         };
         for routine in routines {
-            match routine.add_to(&self.root) {
+            match routine.add(self.root.routine(routine.name())) {
                 Ok(_detached) => {}
                 Err(AddRoutineError::Quitting) => return,
                 Err(error) => return self.cannot_start(routine, &error),
@@ -264,7 +264,7 @@ impl MainQuitter {
 
     fn cannot_start(&self, routine: &RegisteredRoutine, error: &(dyn Error + 'static)) {
         let node = self.root.node();
-        node.record_failure(RoutineFailure {
+        node.record_failure(|| RoutineFailure {
             path: node.path(),
             name: routine.name().to_owned(),
             id: 0,

@@ -6,21 +6,20 @@
 //! writes nothing. What is to be said it hands to the console's thread, a message that is to be
 //! shown to one of its own. And it drops no receiver: the last one drops what is in the channel.
 
-use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, never};
 
-use crate::error::Never;
 use crate::main_quitter::events::{Described, Shared};
 use crate::main_quitter::signal::{self, SecondSignal};
 use crate::main_quitter::source::{Heard, Listen, text_within};
 use crate::report::console;
 use crate::report::exit::{ExitReport, exit_code};
 use crate::report::waiting::WaitingLines;
-use crate::routine::panics::{self, Panicking};
+use crate::routine::held_up;
 use crate::tree::Limits;
 
 /// How long after the deadline of the quit the process is ended by force: the time in which an exit
@@ -43,11 +42,11 @@ pub(crate) enum Control {
     Add(Listening),
     /// Watch the signals, which are described so.
     AddSignals(Receiver<&'static str>),
-    /// See to it that the panics that come through here are recorded.
-    WatchPanics(Receiver<Panicking>),
+    /// Record the panics whose hooks do not return; this says when to look for some.
+    WatchPanics(Receiver<Instant>),
     /// The main quitter exits or is gone: list what has come by now, and close the channel when all
     /// is said.
-    Stop(Option<Sender<Never>>),
+    Stop(Option<Sender<Infallible>>),
 }
 
 /// A source that is listened to.
@@ -80,10 +79,9 @@ pub(crate) struct Watcher {
     /// The quit event has been announced.
     announced: bool,
     waiting: Option<WaitingLines>,
-    panics: Receiver<Panicking>,
-    /// The routines that were in their panic hooks when last looked at, in the order in which they
-    /// are due.
-    panicking: VecDeque<Panicking>,
+    panics: Receiver<Instant>,
+    /// When to look for routines whose panic hooks do not return.
+    panics_at: Option<Instant>,
     habits: Habits,
 }
 
@@ -94,7 +92,7 @@ enum Chosen {
     Gone,
     Quit,
     Signal(&'static str),
-    Panicking(Panicking),
+    PanicsAt(Instant),
     Source(usize, Heard),
     Time,
 }
@@ -111,7 +109,7 @@ impl Watcher {
             announced: false,
             waiting: None,
             panics: never(),
-            panicking: VecDeque::new(),
+            panics_at: None,
             habits,
         }
     }
@@ -122,7 +120,7 @@ impl Watcher {
                 Chosen::Control(Control::Add(source)) => self.sources.push(source),
                 Chosen::Control(Control::AddSignals(signals)) => self.signals = signals,
                 Chosen::Control(Control::WatchPanics(panics)) => self.panics = panics,
-                Chosen::Panicking(routine) => self.panicking.push_back(routine),
+                Chosen::PanicsAt(time) => self.panics_at = Some(time),
                 Chosen::Control(Control::Stop(done)) => {
                     self.list_the_last(done);
                     return self.see_to_the_end();
@@ -172,8 +170,8 @@ impl Watcher {
                 Chosen::Signal(name.expect("whoever forwards signals never ends"))
             }
             index if index == panic => {
-                let routine = operation.recv(&self.panics);
-                Chosen::Panicking(routine.expect("sent to until the watching ends"))
+                let time = operation.recv(&self.panics);
+                Chosen::PanicsAt(time.expect("sent to until the watching ends"))
             }
             index => {
                 let at = index - first;
@@ -244,8 +242,12 @@ impl Watcher {
 
     fn next_time(&self) -> Option<Instant> {
         let waiting = self.waiting.as_ref().map(WaitingLines::next);
-        let panicking = self.panicking.front().map(Panicking::due);
-        let times = [self.habits.hint_at, waiting, panicking, self.forced_at()];
+        let times = [
+            self.habits.hint_at,
+            waiting,
+            self.panics_at,
+            self.forced_at(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -266,10 +268,8 @@ impl Watcher {
                 waiting.say(live.unwrap_or_default(), self.shared.root().deadline());
             }
         }
-        while is_due(self.panicking.front().map(Panicking::due))
-            && let Some(routine) = self.panicking.pop_front()
-        {
-            routine.fail_if_held_up();
+        if is_due(self.panics_at) {
+            self.panics_at = held_up::fail_those_due();
         }
         if is_due(self.habits.hint_at) {
             self.habits.hint_at = None;
@@ -306,14 +306,14 @@ impl Watcher {
     }
 
     /// Lists what has come by the time the main quitter exits.
-    fn list_the_last(&mut self, done: Option<Sender<Never>>) {
+    fn list_the_last(&mut self, done: Option<Sender<Infallible>>) {
         while let Chosen::Source(at, heard) = self.choose_ready() {
             self.fire(at, heard);
         }
         while let Ok(name) = self.signals.try_recv() {
             self.on_signal(name);
         }
-        panics::unwatch();
+        held_up::unwatch();
         if !self.announced {
             self.announce();
         }

@@ -5,6 +5,7 @@
 //! the handle, made when the main quitter is. Nobody else waits for it without a limit. A stderr
 //! that is closed, full or broken changes nothing but that nobody reads it.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,8 +15,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
-
-use crate::error::Never;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -57,7 +56,7 @@ pub(crate) fn say(text: impl fmt::Display + Send + 'static) {
 /// it took `in_all`, as on a machine that does not come to it.
 pub(crate) fn wait_said(a_line: Duration, in_all: Duration) {
     const LOOK: Duration = Duration::from_millis(5);
-    let (done, said) = bounded::<Never>(0);
+    let (done, said) = bounded::<Infallible>(0);
     afterwards(move || drop(done));
     let until = Instant::now() + in_all;
     while said.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout)

@@ -7,7 +7,16 @@ use std::time::Duration;
 
 use crate::error::chain;
 
-/// What the failure of a routine does, beside being recorded.
+/// How the program responds to the failure of a routine. Set by
+/// [`RoutineBuilder::on_failure`](crate::RoutineBuilder::on_failure) for one routine, and by
+/// [`Quitter::on_failure`](crate::Quitter::on_failure) for all routines of a quitter.
+///
+/// | | quits | exit code | said |
+/// | --- | --- | --- | --- |
+/// | `QuitMain` | the whole tree | 1 | at the quit, and in the exit report |
+/// | `QuitOwn` | the routine's quitter | 1 | in the exit report |
+/// | `FailAtExit` | nothing | 1 | in the exit report |
+/// | `Report` | nothing | unchanged | at once |
 ///
 /// # Examples
 ///
@@ -26,13 +35,23 @@ use crate::error::chain;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnFailure {
-    /// The root of the tree quits: under a main quitter the whole program, with exit code 1.
+    /// The root of the tree quits. Under a main quitter that is the whole program, with exit code 1.
     #[default]
     QuitMain,
     /// The routine's own quitter quits, and those below it. The exit code will be 1.
     QuitOwn,
-    /// Nothing else. The exit code will be 1.
-    Record,
+    /// The program goes on, and nothing is said until its end. Then the exit report lists the
+    /// failure, and the exit code is 1. For work whose failure makes the run as a whole a failure,
+    /// such as one file of a batch.
+    FailAtExit,
+    /// The program goes on: one line on stderr says the failure at once, and that is all. It changes
+    /// neither the exit code nor the exit report, and
+    /// [`failures`](crate::Quitter::failures) leaves it out. For failures that belong to a server's
+    /// normal day, such as a client that resets its connection.
+    ///
+    /// Where failures come faster than stderr takes lines, some are only counted: "and 17 more
+    /// failures".
+    Report,
 }
 
 /// A routine that panicked or returned an error, as the exit report and
@@ -169,11 +188,17 @@ pub(crate) struct Failures {
 impl Failures {
     pub(crate) const LISTED: usize = 1000;
 
+    /// Counts a failure that there is no room to list. Returns whether that was the case.
+    pub(crate) fn is_only_counted(&mut self) -> bool {
+        let is_full = self.listed.len() >= Self::LISTED;
+        self.unlisted += u64::from(is_full);
+        is_full
+    }
+
+    /// Lists a failure, or counts it if others have taken the room meanwhile.
     pub(crate) fn push(&mut self, failure: RoutineFailure) {
-        if self.listed.len() < Self::LISTED {
+        if !self.is_only_counted() {
             self.listed.push(failure);
-        } else {
-            self.unlisted += 1;
         }
     }
 

@@ -1,4 +1,4 @@
-//! Describes a routine, and adds it to the tree.
+//! Describes a routine, and starts it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,23 +9,29 @@ use std::time::Duration;
 
 use super::guard::RoutineGuard;
 use super::handle::RoutineHandle;
-use super::live::{self, Live};
+use super::live::Live;
 use super::outcome::RoutineOutcome;
-use super::panics;
 use super::quitter::RoutineQuitter;
-use super::record::{Place, Record};
+use super::record::Place;
 use crate::error::{AddRoutineError, Quitting};
 use crate::report::failure::OnFailure;
 use crate::system;
 use crate::tree::Node;
 
-/// Describes a routine before it is forked. Made by [`Quitter::routine`](crate::Quitter::routine).
-#[must_use = "nothing is forked until `add` is called"]
+/// Below this, a thread overflows its stack before it comes to the routine.
+const SMALLEST_STACK: usize = 16 * 1024;
+
+/// Above this, std or the system overflows when it rounds the size up.
+const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
+
+/// Describes a routine before it starts. Made by [`Quitter::routine`](crate::Quitter::routine).
+#[must_use = "nothing starts until `add` or `guard` is called"]
 pub struct RoutineBuilder<'a> {
     node: &'a Arc<Node>,
     name: Cow<'static, str>,
     stack_size: Option<usize>,
-    on_failure: OnFailure,
+    /// `None`: as the quitter says.
+    on_failure: Option<OnFailure>,
 }
 
 impl<'a> RoutineBuilder<'a> {
@@ -34,12 +40,15 @@ impl<'a> RoutineBuilder<'a> {
             node,
             name,
             stack_size: None,
-            on_failure: OnFailure::default(),
+            on_failure: None,
         }
     }
 
-    /// Sets the size of the thread's stack in bytes. Std's default otherwise, which is 2 MiB unless
+    /// Sets the size of the thread's stack in bytes. The default is std's: 2 MiB, unless
     /// `RUST_MIN_STACK` says otherwise.
+    ///
+    /// Sizes below 16 KiB count as 16 KiB, and those above `isize::MAX` as `isize::MAX`, since some
+    /// systems crash on them.
     ///
     /// # Examples
     ///
@@ -50,21 +59,22 @@ impl<'a> RoutineBuilder<'a> {
     /// # root.wait_done(std::time::Duration::MAX).unwrap();
     /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
+        self.stack_size = Some(bytes.clamp(SMALLEST_STACK, LARGEST_STACK));
         self
     }
 
-    /// Sets what a failure does, beside being recorded. The root of the tree quits otherwise.
+    /// Sets how the program responds to the routine's failure. The default is the quitter's:
+    /// [`Quitter::on_failure`](crate::Quitter::on_failure).
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
-        self.on_failure = on_failure;
+        self.on_failure = Some(on_failure);
         self
     }
 
-    /// Forks the routine. As [`Quitter::add_routine`](crate::Quitter::add_routine).
+    /// Starts the routine, like [`Quitter::add_routine`](crate::Quitter::add_routine).
     ///
     /// # Errors
     ///
-    /// As [`Quitter::add_routine`](crate::Quitter::add_routine).
+    /// Those of [`Quitter::add_routine`](crate::Quitter::add_routine).
     ///
     /// # Examples
     ///
@@ -86,43 +96,33 @@ impl<'a> RoutineBuilder<'a> {
             thread = thread.stack_size(bytes);
         }
         let live = self.check_in(Location::caller(), system::now())?;
-        let handle = RoutineHandle {
-            node: Arc::clone(live.quitter.node()),
-            record: Arc::clone(live.quitter.record()),
-        };
-        // Where the thread is refused, std drops the closure, and `live` checks out.
-        match thread.spawn(move || live::run(live, f)) {
-            Ok(_detached) => Ok(handle),
+        let (node, record) = (live.quitter().node(), live.quitter().record());
+        let (node, record) = (Arc::downgrade(node), Arc::clone(record));
+        // If the thread is refused, std drops the closure, and `live` checks out.
+        match thread.spawn(move || live.run(f)) {
+            Ok(thread) => Ok(RoutineHandle::new(node, record, thread.thread().clone())),
             Err(source) => Err(AddRoutineError::Thread {
-                name: handle.record.name.to_string(),
+                name: record.name.to_string(),
                 source,
             }),
         }
     }
 
-    /// Lists the caller's own work as a routine. As [`Quitter::guard`](crate::Quitter::guard).
+    /// Tracks work started elsewhere, like [`Quitter::guard`](crate::Quitter::guard). A stack size
+    /// has no effect.
     ///
     /// # Errors
     ///
-    /// [`Quitting`] once the quitter was told to quit.
+    /// [`Quitting`] if the quitter has been told to quit.
     #[track_caller]
     pub fn guard(self) -> Result<RoutineGuard, Quitting> {
-        // A guard may live for less time than the exact clock takes to read.
+        // Reading the exact clock may take longer than the guard lives.
         let live = self.check_in(Location::caller(), system::lately())?;
-        Ok(RoutineGuard { live })
+        Ok(RoutineGuard::new(live))
     }
 
     fn check_in(self, place: Place, now: Duration) -> Result<Live, Quitting> {
-        panics::install_hook(live::announce_panic);
-        panics::forget_last();
-        let record = Arc::new(Record::new(self.name, place, self.on_failure, now));
-        if thread::panicking() {
-            record.set_unwinding();
-        }
-        let node = self.node.shard_node();
-        node.check_in(&record)?;
-        let quitter = RoutineQuitter::new(node, record);
-        Ok(Live { quitter })
+        Live::check_in(self.node, self.name, place, self.on_failure, now)
     }
 }
 
@@ -136,7 +136,24 @@ impl fmt::Debug for RoutineBuilder<'_> {
     }
 }
 
-/// The operating system's name of a thread ends at a NUL, which std refuses with a panic.
+/// The operating system ends a thread's name at a NUL, so std panics on one.
 fn thread_name(name: &str) -> String {
     name.replace('\0', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stack_sizes_that_crash_some_systems_are_clamped() {
+        let root = Node::root("root".into(), None);
+        let clamped = |bytes| {
+            let builder = RoutineBuilder::new(&root, "routine".into());
+            builder.stack_size(bytes).stack_size.unwrap()
+        };
+        assert_eq!(clamped(0), 16 * 1024);
+        assert_eq!(clamped(1 << 20), 1 << 20);
+        assert_eq!(clamped(usize::MAX), isize::MAX.unsigned_abs());
+    }
 }

@@ -1,47 +1,52 @@
-//! The routine that runs on this thread.
+//! The routine that is running on this thread. A thread's routine stays current to its end; others
+//! may be current for a while only.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::failing::CauseOf;
 use super::quitter::RoutineQuitter;
 use crate::tree::Excluded;
 
 thread_local! {
-    /// The routine that runs on this thread.
-    static CURRENT: RefCell<Option<RoutineQuitter>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Routine>> = const { RefCell::new(None) };
 }
 
-/// The routine that runs on this thread, if any.
-pub(crate) fn get() -> Option<RoutineQuitter> {
+/// A routine, and the cause of a quit that its failure asks for.
+pub(crate) type Routine = (RoutineQuitter, CauseOf);
+
+/// The routine that is running on this thread, if any.
+pub(crate) fn get() -> Option<Routine> {
     let current = CURRENT.try_with(|current| current.borrow().clone());
     current.ok().flatten()
 }
 
-/// Makes a routine the current one until it is dropped.
+/// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
-    outer: Option<RoutineQuitter>,
+    outer: Option<Routine>,
 }
 
 impl Current {
-    pub(crate) fn enter(quitter: &RoutineQuitter) -> Self {
-        let outer = CURRENT.replace(Some(quitter.clone()));
+    pub(crate) fn enter(quitter: &RoutineQuitter, cause_of: CauseOf) -> Self {
+        let outer = CURRENT.replace(Some((quitter.clone(), cause_of)));
         Self { outer }
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
-        // Dropped after the borrow: the last handle of a quitter may go with it.
+        // Dropped only here, after the borrow: the last handle of a quitter may go with it.
         let _inner = CURRENT.replace(self.outer.take());
     }
 }
 
-/// Calls `wait` with the id of the routine that runs on this thread, if any, while that routine is
-/// marked as waiting for others. After a timeout the mark stays: such a routine is about to return.
+/// Calls `wait` with the current routine, if any. Until `wait` returns,
+/// the routine is marked as waiting for others. After a timeout the mark stays: such a routine is
+/// about to return.
 pub(crate) fn waiting_routine<E>(
     wait: impl FnOnce(Option<Excluded>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let Some(current) = get() else {
+    let Some((current, _)) = get() else {
         return wait(None);
     };
     let record = current.record();

@@ -1,18 +1,18 @@
-//! The caller's own work, listed as a routine.
+//! Tracks work started elsewhere as a routine.
 
 use std::ops::Deref;
-use std::thread;
+use std::thread::{self, ThreadId};
 
-use super::live::{Live, fail, fail_with};
+use super::failing::{CauseOf, routine_failed};
+use super::live::Live;
 use super::panics;
 use super::quitter::RoutineQuitter;
-use crate::report::cause::QuitCause;
-use crate::report::failure::FailureKind;
 
-/// The caller's own work, listed as a routine until this is dropped. Made by
+/// Tracks work started elsewhere as a routine, until this is dropped. Made by
 /// [`Quitter::guard`](crate::Quitter::guard).
 ///
-/// Derefs to what a routine sees of its quitter. May be sent to another thread.
+/// Derefs to a routine's view of its quitter. May be sent to another thread. If a panic drops it,
+/// that panic is recorded as the routine's failure.
 ///
 /// # Examples
 ///
@@ -27,28 +27,44 @@ use crate::report::failure::FailureKind;
 #[derive(Debug)]
 #[must_use = "the routine ends when the guard is dropped"]
 pub struct RoutineGuard {
-    pub(super) live: Live,
+    live: Live,
+    /// The thread that was unwinding when it made this guard: that panic is not the guard's.
+    unwinding: Option<ThreadId>,
 }
 
 impl RoutineGuard {
-    /// Records a failure that the guard's owner has caught, and quits for this cause.
-    pub(crate) fn fail_with(&self, kind: FailureKind, cause: QuitCause) {
-        fail_with(self, kind, cause);
+    pub(super) fn new(live: Live) -> Self {
+        Self {
+            live,
+            unwinding: unwinding_thread(),
+        }
     }
+
+    /// Runs `f` on this thread as this routine: waits that `f` calls leave it out, and a panic of
+    /// `f` is its failure.
+    pub(crate) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
+        self.live.call(cause_of, f);
+    }
+}
+
+/// This thread, if a panic is unwinding it.
+fn unwinding_thread() -> Option<ThreadId> {
+    thread::panicking().then(|| thread::current().id())
 }
 
 impl Deref for RoutineGuard {
     type Target = RoutineQuitter;
 
     fn deref(&self) -> &RoutineQuitter {
-        &self.live.quitter
+        self.live.quitter()
     }
 }
 
 impl Drop for RoutineGuard {
     fn drop(&mut self) {
-        if thread::panicking() && !self.record().is_unwinding() {
-            fail(self, panics::unwinding());
+        let unwinding = unwinding_thread();
+        if unwinding.is_some() && unwinding != self.unwinding {
+            self.live.fail(panics::unwinding(), routine_failed);
         }
     }
 }

@@ -1,7 +1,8 @@
-//! A forked routine, seen from outside.
+//! A started routine, seen from outside.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::current::waiting_routine;
@@ -9,8 +10,8 @@ use super::record::Record;
 use crate::report::timeouts::Timeouts;
 use crate::tree::{Limits, LiveAt, Node};
 
-/// A forked routine, seen from outside. Dropping it detaches: the routine goes on, supervised by
-/// its quitter.
+/// A started routine, seen from outside. Dropping it detaches the routine, which goes on,
+/// supervised by its quitter.
 ///
 /// # Examples
 ///
@@ -24,11 +25,21 @@ use crate::tree::{Limits, LiveAt, Node};
 /// assert!(handle.is_finished());
 /// ```
 pub struct RoutineHandle {
-    pub(super) node: Arc<Node>,
-    pub(super) record: Arc<Record>,
+    /// Weak: a handle must not keep the quitter in the tree.
+    node: Weak<Node>,
+    record: Arc<Record>,
+    thread: Thread,
 }
 
 impl RoutineHandle {
+    pub(super) fn new(node: Weak<Node>, record: Arc<Record>, thread: Thread) -> Self {
+        Self {
+            node,
+            record,
+            thread,
+        }
+    }
+
     /// The routine's number, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
@@ -41,26 +52,64 @@ impl RoutineHandle {
         &self.record.name
     }
 
-    /// Whether the routine has returned, or panicked.
+    /// Whether the routine is done: it has returned or panicked.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.record.is_finished()
     }
 
-    /// Blocks until the routine has returned, for at most `timeout`; [`Duration::MAX`] is for ever.
+    /// Wakes the routine's thread from [`std::thread::park`], as
+    /// [`Thread::unpark`](std::thread::Thread::unpark) does. No effect once the routine is done.
     ///
-    /// Does not tell it to quit. May be called again, and from several threads. As
-    /// [`Quitter::wait_done`](crate::Quitter::wait_done) it ends by the deadline of a quit. A routine that waits for itself waits in vain.
+    /// It does not end what the routine waits for in its quitter: [`sleep`](crate::Quitter::sleep),
+    /// [`ticks`](crate::Quitter::ticks) and [`wait_quit`](crate::Quitter::wait_quit) go on. To wake
+    /// a routine from these, give it a channel and `select!` over that and
+    /// [`quit_chan`](crate::Quitter::quit_chan).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::sync::{Arc, Weak};
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let ready = Arc::new(AtomicBool::new(false));
+    /// let is_ready = Arc::clone(&ready);
+    /// let parked = root
+    ///     .add_routine(move |_| {
+    ///         while !is_ready.load(Ordering::Acquire) {
+    ///             std::thread::park();
+    ///         }
+    ///     })
+    ///     .unwrap();
+    /// ready.store(true, Ordering::Release);
+    /// parked.unpark();
+    /// parked.wait(std::time::Duration::MAX).unwrap();
+    /// ```
+    pub fn unpark(&self) {
+        self.thread.unpark();
+    }
+
+    /// Blocks until the routine is done, for at most `timeout`; [`Duration::MAX`] waits for ever.
+    ///
+    /// Does not tell it to quit. May be called again, and from several threads. Like
+    /// [`Quitter::wait_done`](crate::Quitter::wait_done), it ends by the deadline of a quit. A
+    /// routine that waits on its own handle always times out.
     ///
     /// # Errors
     ///
-    /// [`Timeouts`] lists this one routine.
+    /// [`Timeouts`], which lists this one routine.
     pub fn wait(&self, timeout: Duration) -> Result<(), Timeouts> {
         let from = Instant::now();
         let limits = Limits::within(timeout);
-        waiting_routine(|_| match self.node.wait_for(&self.record, limits) {
+        // A live routine holds its node.
+        let Some(node) = self.node.upgrade() else {
+            return Ok(());
+        };
+        waiting_routine(|_| match node.wait_for(&self.record, limits) {
             true => Ok(()),
-            false => Err(LiveAt::one(&self.node, &self.record)),
+            false => Err(LiveAt::one(&node, &self.record)),
         })
         .map_err(|live| Timeouts::new(vec![live], from.elapsed()))
     }

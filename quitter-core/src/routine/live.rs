@@ -1,81 +1,79 @@
-//! A routine on the list: run on its thread or guarded, its panics caught, and always checked out.
+//! The one door of every routine, whatever kind of work it is: checked in, always checked out, and
+//! its failure recorded before that.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::current::{self, Current};
-use super::guard::RoutineGuard;
+use super::current::Current;
+use super::failing::{self, CauseOf, routine_failed};
+use super::hook;
 use super::outcome::RoutineOutcome;
-use super::panics::{self, HooksRun};
+use super::panics;
 use super::quitter::RoutineQuitter;
-use crate::report::cause::QuitCause;
-use crate::report::failure::{FailureKind, OnFailure, RoutineFailure};
+use super::record::{Place, Record};
+use crate::error::Quitting;
+use crate::report::failure::{FailureKind, OnFailure};
+use crate::tree::Node;
 
-/// A routine on the list: checks out when it is dropped, whatever happens.
+/// A live routine: it checks out when this is dropped, whatever happens.
 pub(crate) struct Live {
-    pub(crate) quitter: RoutineQuitter,
+    quitter: RoutineQuitter,
 }
 
-pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
-    let cause = QuitCause::RoutineFailed {
-        path: quitter.path(),
-        name: quitter.name().to_owned(),
-    };
-    fail_with(quitter, kind, cause);
-}
-
-/// Records a failure, the first one of the routine, and does what it is to do. Before the check-out,
-/// so that who has waited for the routine finds both.
-pub(crate) fn fail_with(quitter: &RoutineQuitter, kind: FailureKind, cause: QuitCause) {
-    let node = quitter.node();
-    let record = quitter.record();
-    if record.set_failed() {
-        return;
+impl Live {
+    /// Lists a routine that has started at `now`, unless the node quits.
+    #[inline]
+    pub(super) fn check_in(
+        node: &Arc<Node>,
+        name: Cow<'static, str>,
+        spawned_at: Place,
+        on_failure: Option<OnFailure>,
+        now: Duration,
+    ) -> Result<Self, Quitting> {
+        hook::install();
+        panics::forget_last();
+        let record = Arc::new(Record::new(name, spawned_at, on_failure, now));
+        let node = node.shard_node();
+        node.check_in(&record)?;
+        let quitter = RoutineQuitter::new(node, record);
+        Ok(Self { quitter })
     }
-    node.record_failure(RoutineFailure {
-        path: node.path(),
-        name: record.name.to_string(),
-        id: record.id,
-        spawned_at: record.spawned_at,
-        ran_for: record.running_for(),
-        while_quitting: node.is_quitting(),
-        kind,
-    });
-    match record.on_failure() {
-        OnFailure::QuitMain => node.root_node().quit(cause, None),
-        OnFailure::QuitOwn => node.quit(cause, None),
-        OnFailure::Record => false,
-    };
-}
 
-/// Called by the panic hook. `None`: no routine runs on this thread.
-pub(crate) fn announce_panic(kind: FailureKind) -> Option<HooksRun> {
-    let quitter = current::get()?;
-    Some(panics::announce(move || fail(&quitter, kind)))
+    pub(super) fn quitter(&self) -> &RoutineQuitter {
+        &self.quitter
+    }
+
+    /// Records that the routine has failed, if it is its first failure.
+    pub(super) fn fail(&self, kind: FailureKind, cause_of: CauseOf) {
+        failing::fail(&self.quitter, kind, cause_of);
+    }
+
+    /// Makes this the routine that runs on this thread, and calls `f`. A panic is its failure.
+    pub(super) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
+        let _current = Current::enter(&self.quitter, cause_of);
+        panics::catch(f, |kind| self.fail(kind, cause_of));
+    }
+
+    /// Runs the whole routine on this thread, which is its own and ends after that.
+    pub(super) fn run<F, R>(self, f: F)
+    where
+        F: FnOnce(&RoutineQuitter) -> R,
+        R: RoutineOutcome,
+    {
+        self.call(routine_failed, || {
+            let failed = |kind| self.fail(kind, routine_failed);
+            // The user's error is shown and dropped in here, since its code may panic, too.
+            f(&self.quitter).settle(&failed);
+        });
+    }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
         self.quitter.node().check_out(self.quitter.record());
     }
-}
-
-/// What a routine's thread does.
-pub(crate) fn run<F, R>(live: Live, f: F)
-where
-    F: FnOnce(&RoutineQuitter) -> R,
-    R: RoutineOutcome,
-{
-    let current = Current::enter(&live.quitter);
-    let failed = |kind| fail(&live.quitter, kind);
-    // The user's error is shown and dropped inside: its code may panic, too.
-    panics::catch(|| f(&live.quitter).settle(&failed), failed);
-    drop(current);
-}
-
-/// Runs `f` on this thread as the routine of `guard`: a wait called by `f` leaves it out.
-pub(crate) fn run_as(guard: &RoutineGuard, f: impl FnOnce(), failed: impl FnOnce(FailureKind)) {
-    let _current = Current::enter(guard);
-    panics::catch(f, failed);
 }
 
 impl fmt::Debug for Live {

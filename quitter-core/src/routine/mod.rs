@@ -1,9 +1,12 @@
-//! Routines: described, started, listed in the tree, and always checked out.
+//! Routines: described, started, listed in the tree, and always checked out again.
 
 pub(crate) mod builder;
 pub(crate) mod current;
+pub(crate) mod failing;
 pub(crate) mod guard;
 pub(crate) mod handle;
+pub(crate) mod held_up;
+pub(crate) mod hook;
 pub(crate) mod live;
 pub(crate) mod name;
 pub(crate) mod outcome;

@@ -1,11 +1,11 @@
-//! Names of routines that were added without one.
+//! Names for routines that are added without one.
 
 use std::any::{TypeId, type_name};
 use std::borrow::Cow;
 
 use super::registry;
 
-/// The name of a routine that was added without one.
+/// The name of a routine that is added without one.
 pub(crate) fn name_of<F: 'static>() -> Cow<'static, str> {
     match registry::find(TypeId::of::<F>()) {
         Some(registered) => registered.name().into(),
@@ -13,7 +13,7 @@ pub(crate) fn name_of<F: 'static>() -> Cow<'static, str> {
     }
 }
 
-/// The last segment of a type's name; for a closure, what it stands in.
+/// The last segment of a type's name. For a closure, the function around it.
 fn name_from_type(type_name: &'static str) -> Cow<'static, str> {
     let path = type_name.trim_end_matches("::{{closure}}");
     match last_segment(path) {
@@ -23,8 +23,7 @@ fn name_from_type(type_name: &'static str) -> Cow<'static, str> {
     }
 }
 
-/// What stands behind the last `::` that is not inside generic arguments, without its own generic
-/// arguments.
+/// The text after the last `::` outside of generic arguments, without generic arguments of its own.
 fn last_segment(path: &str) -> &str {
     let mut depth = 0_usize;
     let (mut from, mut to) = (0, None);

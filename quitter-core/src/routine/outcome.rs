@@ -1,4 +1,4 @@
-//! What a routine may return, and which of it is a failure.
+//! The values that a routine may return, and which of them are failures.
 
 use std::error::Error;
 
@@ -6,9 +6,9 @@ use crate::error::is_quitting;
 use crate::never::Bang;
 use crate::report::failure::FailureKind;
 
-/// What a routine may return: nothing, never, or a `Result` of these.
+/// The values that a routine may return: `()`, `!`, or a `Result` of these.
 ///
-/// An `Err` is recorded as the routine's failure, unless it is [`Quitting`] or has it as a source:
+/// An `Err` is recorded as the routine's failure, unless it is [`Quitting`] or has that as a source:
 /// quitting is not a failure.
 ///
 /// # Examples
@@ -34,7 +34,7 @@ use crate::report::failure::FailureKind;
     note = "return `()`, `!`, or `Result<(), E>` where `E` becomes a `Box<dyn Error + Send + Sync>`"
 )]
 pub trait RoutineOutcome: sealed::Sealed {
-    /// Tells `failed` of a failure before the error is dropped: its drop may never end.
+    /// Tells `failed` of a failure before the error is dropped, since the drop may never end.
     #[doc(hidden)]
     fn settle(self, failed: &dyn Fn(FailureKind));
 }
@@ -50,6 +50,7 @@ impl RoutineOutcome for () {
     fn settle(self, _failed: &dyn Fn(FailureKind)) {}
 }
 
+#[diagnostic::do_not_recommend] // The compiler would show the alias.
 impl RoutineOutcome for Bang {
     fn settle(self, _failed: &dyn Fn(FailureKind)) {
         self

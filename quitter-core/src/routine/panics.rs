@@ -1,136 +1,64 @@
-//! What is known of a panic: the message from its payload, the place from the panic hook; and panics
-//! whose hooks do not return.
+//! What is known of a panic: the message from its payload, the location from the panic hook.
+//!
+//! Only the hook is told the location, and `resume_unwind` calls no hook. Nor does anything tell
+//! that a panic was caught. So what the hook noted is matched with the payload that arrives.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::thread;
-use std::time::{Duration, Instant};
-
-use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::report::failure::FailureKind;
 
 /// A panic as the hook saw it.
-#[derive(Clone)]
 struct Seen {
+    payload: PayloadId,
     message: String,
     place: Option<String>,
 }
 
-impl From<Seen> for FailureKind {
-    fn from(Seen { message, place }: Seen) -> Self {
-        Self::Panic { message, place }
-    }
-}
-
-thread_local! {
-    /// The last panic of this thread. The hook alone is told the place, and is called first.
-    static LAST: RefCell<Option<Seen>> = const { RefCell::new(None) };
-
-    /// Whether there is one, which is asked at every check-in: cheaper, for it has no destructor.
-    static HAS_LAST: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Sets a panic hook that keeps the place of a panic, calls `announce`, and then the hook that was
-/// there. What `announce` returns is dropped when that hook has returned.
-pub(crate) fn install_hook<T: 'static>(announce: fn(FailureKind) -> T) {
-    static ONCE: Once = Once::new();
-    // std refuses to change the hook while the thread panics; the next routine will set it.
-    if ONCE.is_completed() || thread::panicking() {
-        return;
-    }
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let seen = Seen {
-                message: text_of(info.payload()),
-                place: info.location().map(ToString::to_string),
-            };
-            let announced = announce(seen.clone().into());
-            // Destroyed when a thread-local destructor panics: then nobody asks.
-            let _ = LAST.try_with(|last| last.replace(Some(seen)));
-            HAS_LAST.set(true);
-            before(info);
-            drop(announced);
-        }));
-    });
-}
-
-/// How long the panic hooks may take before a panic is recorded all the same. That long because they
-/// may be writing a backtrace, and the panic may be one that the routine itself catches.
-const HOOKS_RETURN: Duration = Duration::from_secs(3);
-
-/// Where to tell the watcher of a panic; `None`: there is none.
-static WATCHING: Mutex<Option<Sender<Panicking>>> = Mutex::new(None);
-
-/// A routine that panics, and is in the panic hooks: std's writes to stderr, which may be a full pipe,
-/// and one of the user's may do anything.
-pub(crate) struct Panicking {
-    due: Instant,
-    /// Set when the hooks have returned.
-    unwinds: Arc<AtomicBool>,
-    /// Records the failure, and quits.
-    fail: Box<dyn FnOnce() + Send>,
-}
-
-impl Panicking {
-    /// When the hooks should have returned.
-    pub(crate) fn due(&self) -> Instant {
-        self.due
-    }
-
-    pub(crate) fn fail_if_held_up(self) {
-        if !self.unwinds.load(Ordering::Acquire) {
-            (self.fail)();
+impl From<&Seen> for FailureKind {
+    fn from(seen: &Seen) -> Self {
+        Self::Panic {
+            message: seen.message.clone(),
+            place: seen.place.clone(),
         }
     }
 }
 
-/// Sends every panic of a routine from now on to whoever watches.
-pub(crate) fn watch() -> Receiver<Panicking> {
-    let (watching, panics) = unbounded();
-    *lock_watching() = Some(watching);
-    panics
+/// Tells payloads apart: by their type, and texts by their address. The hook sees a payload before
+/// it is boxed, but the bytes of a text stay where they are.
+type PayloadId = (TypeId, Option<*const u8>);
+
+fn id_of(payload: &(dyn Any + Send)) -> PayloadId {
+    (payload.type_id(), text(payload).map(str::as_ptr))
 }
 
-/// Ends what [`watch`] began.
-pub(crate) fn unwatch() {
-    *lock_watching() = None;
+thread_local! {
+    /// The last panic of this thread that the hook saw.
+    static LAST: RefCell<Option<Seen>> = const { RefCell::new(None) };
+
+    /// Whether there is one. Asked at every check-in; cheap, since it has no destructor.
+    static HAS_LAST: Cell<bool> = const { Cell::new(false) };
 }
 
-fn lock_watching() -> MutexGuard<'static, Option<Sender<Panicking>>> {
-    WATCHING.lock().unwrap_or_else(PoisonError::into_inner)
+/// Notes the panic that the hook is called for.
+pub(crate) fn note(info: &PanicHookInfo<'_>) -> FailureKind {
+    let seen = Seen {
+        payload: id_of(info.payload()),
+        message: message_of(info.payload()),
+        place: info.location().map(ToString::to_string),
+    };
+    let kind = FailureKind::from(&seen);
+    // Already destroyed when a thread-local destructor panics: then nobody asks.
+    let _ = LAST.try_with(|last| last.replace(Some(seen)));
+    HAS_LAST.set(true);
+    kind
 }
 
-/// Sees to it that a panic is recorded, by `fail`, even if the panic hooks do not return. To be
-/// dropped when they have.
-pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> HooksRun {
-    let unwinds = Arc::new(AtomicBool::new(false));
-    if let Some(watching) = &*lock_watching() {
-        let _ = watching.send(Panicking {
-            due: Instant::now() + HOOKS_RETURN,
-            unwinds: Arc::clone(&unwinds),
-            fail: Box::new(fail),
-        });
-    }
-    HooksRun { unwinds }
-}
-
-/// The time in which the panic hooks run.
-pub(crate) struct HooksRun {
-    unwinds: Arc<AtomicBool>,
-}
-
-impl Drop for HooksRun {
-    fn drop(&mut self) {
-        self.unwinds.store(true, Ordering::Release);
-    }
-}
-
-/// Forgets the last panic of this thread, which is over, unless it unwinds the thread right now.
+/// Forgets the last panic of this thread, unless it is unwinding the thread right now. Called where
+/// a panic, if there was one, must have been caught.
+#[inline]
 pub(crate) fn forget_last() {
     if HAS_LAST.get() && !thread::panicking() {
         let _ = LAST.try_with(RefCell::take);
@@ -138,52 +66,60 @@ pub(crate) fn forget_last() {
     }
 }
 
-/// The last panic of this thread that the hook saw. It stays known: it may unwind through several
-/// guards before it is caught.
-fn last() -> Option<Seen> {
-    LAST.try_with(|last| last.borrow().clone()).ok().flatten()
+/// Asks the last panic of this thread that the hook saw. It is kept, since it may unwind through
+/// several guards.
+fn with_last<T>(f: impl FnOnce(&Seen) -> T) -> Option<T> {
+    let last = LAST.try_with(|last| last.borrow().as_ref().map(f));
+    last.ok().flatten()
 }
 
 /// The panic that is unwinding this thread.
 pub(crate) fn unwinding() -> FailureKind {
-    let unseen = || Seen {
+    let unseen = || FailureKind::Panic {
         message: "unknown panic".to_owned(),
         place: None,
     };
-    last().unwrap_or_else(unseen).into()
+    with_last(|seen| seen.into()).unwrap_or_else(unseen)
 }
 
-/// Calls `f`. A panic becomes a failure, which `failed` is told of before the panic's payload is
-/// dropped: that is the user's code, too, and may never end.
+/// Calls `f`. Tells `failed` of a panic before the panic's payload is dropped: the drop is the
+/// user's code, which may panic or never end.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T, failed: impl FnOnce(FailureKind)) -> Option<T> {
     let payload = match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => return Some(value),
         Err(payload) => payload,
     };
-    let message = text_of(&*payload);
-    // Another message: this panic passed the hook by, the one that was seen was caught inside.
-    let seen = last().filter(|seen| seen.message == message);
+    let id = id_of(&*payload);
+    let message = message_of(&*payload);
+    // Otherwise this panic bypassed the hook, and the one that the hook saw was caught inside `f`.
+    let place = with_last(|seen| {
+        let is_this = seen.payload == id && seen.message == message;
+        seen.place.clone().filter(|_| is_this)
+    });
     failed(FailureKind::Panic {
         message,
-        place: seen.and_then(|seen| seen.place),
+        place: place.flatten(),
     });
     drop_quietly(payload);
     None
 }
 
-/// Drops a value of the user's. Where that panics, the panic's own payload is let go undropped.
+/// Drops a value of the user's. If the drop panics, the payload of that panic is leaked: its drop
+/// might panic, too.
 pub(crate) fn drop_quietly<T>(value: T) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
         std::mem::forget(payload);
     }
 }
 
-fn text_of(payload: &(dyn Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&'static str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a value that is not a string".to_owned()
+fn message_of(payload: &(dyn Any + Send)) -> String {
+    let unreadable = "a value that is not a string";
+    text(payload).unwrap_or(unreadable).to_owned()
+}
+
+fn text(payload: &(dyn Any + Send)) -> Option<&str> {
+    match payload.downcast_ref::<&'static str>() {
+        Some(text) => Some(text),
+        None => payload.downcast_ref::<String>().map(String::as_str),
     }
 }

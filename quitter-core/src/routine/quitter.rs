@@ -1,6 +1,7 @@
 //! What a routine sees of its quitter.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -13,18 +14,19 @@ use super::guard::RoutineGuard;
 use super::handle::RoutineHandle;
 use super::name::name_of;
 use super::outcome::RoutineOutcome;
+use super::panics;
 use super::record::Record;
 use super::ticks::Ticks;
-use crate::error::{AddRoutineError, Never, Quitting};
+use crate::error::{AddRoutineError, Quitting};
 use crate::quitter::{Quitter, debug, quit_cause, sleep};
 use crate::report::cause::QuitCause;
 use crate::tree::Node;
 
-/// What a routine sees of its quitter: everything but telling it to quit and waiting for it, which
-/// a routine should not do to itself.
+/// A routine's view of its quitter: everything but telling it to quit and waiting for it, which a
+/// routine should not do to itself.
 ///
-/// Each call leaves a trace that reports show as "last seen": the place of the call, and the time
-/// where the call may block. It is `Send` and `'static`, so a clone can be handed to helpers; a
+/// Each call records where it was made; reports show it as "last seen". Calls that may block record
+/// the time, too. A `RoutineQuitter` is `Send` and `'static`, so a clone can be handed to helpers; a
 /// clone that outlives its routine keeps nothing live.
 ///
 /// # Examples
@@ -55,6 +57,7 @@ impl RoutineQuitter {
         Self { node, record }
     }
 
+    /// The quitter's node, for what is not a call of the routine's.
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }
@@ -63,22 +66,38 @@ impl RoutineQuitter {
         &self.record
     }
 
-    /// Makes a child of the routine's quitter. As [`Quitter::child`].
-    ///
-    /// # Errors
-    ///
-    /// [`Quitting`] once the quitter was told to quit.
+    /// Records where the routine calls its quitter.
+    #[inline]
     #[track_caller]
-    pub fn child(&self, name: impl Into<Cow<'static, str>>) -> Result<Quitter, Quitting> {
+    fn seen(&self) -> &Arc<Node> {
         self.record.seen(Location::caller());
-        Ok(Quitter::of_new(self.node.child(name.into())?))
+        &self.node
     }
 
-    /// Forks a routine beside this one. As [`Quitter::add_routine`].
+    /// Records where and when the routine makes a call that may block.
+    #[track_caller]
+    fn seen_now(&self) -> &Arc<Node> {
+        self.record.seen_now(Location::caller());
+        // The routine goes on, so a panic of its thread was caught.
+        panics::forget_last();
+        &self.node
+    }
+
+    /// Creates a child of the routine's quitter, like [`Quitter::child`].
     ///
     /// # Errors
     ///
-    /// As [`Quitter::add_routine`].
+    /// [`Quitting`] if the quitter has been told to quit.
+    #[track_caller]
+    pub fn child(&self, name: impl Into<Cow<'static, str>>) -> Result<Quitter, Quitting> {
+        Ok(Quitter::of_new(self.seen().child(name.into())?))
+    }
+
+    /// Starts a routine beside this one, like [`Quitter::add_routine`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Quitter::add_routine`].
     #[track_caller]
     pub fn add_routine<F, R>(&self, f: F) -> Result<RoutineHandle, AddRoutineError>
     where
@@ -88,84 +107,77 @@ impl RoutineQuitter {
         self.routine(name_of::<F>()).add(f)
     }
 
-    /// Starts to describe a routine beside this one. As [`Quitter::routine`].
+    /// Begins the description of a routine beside this one, like [`Quitter::routine`].
     #[track_caller]
     pub fn routine(&self, name: impl Into<Cow<'static, str>>) -> RoutineBuilder<'_> {
-        self.record.seen(Location::caller());
-        RoutineBuilder::new(&self.node, name.into())
+        RoutineBuilder::new(self.seen(), name.into())
     }
 
-    /// Lists work as a routine beside this one. As [`Quitter::guard`].
+    /// Tracks work started elsewhere as a routine beside this one, like [`Quitter::guard`].
     ///
     /// # Errors
     ///
-    /// [`Quitting`] once the quitter was told to quit.
+    /// [`Quitting`] if the quitter has been told to quit.
     #[track_caller]
     pub fn guard(&self, name: impl Into<Cow<'static, str>>) -> Result<RoutineGuard, Quitting> {
         self.routine(name).guard()
     }
 
-    /// Whether the routine was told to quit: two loads, and one store of the caller's place. As
-    /// [`Quitter::has_to_quit`].
+    /// Whether the routine has been told to quit, like [`Quitter::has_to_quit`]. Costs two loads,
+    /// and one store of the caller's location.
     #[inline]
     #[must_use]
     #[track_caller]
     pub fn has_to_quit(&self) -> bool {
-        self.record.seen(Location::caller());
-        self.node.is_quitting()
+        self.seen().is_quitting()
     }
 
-    /// The channel that closes when the routine is told to quit. As [`Quitter::quit_chan`].
+    /// The channel that closes when the routine is told to quit, like [`Quitter::quit_chan`].
     #[must_use]
     #[track_caller]
-    pub fn quit_chan(&self) -> &Receiver<Never> {
-        self.record.seen(Location::caller());
-        self.node.quit_chan()
+    pub fn quit_chan(&self) -> &Receiver<Infallible> {
+        self.seen().quit_chan()
     }
 
-    /// Blocks until the routine is told to quit. As [`Quitter::wait_quit`].
+    /// Blocks until the routine is told to quit, like [`Quitter::wait_quit`].
     #[track_caller]
     pub fn wait_quit(&self) {
-        self.record.seen_now(Location::caller());
-        self.node.wait_quit(None);
+        self.seen_now().wait_quit(None);
     }
 
-    /// Sleeps for `duration`, or until the routine is told to quit. As [`Quitter::sleep`].
+    /// Sleeps for `duration`, or until the routine is told to quit, like [`Quitter::sleep`].
     ///
     /// # Errors
     ///
-    /// [`Quitting`] when told to quit, before or while it sleeps. A routine may return it: it has
-    /// not failed then.
+    /// [`Quitting`] if told to quit, before or during the sleep. A routine that returns this error
+    /// has not failed.
     #[track_caller]
     pub fn sleep(&self, duration: Duration) -> Result<(), Quitting> {
-        self.record.seen_now(Location::caller());
-        sleep(&self.node, duration)
+        sleep(self.seen_now(), duration)
     }
 
-    /// Ticks once every `period` until the routine is told to quit. As [`Quitter::ticks`].
+    /// Ticks once every `period` until the routine is told to quit, like [`Quitter::ticks`].
     #[track_caller]
     pub fn ticks(&self, period: Duration) -> Ticks<'_> {
         Ticks::new(&self.node, Some((&self.record, Location::caller())), period)
     }
 
-    /// When the time to quit ends. As [`Quitter::deadline`].
+    /// When the time to quit is up, like [`Quitter::deadline`].
     #[must_use]
     #[track_caller]
     pub fn deadline(&self) -> Option<Instant> {
-        self.record.seen(Location::caller());
-        self.node.deadline()
+        self.seen().deadline()
     }
 
-    /// Why the routine was told to quit. As [`Quitter::quit_cause`].
+    /// Why the routine was told to quit, like [`Quitter::quit_cause`].
     #[must_use]
     #[track_caller]
     pub fn quit_cause(&self) -> Option<QuitCause> {
-        self.record.seen(Location::caller());
-        quit_cause(&self.node)
+        quit_cause(self.seen())
     }
 
-    /// Says what the routine is at, such as "flushing 3/10". Shown in reports while the routine is
-    /// live; the last one counts.
+    /// Sets what the routine is doing, such as "flushing 3/10". Reports show the last status of a
+    /// routine that is still live.
     ///
     /// # Examples
     ///
@@ -182,7 +194,7 @@ impl RoutineQuitter {
     /// ```
     #[track_caller]
     pub fn set_status(&self, text: impl Into<Cow<'static, str>>) {
-        self.record.seen(Location::caller());
+        self.seen();
         self.record.set_status(text.into());
     }
 
@@ -198,7 +210,7 @@ impl RoutineQuitter {
         self.record.id
     }
 
-    /// The path of the routine's quitter. As [`Quitter::path`].
+    /// The path of the routine's quitter, like [`Quitter::path`].
     #[must_use]
     pub fn path(&self) -> String {
         self.node.path()

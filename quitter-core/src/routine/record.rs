@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_utils::atomic::AtomicCell;
@@ -50,22 +50,12 @@ pub(crate) struct Record {
     /// When the last call that blocks began, in nanoseconds of the system's clock.
     timed: AtomicU64,
     status: OnceBox<Mutex<Cow<'static, str>>>,
-    /// What else is so of the routine: bits of [`mark`]. One word, and not a few bytes, since a
-    /// processor is slow to copy a record whose bytes were written one by one just before.
-    marks: AtomicUsize,
-}
-
-/// The bits of a record's marks.
-mod mark {
-    pub(super) const FINISHED: usize = 1;
-    pub(super) const FAILED: usize = 1 << 1;
+    /// What was asked for when it was added. `None`: as its quitters say.
+    pub(crate) on_failure: Option<OnFailure>,
+    finished: AtomicBool,
+    failed: AtomicBool,
     /// The routine is in a wait for others, or its last one has timed out.
-    pub(super) const WAITING: usize = 1 << 2;
-    /// It began while its thread was unwinding from a panic.
-    pub(super) const UNWINDING: usize = 1 << 3;
-    /// What its failure does; neither: the main quitter quits.
-    pub(super) const QUITS_OWN: usize = 1 << 4;
-    pub(super) const QUITS_NOBODY: usize = 1 << 5;
+    waiting: AtomicBool,
 }
 
 impl Item for Record {
@@ -79,14 +69,9 @@ impl Record {
     pub(crate) fn new(
         name: Cow<'static, str>,
         spawned_at: Place,
-        on_failure: OnFailure,
+        on_failure: Option<OnFailure>,
         started: Duration,
     ) -> Self {
-        let marks = match on_failure {
-            OnFailure::QuitMain => 0,
-            OnFailure::QuitOwn => mark::QUITS_OWN,
-            OnFailure::Record => mark::QUITS_NOBODY,
-        };
         Self {
             id: next_id(),
             name,
@@ -97,7 +82,10 @@ impl Record {
             timed_place: AtomicCell::new(None),
             timed: AtomicU64::new(0),
             status: OnceBox::new(),
-            marks: AtomicUsize::new(marks),
+            on_failure,
+            finished: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
         }
     }
 
@@ -151,58 +139,25 @@ impl Record {
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.is_marked(mark::FINISHED)
+        self.finished.load(Ordering::Acquire)
     }
 
     /// Called by the tree, under the lock of the list that the record leaves.
     pub(crate) fn finish(&self) {
-        self.mark(mark::FINISHED);
+        self.finished.store(true, Ordering::Release);
     }
 
     /// Returns whether that was so before.
     pub(crate) fn set_failed(&self) -> bool {
-        self.mark(mark::FAILED)
+        self.failed.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        self.is_marked(mark::WAITING)
+        self.waiting.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_waiting(&self, waiting: bool) {
-        match waiting {
-            true => self.mark(mark::WAITING),
-            false => self.unmark(mark::WAITING),
-        };
-    }
-
-    pub(crate) fn is_unwinding(&self) -> bool {
-        self.is_marked(mark::UNWINDING)
-    }
-
-    pub(crate) fn set_unwinding(&self) {
-        self.mark(mark::UNWINDING);
-    }
-
-    pub(crate) fn on_failure(&self) -> OnFailure {
-        match () {
-            () if self.is_marked(mark::QUITS_OWN) => OnFailure::QuitOwn,
-            () if self.is_marked(mark::QUITS_NOBODY) => OnFailure::Record,
-            () => OnFailure::QuitMain,
-        }
-    }
-
-    fn is_marked(&self, bit: usize) -> bool {
-        self.marks.load(Ordering::Acquire) & bit != 0
-    }
-
-    /// Returns whether that was so before.
-    fn mark(&self, bit: usize) -> bool {
-        self.marks.fetch_or(bit, Ordering::AcqRel) & bit != 0
-    }
-
-    /// Returns whether that was so before.
-    fn unmark(&self, bit: usize) -> bool {
-        self.marks.fetch_and(!bit, Ordering::AcqRel) & bit != 0
+        self.waiting.store(waiting, Ordering::Release);
     }
 }
 
@@ -217,12 +172,7 @@ mod tests {
 
     #[test]
     fn a_time_belongs_to_its_own_place_only() {
-        let record = Record::new(
-            "routine".into(),
-            Location::caller(),
-            OnFailure::QuitMain,
-            system::now(),
-        );
+        let record = Record::new("routine".into(), Location::caller(), None, system::now());
         assert!(record.last_seen().is_none());
         let (here, there) = (Location::caller(), Location::caller());
         record.seen_now(here);

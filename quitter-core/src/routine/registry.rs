@@ -1,4 +1,4 @@
-//! What `#[quitter::routine]` leaves behind: the annotated functions of all crates of the program.
+//! The functions annotated with `#[quitter::routine]`, from all crates of the program.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -9,33 +9,33 @@ use std::sync::OnceLock;
 
 use linkme::distributed_slice;
 
+use super::builder::RoutineBuilder;
+use super::handle::RoutineHandle;
+use super::record::Place;
 use crate::error::AddRoutineError;
-use crate::quitter::Quitter;
-use crate::routine::handle::RoutineHandle;
-use crate::routine::record::Place;
 
 /// The annotated functions, in no particular order.
 #[distributed_slice]
 pub static ROUTINES: [RegisteredRoutine];
 
-/// A function that `#[quitter::routine]` stands on.
+/// A function annotated with `#[quitter::routine]`.
 pub struct RegisteredRoutine {
     name: &'static str,
     automatic: bool,
     place: Place,
     type_id: fn() -> TypeId,
-    add: fn(&Quitter) -> Result<RoutineHandle, AddRoutineError>,
+    add: fn(RoutineBuilder<'_>) -> Result<RoutineHandle, AddRoutineError>,
 }
 
 impl RegisteredRoutine {
-    /// `automatic`: forked by the main quitter. `add` adds the function as a routine.
+    /// `automatic`: started by the main quitter. `add` adds the function as a routine.
     #[track_caller]
     #[must_use]
     pub const fn new(
         name: &'static str,
         automatic: bool,
         type_id: fn() -> TypeId,
-        add: fn(&Quitter) -> Result<RoutineHandle, AddRoutineError>,
+        add: fn(RoutineBuilder<'_>) -> Result<RoutineHandle, AddRoutineError>,
     ) -> Self {
         Self {
             name,
@@ -54,8 +54,11 @@ impl RegisteredRoutine {
         self.place
     }
 
-    pub(crate) fn add_to(&self, quitter: &Quitter) -> Result<RoutineHandle, AddRoutineError> {
-        (self.add)(quitter)
+    pub(crate) fn add(
+        &self,
+        routine: RoutineBuilder<'_>,
+    ) -> Result<RoutineHandle, AddRoutineError> {
+        (self.add)(routine)
     }
 }
 
@@ -69,13 +72,13 @@ impl fmt::Debug for RegisteredRoutine {
     }
 }
 
-/// The type of a function, to find its registration by.
+/// The type of a function, by which its registration is found.
 #[must_use]
 pub fn type_id_of<F: 'static>(_: &F) -> TypeId {
     TypeId::of::<F>()
 }
 
-/// The registration of a function, found by its type: names may repeat.
+/// The registration of a function. Found by its type, since names may repeat.
 pub(crate) fn find(type_id: TypeId) -> Option<&'static RegisteredRoutine> {
     static BY_TYPE: OnceLock<HashMap<TypeId, &'static RegisteredRoutine>> = OnceLock::new();
     let by_type = BY_TYPE.get_or_init(|| {
@@ -87,7 +90,7 @@ pub(crate) fn find(type_id: TypeId) -> Option<&'static RegisteredRoutine> {
     by_type.get(&type_id).copied()
 }
 
-/// Two functions that the main quitter would fork under one name: a report could not tell them
+/// Two functions that the main quitter would start under one name. A report could not tell them
 /// apart.
 #[derive(Debug)]
 pub(crate) struct Duplicate {
@@ -108,7 +111,7 @@ impl fmt::Display for Duplicate {
 
 impl Error for Duplicate {}
 
-/// The routines that the main quitter forks, by name.
+/// The routines that the main quitter starts, sorted by name.
 pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, Duplicate> {
     let mut routines: Vec<_> = ROUTINES
         .iter()
@@ -127,7 +130,7 @@ pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, Duplicate> 
     }
 }
 
-/// Whether the main quitter has routines to fork.
+/// Whether the main quitter has routines to start.
 pub(crate) fn has_automatic() -> bool {
     ROUTINES.iter().any(|routine| routine.automatic)
 }

@@ -1,4 +1,4 @@
-//! A beat that ends on quit.
+//! A regular beat that ends on quit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,26 +6,29 @@ use std::time::{Duration, Instant};
 use super::record::{Place, Record};
 use crate::tree::Node;
 
-/// The ticks of [`Quitter::ticks`] and [`RoutineQuitter::ticks`]: an iterator that ends on quit.
+/// An iterator that ticks at a regular beat and ends on quit. Made by
+/// [`Quitter::ticks`](crate::Quitter::ticks) and
+/// [`RoutineQuitter::ticks`](crate::RoutineQuitter::ticks).
 #[derive(Debug)]
 #[must_use = "ticks do nothing until they are iterated"]
 pub struct Ticks<'a> {
     node: &'a Arc<Node>,
-    seen: Option<(&'a Record, Place)>,
+    /// The routine that ticks, if any, and where it called its quitter.
+    routine: Option<(&'a Record, Place)>,
     period: Duration,
-    /// When the next tick is due; `None`: never.
+    /// When the next tick is due. `None`: never.
     next: Option<Instant>,
 }
 
 impl<'a> Ticks<'a> {
     pub(crate) fn new(
         node: &'a Arc<Node>,
-        seen: Option<(&'a Record, Place)>,
+        routine: Option<(&'a Record, Place)>,
         period: Duration,
     ) -> Self {
         Self {
             node,
-            seen,
+            routine,
             period,
             next: Instant::now().checked_add(period),
         }
@@ -36,7 +39,7 @@ impl Iterator for Ticks<'_> {
     type Item = Instant;
 
     fn next(&mut self) -> Option<Instant> {
-        if let Some((record, place)) = self.seen {
+        if let Some((record, place)) = self.routine {
             record.seen_now(place);
         }
         if self.node.wait_quit(self.next) {
@@ -48,7 +51,7 @@ impl Iterator for Ticks<'_> {
     }
 }
 
-/// The first tick after the one at `due` that is not in the past; `None`: never.
+/// The first tick after the one at `due` that is not in the past. `None`: never.
 fn following(due: Instant, period: Duration, now: Instant) -> Option<Instant> {
     let next = due.checked_add(period)?;
     if next >= now || period.is_zero() {

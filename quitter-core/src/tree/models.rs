@@ -12,7 +12,6 @@ use loom::thread;
 
 use super::{Excluded, Limits, Node};
 use crate::report::cause::QuitCause;
-use crate::report::failure::OnFailure;
 use crate::routine::record::Record;
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
@@ -35,12 +34,7 @@ fn child(of: &Arc<Node>) -> Arc<Node> {
 }
 
 fn record(name: &'static str) -> Record {
-    Record::new(
-        name.into(),
-        Location::caller(),
-        OnFailure::Record,
-        Duration::ZERO,
-    )
+    Record::new(name.into(), Location::caller(), None, Duration::ZERO)
 }
 
 fn check_in(node: &Arc<Node>) -> Option<Arc<Record>> {

@@ -135,8 +135,14 @@ impl Node {
         self.tree().quit_timeout
     }
 
-    pub(crate) fn record_failure(self: &Arc<Self>, failure: RoutineFailure) {
-        self.tree().failures().push(failure);
+    /// Records a failure, which is not made where it would only be counted.
+    pub(crate) fn record_failure(self: &Arc<Self>, failure: impl FnOnce() -> RoutineFailure) {
+        let tree = self.tree();
+        let is_only_counted = tree.failures().is_only_counted();
+        if !is_only_counted {
+            let failure = failure();
+            tree.failures().push(failure);
+        }
     }
 
     /// The failures of the whole tree so far.

@@ -2,20 +2,22 @@
 //! roster, too, and whoever waits for a quit.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_utils::atomic::AtomicCell;
 
 use super::list::{List, Slot, shrink};
 use super::node::Node;
 use super::shards::Shards;
 use super::tally::Tally;
 use super::waiter::{Waiter, Wakes, is_past};
-use crate::error::{Never, Quitting};
-use crate::report::failure::Failures;
+use crate::error::Quitting;
+use crate::report::failure::{Failures, OnFailure};
 use crate::routine::record::Record;
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, try_lock};
 
@@ -26,8 +28,10 @@ pub(super) struct Roster {
     state: Mutex<State>,
     /// How many walks want the lock. A hint, which loom need not see.
     walks: AtomicUsize,
-    quit_chan: OnceLock<Receiver<Never>>,
+    quit_chan: OnceLock<Receiver<Infallible>>,
     shards: Shards,
+    /// The default that was set here for what a failure does.
+    on_failure: AtomicCell<Option<OnFailure>>,
 }
 
 #[derive(Default)]
@@ -41,7 +45,7 @@ pub(super) struct State {
     /// What is waited for here.
     waited: BTreeMap<Waited, Waits>,
     /// Keeps the quit channel open. Only there when somebody asked for the channel.
-    open: Option<Sender<Never>>,
+    open: Option<Sender<Infallible>>,
 }
 
 /// What a wait at a node is for.
@@ -153,6 +157,7 @@ impl Roster {
             walks: AtomicUsize::new(0),
             quit_chan: OnceLock::new(),
             shards: Shards::default(),
+            on_failure: AtomicCell::new(None),
         }
     }
 
@@ -302,6 +307,17 @@ impl Node {
         }
     }
 
+    /// Sets what the failure of a routine does here and below that says nothing else.
+    pub(crate) fn set_on_failure(self: &Arc<Self>, on_failure: OnFailure) {
+        self.owner().roster().on_failure.store(Some(on_failure));
+    }
+
+    /// What the failure of a routine does that says nothing else: what was set nearest above.
+    pub(crate) fn on_failure(self: &Arc<Self>) -> OnFailure {
+        let set = |node: &Arc<Node>| node.roster.get()?.on_failure.load();
+        self.upwards().find_map(set).unwrap_or_default()
+    }
+
     /// This node and its shards, or those of the node that it is a shard of.
     pub(super) fn parts(self: &Arc<Self>) -> Vec<Arc<Node>> {
         let owner = self.owner();
@@ -321,7 +337,7 @@ impl Node {
     }
 
     /// The channel that closes when this node quits; made when somebody asks for it.
-    pub(crate) fn quit_chan(self: &Arc<Self>) -> &Receiver<Never> {
+    pub(crate) fn quit_chan(self: &Arc<Self>) -> &Receiver<Infallible> {
         let owner = self.owner();
         let roster = owner.roster();
         if let Some(receiver) = roster.quit_chan.get() {

@@ -1,12 +1,12 @@
 //! Waiting threads, and what it takes to wake them.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
 use super::list::{Item, List, Slot};
-use crate::error::Never;
 use crate::sync::{Condvar, Mutex, lock, wait_until};
 
 /// Something that waits: for a quit in a roster's list, or for routines to end in a tally's.
@@ -118,7 +118,7 @@ fn wake_each(waiters: Vec<Arc<Waiter>>) {
 pub(super) struct Wakes {
     waiters: Vec<Arc<Waiter>>,
     /// Those that keep quit channels open.
-    channels: Vec<Sender<Never>>,
+    channels: Vec<Sender<Infallible>>,
 }
 
 impl Wakes {
@@ -131,7 +131,7 @@ impl Wakes {
         list.take(|waiter| waiter.wants(live), &mut self.waiters);
     }
 
-    pub(super) fn close(&mut self, channel: Option<Sender<Never>>) {
+    pub(super) fn close(&mut self, channel: Option<Sender<Infallible>>) {
         self.channels.extend(channel);
     }
 

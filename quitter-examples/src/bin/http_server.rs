@@ -134,7 +134,7 @@ fn fork(requests: &Quitter, request: Request, delay: Duration) {
     let (hand_over, handed_over) = bounded(1);
     let routine = requests
         .routine("request")
-        .on_failure(OnFailure::Record) // One bad request does not end the service.
+        .on_failure(OnFailure::Report) // One bad request is no failure of the service.
         .add(move |q| {
             if let Ok(request) = handed_over.recv() {
                 let answer = answer(q, &request, delay);

@@ -1,0 +1,171 @@
+//! The one path that every failure takes, whatever kind of work failed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::quitter::RoutineQuitter;
+use crate::report::cause::QuitCause;
+use crate::report::console;
+use crate::report::failure::{FailureKind, OnFailure, RoutineFailure};
+
+/// The cause of a quit that a routine's failure asks for.
+pub(crate) type CauseOf = fn(&RoutineQuitter, &FailureKind) -> QuitCause;
+
+/// The cause where a routine has failed.
+pub(crate) fn routine_failed(quitter: &RoutineQuitter, _: &FailureKind) -> QuitCause {
+    QuitCause::RoutineFailed {
+        path: quitter.path(),
+        name: quitter.name().to_owned(),
+    }
+}
+
+/// The cause where the body of `main` has failed.
+pub(crate) fn main_failed(_: &RoutineQuitter, kind: &FailureKind) -> QuitCause {
+    QuitCause::MainFailed {
+        message: kind.text(),
+    }
+}
+
+/// Records the first failure of a routine, and quits as its [`OnFailure`] says. Called before the
+/// check-out, so that those who waited for the routine find both.
+///
+/// A crowd may fail at once, as when its quit makes sends fail: nothing is made that nobody keeps.
+pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseOf) {
+    let node = quitter.node();
+    let record = quitter.record();
+    if record.set_failed() {
+        return;
+    }
+    let failure = |kind| RoutineFailure {
+        path: node.path(),
+        name: record.name.to_string(),
+        id: record.id,
+        spawned_at: record.spawned_at,
+        ran_for: record.running_for(),
+        while_quitting: node.is_quitting(),
+        kind,
+    };
+    let quits = match record.on_failure.unwrap_or_else(|| node.on_failure()) {
+        OnFailure::QuitMain => Some(node.root_node()),
+        OnFailure::QuitOwn => Some(Arc::clone(node)),
+        OnFailure::FailAtExit => None,
+        OnFailure::Report => return say_at_once(|| failure(kind)),
+    };
+    // The quit that is there keeps its cause, and its deadline is the earlier one.
+    let quits = quits.filter(|node| !node.is_quitting());
+    let cause = quits.as_ref().map(|_| cause_of(quitter, &kind));
+    node.record_failure(|| failure(kind));
+    if let (Some(node), Some(cause)) = (quits, cause) {
+        node.quit(cause, None);
+    }
+}
+
+/// Failures that are to be said at once.
+struct Unsaid {
+    queued: usize,
+    /// Came while too many were queued, as when nobody reads stderr.
+    only_counted: usize,
+}
+
+static UNSAID: Mutex<Unsaid> = Mutex::new(Unsaid {
+    queued: 0,
+    only_counted: 0,
+});
+
+impl Unsaid {
+    fn lock() -> MutexGuard<'static, Self> {
+        UNSAID.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether there is room for another failure, which is only counted otherwise.
+    fn enter(&mut self) -> bool {
+        const AT_MOST: usize = 100;
+        let has_room = self.queued < AT_MOST;
+        match has_room {
+            true => self.queued += 1,
+            false => self.only_counted += 1,
+        }
+        has_room
+    }
+
+    /// One was said. Returns how many were only counted since the last one.
+    fn leave(&mut self) -> usize {
+        self.queued -= 1;
+        std::mem::take(&mut self.only_counted)
+    }
+}
+
+/// Says a failure on stderr, without waiting for that.
+fn say_at_once(failure: impl FnOnce() -> RoutineFailure) {
+    let has_room = Unsaid::lock().enter();
+    if !has_room {
+        return;
+    }
+    let failure = failure();
+    // Without the console's thread, the routine itself writes the line.
+    let _ = console::open();
+    console::afterwards(move || {
+        console::say_now(&failure);
+        let only_counted = Unsaid::lock().leave();
+        match only_counted {
+            0 => {}
+            1 => console::say_now(&"and 1 more failure"),
+            more => console::say_now(&format_args!("and {more} more failures")),
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::quitter::Quitter;
+    use crate::report::failure::Failures;
+
+    #[test]
+    fn of_failures_that_come_faster_than_they_are_said_each_is_counted() {
+        let mut unsaid = Unsaid {
+            queued: 0,
+            only_counted: 0,
+        };
+        let said = (0..1000).filter(|_| unsaid.enter()).count();
+        let counted: usize = (0..said).map(|_| unsaid.leave()).sum();
+        assert_eq!((said, counted), (100, 900));
+        assert!(unsaid.enter());
+    }
+
+    #[test]
+    fn a_failure_that_is_not_listed_is_counted_and_not_made() {
+        let root = Quitter::root("root");
+        let made = Cell::new(0);
+        for id in 0..Failures::LISTED as u64 + 500 {
+            root.node().record_failure(|| {
+                made.set(made.get() + 1);
+                RoutineFailure {
+                    path: root.path(),
+                    name: "fails".to_owned(),
+                    id,
+                    spawned_at: std::panic::Location::caller(),
+                    ran_for: Duration::ZERO,
+                    while_quitting: true,
+                    kind: FailureKind::of_debug(&"error"),
+                }
+            });
+        }
+        assert_eq!(made.get(), Failures::LISTED);
+        assert_eq!(root.node().failures().unlisted, 500);
+    }
+
+    #[test]
+    fn a_failure_of_a_quitting_tree_asks_for_no_cause() {
+        fn unneeded(_: &RoutineQuitter, _: &FailureKind) -> QuitCause {
+            unreachable!("the tree quits already")
+        }
+        let root = Quitter::root("root");
+        let guard = root.guard("guard").unwrap();
+        root.send_quit();
+        fail(&guard, FailureKind::of_debug(&"error"), unneeded);
+        assert_eq!(root.failures().len(), 1);
+    }
+}

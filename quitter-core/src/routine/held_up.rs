@@ -1,0 +1,166 @@
+//! Routines inside the panic hooks: a hook that does not return must not hide a panic.
+//!
+//! std calls the panic hook before it unwinds. The hook writes to stderr, which may be a full pipe,
+//! and a hook of the user's may do anything. Until it returns, nobody can know whether the routine
+//! would catch the panic: a slow hook and one that never returns look the same. So time decides.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// How long the panic hooks of a routine may take before the panic counts as the routine's failure.
+///
+/// A failure cannot be taken back once the program quits for it, and a routine that catches its
+/// panic has not failed. So this is longer than hooks take that return at all: those that write a
+/// backtrace or send a crash report. Not for ever, or a program whose stderr is stuck would live
+/// on without the routine and nobody would know.
+const HOOKS_RETURN: Duration = Duration::from_secs(8);
+
+static HELD_UP: Mutex<HeldUp> = Mutex::new(HeldUp::new());
+
+fn held_up() -> MutexGuard<'static, HeldUp> {
+    HELD_UP.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+type Fail = Box<dyn FnOnce() + Send>;
+
+struct HeldUp {
+    /// Tells the watcher when to look. `None`: there is no watcher.
+    watcher: Option<Sender<Instant>>,
+    /// The watcher is going to look.
+    is_watched: bool,
+    /// The panics that are in the hooks right now, oldest first.
+    panics: BTreeMap<u64, Panicking>,
+    entered: u64,
+}
+
+struct Panicking {
+    due: Instant,
+    /// Records the failure, and quits.
+    fail: Fail,
+}
+
+impl HeldUp {
+    const fn new() -> Self {
+        Self {
+            watcher: None,
+            is_watched: false,
+            panics: BTreeMap::new(),
+            entered: 0,
+        }
+    }
+
+    /// `None`: nobody watches.
+    fn enter(&mut self, due: Instant, fail: Fail) -> Option<u64> {
+        let watcher = self.watcher.as_ref()?;
+        // One message for all panics until the watcher has looked. There is room for it.
+        if !self.is_watched && watcher.try_send(due).is_ok() {
+            self.is_watched = true;
+        }
+        let number = self.entered;
+        self.entered += 1;
+        self.panics.insert(number, Panicking { due, fail });
+        Some(number)
+    }
+
+    /// Takes out the oldest panic if it is due, else says when to look again, if at all.
+    fn next(&mut self, now: Instant) -> Result<Fail, Option<Instant>> {
+        match self.panics.first_entry() {
+            Some(oldest) if oldest.get().due <= now => Ok(oldest.remove().fail),
+            Some(oldest) => Err(Some(oldest.get().due)),
+            None => {
+                self.is_watched = false;
+                Err(None)
+            }
+        }
+    }
+}
+
+/// Begins to watch the panics of routines. The receiver gets the time of the next
+/// [look](fail_those_due).
+pub(crate) fn watch() -> Receiver<Instant> {
+    let (watcher, looks) = bounded(1);
+    held_up().watcher = Some(watcher);
+    looks
+}
+
+/// Ends what [`watch`] began.
+pub(crate) fn unwatch() {
+    held_up().watcher = None;
+}
+
+/// Records the panics whose hooks have not returned in time. Returns when to look again, if at all.
+pub(crate) fn fail_those_due() -> Option<Instant> {
+    loop {
+        // A statement of its own: nothing is called under the lock.
+        let next = held_up().next(Instant::now());
+        match next {
+            Ok(fail) => fail(),
+            Err(look_again) => return look_again,
+        }
+    }
+}
+
+/// Sees to it that a panic is recorded, by `fail`, even if the panic hooks do not return. To be
+/// dropped when they have. `None`: nobody watches.
+pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> Option<InHooks> {
+    let due = Instant::now() + HOOKS_RETURN;
+    let number = held_up().enter(due, Box::new(fail))?;
+    Some(InHooks { number })
+}
+
+/// The panic hooks are running.
+pub(crate) struct InHooks {
+    number: u64,
+}
+
+impl Drop for InHooks {
+    fn drop(&mut self) {
+        // Dropped after the lock is released: the last handle of a quitter may go with it.
+        let returned = held_up().panics.remove(&self.number);
+        drop(returned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_whose_hooks_have_returned_is_forgotten_and_the_watcher_told_once() {
+        let (watcher, looks) = bounded(1);
+        let mut held_up = HeldUp {
+            watcher: Some(watcher),
+            ..HeldUp::new()
+        };
+        let due = Instant::now();
+        for _ in 0..1000 {
+            let number = held_up.enter(due, Box::new(|| unreachable!())).unwrap();
+            held_up.panics.remove(&number);
+        }
+        assert!(held_up.panics.is_empty());
+        assert_eq!(looks.try_iter().count(), 1);
+        assert!(matches!(held_up.next(due), Err(None)));
+        held_up.enter(due, Box::new(|| {}));
+        assert_eq!(looks.try_iter().count(), 1);
+    }
+
+    #[test]
+    fn panics_are_due_one_after_the_other() {
+        let (watcher, _looks) = bounded(1);
+        let mut held_up = HeldUp {
+            watcher: Some(watcher),
+            ..HeldUp::new()
+        };
+        let first = Instant::now();
+        let second = first + Duration::from_secs(1);
+        held_up.enter(first, Box::new(|| {}));
+        held_up.enter(second, Box::new(|| {}));
+        assert!(held_up.next(first).is_ok());
+        assert!(matches!(held_up.next(first), Err(Some(due)) if due == second));
+        assert!(held_up.next(second).is_ok());
+        assert!(matches!(held_up.next(second), Err(None)));
+    }
+}

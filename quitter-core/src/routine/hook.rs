@@ -1,0 +1,114 @@
+//! The panic hook: it notes message and place of every panic, announces the panics of routines, and
+//! then calls the hook that was there.
+//!
+//! std calls a panic hook under a read lock, and changes it under the write lock. So a thread that
+//! changes the hook waits for every hook that is running, which may take for ever. That is left to
+//! a thread of its own, for which a routine that starts waits a moment and no more.
+
+use std::panic::{self, PanicHookInfo};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::current;
+use super::failing::fail;
+use super::held_up::{self, InHooks};
+use super::panics;
+use crate::report::failure::FailureKind;
+
+/// Whether our hook was set.
+static IS_SET: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program has replaced our hook since.
+static IS_REPLACED: AtomicBool = AtomicBool::new(false);
+
+/// Until when threads wait for the one that sets the hook. `None`: nobody sets it right now.
+static BEING_SET: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// The hook has been set. Waited on with [`BEING_SET`].
+static WAS_SET: Condvar = Condvar::new();
+
+fn being_set() -> MutexGuard<'static, Option<Instant>> {
+    BEING_SET.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets the panic hook, once. Called for every routine that starts.
+#[inline]
+pub(crate) fn install() {
+    if !IS_SET.load(Ordering::Acquire) {
+        install_elsewhere();
+    }
+}
+
+/// Sets the panic hook again if the program has replaced it. Called when the body of `main`, which
+/// is the set-up, has returned.
+pub(crate) fn wrap_again() {
+    if IS_REPLACED.swap(false, Ordering::AcqRel) {
+        IS_SET.store(false, Ordering::Release);
+        install();
+    }
+}
+
+/// Lets a thread of its own set the hook, and waits a moment for it. Without the hook a panic is
+/// recorded all the same, but without its place.
+#[cold]
+fn install_elsewhere() {
+    const A_MOMENT: Duration = Duration::from_millis(20);
+    let mut until = being_set();
+    let mut started = None;
+    if until.is_none() {
+        let thread = thread::Builder::new().name("quitter hook".to_owned());
+        started = thread.spawn(set_hook).ok();
+        // A refused thread is asked for again by the next routine.
+        *until = started.is_some().then(|| Instant::now() + A_MOMENT);
+    }
+    while let Some(moment) = *until {
+        let left = moment.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        let waited = WAS_SET.wait_timeout(until, left);
+        (until, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    }
+    drop(until);
+    // It is about to end: a program that counts its threads should not see it.
+    if let Some(thread) = started {
+        let _ = thread.join();
+    }
+}
+
+fn set_hook() {
+    // Whoever started this thread has said by then that it does this.
+    drop(being_set());
+    let before = panic::take_hook();
+    let ours = Ours;
+    IS_SET.store(true, Ordering::Release);
+    panic::set_hook(Box::new(move |info| ours.call(info, &before)));
+    *being_set() = None;
+    WAS_SET.notify_all();
+}
+
+/// Lives in our hook, and is dropped with it: when the program replaces the hook, but not when it
+/// takes the hook to call it from its own.
+struct Ours;
+
+impl Ours {
+    fn call(&self, info: &PanicHookInfo<'_>, before: &dyn Fn(&PanicHookInfo<'_>)) {
+        let in_hooks = announce(panics::note(info));
+        before(info);
+        drop(in_hooks);
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        IS_REPLACED.store(true, Ordering::Release);
+    }
+}
+
+/// `None`: no routine runs on this thread, or nobody watches.
+fn announce(kind: FailureKind) -> Option<InHooks> {
+    let (quitter, cause_of) = current::get()?;
+    held_up::announce(move || fail(&quitter, kind, cause_of))
+}
