@@ -906,7 +906,7 @@ mod reports {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 5, "{text}");
         assert!(
-            lines[0].starts_with("2 routines had not returned after 0"),
+            lines[0].starts_with("2 routines had not returned after "),
             "{text}"
         );
         assert_eq!(lines[1], "  main/childQuitter");
