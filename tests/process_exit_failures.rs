@@ -541,3 +541,21 @@ fn a_second_signal_outranks_an_exit_code_of_the_body() {
     program.send(SIGTERM);
     program.end().with_code(130);
 }
+
+#[test]
+fn the_event_shows_the_failure_of_the_routine_that_quit_the_program_not_of_a_namesake() {
+    let story = || {
+        program(|main| -> Body {
+            let harmless = main.routine("store").on_failure(OnFailure::Record);
+            let harmless = harmless.add(|_| Err::<(), _>("cache miss, harmless"))?;
+            harmless.wait(PATIENCE)?;
+            main.routine("store").add(|_| Err::<(), _>("DISK FULL"))?;
+            Ok(())
+        })
+    };
+    alone(story).end().with_code(1).saying(&[
+        "Received quit from routine 'store' of main, which failed: DISK FULL\n",
+        "routine 'store' of main failed: cache miss, harmless\n",
+        "routine 'store' of main failed: DISK FULL\n",
+    ]);
+}

@@ -1620,8 +1620,10 @@ mod rule_10_a_failure_is_never_silent {
             place.starts_with(&format!("{}:{line}:", file!())),
             "{place}"
         );
-        let (path, name) = ("root/child".to_owned(), "routine".to_owned());
-        assert_eq!(cause, Some(QuitCause::RoutineFailed { path, name }));
+        assert_eq!(
+            cause.unwrap().to_string(),
+            "routine 'routine' of root/child, which failed"
+        );
     }
 
     #[test]
@@ -1693,12 +1695,12 @@ mod rule_10_a_failure_is_never_silent {
         root.wait_done(PATIENCE).unwrap();
         assert!(a.has_to_quit() && below.has_to_quit());
         assert!(!root.has_to_quit() && !b.has_to_quit());
-        let (path, name) = ("root/a".to_owned(), "fails".to_owned());
-        assert_eq!(
-            below.quit_cause(),
-            Some(QuitCause::RoutineFailed { path, name })
-        );
+        let Some(QuitCause::RoutineFailed { path, name, id }) = below.quit_cause() else {
+            panic!("{below:?}");
+        };
+        assert_eq!((&path[..], &name[..]), ("root/a", "fails"));
         assert_eq!(root.failures().len(), 1);
+        assert_eq!(root.failures()[0].id, id);
     }
 
     #[test]

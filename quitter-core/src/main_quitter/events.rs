@@ -178,14 +178,12 @@ impl Shared {
 
     /// What happened to the routine that a cause names.
     fn failure_behind(&self, cause: &QuitCause) -> Option<String> {
-        let QuitCause::RoutineFailed { path, name } = cause else {
+        let QuitCause::RoutineFailed { id, .. } = cause else {
             return None;
         };
         let failures = self.root.node().failures().listed;
-        let mut of_routine = failures
-            .iter()
-            .filter(|f| f.path == *path && f.name == *name);
-        of_routine.next().map(|failure| failure.kind.text())
+        let failure = failures.iter().find(|failure| failure.id == *id)?;
+        Some(failure.kind.text())
     }
 
     /// The report as of now: `live` have not returned. `None`: the root does not quit.

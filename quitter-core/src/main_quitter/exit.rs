@@ -276,6 +276,7 @@ impl MainQuitter {
         let cause = QuitCause::RoutineFailed {
             path: node.path(),
             name: routine.name().to_owned(),
+            id: 0,
         };
         node.quit(cause, None);
     }

@@ -48,6 +48,9 @@ pub enum QuitCause {
         path: String,
         /// The routine's name.
         name: String,
+        /// The routine's number, which tells it from others of its name: that of its
+        /// [`RoutineFailure::id`](crate::RoutineFailure::id). Zero if the routine could not be started.
+        id: u64,
     },
     /// The body of `main` returned an error or panicked.
     MainFailed {
@@ -80,7 +83,7 @@ impl fmt::Display for QuitCause {
                 }
             }
             Self::SendQuit { at } => write!(f, "send_quit at {at}"),
-            Self::RoutineFailed { path, name } => {
+            Self::RoutineFailed { path, name, .. } => {
                 write!(f, "routine '{name}' of {path}, which failed")
             }
             Self::MainFailed { message } => write!(f, "main, which failed: {message}"),

@@ -20,6 +20,7 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
     let cause = QuitCause::RoutineFailed {
         path: quitter.path(),
         name: quitter.name().to_owned(),
+        id: quitter.record().id,
     };
     fail_with(quitter, kind, cause);
 }
