@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -89,11 +89,37 @@ pub(crate) fn take_outcome() -> bool {
 pub(crate) fn say_now(text: &dyn fmt::Display) {
     let line = format!("{text}\n");
     set_writing(Some(Instant::now()));
-    let _ = match stderr() {
-        Some(mut file) => file.write_all(line.as_bytes()),
-        None => io::stderr().write_all(line.as_bytes()),
-    };
+    match stderr() {
+        Some(mut file) => write_all(&mut file, line.as_bytes()),
+        None => write_all(&mut io::stderr(), line.as_bytes()),
+    }
     set_writing(None);
+}
+
+/// Writes all of `text`, retrying while a non-blocking stderr is full: the program shares that mode
+/// with whoever else holds the terminal, such as an async runtime. Gives up when stderr is broken,
+/// or takes nothing for a while.
+fn write_all(to: &mut impl Write, mut text: &[u8]) {
+    const PAUSE: Duration = Duration::from_millis(1);
+    const GIVE_UP: Duration = Duration::from_secs(5);
+    let mut blocked_since = None;
+    while !text.is_empty() {
+        match to.write(text) {
+            Ok(0) => return,
+            Ok(written) => {
+                text = &text[written..];
+                blocked_since = None;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if blocked_since.get_or_insert_with(Instant::now).elapsed() > GIVE_UP {
+                    return;
+                }
+                thread::sleep(PAUSE);
+            }
+            Err(_) => return,
+        }
+    }
 }
 
 /// Duplicates stderr's handle, once. `None`: there is none to duplicate.
@@ -117,4 +143,41 @@ fn duplicate() -> io::Result<File> {
 #[cfg(not(any(unix, windows)))]
 fn duplicate() -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a byte at a time, and fails in every way that is no reason to stop before it does.
+    #[derive(Default)]
+    struct Reluctant {
+        calls: usize,
+        taken: Vec<u8>,
+    }
+
+    impl Write for Reluctant {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.calls += 1;
+            match self.calls % 3 {
+                0 => {
+                    self.taken.push(text[0]);
+                    Ok(1)
+                }
+                1 => Err(ErrorKind::Interrupted.into()),
+                _ => Err(ErrorKind::WouldBlock.into()),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn interrupted_blocked_and_partial_writes_lose_nothing() {
+        let mut stderr = Reluctant::default();
+        write_all(&mut stderr, b"Quit: all routines returned\n");
+        assert_eq!(stderr.taken, b"Quit: all routines returned\n");
+    }
 }
