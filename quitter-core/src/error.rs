@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::report::escape::Name;
+
 /// The quitter was told to quit.
 ///
 /// Returned by what a quitter refuses from then on (a child, a guard) and by what it cuts short
@@ -113,12 +115,11 @@ impl fmt::Display for AddRoutineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Quitting => Quitting.fmt(f),
-            Self::Thread { name, .. } => {
-                write!(
-                    f,
-                    "the operating system refused a thread for routine '{name}'"
-                )
-            }
+            Self::Thread { name, .. } => write!(
+                f,
+                "the operating system refused a thread for routine '{}'",
+                Name(name)
+            ),
         }
     }
 }
@@ -181,3 +182,21 @@ impl Error for MainQuitterError {
 /// The item of a quit channel: there is none, the channel only ever closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Never {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_refused_routine_stays_on_the_line_of_the_error() {
+        let error = AddRoutineError::Thread {
+            name: "a\nQuit: all routines returned".to_owned(),
+            source: io::ErrorKind::OutOfMemory.into(),
+        };
+        let text = error.to_string();
+        assert!(
+            text.ends_with(r"'a\nQuit: all routines returned'"),
+            "{text}"
+        );
+    }
+}

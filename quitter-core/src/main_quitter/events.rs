@@ -8,6 +8,7 @@ use crate::main_quitter::signal::SecondSignal;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
+use crate::report::escape::Message;
 use crate::report::exit::{ExitReport, Outcome};
 use crate::report::timeouts::Timeouts;
 use crate::tree::{Limits, LiveAt};
@@ -171,7 +172,7 @@ impl Shared {
             && !std::mem::replace(&mut *announced, true)
         {
             let why = self.failure_behind(&quit.cause);
-            let why = why.map_or(String::new(), |text| format!(": {text}"));
+            let why = why.map_or(String::new(), |text| format!(": {}", Message(&text)));
             console::say(format!("Received quit from {}{why}", quit.cause));
         }
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
+use crate::report::escape::{Message, Name};
+
 /// Why a quitter was told to quit.
 ///
 /// Routines read it with [`quit_cause`](crate::Quitter::quit_cause), and the exit report has it.
@@ -75,18 +77,23 @@ impl fmt::Display for QuitCause {
                 closed,
                 ..
             } => {
-                write!(f, "'{description}'")?;
+                write!(f, "'{}'", Name(description))?;
                 match message {
-                    Some(message) => write!(f, ": {message}"),
+                    Some(message) => write!(f, ": {}", Message(message)),
                     None if *closed => f.write_str(": the channel was closed"),
                     None => Ok(()),
                 }
             }
             Self::SendQuit { at } => write!(f, "send_quit at {at}"),
             Self::RoutineFailed { path, name, .. } => {
-                write!(f, "routine '{name}' of {path}, which failed")
+                write!(
+                    f,
+                    "routine '{}' of {}, which failed",
+                    Name(name),
+                    Name(path)
+                )
             }
-            Self::MainFailed { message } => write!(f, "main, which failed: {message}"),
+            Self::MainFailed { message } => write!(f, "main, which failed: {}", Message(message)),
             Self::MainReturned { code } => write!(f, "main, which returned exit code {code}"),
             Self::MainDropped => f.write_str("the main quitter, which was dropped without exit()"),
         }

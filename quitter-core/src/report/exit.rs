@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::report::cause::QuitCause;
 use crate::report::console;
+use crate::report::escape::Message;
 use crate::report::failure::{Failures, RoutineFailure};
 use crate::report::timeouts::{Seconds, Timeouts};
 
@@ -115,7 +116,7 @@ impl ExitReport {
     fn write_outcome(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             QuitCause::MainFailed { message } if !self.started => {
-                write!(f, "Failed to start: {message}")
+                write!(f, "Failed to start: {}", Message(message))
             }
             _ if self.timeouts.is_empty() => {
                 write!(f, "Quit: all routines returned ({})", Seconds(self.took))

@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::error::chain;
+use crate::report::escape::{Message, Name};
 
 /// What the failure of a routine does, beside being recorded.
 ///
@@ -116,14 +117,18 @@ impl FailureKind {
         }
     }
 
-    /// What happened, without the word that it failed.
+    /// What happened, as it is, without the word "failed".
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Error { message, sources } => {
                 let texts = std::iter::once(message).chain(sources);
                 texts.map(String::as_str).collect::<Vec<_>>().join(": ")
             }
-            Self::Panic { .. } => self.to_string(),
+            Self::Panic {
+                message,
+                place: Some(place),
+            } => format!("panicked at {place}: {message}"),
+            Self::Panic { message, .. } => format!("panicked: {message}"),
         }
     }
 
@@ -136,25 +141,23 @@ impl FailureKind {
     }
 }
 
+/// "failed: disk full", "panicked at src/db.rs:7:5: no such table". For people: see
+/// [`RoutineFailure`]'s.
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Error { .. } => write!(f, "failed: {}", self.text()),
-            Self::Panic { message, place } => {
-                f.write_str("panicked")?;
-                if let Some(place) = place {
-                    write!(f, " at {place}")?;
-                }
-                write!(f, ": {message}")
-            }
+        if let Self::Error { .. } = self {
+            f.write_str("failed: ")?;
         }
+        Message(&self.text()).fmt(f)
     }
 }
 
-/// One line: "routine 'flusher' of main/db failed: disk full".
+/// "routine 'flusher' of main/db failed: disk full". For people: escapes what a terminal could obey,
+/// shortens what is very long, and indents all lines of a message but the first.
 impl fmt::Display for RoutineFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "routine '{}' of {} {}", self.name, self.path, self.kind)
+        let (name, path) = (Name(&self.name), Name(&self.path));
+        write!(f, "routine '{name}' of {path} {}", self.kind)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cause;
 pub(crate) mod console;
+pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
 pub(crate) mod timeouts;

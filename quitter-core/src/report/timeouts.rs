@@ -8,6 +8,7 @@ use std::slice;
 use std::time::Duration;
 use std::vec;
 
+use crate::report::escape::Name;
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
@@ -191,11 +192,12 @@ impl fmt::Display for Timeouts {
             n => write!(f, "{n} routines")?,
         }
         write!(f, " had not returned after {}", Rounded(self.after))?;
-        let width = self.routines().map(|r| r.name.chars().count()).max();
+        let shown = |routine: &StuckRoutine| Name(&routine.name).to_string();
+        let width = self.routines().map(|r| shown(r).chars().count()).max();
         for at in self {
-            write!(f, "\n  {}", at.quitter)?;
+            write!(f, "\n  {}", Name(&at.quitter))?;
             for routine in &at.routines {
-                let name = &routine.name;
+                let name = shown(routine);
                 write!(
                     f,
                     "\n    {name:width$}  {routine}",
@@ -220,7 +222,7 @@ impl fmt::Display for StuckRoutine {
             None => f.write_str(", never asked its quitter")?,
         }
         match &self.status {
-            Some(status) => write!(f, ", status {status:?}"),
+            Some(status) => write!(f, ", status \"{}\"", Name(status)),
             None => Ok(()),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::report::console;
+use crate::report::escape::Name;
 use crate::report::timeouts::Seconds;
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
@@ -83,7 +84,7 @@ fn first_named(live: &[LiveAt]) -> impl Iterator<Item = (&LiveAt, &Record)> {
 }
 
 fn name(at: &LiveAt, record: &Record) -> String {
-    format!("'{}' of {}", record.name, at.roster.path())
+    format!("'{}' of {}", Name(&record.name), Name(&at.roster.path()))
 }
 
 /// "Waiting for 2 routines, 1.0 s left: 'flusher' of main/db (running 7.0 s, status "3/10"), …"
@@ -111,7 +112,7 @@ impl fmt::Display for Line<'_> {
                 Seconds(record.running_for())
             )?;
             if let Some(status) = record.status() {
-                write!(f, ", status {status:?}")?;
+                write!(f, ", status \"{}\"", Name(&status))?;
             }
             f.write_str(")")?;
         }

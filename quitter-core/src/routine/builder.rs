@@ -15,6 +15,7 @@ use super::panics;
 use super::quitter::RoutineQuitter;
 use super::record::{Place, Record};
 use crate::error::{AddRoutineError, Quitting};
+use crate::report::escape::Name;
 use crate::report::failure::OnFailure;
 use crate::system;
 use crate::tree::Node;
@@ -136,7 +137,7 @@ impl fmt::Debug for RoutineBuilder<'_> {
     }
 }
 
-/// The operating system's name of a thread ends at a NUL, which std refuses with a panic.
+/// What std prints when the thread panics. It refuses a NUL, and would print all else as it is.
 fn thread_name(name: &str) -> String {
-    name.replace('\0', "")
+    Name(name).to_string()
 }

@@ -11,6 +11,7 @@ use linkme::distributed_slice;
 
 use crate::error::AddRoutineError;
 use crate::quitter::Quitter;
+use crate::report::escape::Name;
 use crate::routine::handle::RoutineHandle;
 use crate::routine::record::Place;
 
@@ -101,7 +102,9 @@ impl fmt::Display for Duplicate {
             f,
             "two routines are registered under the name '{}', at {} and at {}; \
              give one of them another name with #[quitter::routine(name = \"…\")]",
-            self.first.name, self.first.place, self.second.place
+            Name(self.first.name),
+            self.first.place,
+            self.second.place
         )
     }
 }
