@@ -559,3 +559,20 @@ fn the_event_shows_the_failure_of_the_routine_that_quit_the_program_not_of_a_nam
         "routine 'store' of main failed: DISK FULL\n",
     ]);
 }
+
+#[test]
+fn a_name_of_65536_characters_costs_the_report_nothing_else() {
+    let story = || {
+        impatient(|main| -> Body {
+            main.routine("x".repeat(65_536)).add(|_| hang())?;
+            main.routine("store").add(|_| Err::<(), _>("disk full"))?;
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1);
+    assert!(ended.stderr.len() < 2000, "{}", ended.stderr.len());
+    ended.saying(&[
+        "Failed to quit: ",
+        "routine 'store' of main failed: disk full",
+    ]);
+}

@@ -932,6 +932,21 @@ mod reports {
     }
 
     #[test]
+    fn a_very_long_name_neither_panics_nor_widens_the_list() {
+        let root = Quitter::root("main");
+        let _long = root.guard("long".repeat(65_536)).unwrap();
+        let _short = root.guard("short").unwrap();
+        let text = root.wait_done(Duration::ZERO).unwrap_err().to_string();
+        let long = "    longlonglonglon…nglonglonglong  running ";
+        assert!(text.contains(long), "{text}");
+        assert!(
+            text.contains(&format!("    {:30}  running ", "short")),
+            "{text}"
+        );
+        assert!(text.len() < 1000);
+    }
+
+    #[test]
     fn the_running_time_is_that_of_the_routine() {
         let root = Quitter::root("root");
         let from = Instant::now();

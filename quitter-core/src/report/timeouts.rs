@@ -8,7 +8,7 @@ use std::slice;
 use std::time::Duration;
 use std::vec;
 
-use crate::report::escape::Name;
+use crate::report::escape::{Name, cut};
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
@@ -192,7 +192,7 @@ impl fmt::Display for Timeouts {
             n => write!(f, "{n} routines")?,
         }
         write!(f, " had not returned after {}", Rounded(self.after))?;
-        let shown = |routine: &StuckRoutine| Name(&routine.name).to_string();
+        let shown = |routine: &StuckRoutine| cut(&routine.name, NAME_WIDTH);
         let width = self.routines().map(|r| shown(r).chars().count()).max();
         for at in self {
             write!(f, "\n  {}", Name(&at.quitter))?;
@@ -210,6 +210,9 @@ impl fmt::Display for Timeouts {
 }
 
 impl Error for Timeouts {}
+
+/// Columns of the longest name in the list.
+const NAME_WIDTH: usize = 30;
 
 /// What is known of the routine but its name: "running 7.0 s, spawned at src/main.rs:31, last seen
 /// at src/main.rs:52 2.1 s ago".
