@@ -8,7 +8,8 @@ use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::escape::Message;
 use crate::report::failure::{Failures, RoutineFailure};
-use crate::report::timeouts::{Seconds, Timeouts};
+use crate::report::text::Seconds;
+use crate::report::timeouts::Timeouts;
 
 /// The exit codes that quitter itself uses.
 pub mod exit_code {

@@ -396,12 +396,10 @@ impl Roster {
         std::iter::successors(Some(self), |roster| roster.parent.as_deref())
     }
 
-    /// The path of the node.
-    pub(crate) fn path(&self) -> String {
-        super::path(
-            self.upwards()
-                .map(|roster| (&*roster.name, roster.is_arm())),
-        )
+    /// The number and the name of the node, of its parent, and so on up to the root.
+    pub(crate) fn lineage(&self) -> impl Iterator<Item = (u64, &Cow<'static, str>)> {
+        let known = self.upwards().filter(|roster| !roster.is_arm());
+        known.map(|roster| (roster.id, &roster.name))
     }
 
     #[inline]
