@@ -128,7 +128,6 @@ fn a_panic_while_stderr_is_locked_quits_the_program_and_is_reported() {
     let case = "locked-panic";
     let ended = ended(case, started(case)).with_code(1).saying(&[
         "Received quit from routine 'panics' of main, which failed",
-        "holds stderr",
         "1 routine failed:",
         "routine 'panics' of main panicked at quitter-examples/src/bin/stubborn.rs:",
         ": while stderr is locked",
@@ -143,9 +142,9 @@ fn drops_that_panic_one_after_the_other_are_a_failure_while_quitting() {
     let ended = interrupted("drop-panics").with_code(1);
     assert_eq!(ended.count("routine 'drops' of main panicked at"), 1);
     ended.saying(&[
-        "Quit: all routines returned (",
         "1 routine failed:",
         ": drop 5 (while quitting)",
+        "Quit: all routines returned (",
     ]);
 }
 

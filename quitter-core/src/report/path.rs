@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use crate::report::escape::cut;
+use crate::report::escape::{cut, suffix};
 
 /// The path of a quitter in a report: the names from the root down, joined with slashes.
 ///
@@ -37,74 +37,62 @@ use crate::report::escape::cut;
 #[derive(Clone)]
 pub struct QuitterPath(Arc<Segment>);
 
-/// A name in a path, and all names above it.
+/// Some names in a row, and all names above them.
 struct Segment {
-    name: Cow<'static, str>,
+    names: Cow<'static, str>,
     parent: Option<Arc<Segment>>,
     /// The uppermost segment; `None`: this is it.
     top: Option<Arc<Segment>>,
+    /// How many names there are down to the last one here.
+    depth: usize,
     /// The joined text, once somebody has asked for it.
     text: OnceLock<Box<str>>,
 }
 
 impl QuitterPath {
-    fn below(parent: Option<Arc<Segment>>, name: Cow<'static, str>) -> Self {
+    fn below(parent: Option<Self>, names: Cow<'static, str>, depth: usize) -> Self {
+        let parent = parent.map(|path| path.0);
         let top_of = |parent: &Arc<Segment>| Arc::clone(parent.top.as_ref().unwrap_or(parent));
         Self(Arc::new(Segment {
-            name,
+            names,
             top: parent.as_ref().map(top_of),
             parent,
+            depth,
             text: OnceLock::new(),
         }))
     }
 
-    /// The names from the last one up to the root's.
+    /// The names, some at a time, from the last ones up to the root's.
     fn upwards(&self) -> impl Iterator<Item = &str> {
         let segments = std::iter::successors(Some(&*self.0), |at| at.parent.as_deref());
-        segments.map(|segment| &*segment.name)
+        segments.map(|segment| &*segment.names)
     }
 
-    /// The joined text, from its last byte to its first.
-    fn bytes_backwards(&self) -> impl Iterator<Item = u8> {
+    /// The joined text, from its last character to its first.
+    fn chars_backwards(&self) -> impl Iterator<Item = char> {
         let mut upwards = self.upwards();
         let last = upwards.next().unwrap_or_default();
-        let above = upwards.flat_map(|name| [b'/'].into_iter().chain(name.bytes().rev()));
-        last.bytes().rev().chain(above)
+        let above = upwards.flat_map(|names| ['/'].into_iter().chain(names.chars().rev()));
+        last.chars().rev().chain(above)
     }
 
     /// The path on one line of at most `width` columns, escaped. Of a longer one the root and the last
-    /// names are shown. Looks at no more names than it shows.
+    /// names are shown. Looks at little more than it shows.
     pub(crate) fn shown(&self, width: usize) -> String {
-        let mut names = Vec::new();
-        let mut columns = 0;
-        let mut upwards = self.upwards().peekable();
-        while columns <= width
-            && let Some(name) = upwards.next()
-        {
-            let name = cut(name, width);
-            columns += name.chars().count() + 1;
-            names.push(name);
-        }
-        if upwards.peek().is_none() {
-            names.reverse();
-            return cut(&names.join("/"), width);
-        }
-        let top = self.0.top.as_ref().map_or("", |top| &top.name);
-        let mut shown = cut(top, width / 3) + "/…";
-        let mut left = width.saturating_sub(shown.chars().count());
-        let fits = |name: &&String| {
-            let columns = name.chars().count() + 1;
-            let fits = columns <= left;
-            left = left.saturating_sub(columns);
-            fits
+        let Some(top) = &self.0.top else {
+            return cut(&self.0.names, width);
         };
-        let mut last: Vec<_> = names.iter().take_while(fits).map(String::as_str).collect();
-        last.reverse();
-        match &last[..] {
-            [] => shown = shown + "/" + &cut(&names[0], width / 2),
-            last => shown = shown + "/" + &last.join("/"),
+        let last: Vec<char> = self.chars_backwards().take(width + 1).collect();
+        let text: String = last.iter().rev().collect();
+        if last.len() <= width {
+            return cut(&text, width);
         }
-        shown
+        let root = top.names.split('/').next().unwrap_or_default();
+        let root = cut(root, width / 3);
+        let end = suffix(&text, width.saturating_sub(root.chars().count() + 2));
+        // Whole names, unless the last one alone is too long.
+        let names = end.find('/').map_or(&end[..], |at| &end[at..]);
+        format!("{root}/…{names}")
     }
 }
 
@@ -115,12 +103,16 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
+    /// Every so many names are kept apart, for other paths to share: few enough to be copied for each
+    /// path, many enough for a single deep path to be little more than its text.
+    const APART: usize = 64;
+
     /// The path of a quitter. `lineage` is its number and name, its parent's, and so on up to the root.
     pub(crate) fn of<'a>(
         &mut self,
         lineage: impl Iterator<Item = (u64, &'a Cow<'static, str>)>,
     ) -> QuitterPath {
-        let mut known = None;
+        let mut known: Option<QuitterPath> = None;
         let mut new = Vec::new();
         for (id, name) in lineage {
             known = self.by_id.get(&id).cloned();
@@ -129,11 +121,20 @@ impl Paths {
             }
             new.push((id, name));
         }
-        for (id, name) in new.into_iter().rev() {
-            let parent = known.map(|path| path.0);
-            let path = QuitterPath::below(parent, name.clone());
-            self.by_id.insert(id, path.clone());
-            known = Some(path);
+        let mut depth = known.as_ref().map_or(0, |path| path.0.depth);
+        let mut names: Option<Cow<'static, str>> = None;
+        for (above, (id, name)) in new.into_iter().enumerate().rev() {
+            depth += 1;
+            names = Some(match names {
+                None => name.clone(),
+                Some(names) => Cow::Owned(names.into_owned() + "/" + name),
+            });
+            // The quitter itself, its parent, which its siblings share, and some further up.
+            if above < 2 || depth.is_multiple_of(Self::APART) {
+                let path = QuitterPath::below(known, names.take().unwrap_or_default(), depth);
+                self.by_id.insert(id, path.clone());
+                known = Some(path);
+            }
         }
         known.unwrap_or_else(|| QuitterPath::from(String::new()))
     }
@@ -144,7 +145,7 @@ impl Deref for QuitterPath {
 
     fn deref(&self) -> &str {
         match self.0.parent {
-            None => &self.0.name,
+            None => &self.0.names,
             Some(_) => self.0.text.get_or_init(|| self.to_string().into()),
         }
     }
@@ -155,12 +156,12 @@ impl fmt::Display for QuitterPath {
         if let Some(text) = self.0.text.get() {
             return f.write_str(text);
         }
-        let names: Vec<_> = self.upwards().collect();
-        for (i, name) in names.iter().rev().enumerate() {
+        let segments: Vec<_> = self.upwards().collect();
+        for (i, names) in segments.iter().rev().enumerate() {
             if i > 0 {
                 f.write_str("/")?;
             }
-            f.write_str(name)?;
+            f.write_str(names)?;
         }
         Ok(())
     }
@@ -174,7 +175,7 @@ impl fmt::Debug for QuitterPath {
 
 impl PartialEq for QuitterPath {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.bytes_backwards().eq(other.bytes_backwards())
+        Arc::ptr_eq(&self.0, &other.0) || self.chars_backwards().eq(other.chars_backwards())
     }
 }
 
@@ -182,7 +183,7 @@ impl Eq for QuitterPath {}
 
 impl PartialEq<str> for QuitterPath {
     fn eq(&self, other: &str) -> bool {
-        self.bytes_backwards().eq(other.bytes().rev())
+        self.chars_backwards().eq(other.chars().rev())
     }
 }
 
@@ -200,7 +201,7 @@ impl PartialEq<String> for QuitterPath {
 
 impl From<String> for QuitterPath {
     fn from(text: String) -> Self {
-        Self::below(None, text.into())
+        Self::below(None, text.into(), 1)
     }
 }
 
@@ -237,10 +238,17 @@ mod tests {
     #[test]
     fn paths_of_one_report_share_their_names() {
         let mut paths = Paths::default();
-        let names = names(["main", "db", "store"]);
-        let store = path(&mut paths, &names);
-        let db = path(&mut paths, &names[..2]);
-        assert!(Arc::ptr_eq(&db.0, store.0.parent.as_ref().unwrap()));
+        let names = names((0..1000).map(|level| level.to_string()));
+        let deep = path(&mut paths, &names);
+        let parent = path(&mut paths, &names[..999]);
+        assert!(Arc::ptr_eq(&parent.0, deep.0.parent.as_ref().unwrap()));
+        assert!(paths.by_id.len() < 20, "{} segments", paths.by_id.len());
+        let other = path(&mut paths, &names[..500]);
+        assert!(paths.by_id.contains_key(&(448 - 1)));
+        assert_eq!(other.0.depth, 500);
+        assert_eq!(other.0.parent.as_ref().unwrap().depth, 499);
+        assert_eq!(String::from(other), names[..500].join("/"));
+        assert_eq!(String::from(deep), names.join("/"));
     }
 
     #[test]
@@ -260,7 +268,7 @@ mod tests {
     fn a_long_path_is_shown_by_its_root_and_its_last_names() {
         let names = names((0..20_000).map(|level| format!("level{level}")));
         let path = path(&mut Paths::default(), &names);
-        assert_eq!(path.shown(41), "level0/…/level19997/level19998/level19999");
+        assert_eq!(path.shown(42), "level0/…/level19997/level19998/level19999");
         assert!(path.0.text.get().is_none());
     }
 

@@ -110,11 +110,13 @@ impl Deref for LastSeen {
 impl Timeouts {
     pub(crate) fn new(live: Vec<LiveAt>, after: Duration) -> Self {
         let mut paths = Paths::default();
-        let quitter_of = |at: LiveAt| TimedOutQuitter::new(&at, &mut paths);
-        Self {
-            quitters: live.into_iter().map(quitter_of).collect(),
-            after,
-        }
+        // Parents first, whose paths are then there to be shared.
+        let upwards = live.iter().rev();
+        let mut quitters: Vec<_> = upwards
+            .map(|at| TimedOutQuitter::new(at, &mut paths))
+            .collect();
+        quitters.reverse();
+        Self { quitters, after }
     }
 
     /// Whether nobody is listed.
