@@ -165,9 +165,10 @@
 
 pub use quitter_core::{
     AddRoutineError, ExitReport, FailureKind, LastSeen, MainOutcome, MainQuitter,
-    MainQuitterBuilder, MainQuitterError, OnFailure, QuitCause, QuitSource, Quitter, Quitting,
-    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineOutcome, RoutineQuitter,
-    SecondSignal, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
+    MainQuitterBuilder, MainQuitterError, Notice, OnFailure, QuitCause, QuitSource, Quitter,
+    QuitterPath, Quitting, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
+    RoutineOutcome, RoutineQuitter, SecondSignal, StartRoutines, StuckRoutine, Ticks,
+    TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(feature = "macros")]

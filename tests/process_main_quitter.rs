@@ -228,20 +228,18 @@ fn a_routine_that_fails_ends_exit_with_code_1() {
         let flusher = |_: &_| Err::<(), _>("disk full");
         db.routine("flusher").add(flusher).unwrap();
         let report = main.exit();
-        assert_eq!(
-            report.cause,
-            QuitCause::RoutineFailed {
-                path: "main/db".into(),
-                name: "flusher".into()
-            }
-        );
+        let QuitCause::RoutineFailed { path, name, id } = &report.cause else {
+            panic!("{report:?}");
+        };
+        assert_eq!((&path[..], &name[..]), ("main/db", "flusher"));
+        assert_eq!(*id, report.failures[0].id);
         assert!(report.timeouts.is_empty());
         report
     };
     alone(story).end().with_code(1).saying(&[
         "Received quit from routine 'flusher' of main/db, which failed",
-        "Quit: all routines returned",
         "routine 'flusher' of main/db failed: disk full",
+        "Quit: all routines returned",
     ]);
 }
 

@@ -11,6 +11,8 @@ mod common;
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -135,4 +137,38 @@ fn a_pipe_that_nobody_reads_does_not_hold_up_the_forced_end() {
     let mut command = command_for(|| troubled());
     let (_reader, pipe) = full_pipe();
     started_with(pipe, &mut command).end().with_code(1);
+}
+
+/// A stderr whose writes fail with `WouldBlock` where they would block, as it is when an async
+/// runtime has taken over the terminal: it is full, and this is the end to read from.
+fn full_and_non_blocking() -> (UnixStream, OwnedFd) {
+    let (reader, writer) = UnixStream::pair().unwrap();
+    writer.set_nonblocking(true).unwrap();
+    let filled = (&writer).write_all(&[b'x'; 1 << 24]);
+    assert_eq!(filled.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    (reader, writer.into())
+}
+
+#[test]
+fn a_stderr_that_would_block_is_written_to_when_it_can_be() {
+    let story = || {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
+        let report = main.exit();
+        // By now the event was tried to be written.
+        println!("exited");
+        report
+    };
+    let (reader, stderr) = full_and_non_blocking();
+    let mut command = command_for(story);
+    let mut program = started_with(stderr, &mut command);
+    drop(command);
+    program.wait_for("exited");
+    let reads = thread::spawn(move || io::read_to_string(reader).unwrap());
+    program.end().with_code(0);
+    let said = reads.join().unwrap();
+    let said = said.trim_start_matches('x');
+    assert!(
+        said.contains("Received quit from 'all routines done'\nQuit: all routines returned ("),
+        "{said}"
+    );
 }

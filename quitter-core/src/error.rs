@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::report::escape::Name;
+
 /// The quitter has been told to quit.
 ///
 /// Returned where a quitter refuses something ([`child`](crate::Quitter::child),
@@ -113,12 +115,11 @@ impl fmt::Display for AddRoutineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Quitting => Quitting.fmt(f),
-            Self::Thread { name, .. } => {
-                write!(
-                    f,
-                    "the operating system refused a thread for routine '{name}'"
-                )
-            }
+            Self::Thread { name, .. } => write!(
+                f,
+                "the operating system refused a thread for routine '{}'",
+                Name(name)
+            ),
         }
     }
 }
@@ -175,5 +176,23 @@ impl Error for MainQuitterError {
             Self::Signals(source) | Self::Thread(source) => Some(source),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_refused_routine_stays_on_the_line_of_the_error() {
+        let error = AddRoutineError::Thread {
+            name: "a\nQuit: all routines returned".to_owned(),
+            source: io::ErrorKind::OutOfMemory.into(),
+        };
+        let text = error.to_string();
+        assert!(
+            text.ends_with(r"'a\nQuit: all routines returned'"),
+            "{text}"
+        );
     }
 }

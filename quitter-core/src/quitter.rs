@@ -491,8 +491,8 @@ impl Quitter {
         quit_cause(&self.node)
     }
 
-    /// The first thousand failures of the whole tree, in the order in which they happened. Those of
-    /// routines under [`OnFailure::Report`] are left out.
+    /// The failures of the whole tree so far, in the order in which they happened: the first thousand,
+    /// and the one that made the root quit. Those of routines under [`OnFailure::Report`] are left out.
     ///
     /// # Examples
     ///

@@ -264,18 +264,20 @@ impl MainQuitter {
 
     fn cannot_start(&self, routine: &RegisteredRoutine, error: &(dyn Error + 'static)) {
         let node = self.root.node();
-        node.record_failure(|| RoutineFailure {
-            path: node.path(),
+        let kind = FailureKind::of_error(error);
+        node.record_failure(true, |path| RoutineFailure {
+            path,
             name: routine.name().to_owned(),
             id: 0,
             spawned_at: routine.place(),
             ran_for: Duration::ZERO,
             while_quitting: false,
-            kind: FailureKind::of_error(error),
+            kind,
         });
         let cause = QuitCause::RoutineFailed {
-            path: node.path(),
+            path: node.path().into(),
             name: routine.name().to_owned(),
+            id: 0,
         };
         node.quit(cause, None);
     }
@@ -308,7 +310,7 @@ impl MainQuitter {
     pub fn exit(self) -> ExitReport {
         let report = self.end();
         // What the program prints next comes after the event.
-        console::wait_said(LAST_WORDS, LAST_WORDS);
+        console::flush(LAST_WORDS, LAST_WORDS);
         report
     }
 

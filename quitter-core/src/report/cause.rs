@@ -3,10 +3,17 @@
 use std::fmt;
 use std::panic::Location;
 
+use crate::report::escape::{Message, Name};
+use crate::report::path::QuitterPath;
+use crate::report::text::WIDTH;
+
 /// Why a quitter was told to quit.
 ///
-/// Routines read it with [`quit_cause`](crate::Quitter::quit_cause), and the exit report has it.
-/// The [`Display`](fmt::Display) form is what stands behind "Received quit from".
+/// Routines read it with [`quit_cause`](crate::Quitter::quit_cause); the exit report has it, too.
+///
+/// The [`Display`](fmt::Display) form completes the sentence "Received quit from". Descriptions,
+/// messages, names and paths are escaped and shortened there; the lines of a message after the first
+/// are indented.
 ///
 /// # Examples
 ///
@@ -26,32 +33,35 @@ use std::panic::Location;
 pub enum QuitCause {
     /// A quit source fired.
     Source {
-        /// The source's position in the list that the main quitter was made with, or what
+        /// The source's position in the list that the main quitter was made with, or the index that
         /// [`add_source`](crate::MainQuitter::add_source) returned.
         index: usize,
-        /// What the source was described as.
+        /// The source's description.
         description: String,
-        /// The message, where it could be shown.
+        /// The text of the message, if it has one.
         message: Option<String>,
-        /// Whether the channel was closed, rather than a message received.
+        /// Whether the channel was closed, instead of receiving a message.
         closed: bool,
     },
-    /// Somebody called [`send_quit`](crate::Quitter::send_quit) or
+    /// The program called [`send_quit`](crate::Quitter::send_quit) or
     /// [`quit_and_wait`](crate::Quitter::quit_and_wait).
     SendQuit {
-        /// Where.
+        /// The place of the call.
         at: &'static Location<'static>,
     },
-    /// A routine failed, and its [`OnFailure`](crate::OnFailure) said that others are to quit.
+    /// A routine failed whose [`OnFailure`](crate::OnFailure) makes others quit.
     RoutineFailed {
         /// The path of the routine's quitter.
-        path: String,
+        path: QuitterPath,
         /// The routine's name.
         name: String,
+        /// The routine's number, as in [`RoutineFailure::id`](crate::RoutineFailure::id). Zero if the
+        /// routine could not be started.
+        id: u64,
     },
     /// The body of `main` returned an error or panicked.
     MainFailed {
-        /// The error, as std would have shown it, or the panic's message.
+        /// The text of the error, or the panic's message.
         message: String,
     },
     /// The body of `main` returned an exit code that is not zero.
@@ -59,7 +69,7 @@ pub enum QuitCause {
         /// The exit code.
         code: u8,
     },
-    /// The main quitter was dropped without a call of [`exit`](crate::MainQuitter::exit).
+    /// The main quitter was dropped without a call to [`exit`](crate::MainQuitter::exit).
     MainDropped,
 }
 
@@ -72,18 +82,23 @@ impl fmt::Display for QuitCause {
                 closed,
                 ..
             } => {
-                write!(f, "'{description}'")?;
+                write!(f, "'{}'", Name(description))?;
                 match message {
-                    Some(message) => write!(f, ": {message}"),
+                    Some(message) => write!(f, ": {}", Message(message)),
                     None if *closed => f.write_str(": the channel was closed"),
                     None => Ok(()),
                 }
             }
             Self::SendQuit { at } => write!(f, "send_quit at {at}"),
-            Self::RoutineFailed { path, name } => {
-                write!(f, "routine '{name}' of {path}, which failed")
+            Self::RoutineFailed { path, name, .. } => {
+                write!(
+                    f,
+                    "routine '{}' of {}, which failed",
+                    Name(name),
+                    path.shown(WIDTH)
+                )
             }
-            Self::MainFailed { message } => write!(f, "main, which failed: {message}"),
+            Self::MainFailed { message } => write!(f, "main, which failed: {}", Message(message)),
             Self::MainReturned { code } => write!(f, "main, which returned exit code {code}"),
             Self::MainDropped => f.write_str("the main quitter, which was dropped without exit()"),
         }

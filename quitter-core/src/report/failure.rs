@@ -1,11 +1,15 @@
 //! Routines that failed.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
 use crate::error::chain;
+use crate::report::escape::{Message, Name};
+use crate::report::path::{Paths, QuitterPath};
+use crate::report::text::WIDTH;
 
 /// How the program responds to the failure of a routine. Set by
 /// [`RoutineBuilder::on_failure`](crate::RoutineBuilder::on_failure) for one routine, and by
@@ -57,6 +61,10 @@ pub enum OnFailure {
 /// A routine that panicked or returned an error, as the exit report and
 /// [`failures`](crate::Quitter::failures) list it.
 ///
+/// The [`Display`](fmt::Display) form is "routine 'flusher' of main/db failed: disk full". Names, paths
+/// and messages are escaped and shortened there, and all lines of a message but the first are
+/// indented. The fields hold them as they are.
+///
 /// # Examples
 ///
 /// ```
@@ -74,7 +82,7 @@ pub enum OnFailure {
 #[non_exhaustive]
 pub struct RoutineFailure {
     /// The path of the routine's quitter, such as `main/childQuitter`.
-    pub path: String,
+    pub path: QuitterPath,
     /// The routine's name.
     pub name: String,
     /// The routine's number, as in [`RoutineHandle::id`](crate::RoutineHandle::id).
@@ -83,14 +91,17 @@ pub struct RoutineFailure {
     pub spawned_at: &'static Location<'static>,
     /// How long the routine had been running.
     pub ran_for: Duration,
-    /// Whether its quitter had been told to quit before: then this may be a consequence of the
-    /// quit rather than its cause.
+    /// Whether its quitter was already quitting. Then the failure may be a consequence of the quit
+    /// rather than its cause.
     pub while_quitting: bool,
     /// What happened.
     pub kind: FailureKind,
 }
 
 /// How a routine failed.
+///
+/// The [`Display`](fmt::Display) form is "failed: disk full" or "panicked at src/db.rs:7:5: no such
+/// table", escaped as that of [`RoutineFailure`].
 ///
 /// # Examples
 ///
@@ -119,14 +130,14 @@ pub enum FailureKind {
     Panic {
         /// The panic's message.
         message: String,
-        /// File, line and column. `None` where the panic hook that quitter sets has been replaced,
-        /// or was not called (`std::panic::resume_unwind`).
+        /// File, line and column. `None` if the panic hook that quitter sets was replaced, or was not
+        /// called, as by `std::panic::resume_unwind`.
         place: Option<String>,
     },
 }
 
 impl FailureKind {
-    /// The texts of `error` and of its sources.
+    /// An error with its sources.
     pub(crate) fn of_error(error: &(dyn Error + 'static)) -> Self {
         let mut texts = chain(error).map(ToString::to_string);
         Self::Error {
@@ -135,18 +146,22 @@ impl FailureKind {
         }
     }
 
-    /// What happened, without the word that it failed.
+    /// What happened, not escaped, and without the word "failed".
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Error { message, sources } => {
                 let texts = std::iter::once(message).chain(sources);
                 texts.map(String::as_str).collect::<Vec<_>>().join(": ")
             }
-            Self::Panic { .. } => self.to_string(),
+            Self::Panic {
+                message,
+                place: Some(place),
+            } => format!("panicked at {place}: {message}"),
+            Self::Panic { message, .. } => format!("panicked: {message}"),
         }
     }
 
-    /// The text of an error that only implements `Debug`, as the body of `main` may return it.
+    /// An error that only implements `Debug`, as the body of `main` may return.
     pub(crate) fn of_debug(error: &dyn fmt::Debug) -> Self {
         Self::Error {
             message: format!("{error:?}"),
@@ -157,28 +172,92 @@ impl FailureKind {
 
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Error { .. } => write!(f, "failed: {}", self.text()),
-            Self::Panic { message, place } => {
-                f.write_str("panicked")?;
-                if let Some(place) = place {
-                    write!(f, " at {place}")?;
-                }
-                write!(f, ": {message}")
+        if let Self::Error { .. } = self {
+            f.write_str("failed: ")?;
+        }
+        Message(&self.text()).fmt(f)
+    }
+}
+
+impl fmt::Display for RoutineFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, path) = (Name(&self.name), self.path.shown(WIDTH));
+        write!(f, "routine '{name}' of {path} {}", self.kind)
+    }
+}
+
+/// Writes the list of the failures, each entry followed by a line end, if there are any. `unlisted` is
+/// how many more there were.
+pub(crate) fn write_failures(
+    f: &mut fmt::Formatter<'_>,
+    failures: &[RoutineFailure],
+    unlisted: u64,
+) -> fmt::Result {
+    const SHOWN: usize = 10;
+    let all = failures.len() as u64 + unlisted;
+    match all {
+        0 => return Ok(()),
+        1 => f.write_str("1 routine failed:\n")?,
+        n => writeln!(f, "{n} routines failed:")?,
+    }
+    let mut shown = 0;
+    for alike in Alike::of(failures, SHOWN) {
+        shown += alike.count;
+        writeln!(f, "  {alike}")?;
+    }
+    match all.saturating_sub(shown) {
+        0 => Ok(()),
+        more => writeln!(f, "  and {more} more"),
+    }
+}
+
+/// Failures that differ only in the routine's number, place and times.
+struct Alike<'a> {
+    first: &'a RoutineFailure,
+    count: u64,
+}
+
+impl<'a> Alike<'a> {
+    /// At most `room` groups, in the order of their first failures.
+    fn of(failures: &'a [RoutineFailure], room: usize) -> Vec<Self> {
+        let mut groups: Vec<Self> = Vec::new();
+        for failure in failures {
+            match groups.iter().position(|group| group.includes(failure)) {
+                Some(at) => groups[at].count += 1,
+                None if groups.len() < room => groups.push(Self {
+                    first: failure,
+                    count: 1,
+                }),
+                None => {}
             }
+        }
+        groups
+    }
+
+    fn includes(&self, other: &RoutineFailure) -> bool {
+        let first = self.first;
+        first.while_quitting == other.while_quitting
+            && first.kind == other.kind
+            && first.name == other.name
+            && first.path == other.path
+    }
+}
+
+/// "routine 'flusher' of main/db failed: disk full (×997, while quitting)".
+impl fmt::Display for Alike<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.first.fmt(f)?;
+        match (self.count, self.first.while_quitting) {
+            (1, false) => Ok(()),
+            (1, true) => f.write_str(" (while quitting)"),
+            (n, false) => write!(f, " (×{n})"),
+            (n, true) => write!(f, " (×{n}, while quitting)"),
         }
     }
 }
 
-/// One line: "routine 'flusher' of main/db failed: disk full".
-impl fmt::Display for RoutineFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "routine '{}' of {} {}", self.name, self.path, self.kind)
-    }
-}
-
-/// The failures of a tree: the first ones whole, the others counted, so that a routine that fails
-/// for ever does not fill the memory.
+/// The failures of a tree. The first ones are listed and the others counted, so that a routine that
+/// fails for ever does not fill the memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failures {
     pub(crate) listed: Vec<RoutineFailure>,
@@ -186,23 +265,39 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+}
+
+/// The failures that a tree keeps.
+#[derive(Default)]
+pub(crate) struct FailureLog {
+    failures: Failures,
+    paths: Paths,
+}
+
+impl FailureLog {
     pub(crate) const LISTED: usize = 1000;
 
-    /// Counts a failure that there is no room to list. Returns whether that was the case.
-    pub(crate) fn is_only_counted(&mut self) -> bool {
-        let is_full = self.listed.len() >= Self::LISTED;
-        self.unlisted += u64::from(is_full);
-        is_full
-    }
-
-    /// Lists a failure, or counts it if others have taken the room meanwhile.
-    pub(crate) fn push(&mut self, failure: RoutineFailure) {
-        if !self.is_only_counted() {
-            self.listed.push(failure);
+    /// Keeps or counts a failure at the quitter with this lineage. `failure` makes it, and is not
+    /// called if it is only counted. A failure that `matters` is always kept: it makes the program
+    /// quit.
+    pub(crate) fn record<'a>(
+        &mut self,
+        matters: bool,
+        lineage: impl Iterator<Item = (u64, &'a Cow<'static, str>)>,
+        failure: impl FnOnce(QuitterPath) -> RoutineFailure,
+    ) {
+        if self.failures.listed.len() < Self::LISTED || matters {
+            let path = self.paths.of(lineage);
+            self.failures.listed.push(failure(path));
+        } else {
+            self.failures.unlisted += 1;
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.listed.is_empty()
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.failures
     }
 }

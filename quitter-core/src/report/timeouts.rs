@@ -1,21 +1,27 @@
-//! Who did not return in time, and where they stand.
+//! The routines that did not return in time, as data.
 
 use std::error::Error;
-use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::slice;
 use std::time::Duration;
 use std::vec;
 
+use crate::report::path::{Paths, QuitterPath};
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
 /// The routines that were live when the time to wait for them was up, by quitter.
 ///
-/// Each is listed once, told apart by its id. Quitters come before those above them. Quitters, and
-/// the routines of one quitter, stand in the order of their ids: those that one thread made in the
-/// order in which it made them.
+/// Each routine is listed once, identified by its id. Child quitters come before their parents.
+/// Quitters with the same parent, and the routines of one quitter, are in the order of their ids:
+/// those that one thread made are in the order in which it made them.
+///
+/// The [`Display`](std::fmt::Display) form is a list for people, of bounded length. Routines of one
+/// quitter that differ only in their times share a line, such as `worker ×997`. After a hundred
+/// lines, the remaining routines are counted. Names, paths and statuses are escaped, so that they
+/// cannot forge a line or control the terminal, and long ones are shortened. The fields hold
+/// everything as it is.
 ///
 /// # Examples
 ///
@@ -45,12 +51,16 @@ pub struct Timeouts {
 #[non_exhaustive]
 pub struct TimedOutQuitter {
     /// The quitter's path, such as `main/childQuitter`.
-    pub quitter: String,
+    pub quitter: QuitterPath,
     /// Its routines that were live.
     pub routines: Vec<StuckRoutine>,
 }
 
 /// A routine that did not return in time.
+///
+/// The [`Display`](std::fmt::Display) form is everything but the name, on one line: "running 7.0 s,
+/// spawned at src/main.rs:31, last seen 2.1 s ago at src/main.rs:52". The status is escaped, and
+/// shortened if it is long.
 ///
 /// # Examples
 ///
@@ -76,22 +86,24 @@ pub struct StuckRoutine {
     pub name: String,
     /// Where the routine was added.
     pub spawned_at: &'static Location<'static>,
-    /// How long it had been running. A guard's may be a tick of the system's clock too long, some
-    /// milliseconds.
+    /// How long the routine had been running. For a guard this may be too long by a tick of the
+    /// system's clock, which is a few milliseconds.
     pub running_for: Duration,
-    /// What it said last of what it is at.
+    /// The last status it set.
     pub status: Option<String>,
-    /// Where it last called its quitter; `None`: it never did.
+    /// Where it last called its quitter; `None` if it never did.
     pub last_seen: Option<LastSeen>,
 }
 
 /// Where a routine last called its quitter. Derefs to the place.
+///
+/// The [`Display`](std::fmt::Display) form is "last seen 2.1 s ago at src/main.rs:52".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LastSeen {
     /// The place of the call.
     pub at: &'static Location<'static>,
-    /// How long ago the call began. Known only of calls that may block, such as
+    /// How long ago the call began. Only known for calls that may block, such as
     /// [`sleep`](crate::RoutineQuitter::sleep).
     pub ago: Option<Duration>,
 }
@@ -104,13 +116,26 @@ impl Deref for LastSeen {
     }
 }
 
+impl Error for Timeouts {}
+
 impl Timeouts {
     pub(crate) fn new(live: Vec<LiveAt>, after: Duration) -> Self {
-        let quitters = live.into_iter().map(TimedOutQuitter::new).collect();
+        let mut paths = Paths::default();
+        // Parents first, so that their paths are there to be shared.
+        let upwards = live.iter().rev();
+        let mut quitters: Vec<_> = upwards
+            .map(|at| TimedOutQuitter::new(at, &mut paths))
+            .collect();
+        quitters.reverse();
         Self { quitters, after }
     }
 
-    /// Whether nobody is listed.
+    #[cfg(test)]
+    pub(super) fn of(quitters: Vec<TimedOutQuitter>, after: Duration) -> Self {
+        Self { quitters, after }
+    }
+
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.quitters.is_empty()
@@ -132,6 +157,20 @@ impl Timeouts {
         self.quitters.iter().flat_map(|at| &at.routines)
     }
 
+    /// The first `count` routines, each with the path of its quitter.
+    pub(crate) fn first(
+        &self,
+        count: usize,
+    ) -> impl Iterator<Item = (&QuitterPath, &StuckRoutine)> {
+        let quitters = self.quitters.iter();
+        let routines = quitters.flat_map(|at| {
+            at.routines
+                .iter()
+                .map(move |routine| (&at.quitter, routine))
+        });
+        routines.take(count)
+    }
+
     /// How long they were waited for.
     #[must_use]
     pub fn after(&self) -> Duration {
@@ -140,14 +179,11 @@ impl Timeouts {
 }
 
 impl TimedOutQuitter {
-    fn new(live: LiveAt) -> Self {
+    fn new(live: &LiveAt, paths: &mut Paths) -> Self {
+        let routines = live.routines.iter();
         Self {
-            quitter: live.node.path(),
-            routines: live
-                .routines
-                .iter()
-                .map(|record| StuckRoutine::new(record))
-                .collect(),
+            quitter: paths.of(live.node.lineage()),
+            routines: routines.map(|record| StuckRoutine::new(record)).collect(),
         }
     }
 }
@@ -183,126 +219,26 @@ impl<'a> IntoIterator for &'a Timeouts {
     }
 }
 
-/// The list for people: a head line, then a line per quitter and per routine.
-impl fmt::Display for Timeouts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.len() {
-            1 => f.write_str("1 routine")?,
-            n => write!(f, "{n} routines")?,
-        }
-        write!(f, " had not returned after {}", Rounded(self.after))?;
-        let width = self.routines().map(|r| r.name.chars().count()).max();
-        for at in self {
-            write!(f, "\n  {}", at.quitter)?;
-            for routine in &at.routines {
-                let name = &routine.name;
-                write!(
-                    f,
-                    "\n    {name:width$}  {routine}",
-                    width = width.unwrap_or(0)
-                )?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Error for Timeouts {}
-
-/// What is known of the routine but its name: "running 7.0 s, spawned at src/main.rs:31, last seen
-/// at src/main.rs:52 2.1 s ago".
-impl fmt::Display for StuckRoutine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let running = Seconds(self.running_for);
-        write!(f, "running {running}, spawned at {}", Line(self.spawned_at))?;
-        match &self.last_seen {
-            Some(seen) => write!(f, ", {seen}")?,
-            None => f.write_str(", never asked its quitter")?,
-        }
-        match &self.status {
-            Some(status) => write!(f, ", status {status:?}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for LastSeen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "last seen at {}", Line(self.at))?;
-        match self.ago {
-            Some(ago) => write!(f, " {} ago", Seconds(ago)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// File and line of a place.
-struct Line(&'static Location<'static>);
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.0.file(), self.0.line())
-    }
-}
-
-/// A duration that was measured: "0.4 s".
-pub(crate) struct Seconds(pub(crate) Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} s", self.0.as_secs_f64())
-    }
-}
-
-/// A duration that somebody chose: "2 s", "1.5 s", "50 ms".
-struct Rounded(Duration);
-
-impl fmt::Display for Rounded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_millis() {
-            0 => f.write_str("0 s"),
-            ms @ ..100 => write!(f, "{ms} ms"),
-            _ => write!(f, "{} s", (self.0.as_secs_f64() * 10.0).round() / 10.0),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Quitter;
 
     #[test]
-    fn chosen_durations_read_as_they_were_written() {
-        let text = |ms| Rounded(Duration::from_millis(ms)).to_string();
-        assert_eq!(text(2000), "2 s");
-        assert_eq!(text(2004), "2 s");
-        assert_eq!(text(1500), "1.5 s");
-        assert_eq!(text(50), "50 ms");
-        assert_eq!(text(0), "0 s");
-    }
-
-    #[test]
-    fn a_report_names_quitter_routine_places_and_status() {
-        let place = Location::caller();
-        let routine = StuckRoutine {
-            id: 1,
-            name: "child_heartbeat_b".into(),
-            spawned_at: place,
-            running_for: Duration::from_secs(7),
-            status: Some("flushing 3/10".into()),
-            last_seen: Some(LastSeen {
-                at: place,
-                ago: Some(Duration::from_millis(2100)),
-            }),
-        };
-        let line = place.line();
-        let here = format!("{}:{line}", file!());
+    fn the_paths_of_a_list_are_as_the_quitters_know_them() {
+        let root = Quitter::root("main");
+        let mut at = root.clone();
+        let mut guards = Vec::new();
+        for name in ["a", "b/c", "", "d"] {
+            at = at.child(name).unwrap();
+            guards.push(at.guard("guard").unwrap());
+        }
+        let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+        let paths: Vec<_> = timeouts.iter().map(|at| at.quitter.to_string()).collect();
         assert_eq!(
-            routine.to_string(),
-            format!(
-                "running 7.0 s, spawned at {here}, last seen at {here} 2.1 s ago, \
-                 status \"flushing 3/10\""
-            )
+            paths,
+            ["main/a/b/c//d", "main/a/b/c/", "main/a/b/c", "main/a"]
         );
+        assert_eq!(guards[3].path(), paths[0]);
     }
 }

@@ -14,6 +14,7 @@ use super::outcome::RoutineOutcome;
 use super::quitter::RoutineQuitter;
 use super::record::Place;
 use crate::error::{AddRoutineError, Quitting};
+use crate::report::escape::Name;
 use crate::report::failure::OnFailure;
 use crate::system;
 use crate::tree::Node;
@@ -136,9 +137,10 @@ impl fmt::Debug for RoutineBuilder<'_> {
     }
 }
 
-/// The operating system ends a thread's name at a NUL, so std panics on one.
+/// The operating system ends a name at a NUL, on which std panics, and std prints the name when the
+/// thread panics.
 fn thread_name(name: &str) -> String {
-    name.replace('\0', "")
+    Name(name).to_string()
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ pub(crate) type CauseOf = fn(&RoutineQuitter, &FailureKind) -> QuitCause;
 /// The cause where a routine has failed.
 pub(crate) fn routine_failed(quitter: &RoutineQuitter, _: &FailureKind) -> QuitCause {
     QuitCause::RoutineFailed {
-        path: quitter.path(),
-        name: quitter.name().to_owned(),
+        path: quitter.node().path().into(),
+        name: quitter.record().name.to_string(),
+        id: quitter.record().id,
     }
 }
 
@@ -35,8 +36,8 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseO
     if record.set_failed() {
         return;
     }
-    let failure = |kind| RoutineFailure {
-        path: node.path(),
+    let failure = |path, kind| RoutineFailure {
+        path,
         name: record.name.to_string(),
         id: record.id,
         spawned_at: record.spawned_at,
@@ -44,16 +45,18 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseO
         while_quitting: node.is_quitting(),
         kind,
     };
-    let quits = match record.on_failure.unwrap_or_else(|| node.on_failure()) {
+    let on_failure = record.on_failure.unwrap_or_else(|| node.on_failure());
+    let quits = match on_failure {
         OnFailure::QuitMain => Some(node.root_node()),
         OnFailure::QuitOwn => Some(Arc::clone(node)),
         OnFailure::FailAtExit => None,
-        OnFailure::Report => return say_at_once(|| failure(kind)),
+        OnFailure::Report => return say_at_once(|| failure(node.path().into(), kind)),
     };
     // The quit that is there keeps its cause, and its deadline is the earlier one.
     let quits = quits.filter(|node| !node.is_quitting());
     let cause = quits.as_ref().map(|_| cause_of(quitter, &kind));
-    node.record_failure(|| failure(kind));
+    let quits_all = quits.is_some() && on_failure == OnFailure::QuitMain;
+    node.record_failure(quits_all, |path| failure(path, kind));
     if let (Some(node), Some(cause)) = (quits, cause) {
         node.quit(cause, None);
     }
@@ -121,7 +124,7 @@ mod tests {
 
     use super::*;
     use crate::quitter::Quitter;
-    use crate::report::failure::Failures;
+    use crate::report::failure::FailureLog;
 
     #[test]
     fn of_failures_that_come_faster_than_they_are_said_each_is_counted() {
@@ -139,11 +142,11 @@ mod tests {
     fn a_failure_that_is_not_listed_is_counted_and_not_made() {
         let root = Quitter::root("root");
         let made = Cell::new(0);
-        for id in 0..Failures::LISTED as u64 + 500 {
-            root.node().record_failure(|| {
+        for id in 0..FailureLog::LISTED as u64 + 500 {
+            root.node().record_failure(false, |path| {
                 made.set(made.get() + 1);
                 RoutineFailure {
-                    path: root.path(),
+                    path,
                     name: "fails".to_owned(),
                     id,
                     spawned_at: std::panic::Location::caller(),
@@ -153,7 +156,7 @@ mod tests {
                 }
             });
         }
-        assert_eq!(made.get(), Failures::LISTED);
+        assert_eq!(made.get(), FailureLog::LISTED);
         assert_eq!(root.node().failures().unlisted, 500);
     }
 

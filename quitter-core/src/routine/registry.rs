@@ -13,6 +13,7 @@ use super::builder::RoutineBuilder;
 use super::handle::RoutineHandle;
 use super::record::Place;
 use crate::error::AddRoutineError;
+use crate::report::escape::Name;
 
 /// The annotated functions, in no particular order.
 #[distributed_slice]
@@ -104,7 +105,9 @@ impl fmt::Display for Duplicate {
             f,
             "two routines are registered under the name '{}', at {} and at {}; \
              give one of them another name with #[quitter::routine(name = \"…\")]",
-            self.first.name, self.first.place, self.second.place
+            Name(self.first.name),
+            self.first.place,
+            self.second.place
         )
     }
 }

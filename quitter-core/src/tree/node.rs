@@ -16,6 +16,7 @@ use super::roster::{Root, Roster};
 use super::shards::{NO_THREAD, SHARD};
 use crate::error::Quitting;
 use crate::report::failure::{Failures, RoutineFailure};
+use crate::report::path::QuitterPath;
 use crate::routine::record::next_id;
 use crate::sync::{AtomicU32, AtomicU64};
 
@@ -101,16 +102,15 @@ impl Node {
         std::iter::successors(Some(self), |node| node.parent.as_ref())
     }
 
-    /// The names from the node up to the root.
-    pub(crate) fn names_upwards(self: &Arc<Self>) -> impl Iterator<Item = &str> {
-        self.upwards()
-            .filter(|node| !node.is_shard())
-            .map(|node| node.name())
+    /// The number and the name of this node, of its parent, and so on up to the root.
+    pub(crate) fn lineage(self: &Arc<Self>) -> impl Iterator<Item = (u64, &Cow<'static, str>)> {
+        let known = self.upwards().filter(|node| !node.is_shard());
+        known.map(|node| (node.id, &node.name))
     }
 
     /// The names from the root down, joined with slashes.
     pub(crate) fn path(self: &Arc<Self>) -> String {
-        let mut names: Vec<&str> = self.names_upwards().collect();
+        let mut names: Vec<&str> = self.lineage().map(|(_, name)| &**name).collect();
         names.reverse();
         names.join("/")
     }
@@ -135,19 +135,19 @@ impl Node {
         self.tree().quit_timeout
     }
 
-    /// Records a failure, which is not made where it would only be counted.
-    pub(crate) fn record_failure(self: &Arc<Self>, failure: impl FnOnce() -> RoutineFailure) {
-        let tree = self.tree();
-        let is_only_counted = tree.failures().is_only_counted();
-        if !is_only_counted {
-            let failure = failure();
-            tree.failures().push(failure);
-        }
+    /// Keeps a failure, or counts it: see [`FailureLog::record`](crate::report::failure::FailureLog).
+    pub(crate) fn record_failure(
+        self: &Arc<Self>,
+        matters: bool,
+        failure: impl FnOnce(QuitterPath) -> RoutineFailure,
+    ) {
+        let mut failures = self.tree().failures();
+        failures.record(matters, self.lineage(), failure);
     }
 
     /// The failures of the whole tree so far.
     pub(crate) fn failures(self: &Arc<Self>) -> Failures {
-        self.tree().failures().clone()
+        self.tree().failures().failures().clone()
     }
 
     /// Takes the node from its parent's list, when it goes (invariant 3). The list knows it by where

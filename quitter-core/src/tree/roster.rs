@@ -17,7 +17,7 @@ use super::shards::Shards;
 use super::tally::Tally;
 use super::waiter::{Waiter, Wakes, is_past};
 use crate::error::Quitting;
-use crate::report::failure::{Failures, OnFailure};
+use crate::report::failure::{FailureLog, OnFailure};
 use crate::routine::record::Record;
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, try_lock};
 
@@ -67,7 +67,7 @@ struct Waits {
 pub(super) struct Root {
     node: Weak<Node>,
     pub(super) quit_timeout: Option<Duration>,
-    failures: std::sync::Mutex<Failures>,
+    failures: std::sync::Mutex<FailureLog>,
 }
 
 impl Root {
@@ -85,7 +85,7 @@ impl Root {
             .expect("whoever asks holds a node below")
     }
 
-    pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
+    pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, FailureLog> {
         let failures = self.failures.lock();
         failures.unwrap_or_else(std::sync::PoisonError::into_inner)
     }

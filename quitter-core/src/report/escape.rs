@@ -1,0 +1,210 @@
+//! Makes foreign text safe to print.
+//!
+//! Names, paths, labels, statuses and error messages come from the program, and often from its
+//! input. Printed as they are, they could move the cursor, hide lines, or forge lines of the
+//! report. They could also be megabytes long.
+
+use std::fmt::{self, Write};
+
+/// How many columns a name may have, unless its place has less room.
+const NAME_WIDTH: usize = 100;
+
+/// How many bytes a message may have before it is cut.
+const LONGEST_MESSAGE: usize = 8 * 1024;
+
+/// How a message goes on after a line end: indented, so that its lines cannot pass for lines of the
+/// report.
+const CONTINUED: &str = "\n      ";
+
+/// A name, label or status: escaped, on one line, and cut in the middle if it is long.
+pub(crate) struct Name<'a>(pub(crate) &'a str);
+
+/// The text of an error or a message: escaped, but with its lines and tabs. All lines after the first
+/// are indented. Cut in the middle if it is very long.
+pub(crate) struct Message<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&cut(self.0, NAME_WIDTH))
+    }
+}
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.trim_end();
+        if text.len() <= LONGEST_MESSAGE {
+            return write_lines(f, text);
+        }
+        let (head, tail) = ends(text, LONGEST_MESSAGE / 2);
+        write_lines(f, head)?;
+        f.write_str(" … ")?;
+        write_lines(f, tail)
+    }
+}
+
+/// Escapes `text`, and leaves out the middle if it has more than `width` columns. Reads no more of the
+/// text than it shows. Counts each character as one column.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    let whole = prefix(text.chars(), width);
+    if whole.bytes == text.len() {
+        return whole.text;
+    }
+    let kept = width.saturating_sub(1);
+    let head = prefix(text.chars(), kept.div_ceil(2));
+    let tail = suffix(text, kept / 2);
+    head.text + "…" + &tail
+}
+
+/// The first part of a text that fits into some columns.
+struct Prefix {
+    /// Escaped.
+    text: String,
+    /// How many bytes of the original that is.
+    bytes: usize,
+}
+
+fn prefix(chars: impl Iterator<Item = char>, width: usize) -> Prefix {
+    let mut prefix = Prefix {
+        text: String::new(),
+        bytes: 0,
+    };
+    let mut columns = 0;
+    for c in chars {
+        columns += columns_of(c);
+        if columns > width {
+            break;
+        }
+        prefix.bytes += c.len_utf8();
+        push(&mut prefix.text, c);
+    }
+    prefix
+}
+
+/// The last part of `text` that fits into `width` columns, escaped.
+pub(crate) fn suffix(text: &str, width: usize) -> String {
+    let mut columns = 0;
+    let fits = |c: &char| {
+        columns += columns_of(*c);
+        columns <= width
+    };
+    let length: usize = text
+        .chars()
+        .rev()
+        .take_while(fits)
+        .map(char::len_utf8)
+        .sum();
+    prefix(text[text.len() - length..].chars(), width).text
+}
+
+fn columns_of(c: char) -> usize {
+    match is_hostile(c) {
+        true => c.escape_default().len(),
+        false => 1,
+    }
+}
+
+fn push(to: &mut String, c: char) {
+    match is_hostile(c) {
+        true => to.extend(c.escape_default()),
+        false => to.push(c),
+    }
+}
+
+fn write_lines(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for (i, line) in text.lines().enumerate() {
+        if i > 0 {
+            f.write_str(CONTINUED)?;
+        }
+        for c in line.chars() {
+            match is_hostile(c) && c != '\t' {
+                true => write!(f, "{}", c.escape_default())?,
+                false => f.write_char(c)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first and the last `length` bytes of `text`, or slightly fewer, so that no character is split.
+fn ends(text: &str, length: usize) -> (&str, &str) {
+    let mut head = length.min(text.len());
+    while !text.is_char_boundary(head) {
+        head -= 1;
+    }
+    let mut tail = text.len() - head;
+    while !text.is_char_boundary(tail) {
+        tail += 1;
+    }
+    (&text[..head], &text[tail..])
+}
+
+/// Whether a terminal may do anything else with `c` than show it: a control character, a line end, a
+/// change of the writing direction, or an invisible character. The joiners that emoji and Persian
+/// need are harmless.
+fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_on_its_line_and_cannot_move_the_cursor() {
+        assert_eq!(
+            Name("a\u{1b}[2J\r\nQuit: all routines returned").to_string(),
+            r"a\u{1b}[2J\r\nQuit: all routines returned"
+        );
+        assert_eq!(Name("a\u{202e}b\u{9b}c").to_string(), r"a\u{202e}b\u{9b}c");
+    }
+
+    #[test]
+    fn a_name_that_does_no_harm_is_shown_as_it_is() {
+        for name in ["worker 1", r"C:\new", "l'été", "工人", "👩‍🚀", "\"quoted\""] {
+            assert_eq!(Name(name).to_string(), name);
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_in_the_middle_whatever_it_is_made_of() {
+        assert_eq!(cut("abcdefghij", 10), "abcdefghij");
+        assert_eq!(cut("abcdefghijk", 10), "abcde…hijk");
+        assert_eq!(cut("éééééééééééé", 5), "éé…éé");
+        assert_eq!(cut("\n\n\n\n\n\n", 9), r"\n\n…\n\n");
+        assert_eq!(cut("abc", 0), "…");
+        assert_eq!(cut("", 0), "");
+        let long = "\u{1b}".repeat(1 << 20);
+        assert!(Name(&long).to_string().chars().count() <= NAME_WIDTH);
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines_and_none_begins_where_ours_do() {
+        assert_eq!(
+            Message("cannot parse\r\n\tat line 3\nQuit: all\u{1b}[A\n").to_string(),
+            "cannot parse\n      \tat line 3\n      Quit: all\\u{1b}[A"
+        );
+        assert_eq!(Message("a\rb").to_string(), r"a\rb");
+    }
+
+    #[test]
+    fn a_long_message_keeps_its_ends() {
+        let message = format!("begin {} end", "é".repeat(1 << 20));
+        let shown = Message(&message).to_string();
+        assert!(shown.len() < LONGEST_MESSAGE + 10);
+        assert!(shown.starts_with("begin é") && shown.ends_with("é end"));
+    }
+}
