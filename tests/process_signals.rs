@@ -53,6 +53,23 @@ fn sighup_makes_the_program_quit() {
     ends_clean_on(alone(|| listens()), SIGHUP);
 }
 
+/// Often, since the exit must not overtake what the signal means.
+#[test]
+fn a_signal_that_is_a_failure_always_ends_the_program_with_code_1() {
+    let story = || {
+        let signals = QuitSource::os_signal().as_failure();
+        let main = MainQuitter::new(PATIENCE, [signals]);
+        println!("listening");
+        main.exit()
+    };
+    for _ in 0..20 {
+        let mut program = alone(story);
+        program.wait_for("listening");
+        program.send(SIGTERM);
+        program.end().with_code(1);
+    }
+}
+
 #[test]
 fn a_signal_is_seen_by_routines_while_main_still_works() {
     let story = || {

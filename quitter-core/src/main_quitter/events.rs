@@ -34,8 +34,8 @@ struct Signals {
 /// The sources, and what came from them.
 #[derive(Default)]
 pub(crate) struct Events {
-    /// How many sources there are.
-    pub(crate) sources: usize,
+    /// The sources by index: whether the event of each is a failure.
+    pub(crate) sources: Vec<bool>,
     pub(crate) all_done: Option<Described>,
     /// Whether signals are listened to.
     pub(crate) signals: bool,
@@ -48,7 +48,27 @@ pub(crate) struct Events {
     /// The main quitter was dropped without an exit.
     pub(crate) main_dropped: bool,
     later: Vec<QuitCause>,
-    source_failed: bool,
+}
+
+impl Events {
+    /// Whether a quit for this cause is a failure of the program. It follows from the cause, so that
+    /// a report that knows the cause cannot miss it.
+    fn is_failure(&self, cause: &QuitCause) -> bool {
+        match cause {
+            QuitCause::Source { index, .. } => self.sources.get(*index) == Some(&true),
+            _ => false,
+        }
+    }
+
+    /// Whether a source fired that is marked as a failure.
+    ///
+    /// A channel that closes while the program quits is no failure: the owner of its sender has
+    /// returned, as it should.
+    fn source_failed(&self, first: &QuitCause) -> bool {
+        let closed = |cause: &&QuitCause| matches!(cause, QuitCause::Source { closed: true, .. });
+        let mut later = self.later.iter().filter(|cause| !closed(cause));
+        self.is_failure(first) || later.any(|cause| self.is_failure(cause))
+    }
 }
 
 /// What a source's event is reported as.
@@ -56,7 +76,6 @@ pub(crate) struct Events {
 pub(crate) struct Described {
     pub(crate) index: usize,
     pub(crate) description: String,
-    pub(crate) is_failure: bool,
 }
 
 impl Described {
@@ -100,17 +119,10 @@ impl Shared {
     }
 
     /// A source's event: the first one quits the tree, later ones are listed.
-    ///
-    /// A channel that closes once the tree quits is no failure: whoever held its sender has
-    /// returned, as it should.
     pub(crate) fn fire(&self, source: Described, message: Option<String>, closed: bool) {
-        let is_failure = source.is_failure;
         let cause = source.cause(message, closed);
-        let first = self.root.node().quit(cause.clone(), None);
-        let mut events = self.events();
-        events.source_failed |= is_failure && (first || !closed);
-        if !first {
-            events.later.push(cause);
+        if !self.root.node().quit(cause.clone(), None) {
+            self.events().later.push(cause);
         }
     }
 
@@ -206,7 +218,7 @@ impl Shared {
             timeouts,
             failures,
             took,
-            source_failed: events.source_failed,
+            source_failed: events.source_failed(&quit.cause),
             body_code: events.body_code,
         }))
     }

@@ -205,11 +205,12 @@ impl MainQuitter {
     fn try_add_source(&self, source: QuitSource) -> Result<usize, MainQuitterError> {
         let mut events = self.shared.events();
         let described = Described {
-            index: events.sources,
+            index: events.sources.len(),
             description: source.description.into_owned(),
-            is_failure: source.is_failure,
         };
         let index = described.index;
+        // Before the source is watched: its event may come at once.
+        events.sources.push(source.is_failure);
         let control = match source.kind {
             SourceKind::AllDone => {
                 events.all_done = Some(described);
@@ -230,7 +231,6 @@ impl MainQuitter {
                 Some(Control::AddSignals(signals))
             }
         };
-        events.sources += 1;
         if let Some(control) = control {
             // Sent under the lock, so that sources are watched in the order of their indexes. The
             // channel has no bound and its receiver is the watcher, which lives as long as this.
