@@ -435,14 +435,17 @@ fn a_forced_exit_ends_a_program_that_never_calls_exit() {
 }
 
 #[test]
-fn a_forced_exit_ends_a_program_that_hangs_after_exit_with_the_code_of_its_report() {
+fn a_forced_exit_ends_a_program_that_hangs_after_a_clean_exit_and_says_so() {
     let story = || -> ExitReport {
         let main = forced();
         main.send_quit();
         assert_eq!(main.exit().exit_code, 0);
         hang()
     };
-    alone(story).end().with_code(0);
+    alone(story).end().with_code(1).saying(&[
+        "Quit: all routines returned",
+        "Ended by force: main has its exit report, but has not returned it",
+    ]);
 }
 
 #[test]

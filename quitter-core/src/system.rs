@@ -1,17 +1,46 @@
 //! What only the operating system knows and no safe crate tells: the one module with unsafe code.
 #![allow(unsafe_code)]
 
+#[cfg(unix)]
+use std::ffi::c_int;
 use std::time::Duration;
 
 /// Whether a signal is ignored. The safe crates can only ask while they change it.
 #[cfg(unix)]
-pub(crate) fn is_ignored(signal: std::ffi::c_int) -> bool {
+pub(crate) fn is_ignored(signal: c_int) -> bool {
+    action_of(signal) == Some(libc::SIG_IGN)
+}
+
+/// Whether a signal has its default effect.
+#[cfg(all(test, unix))]
+pub(crate) fn is_default(signal: c_int) -> bool {
+    action_of(signal) == Some(libc::SIG_DFL)
+}
+
+#[cfg(unix)]
+fn action_of(signal: c_int) -> Option<libc::sighandler_t> {
     // SAFETY: `sigaction` is a C struct of integers and a set of bits, all valid as zero.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: by sigaction(2) a null new action changes nothing, and the old one is written to
     // `now`, which is of its type, exclusively borrowed and lives on.
     let done = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) } == 0;
-    done && now.sa_sigaction == libc::SIG_IGN
+    done.then_some(now.sa_sigaction)
+}
+
+/// Lets this thread receive these signals.
+#[cfg(unix)]
+pub(crate) fn unblock(signals: &[c_int]) {
+    // SAFETY: a signal set is a C struct of integers, all valid as zero.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is of the right type, exclusively borrowed and lives on; sigaddset(3) refuses a
+    // number that is no signal. By pthread_sigmask(3) a null old set is not written to.
+    unsafe {
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
 }
 
 /// The time of a clock that never goes back, since some moment in the past.

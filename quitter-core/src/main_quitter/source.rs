@@ -72,7 +72,7 @@ impl QuitSource {
     /// A message on a channel, or the loss of all its senders.
     ///
     /// The report shows a message that is a string, a boxed error, or one of std's common error
-    /// types; for others there is [`channel_shown`](Self::channel_shown). The source fires once:
+    /// types; for others there is [`channel_with`](Self::channel_with). The source fires once:
     /// what is sent later stays in the channel.
     ///
     /// # Examples
@@ -107,11 +107,11 @@ impl QuitSource {
     /// # use quitter_core as quitter;
     /// let (sender, receiver) = crossbeam_channel::bounded::<u32>(1);
     /// let source =
-    ///     quitter::QuitSource::channel_shown("battery low", receiver, |left| format!("{left} %"));
+    ///     quitter::QuitSource::channel_with("battery low", receiver, |left| format!("{left} %"));
     /// # let _ = sender;
     /// ```
     #[must_use]
-    pub fn channel_shown<T: Send + 'static>(
+    pub fn channel_with<T: Send + 'static>(
         description: impl Into<Cow<'static, str>>,
         receiver: Receiver<T>,
         show: fn(&T) -> String,

@@ -8,7 +8,6 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,9 +20,6 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// The way to the thread that writes.
 static SPEAKER: OnceLock<Sender<Job>> = OnceLock::new();
-
-/// Whether somebody has taken it on to say the outcome.
-static OUTCOME_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Starts the thread, and duplicates stderr while it is what the program was started with. Called
 /// again it does nothing.
@@ -76,12 +72,6 @@ fn set_writing(since: Option<Instant>) {
 fn writing_for() -> Duration {
     let since = *WRITING_SINCE.lock().unwrap_or_else(PoisonError::into_inner);
     since.map_or(Duration::ZERO, |since| since.elapsed())
-}
-
-/// The right to say the outcome, which is said once: by `main` or by the forced end. Returns
-/// whether it was there to be had.
-pub(crate) fn take_outcome() -> bool {
-    !OUTCOME_TAKEN.swap(true, Ordering::Relaxed)
 }
 
 /// Writes `text` and a line end in one piece, on this thread: for jobs of the thread that writes.

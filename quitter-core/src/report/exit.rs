@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::process::{ExitCode, Termination};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::report::cause::QuitCause;
@@ -56,6 +58,28 @@ pub struct ExitReport {
     pub took: Duration,
     unlisted_failures: u64,
     started: bool,
+    voice: Arc<Voice>,
+}
+
+/// The right to say the outcome, which is said once. Shared by a report, its clones, and the forced
+/// end.
+#[derive(Debug, Default)]
+pub(crate) struct Voice {
+    said: AtomicBool,
+    returned: AtomicBool,
+}
+
+impl Voice {
+    /// Takes the right, on the thread that then writes: if it were taken before the text is queued,
+    /// the process could end in between without an outcome. Returns whether it was there to be had.
+    pub(crate) fn take_outcome(&self) -> bool {
+        !self.said.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether `main` has returned its report.
+    pub(crate) fn has_returned(&self) -> bool {
+        self.returned.load(Ordering::Relaxed)
+    }
 }
 
 /// Everything an exit report is made of.
@@ -69,6 +93,7 @@ pub(crate) struct Outcome {
     pub(crate) source_failed: bool,
     /// The exit code that the body of `main` returned, if not zero.
     pub(crate) body_code: Option<u8>,
+    pub(crate) voice: Arc<Voice>,
 }
 
 impl Outcome {
@@ -93,6 +118,7 @@ impl ExitReport {
             took: outcome.took,
             unlisted_failures: outcome.failures.unlisted,
             started: true,
+            voice: outcome.voice,
         }
     }
 
@@ -109,6 +135,7 @@ impl ExitReport {
             took: Duration::ZERO,
             unlisted_failures: 0,
             started: false,
+            voice: Arc::default(),
         }
     }
 
@@ -165,9 +192,12 @@ impl Termination for ExitReport {
         const A_LINE: Duration = Duration::from_secs(1);
         const IN_ALL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
-        if console::take_outcome() {
-            console::say(self);
-        }
+        self.voice.returned.store(true, Ordering::Relaxed);
+        console::afterwards(move || {
+            if self.voice.take_outcome() {
+                console::say_now(&self);
+            }
+        });
         console::wait_said(A_LINE, IN_ALL);
         code
     }

@@ -96,11 +96,6 @@ pub(crate) fn watch() -> Receiver<Panicking> {
     panics
 }
 
-/// Ends what [`watch`] began.
-pub(crate) fn unwatch() {
-    *lock_watching() = None;
-}
-
 fn lock_watching() -> MutexGuard<'static, Option<Sender<Panicking>>> {
     WATCHING.lock().unwrap_or_else(PoisonError::into_inner)
 }
