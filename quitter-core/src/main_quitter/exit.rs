@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 
 use crate::error::{AddRoutineError, MainQuitterError, full_text};
+use crate::main_quitter::late;
 use crate::main_quitter::phase::{Ending, Signals, SourceInfo};
 use crate::main_quitter::signal;
 use crate::main_quitter::source::{QuitSource, SourceKind};
@@ -182,7 +183,10 @@ impl MainQuitter {
         self.ending.call_exit();
         self.wait_for_event();
         self.root.node().close_gate();
-        let live = waiting_routine(|except| self.wait_for_routines(except));
+        let live = waiting_routine(|except| match self.wait_for_routines(except) {
+            live if live.is_empty() => Ok(()),
+            live => Err(live),
+        });
         let live = live.err().unwrap_or_default();
         // The watcher may not have come to this yet.
         self.ending.announce();
@@ -208,16 +212,15 @@ impl MainQuitter {
         node.wait_quit(None);
     }
 
-    /// Waits for the routines to return; the error lists those that did not in time.
-    fn wait_for_routines(&self, except: Option<u64>) -> Result<(), Vec<LiveAt>> {
+    /// Waits for the routines to return, and lists those that did not in time.
+    fn wait_for_routines(&self, except: Option<u64>) -> Vec<LiveAt> {
         // The limit is the deadline of the quit.
         let limits = Limits {
             except,
             ..Limits::default()
         };
-        let Err(live) = self.root.node().wait_done(limits) else {
-            return Ok(());
-        };
+        let wait = || self.root.node().wait_done(limits).err().unwrap_or_default();
+        let live = wait();
         let grace = Limits {
             beyond_deadlines: true,
             ..Limits::within(SUPERVISORS_GRACE)
@@ -230,8 +233,8 @@ impl MainQuitter {
             }
         }
         match supervisors {
-            0 => Err(live),
-            _ => self.root.node().wait_done(limits),
+            0 => live,
+            _ => late::merge(&live, wait()),
         }
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod builder;
 pub(crate) mod exit;
 pub(crate) mod forced;
+mod late;
 pub(crate) mod phase;
 pub(crate) mod run;
 pub(crate) mod signal;

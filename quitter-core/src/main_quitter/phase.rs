@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::main_quitter::forced::{self, Trigger};
+use crate::main_quitter::late;
 use crate::main_quitter::signal::SecondSignal;
 use crate::main_quitter::watcher::Control;
 use crate::quitter::Quitter;
@@ -322,9 +323,12 @@ impl Ending {
             .deadline
             .map(|deadline| deadline.duration_since(quit.at));
         let failures = self.root.node().failures();
+        let past = |deadline: Instant| Instant::now().checked_duration_since(deadline);
         let state = self.state();
+        let live = late::merge(&state.live_at_deadline, live);
         // Said only of a budget that is used up.
-        let timeouts = Timeouts::new(live, budget.unwrap_or(took).min(took));
+        let after = budget.unwrap_or(took).min(took);
+        let timeouts = Timeouts::with_late(live, after, quit.deadline.and_then(past));
         Some(ExitReport::new(Outcome {
             cause: quit.cause.clone(),
             later_causes: state.later.clone(),

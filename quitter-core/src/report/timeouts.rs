@@ -83,6 +83,8 @@ pub struct StuckRoutine {
     pub status: Option<String>,
     /// Where it last called its quitter; `None`: it never did.
     pub last_seen: Option<LastSeen>,
+    /// It has returned since the deadline: at most this long after it. Only the exit report tells.
+    pub returned_late: Option<Duration>,
 }
 
 /// Where a routine last called its quitter. Derefs to the place.
@@ -106,7 +108,13 @@ impl Deref for LastSeen {
 
 impl Timeouts {
     pub(crate) fn new(live: Vec<LiveAt>, after: Duration) -> Self {
-        let quitters = live.into_iter().map(TimedOutQuitter::new).collect();
+        Self::with_late(live, after, None)
+    }
+
+    /// The deadline was `late` ago: routines that have returned since are marked so.
+    pub(crate) fn with_late(live: Vec<LiveAt>, after: Duration, late: Option<Duration>) -> Self {
+        let quitter = |at| TimedOutQuitter::new(at, late);
+        let quitters = live.into_iter().map(quitter).collect();
         Self { quitters, after }
     }
 
@@ -140,20 +148,20 @@ impl Timeouts {
 }
 
 impl TimedOutQuitter {
-    fn new(live: LiveAt) -> Self {
+    fn new(live: LiveAt, late: Option<Duration>) -> Self {
         Self {
             quitter: live.roster.path(),
             routines: live
                 .routines
                 .iter()
-                .map(|record| StuckRoutine::new(record))
+                .map(|record| StuckRoutine::new(record, late))
                 .collect(),
         }
     }
 }
 
 impl StuckRoutine {
-    fn new(record: &Record) -> Self {
+    fn new(record: &Record, late: Option<Duration>) -> Self {
         Self {
             id: record.id,
             name: record.name.to_string(),
@@ -161,6 +169,7 @@ impl StuckRoutine {
             running_for: record.running_for(),
             status: record.status(),
             last_seen: record.last_seen().map(|(at, ago)| LastSeen { at, ago }),
+            returned_late: late.filter(|_| record.is_finished()),
         }
     }
 }
@@ -219,8 +228,11 @@ impl fmt::Display for StuckRoutine {
             Some(seen) => write!(f, ", {seen}")?,
             None => f.write_str(", never asked its quitter")?,
         }
-        match &self.status {
-            Some(status) => write!(f, ", status {status:?}"),
+        if let Some(status) = &self.status {
+            write!(f, ", status {status:?}")?;
+        }
+        match self.returned_late {
+            Some(late) => write!(f, ", returned at most {} ms late", late.as_millis()),
             None => Ok(()),
         }
     }
@@ -294,6 +306,7 @@ mod tests {
                 at: place,
                 ago: Some(Duration::from_millis(2100)),
             }),
+            returned_late: None,
         };
         let line = place.line();
         let here = format!("{}:{line}", file!());
