@@ -3,6 +3,11 @@
 
 #[cfg(unix)]
 use std::ffi::c_int;
+#[cfg(unix)]
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::Duration;
 
 /// Whether a signal is ignored. The safe crates can only ask while they change it.
@@ -41,6 +46,44 @@ pub(crate) fn unblock(signals: &[c_int]) {
         }
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
     }
+}
+
+/// Is true in the child of a fork(2) that follows the first call: the child has none of the parent's
+/// other threads.
+#[cfg(unix)]
+pub(crate) fn forked() -> &'static Arc<AtomicBool> {
+    static FORKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+    // The libc crate does not have it on every system.
+    unsafe extern "C" {
+        fn pthread_atfork(
+            before: Option<extern "C" fn()>,
+            in_parent: Option<extern "C" fn()>,
+            in_child: Option<extern "C" fn()>,
+        ) -> c_int;
+    }
+
+    /// Runs between fork(2) and its return, where little is allowed: an atomic store is.
+    extern "C" fn in_child() {
+        if let Some(forked) = FORKED.get() {
+            forked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    FORKED.get_or_init(|| {
+        // SAFETY: this is its declaration by POSIX. `in_child` takes no lock, allocates nothing, and
+        // lives as long as the program. A failure (no memory) leaves the flag false.
+        unsafe { pthread_atfork(None, None, Some(in_child)) };
+        Arc::default()
+    })
+}
+
+/// Whether this process is such a child.
+pub(crate) fn is_forked() -> bool {
+    #[cfg(unix)]
+    return forked().load(Ordering::Relaxed);
+    #[cfg(not(unix))]
+    false
 }
 
 /// The time of a clock that never goes back, since some moment in the past.

@@ -21,6 +21,7 @@ use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::routine::current::waiting_routine;
 use crate::routine::registry::{self, RegisteredRoutine};
+use crate::system;
 use crate::tree::{Limits, LiveAt};
 
 /// How long the exit waits for its line to be written, and for its watcher: a blocked stderr, or a
@@ -158,6 +159,9 @@ impl MainQuitter {
     /// Events that channels still hold are listed, which may take up to 100 ms; a signal that comes
     /// at the moment of the exit may be missing from the report.
     ///
+    /// In the child of a `fork(2)` without `exec` there are no routines, since it has none of the
+    /// parent's threads: there `exit` returns at once, the report says why, and the exit code is 1.
+    ///
     /// # Examples
     ///
     /// ```
@@ -180,6 +184,13 @@ impl MainQuitter {
 
     /// As [`exit`](Self::exit), but the event may still be on its way to stderr.
     pub(crate) fn end(self) -> ExitReport {
+        if system::is_forked() {
+            return ExitReport::not_started(
+                "this process was forked from the one with the main quitter, and has none of its \
+                 threads"
+                    .to_owned(),
+            );
+        }
         self.ending.call_exit();
         self.wait_for_event();
         self.root.node().close_gate();

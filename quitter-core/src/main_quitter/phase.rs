@@ -17,6 +17,7 @@ use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::{ExitReport, Outcome, Voice};
 use crate::report::timeouts::Timeouts;
+use crate::system;
 use crate::tree::{Limits, LiveAt};
 
 /// How far the program is. It only ever goes on to a later phase.
@@ -276,7 +277,7 @@ impl Ending {
 
     /// The main quitter was dropped without an exit.
     pub(crate) fn drop_main(self: &Arc<Self>) {
-        if self.is_over() {
+        if system::is_forked() || self.is_over() {
             return;
         }
         self.root.node().quit(QuitCause::MainDropped, None);

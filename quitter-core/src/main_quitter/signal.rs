@@ -74,12 +74,13 @@ pub(crate) fn exit_now(code: u8) -> ! {
 #[cfg(unix)]
 mod os {
     use std::ffi::c_int;
+    use std::sync::Arc;
     use std::{io, thread};
 
     use crossbeam_channel::bounded;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
-    use signal_hook::low_level;
+    use signal_hook::{flag, low_level};
 
     use crate::error::MainQuitterError;
     use crate::system;
@@ -126,6 +127,10 @@ mod os {
         let heeded: Vec<_> = heeded
             .filter(|signal| !system::is_ignored(*signal))
             .collect();
+        for signal in &heeded {
+            // In the child of a fork nobody receives them: there they end the process, as ever.
+            flag::register_conditional_default(*signal, Arc::clone(system::forked()))?;
+        }
         let signals = Signals::new(&heeded)?;
         system::unblock(&heeded);
         Ok(signals)

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::error::Never;
+use crate::system;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -38,7 +39,8 @@ pub(crate) fn open() -> io::Result<()> {
 
 /// Does something after all that was to be said so far. Does not wait.
 pub(crate) fn afterwards(job: impl FnOnce() + Send + 'static) {
-    match SPEAKER.get() {
+    // In the child of a fork the thread is not there.
+    match SPEAKER.get().filter(|_| !system::is_forked()) {
         Some(speaker) => drop(speaker.send(Box::new(job))),
         None => job(),
     }
