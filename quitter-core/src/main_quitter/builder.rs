@@ -20,6 +20,7 @@ use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::routine::panics;
 use crate::routine::registry;
+use crate::system;
 use crate::tree::Node;
 
 /// Describes a main quitter before it is created. Made by [`MainQuitter::builder`].
@@ -289,6 +290,8 @@ impl MainQuitterBuilder {
             return Err(MainQuitterError::NoSource);
         }
         let claim = Claim::take()?;
+        // From here on a fork is noticed.
+        let _ = system::is_forked();
         console::open().map_err(MainQuitterError::Thread)?;
         let (control, commands) = unbounded();
         let ending = Arc::new(Ending::new(

@@ -215,6 +215,16 @@ pub(crate) trait Listen: Send {
     fn receive(&self, operation: SelectedOperation<'_>) -> Heard;
 }
 
+/// Receivers that are done with. They are kept: the last receiver of a channel drops the messages in
+/// it, and that is the user's code, which may never end. In a static, so that no leak checker minds.
+static KEPT: Mutex<Vec<Box<dyn Listen>>> = Mutex::new(Vec::new());
+
+/// Lets go of a receiver without dropping it.
+pub(crate) fn keep(channel: Box<dyn Listen>) {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.push(channel);
+}
+
 /// A message together with how it is shown. Both are the user's code: it may panic, or block.
 pub(crate) trait Shown: Send {
     fn text(&self) -> Option<String>;

@@ -7,7 +7,6 @@
 //! it drops no receiver: the last one drops what is in the channel.
 
 use std::collections::VecDeque;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crossbeam_channel::{Receiver, Select, Sender, never};
 use crate::error::Never;
 use crate::main_quitter::forced::{self, Trigger};
 use crate::main_quitter::phase::{Ending, SourceInfo};
-use crate::main_quitter::source::{Heard, Listen, text_within};
+use crate::main_quitter::source::{Heard, Listen, keep, text_within};
 use crate::report::console;
 use crate::report::waiting::WaitingLines;
 use crate::routine::panics::Panicking;
@@ -55,9 +54,7 @@ pub(crate) struct WatcherConfig {
 pub(crate) struct Watcher {
     ending: Arc<Ending>,
     control: Receiver<Control>,
-    channels: ManuallyDrop<Vec<Listening>>,
-    /// Those that have fired, and are left alone.
-    fired: ManuallyDrop<Vec<Box<dyn Listen>>>,
+    channels: Vec<Listening>,
     panics: Receiver<Panicking>,
     /// What is left of the time to show messages.
     to_show: Duration,
@@ -99,8 +96,7 @@ impl Watcher {
         Self {
             ending,
             control,
-            channels: ManuallyDrop::default(),
-            fired: ManuallyDrop::default(),
+            channels: Vec::new(),
             panics: never(),
             to_show: MESSAGES_SHOWN,
             knows_quit: false,
@@ -171,7 +167,7 @@ impl Watcher {
     /// A source fires once and is then left alone.
     fn fire(&mut self, at: usize, heard: Heard) {
         let Listening { info, channel } = self.channels.swap_remove(at);
-        self.fired.push(channel);
+        keep(channel);
         let (message, closed) = match heard {
             Heard::Text(text) => (Some(text), false),
             Heard::Message(message) => {
@@ -261,8 +257,12 @@ impl Watcher {
         while let Some((at, heard)) = self.choose_ready() {
             self.fire(at, heard);
         }
-        let rest = self.channels.drain(..);
-        self.fired.extend(rest.map(|listening| listening.channel));
+        self.keep_channels();
+    }
+
+    fn keep_channels(&mut self) {
+        let channels = self.channels.drain(..).map(|listening| listening.channel);
+        channels.for_each(keep);
     }
 
     /// The next channel that is ready, without waiting.
@@ -274,5 +274,11 @@ impl Watcher {
         let operation = select.try_select().ok()?;
         let at = operation.index();
         Some((at, self.channels[at].channel.receive(operation)))
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.keep_channels();
     }
 }
