@@ -48,6 +48,52 @@ pub(crate) fn unblock(signals: &[c_int]) {
     }
 }
 
+/// Calls `handle` when the console is closed, the user logs off or the system shuts down. Windows ends
+/// the process when the handler returns, or after about 5 s: so it never returns, and the process ends
+/// when its exit is done.
+#[cfg(windows)]
+pub(crate) fn on_console_close(handle: fn(&'static str)) -> std::io::Result<()> {
+    use std::sync::OnceLock;
+
+    static HANDLE: OnceLock<fn(&'static str)> = OnceLock::new();
+
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn SetConsoleCtrlHandler(handler: extern "system" fn(u32) -> i32, add: i32) -> i32;
+    }
+
+    /// Called on a thread of its own.
+    extern "system" fn on_event(event: u32) -> i32 {
+        const NOT_HANDLED: i32 = 0;
+        let name = match event {
+            2 => "console close",
+            5 => "logoff",
+            6 => "system shutdown",
+            _ => return NOT_HANDLED,
+        };
+        if let Some(handle) = HANDLE.get() {
+            handle(name);
+        }
+        loop {
+            std::thread::park();
+        }
+    }
+
+    let _ = HANDLE.set(handle);
+    // SAFETY: this is its declaration by Microsoft's documentation. `on_event` is called on a thread
+    // of its own, where everything is allowed, and lives as long as the program.
+    match unsafe { SetConsoleCtrlHandler(on_event, 1) } {
+        0 => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// There is no console.
+#[cfg(not(any(unix, windows)))]
+pub(crate) fn on_console_close(_: fn(&'static str)) -> std::io::Result<()> {
+    Ok(())
+}
+
 /// Is true in the child of a fork(2) that follows the first call: the child has none of the parent's
 /// other threads.
 #[cfg(unix)]

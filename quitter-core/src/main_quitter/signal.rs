@@ -58,7 +58,7 @@ pub const SECOND_SIGNAL: u8 = 130;
 /// Starts to listen: calls `handle` with the name of each signal, on one thread. The handlers stay for
 /// the life of the process; after an error there are none.
 pub(crate) fn listen(
-    handle: impl FnMut(&'static str) + Send + 'static,
+    handle: impl Fn(&'static str) + Send + Sync + 'static,
 ) -> Result<(), MainQuitterError> {
     os::listen(handle)
 }
@@ -88,7 +88,7 @@ mod os {
     const SIGNALS: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
 
     pub(super) fn listen(
-        handle: impl FnMut(&'static str) + Send + 'static,
+        handle: impl Fn(&'static str) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         listen_on(thread::Builder::new(), handle)
     }
@@ -97,7 +97,7 @@ mod os {
     /// would make the process deaf.
     fn listen_on(
         thread: thread::Builder,
-        mut handle: impl FnMut(&'static str) + Send + 'static,
+        handle: impl Fn(&'static str) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         let (opened, is_open) = bounded(1);
         let listener = move || {
@@ -158,13 +158,29 @@ mod os {
 #[cfg(not(unix))]
 mod os {
     use std::io;
+    use std::sync::OnceLock;
 
     use crate::error::MainQuitterError;
+    use crate::system;
+
+    type Handle = Box<dyn Fn(&'static str) + Send + Sync>;
+
+    static HANDLE: OnceLock<Handle> = OnceLock::new();
+
+    fn handle(name: &'static str) {
+        if let Some(handle) = HANDLE.get() {
+            handle(name);
+        }
+    }
 
     pub(super) fn listen(
-        mut handle: impl FnMut(&'static str) + Send + 'static,
+        handler: impl Fn(&'static str) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
-        let set = ctrlc::try_set_handler(move || handle("Ctrl-C"));
-        set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))
+        let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));
+        set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))?;
+        // ctrlc takes one handler in the life of a process: nobody else has set this.
+        let _ = HANDLE.set(Box::new(handler));
+        // After ctrlc's handler, since the last one is called first.
+        system::on_console_close(handle).map_err(MainQuitterError::Signals)
     }
 }
