@@ -433,14 +433,17 @@ fn a_forced_exit_ends_a_program_that_never_calls_exit() {
 }
 
 #[test]
-fn a_forced_exit_ends_a_program_that_hangs_after_exit_with_the_code_of_its_report() {
+fn a_forced_exit_ends_a_program_that_hangs_after_a_clean_exit_and_says_so() {
     let story = || -> ExitReport {
         let main = forced();
         main.send_quit();
         assert_eq!(main.exit().exit_code, 0);
         hang()
     };
-    alone(story).end().with_code(0);
+    alone(story).end().with_code(1).saying(&[
+        "Quit: all routines returned",
+        "Ended by force: main has its exit report, but has not returned it",
+    ]);
 }
 
 #[test]
@@ -480,4 +483,49 @@ fn a_supervisor_that_waits_for_a_stuck_routine_is_not_blamed() {
         "deaf",
     ]);
     assert_eq!(ended.count("supervisor"), 0, "{}", ended.stderr);
+}
+
+/// The wait of the body is cut short at the deadline, and what is stuck goes with a value that the
+/// body drops.
+#[test]
+fn a_routine_that_returns_after_the_deadline_but_before_the_exit_stays_in_the_report() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
+        builder.source(QuitSource::os_signal()).run(|main| {
+            let stuck = main.guard("stuck").unwrap();
+            main.send_quit();
+            let cut_short = main.wait_done(Duration::MAX);
+            assert!(cut_short.is_err());
+            thread::sleep(Duration::from_millis(30));
+            drop(stuck);
+        })
+    };
+    let ended = alone(story).end().with_code(1).saying(&[
+        "Failed to quit: 1 routine had not returned after 0.3 s",
+        "stuck  running",
+        ", returned at most ",
+        " ms late",
+    ]);
+    assert_eq!(ended.count("Quit: all routines returned"), 0, "{ended:?}");
+}
+
+/// It only waited for one that was stuck.
+#[test]
+fn a_supervisor_that_returns_after_the_deadline_is_left_out_of_the_report() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_millis(300), [QuitSource::os_signal()]);
+        let child = main.child("child").unwrap();
+        child.routine("stuck").add(|_| hang()).unwrap();
+        main.routine("supervisor")
+            .add(move |_| drop(child.wait_done(Duration::MAX)))
+            .unwrap();
+        main.send_quit();
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(1).saying(&[
+        "Failed to quit: 1 routine had not returned after 0.3 s",
+        "main/child",
+        "stuck  running",
+    ]);
+    assert_eq!(ended.count("supervisor"), 0, "{ended:?}");
 }

@@ -215,7 +215,7 @@ fn ends_after_exit(mut program: Process, code: i32) {
 
 #[test]
 fn ignore_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
-    ends_after_exit(alone(|| hangs_after_exit(SecondSignal::Ignore)), 0);
+    ends_after_exit(alone(|| hangs_after_exit(SecondSignal::Ignore)), 1);
 }
 
 #[test]
@@ -529,4 +529,55 @@ fn a_signal_before_the_report_is_printed_does_not_lose_it() {
     quitting(&mut program, SIGTERM);
     let ended = program.end().with_code(130);
     assert_eq!(ended.count("Failed to quit: 1 routine"), 1, "{ended:?}");
+}
+
+/// Often, since main and the forced end meet at an instant that nobody can hold.
+#[test]
+fn two_signals_at_once_never_lose_the_event_or_the_report() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(PATIENCE);
+        builder.source(QuitSource::os_signal()).run(|main| {
+            main.routine("returns").add(|q| {
+                says("listening");
+                q.wait_quit();
+            })?;
+            Ok::<_, AddRoutineError>(())
+        })
+    };
+    for gap in (0..80).map(|i| Duration::from_micros(i * 5)) {
+        let mut program = alone(story);
+        let pid = pid_in(&program.wait_for("listening"));
+        program.send(SIGTERM);
+        let from = Instant::now();
+        while from.elapsed() < gap {}
+        let _gone = kill(pid, SIGINT);
+        let ended = program.end();
+        assert!(matches!(ended.code, Some(0 | 130)), "{ended:?}");
+        assert_eq!(ended.count("Received quit from"), 1, "{ended:?}");
+        let outcomes = ended.count("Quit: all") + ended.count("Failed to quit: ");
+        assert_eq!(outcomes, 1, "{ended:?}");
+    }
+}
+
+/// As above, at the deadline.
+#[test]
+fn a_body_that_returns_as_the_process_is_ended_by_force_never_loses_the_report() {
+    /// What the forced end waits beyond the deadline.
+    const GRACE: Duration = Duration::from_millis(150);
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_millis(20));
+        let jitter = Duration::from_micros(u64::from(process::id()) % 16 * 50);
+        let source = QuitSource::os_signal();
+        builder.source(source).run(|main| -> () {
+            main.send_quit();
+            let until = main.deadline().unwrap() + GRACE - Duration::from_micros(400) + jitter;
+            while Instant::now() < until {}
+        })
+    };
+    for _ in 0..24 {
+        let ended = alone(story).end();
+        assert_eq!(ended.count("Received quit from"), 1, "{ended:?}");
+        let outcomes = ended.count("Quit: all") + ended.count("Failed to quit: ");
+        assert_eq!(outcomes, 1, "{ended:?}");
+    }
 }

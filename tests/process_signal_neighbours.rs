@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::never;
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
-use nix::sys::signal::kill;
+use nix::sys::signal::{kill, raise};
 use nix::unistd::Pid;
 use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource};
 use signal_hook::{consts, flag, low_level};
@@ -515,4 +515,72 @@ fn as_the_first_process_it_is_ended_by_force() {
             .with_code(1)
             .saying(&["Failed to quit: 1 routine", "main  running"]);
     }
+}
+
+mod forks {
+    #![allow(unsafe_code, reason = "what a daemon does")]
+
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, fork};
+
+    /// How a child ends that forks off without an exec.
+    pub(super) fn end_of(child: impl FnOnce() -> i32) -> WaitStatus {
+        // SAFETY: the child of these tests uses no lock that another thread may have held.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => signal_hook::low_level::exit(child()),
+            ForkResult::Parent { child } => waitpid(child, None).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn a_fork_without_an_exec_is_ended_by_a_signal_as_if_nobody_listened() {
+    let story = || {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        main.add_routine(|q| q.wait_quit()).unwrap();
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let end = forks::end_of(|| {
+                let _ = raise(signal);
+                7
+            });
+            assert!(
+                matches!(end, nix::sys::wait::WaitStatus::Signaled(_, by, _) if by == signal),
+                "{end:?}"
+            );
+        }
+        assert!(!main.has_to_quit());
+        main.send_quit();
+        main.exit()
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn an_exit_in_a_fork_without_an_exec_blames_no_routine_and_says_why() {
+    let story = || {
+        let mut main = Some(MainQuitter::new(PATIENCE, [QuitSource::os_signal()]));
+        main.as_ref()
+            .unwrap()
+            .routine("of the parent")
+            .add(|q| q.wait_quit())
+            .unwrap();
+        let end = forks::end_of(|| {
+            let report = main.take().unwrap().exit();
+            let code = report.exit_code.into();
+            eprintln!("{report}");
+            code
+        });
+        assert!(
+            matches!(end, nix::sys::wait::WaitStatus::Exited(_, 1)),
+            "{end:?}"
+        );
+        let main = main.unwrap();
+        main.send_quit();
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(0).saying(&[
+        "this process was forked from the one with the main quitter",
+        "Quit: all routines returned",
+    ]);
+    assert_eq!(ended.count("of the parent"), 0, "{ended:?}");
 }

@@ -53,6 +53,43 @@ fn sighup_makes_the_program_quit() {
     ends_clean_on(alone(|| listens()), SIGHUP);
 }
 
+/// As some supervisors start their children.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_signal_that_was_blocked_at_the_start_makes_the_program_quit() {
+    let story = || {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        main.add_routine(|q| q.wait_quit()).unwrap();
+        println!("listening");
+        main.exit()
+    };
+    let command = command_for(story);
+    let mut blocked = std::process::Command::new("env");
+    blocked.args(["--block-signal=TERM,INT,HUP"]);
+    blocked.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        blocked.env(name, value.unwrap_or_default());
+    }
+    ends_clean_on(Process::start(&mut blocked), SIGTERM);
+}
+
+/// Often, since the exit must not overtake what the signal means.
+#[test]
+fn a_signal_that_is_a_failure_always_ends_the_program_with_code_1() {
+    let story = || {
+        let signals = QuitSource::os_signal().as_failure();
+        let main = MainQuitter::new(PATIENCE, [signals]);
+        println!("listening");
+        main.exit()
+    };
+    for _ in 0..20 {
+        let mut program = alone(story);
+        program.wait_for("listening");
+        program.send(SIGTERM);
+        program.end().with_code(1);
+    }
+}
+
 #[test]
 fn a_signal_is_seen_by_routines_while_main_still_works() {
     let story = || {

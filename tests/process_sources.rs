@@ -96,7 +96,7 @@ fn a_boxed_error_is_shown() {
 #[test]
 fn a_message_without_a_text_of_its_own_is_shown_as_its_source_says() {
     let story = || {
-        let shown = |receiver| QuitSource::channel_shown("battery", receiver, |n| format!("{n} %"));
+        let shown = |receiver| QuitSource::channel_with("battery", receiver, |n| format!("{n} %"));
         let report = quit_by(7_u8, shown);
         assert_eq!(report.cause, source(0, "battery", Some("7 %"), false));
     };
@@ -119,7 +119,7 @@ fn a_message_that_cannot_be_shown_still_counts() {
 #[test]
 fn a_panic_while_a_message_is_shown_leaves_it_unshown() {
     let story = || {
-        let shown = |receiver| QuitSource::channel_shown("admin", receiver, |()| panic!("ugly"));
+        let shown = |receiver| QuitSource::channel_with("admin", receiver, |()| panic!("ugly"));
         let report = quit_by((), shown);
         assert_eq!(report.cause, source(0, "admin", None, false));
         report
@@ -257,7 +257,7 @@ fn of_many_sources_that_are_ready_at_once_none_is_lost() {
         let main = MainQuitter::new(PATIENCE, receivers.into_iter().map(channel));
         let (hold, held) = bounded(1);
         // Added last, and watched in the order of adding: once it is reached, all are watched.
-        main.add_source(QuitSource::channel_shown("held", held, Hold::show));
+        main.add_source(QuitSource::channel_with("held", held, Hold::show));
 
         let (reached, until_reached) = bounded(1);
         let (release, released) = bounded(0);

@@ -158,8 +158,8 @@ fn a_body_that_is_waited_for_is_named() {
 }
 
 #[test]
-fn waiting_lines_can_be_turned_off() {
-    let story = || stuck(builder(Duration::from_secs(3)).waiting_lines(false));
+fn progress_lines_can_be_turned_off() {
+    let story = || stuck(builder(Duration::from_secs(3)).progress_lines(false));
     let ended = quitting(alone(story)).end().with_code(1);
     assert_eq!(ended.count("Waiting for"), 0, "{}", ended.stderr);
     assert_eq!(ended.count("has returned"), 0, "{}", ended.stderr);

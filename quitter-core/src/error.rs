@@ -145,7 +145,8 @@ pub enum MainQuitterError {
     /// The program cannot listen to signals, for example because another part of it has taken the
     /// only handler.
     Signals(io::Error),
-    /// The operating system refused the thread that watches the quit sources.
+    /// The operating system refused one of the threads that watch the quit sources and write the
+    /// report.
     Thread(io::Error),
 }
 
@@ -164,7 +165,7 @@ impl fmt::Display for MainQuitterError {
                  program handles them, let it send to a channel and use QuitSource::channel",
             ),
             Self::Thread(_) => {
-                f.write_str("the operating system refused the thread that watches the quit sources")
+                f.write_str("the operating system refused a thread that the main quitter needs")
             }
         }
     }

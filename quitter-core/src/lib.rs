@@ -37,8 +37,9 @@ mod tree;
 
 pub use error::{AddRoutineError, MainQuitterError, Quitting};
 pub use main_quitter::body::MainOutcome;
-pub use main_quitter::builder::{MainQuitterBuilder, StartRoutines};
+pub use main_quitter::builder::MainQuitterBuilder;
 pub use main_quitter::exit::MainQuitter;
+pub use main_quitter::run::StartRoutines;
 pub use main_quitter::signal::SecondSignal;
 pub use main_quitter::source::QuitSource;
 pub use quitter::Quitter;

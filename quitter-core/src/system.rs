@@ -1,17 +1,135 @@
 //! Calls to the operating system that no safe crate offers. The only module with unsafe code.
 #![allow(unsafe_code)]
 
+#[cfg(unix)]
+use std::ffi::c_int;
+#[cfg(unix)]
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::Duration;
 
 /// Whether a signal is ignored. The safe crates can only ask by changing the signal's action.
 #[cfg(unix)]
-pub(crate) fn is_ignored(signal: std::ffi::c_int) -> bool {
+pub(crate) fn is_ignored(signal: c_int) -> bool {
+    action_of(signal) == Some(libc::SIG_IGN)
+}
+
+/// Whether a signal has its default effect.
+#[cfg(all(test, unix))]
+pub(crate) fn is_default(signal: c_int) -> bool {
+    action_of(signal) == Some(libc::SIG_DFL)
+}
+
+#[cfg(unix)]
+fn action_of(signal: c_int) -> Option<libc::sighandler_t> {
     // SAFETY: `sigaction` is a C struct of integers and a set of bits, all valid as zero.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: by sigaction(2) a null new action changes nothing, and the old one is written to
     // `now`, which is of its type, exclusively borrowed and lives on.
     let done = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) } == 0;
-    done && now.sa_sigaction == libc::SIG_IGN
+    done.then_some(now.sa_sigaction)
+}
+
+/// Lets this thread receive these signals.
+#[cfg(unix)]
+pub(crate) fn unblock(signals: &[c_int]) {
+    // SAFETY: a signal set is a C struct of integers, all valid as zero.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is of the right type, exclusively borrowed and lives on; sigaddset(3) refuses a
+    // number that is no signal. By pthread_sigmask(3) a null old set is not written to.
+    unsafe {
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Calls `handle` when the console is closed, the user logs off or the system shuts down. Windows ends
+/// the process when the handler returns, or after about 5 s: so it never returns, and the process ends
+/// when its exit is done.
+#[cfg(windows)]
+pub(crate) fn on_console_close(handle: fn(&'static str)) -> std::io::Result<()> {
+    use std::sync::OnceLock;
+
+    static HANDLE: OnceLock<fn(&'static str)> = OnceLock::new();
+
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn SetConsoleCtrlHandler(handler: extern "system" fn(u32) -> i32, add: i32) -> i32;
+    }
+
+    /// Called on a thread of its own.
+    extern "system" fn on_event(event: u32) -> i32 {
+        const NOT_HANDLED: i32 = 0;
+        let name = match event {
+            2 => "console close",
+            5 => "logoff",
+            6 => "system shutdown",
+            _ => return NOT_HANDLED,
+        };
+        if let Some(handle) = HANDLE.get() {
+            handle(name);
+        }
+        loop {
+            std::thread::park();
+        }
+    }
+
+    let _ = HANDLE.set(handle);
+    // SAFETY: this is its declaration by Microsoft's documentation. `on_event` is called on a thread
+    // of its own, where everything is allowed, and lives as long as the program.
+    match unsafe { SetConsoleCtrlHandler(on_event, 1) } {
+        0 => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// There is no console.
+#[cfg(not(any(unix, windows)))]
+pub(crate) fn on_console_close(_: fn(&'static str)) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Is true in the child of a fork(2) that follows the first call: the child has none of the parent's
+/// other threads.
+#[cfg(unix)]
+pub(crate) fn forked() -> &'static Arc<AtomicBool> {
+    static FORKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+    // The libc crate does not have it on every system.
+    unsafe extern "C" {
+        fn pthread_atfork(
+            before: Option<extern "C" fn()>,
+            in_parent: Option<extern "C" fn()>,
+            in_child: Option<extern "C" fn()>,
+        ) -> c_int;
+    }
+
+    /// Runs between fork(2) and its return, where little is allowed: an atomic store is.
+    extern "C" fn in_child() {
+        if let Some(forked) = FORKED.get() {
+            forked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    FORKED.get_or_init(|| {
+        // SAFETY: this is its declaration by POSIX. `in_child` takes no lock, allocates nothing, and
+        // lives as long as the program. A failure (no memory) leaves the flag false.
+        unsafe { pthread_atfork(None, None, Some(in_child)) };
+        Arc::default()
+    })
+}
+
+/// Whether this process is such a child.
+pub(crate) fn is_forked() -> bool {
+    #[cfg(unix)]
+    return forked().load(Ordering::Relaxed);
+    #[cfg(not(unix))]
+    false
 }
 
 /// The time since some moment in the past, by a clock that never goes back.

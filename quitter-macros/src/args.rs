@@ -9,7 +9,7 @@ use syn::{Expr, ExprArray, LitBool, LitStr, Path, Token, parse_quote, token};
 
 const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
     `sources = [QuitSource::os_signal()]`, `start = \"before_body\"`, \
-    `second_signal = SecondSignal::Exit`, `waiting_lines = false` and `crate = path`";
+    `second_signal = SecondSignal::Exit`, `progress_lines = false` and `crate = path`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
@@ -20,7 +20,7 @@ pub(crate) struct MainArgs {
     pub(crate) sources: Option<ExprArray>,
     pub(crate) start: Option<Start>,
     pub(crate) second_signal: Option<Expr>,
-    pub(crate) waiting_lines: Option<LitBool>,
+    pub(crate) progress_lines: Option<LitBool>,
     pub(crate) krate: Path,
 }
 
@@ -33,14 +33,14 @@ pub(crate) enum Start {
 impl Parse for MainArgs {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let (mut timeout, mut sources, mut start) = (None, None, None);
-        let (mut second_signal, mut waiting_lines, mut krate) = (None, None, None);
+        let (mut second_signal, mut progress_lines, mut krate) = (None, None, None);
         for_each_option(input, MAIN_OPTIONS, |option| {
             match option.to_string().as_str() {
                 "timeout" => once(&mut timeout, option, duration(option, input)?),
                 "sources" => once(&mut sources, option, source_list(option, input)?),
                 "start" => once(&mut start, option, start_word(option, input)?),
                 "second_signal" => once(&mut second_signal, option, policy(option, input)?),
-                "waiting_lines" => once(&mut waiting_lines, option, yes_or_no(option, input)?),
+                "progress_lines" => once(&mut progress_lines, option, yes_or_no(option, input)?),
                 "crate" => once(&mut krate, option, crate_path(option, input)?),
                 _ => Err(unknown(option, MAIN_OPTIONS)),
             }
@@ -50,7 +50,7 @@ impl Parse for MainArgs {
             sources,
             start,
             second_signal,
-            waiting_lines,
+            progress_lines,
             krate: krate.unwrap_or_else(facade),
         })
     }

@@ -241,13 +241,13 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// ## `waiting_lines = false`
+/// ## `progress_lines = false`
 ///
 /// Whether, from a second after the quit event on, lines say who is waited for, and who of those has
 /// returned. `true` if not given.
 ///
 /// ```no_run
-/// #[quitter::main(waiting_lines = false)]
+/// #[quitter::main(progress_lines = false)]
 /// fn main() {}
 /// ```
 ///
@@ -257,7 +257,7 @@ use proc_macro::TokenStream;
 /// use quitter::{ExitReport, MainQuitter};
 ///
 /// fn main() -> ExitReport {
-///     MainQuitter::builder().waiting_lines(false).run(|_| {})
+///     MainQuitter::builder().progress_lines(false).run(|_| {})
 /// }
 /// ```
 ///

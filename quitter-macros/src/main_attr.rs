@@ -103,9 +103,9 @@ fn settings(args: &MainArgs) -> TokenStream {
     });
     let second_signal = args.second_signal.as_ref();
     let second_signal = second_signal.map(|policy| quote!(.second_signal(#policy)));
-    let waiting_lines = args.waiting_lines.as_ref();
-    let waiting_lines = waiting_lines.map(|said| quote!(.waiting_lines(#said)));
-    quote!(#timeout #sources #start #second_signal #waiting_lines)
+    let progress_lines = args.progress_lines.as_ref();
+    let progress_lines = progress_lines.map(|said| quote!(.progress_lines(#said)));
+    quote!(#timeout #sources #start #second_signal #progress_lines)
 }
 
 /// A `fn main` for a program whose own one is refused, so that the compiler does not go on about

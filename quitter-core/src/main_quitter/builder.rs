@@ -1,42 +1,29 @@
-//! Describes a main quitter, makes it, and runs a whole program with it.
+//! Describes a main quitter and creates it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::unbounded;
+
 use crate::error::{MainQuitterError, full_text};
-use crate::main_quitter::body::{Body, MainOutcome};
-use crate::main_quitter::exit::MainQuitter;
+use crate::main_quitter::body::MainOutcome;
+use crate::main_quitter::exit::{MainQuitter, add_source};
+use crate::main_quitter::phase::Ending;
+use crate::main_quitter::run::{self, StartRoutines};
 use crate::main_quitter::signal::SecondSignal;
 use crate::main_quitter::source::QuitSource;
-use crate::main_quitter::watcher::Habits;
-use crate::report::cause::QuitCause;
+use crate::main_quitter::watcher::{Control, Watcher, WatcherConfig};
+use crate::quitter::Quitter;
 use crate::report::console;
 use crate::report::exit::ExitReport;
-use crate::routine::failing::{fail, main_failed};
-use crate::routine::hook;
+use crate::routine::held_up;
 use crate::routine::registry;
+use crate::system;
+use crate::tree::Node;
 
-/// When [`MainQuitterBuilder::run`] forks the routines that `#[quitter::routine]` registered.
-///
-/// # Examples
-///
-/// ```
-/// # use quitter_core as quitter;
-/// use quitter::{MainQuitter, StartRoutines};
-///
-/// let builder = MainQuitter::builder().start(StartRoutines::BeforeBody);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StartRoutines {
-    /// When the body has returned: the body is the set-up, and what it set up is there when the
-    /// routines start.
-    #[default]
-    AfterBody,
-    /// Before the body runs: the body is the foreground work.
-    BeforeBody,
-}
-
-/// Describes a main quitter before it is made. Made by [`MainQuitter::builder`].
+/// Describes a main quitter before it is created. Made by [`MainQuitter::builder`].
 ///
 /// # Examples
 ///
@@ -56,14 +43,14 @@ pub enum StartRoutines {
 /// }
 /// ```
 #[derive(Debug)]
-#[must_use = "nothing is made until `build` or `run` is called"]
+#[must_use = "nothing is created until `build` or `run` is called"]
 pub struct MainQuitterBuilder {
     timeout: Duration,
     sources: Option<Vec<QuitSource>>,
     start: StartRoutines,
     force_exit: bool,
     second_signal: SecondSignal,
-    waiting_lines: bool,
+    progress_lines: bool,
 }
 
 impl Default for MainQuitterBuilder {
@@ -74,21 +61,107 @@ impl Default for MainQuitterBuilder {
             start: StartRoutines::default(),
             force_exit: false,
             second_signal: SecondSignal::default(),
-            waiting_lines: true,
+            progress_lines: true,
         }
     }
 }
 
+impl MainQuitter {
+    /// Creates the main quitter of this process and starts to watch its quit sources.
+    ///
+    /// `quit_timeout` is how long the whole tree has to return after the quit event. Zero checks
+    /// once; [`Duration::MAX`] is for ever.
+    ///
+    /// The report goes to the stderr that the process has at this moment: a program that redirects
+    /// its stderr (with `dup2`, say) does so first.
+    ///
+    /// # Panics
+    ///
+    /// If [`try_new`](Self::try_new) returns an error: without a source, if the process has or had a
+    /// main quitter, or if signals cannot be listened to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    /// use quitter::{MainQuitter, QuitSource};
+    ///
+    /// let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::all_done()]);
+    /// main.add_routine(|_| println!("the only job")).unwrap();
+    /// assert_eq!(main.exit().exit_code, 0);
+    /// ```
+    #[track_caller]
+    pub fn new(
+        quit_timeout: Duration,
+        sources: impl IntoIterator<Item = QuitSource>,
+    ) -> MainQuitter {
+        match Self::try_new(quit_timeout, sources) {
+            Ok(main) => main,
+            Err(error) => panic!("{}", full_text(&error)),
+        }
+    }
+
+    /// Creates the main quitter of this process, as [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// [`MainQuitterError`] says why there is none. An error leaves nothing behind: another attempt
+    /// may follow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    /// use quitter::{MainQuitter, MainQuitterError, QuitSource};
+    ///
+    /// let second = Duration::from_secs(1);
+    /// assert!(matches!(MainQuitter::try_new(second, []), Err(MainQuitterError::NoSource)));
+    ///
+    /// let main = MainQuitter::try_new(second, [QuitSource::all_done()]).unwrap();
+    /// let report = main.exit();
+    /// assert_eq!(report.exit_code, 0);
+    ///
+    /// let again = MainQuitter::try_new(second, [QuitSource::all_done()]);
+    /// assert!(matches!(again, Err(MainQuitterError::AlreadyExists)));
+    /// ```
+    pub fn try_new(
+        quit_timeout: Duration,
+        sources: impl IntoIterator<Item = QuitSource>,
+    ) -> Result<MainQuitter, MainQuitterError> {
+        Self::builder()
+            .timeout(quit_timeout)
+            .sources(sources)
+            .try_build()
+    }
+
+    /// Starts to describe a main quitter: all that `#[quitter::main]` can say, and more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{MainQuitter, QuitSource};
+    ///
+    /// let main = MainQuitter::builder().source(QuitSource::all_done()).build();
+    /// assert_eq!(main.exit().exit_code, quitter::exit_code::CLEAN);
+    /// ```
+    pub fn builder() -> MainQuitterBuilder {
+        MainQuitterBuilder::default()
+    }
+}
+
 impl MainQuitterBuilder {
-    /// Sets the quit timeout: how long the whole tree has to return from the quit event on. 10
-    /// seconds otherwise; zero is one look, [`Duration::MAX`] is for ever.
+    /// Sets the quit timeout: how long the whole tree has to return after the quit event. The default
+    /// is 10 seconds. Zero checks once; [`Duration::MAX`] is for ever.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets the quit sources; those that were set before are dropped.
-    /// [`os_signal`](QuitSource::os_signal) otherwise.
+    /// Sets the quit sources, in place of any that were set. The default is
+    /// [`os_signal`](QuitSource::os_signal).
     pub fn sources(mut self, sources: impl IntoIterator<Item = QuitSource>) -> Self {
         self.sources = Some(sources.into_iter().collect());
         self
@@ -111,40 +184,40 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets when [`run`](Self::run) forks the registered routines: after the body otherwise.
+    /// Sets when [`run`](Self::run) starts the registered routines. The default is after the body.
     pub fn start(mut self, start: StartRoutines) -> Self {
         self.start = start;
         self
     }
 
-    /// Sets whether the process is ended by force when it has not ended by itself shortly after the
-    /// deadline of the quit: the report is printed, and no destructor runs. `false` otherwise;
-    /// [`run`](Self::run) always does. Also after [`exit`](MainQuitter::exit) has returned: a program
-    /// that goes on then is ended at the deadline.
+    /// Sets whether the process is ended by force if it has not ended by itself shortly after the
+    /// deadline of the quit: the report is printed, and no destructor runs. The default is `false`;
+    /// [`run`](Self::run) always does it. This holds after [`exit`](MainQuitter::exit) has returned,
+    /// too: a program that goes on then is ended at the deadline.
     pub fn force_exit(mut self, force_exit: bool) -> Self {
         self.force_exit = force_exit;
         self
     }
 
-    /// Sets what a second signal does while the program quits: it ends the process at once
-    /// otherwise.
+    /// Sets what a second signal does while the program quits. The default ends the process at
+    /// once.
     pub fn second_signal(mut self, second_signal: SecondSignal) -> Self {
         self.second_signal = second_signal;
         self
     }
 
-    /// Sets whether, from a second after the quit event on, lines say who is waited for, and who of
-    /// those has returned: `true` otherwise.
-    pub fn waiting_lines(mut self, waiting_lines: bool) -> Self {
-        self.waiting_lines = waiting_lines;
+    /// Sets whether lines say, from a second after the quit event, which routines are waited for and
+    /// which of those have returned. The default is `true`.
+    pub fn progress_lines(mut self, progress_lines: bool) -> Self {
+        self.progress_lines = progress_lines;
         self
     }
 
-    /// Makes the main quitter.
+    /// Creates the main quitter.
     ///
     /// # Panics
     ///
-    /// Where [`try_build`](Self::try_build) returns an error.
+    /// If [`try_build`](Self::try_build) returns an error.
     #[track_caller]
     pub fn build(self) -> MainQuitter {
         match self.try_build() {
@@ -153,11 +226,12 @@ impl MainQuitterBuilder {
         }
     }
 
-    /// Makes the main quitter.
+    /// Creates the main quitter.
     ///
     /// # Errors
     ///
-    /// [`MainQuitterError`] says why there is none. No claim on the process is left.
+    /// [`MainQuitterError`] says why there is none. An error leaves nothing behind: another attempt
+    /// may follow.
     ///
     /// # Examples
     ///
@@ -172,26 +246,13 @@ impl MainQuitterBuilder {
         self.make(None)
     }
 
-    fn make(self, hint_at: Option<Instant>) -> Result<MainQuitter, MainQuitterError> {
-        let default = || vec![QuitSource::os_signal()];
-        let sources = self.sources.unwrap_or_else(default);
-        let habits = Habits {
-            force: self.force_exit,
-            second_signal: self.second_signal,
-            waiting_lines: self.waiting_lines,
-            hint_at,
-        };
-        MainQuitter::make(self.timeout, sources, habits)
-    }
-
-    /// Does what `#[quitter::main]` does: makes the main quitter, runs `body`, forks the registered
-    /// routines, and exits. Returns the report, which `main` returns.
+    /// Does what `#[quitter::main]` does: creates the main quitter, runs `body`, starts the
+    /// registered routines, and exits. Returns the report, which `main` returns.
     ///
-    /// The body is listed as the routine `main`. When it fails, panics, or returns an exit code
-    /// that is not zero, the tree quits at once. Where the main quitter cannot be made, or two
-    /// registered routines have one name, the body does not run, and the report says why. The
-    /// process is ended by force if it has not ended by itself shortly after the deadline of the
-    /// quit.
+    /// The body is listed as the routine `main`. If it fails, panics, or returns an exit code that
+    /// is not zero, the tree quits at once. If the main quitter cannot be created, or two registered
+    /// routines have the same name, the body does not run, and the report says why. The process is
+    /// ended by force if it has not ended by itself shortly after the deadline of the quit.
     ///
     /// # Examples
     ///
@@ -215,45 +276,73 @@ impl MainQuitterBuilder {
         if let Err(duplicate) = registry::automatic() {
             return ExitReport::not_started(full_text(&duplicate));
         }
-        let main = match self.make(hint_at) {
-            Ok(main) => main,
-            Err(error) => return ExitReport::not_started(full_text(&error)),
-        };
-        if start == StartRoutines::BeforeBody {
-            main.start_routines();
+        match self.make(hint_at) {
+            Ok(main) => run::run(main, start, body),
+            Err(error) => ExitReport::not_started(full_text(&error)),
         }
-        run_body(&main, body);
-        main.start_routines();
-        say_if_nothing_runs(&main);
-        main.end()
+    }
+
+    /// `hint_at`: when to say that registered routines wait for the body of `main`.
+    fn make(self, hint_at: Option<Instant>) -> Result<MainQuitter, MainQuitterError> {
+        let default = || vec![QuitSource::os_signal()];
+        let sources = self.sources.unwrap_or_else(default);
+        if sources.is_empty() {
+            return Err(MainQuitterError::NoSource);
+        }
+        let claim = Claim::take()?;
+        // From here on a fork is noticed.
+        let _ = system::is_forked();
+        console::open().map_err(MainQuitterError::Thread)?;
+        let (control, commands) = unbounded();
+        let ending = Arc::new(Ending::new(
+            Quitter::of_new(Node::root("main".into(), Some(self.timeout))),
+            self.force_exit,
+            self.second_signal,
+            !registry::has_automatic(),
+            control,
+        ));
+        let config = WatcherConfig {
+            progress_lines: self.progress_lines,
+            hint_at,
+        };
+        let watcher = Watcher::new(Arc::clone(&ending), commands, config);
+        let thread = thread::Builder::new().name("quitter watcher".to_owned());
+        thread
+            .spawn(move || watcher.run())
+            .map_err(MainQuitterError::Thread)?;
+        for source in sources {
+            if let Err(error) = add_source(&ending, source) {
+                ending.ask_watcher(Control::End);
+                return Err(error);
+            }
+        }
+        ending.ask_watcher(Control::WatchPanics(held_up::watch()));
+        claim.keep();
+        Ok(MainQuitter::of(ending))
     }
 }
 
-/// Runs the body as the routine `main`, and does what its outcome says.
-#[track_caller]
-fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) -> B) {
-    // A quit event before the body: there is nothing left to set up.
-    let Ok(guard) = main.guard("main") else {
-        return;
-    };
-    let ended = |body: Body| match body {
-        Body::Done | Body::Code(0) => {}
-        Body::Code(code) => {
-            main.shared().events().body_code = Some(code);
-            main.node().quit(QuitCause::MainReturned { code }, None);
+/// Whether this process has, or had, a main quitter.
+static CLAIMED: AtomicBool = AtomicBool::new(false);
+
+/// The right to create the main quitter; given back unless kept.
+struct Claim;
+
+impl Claim {
+    fn take() -> Result<Self, MainQuitterError> {
+        match CLAIMED.swap(true, Ordering::AcqRel) {
+            false => Ok(Self),
+            true => Err(MainQuitterError::AlreadyExists),
         }
-        Body::Failed(kind) => fail(&guard, kind, main_failed),
-    };
-    guard.call(main_failed, || body(main).settle(&ended));
-    hook::wrap_again();
+    }
+
+    fn keep(self) {
+        std::mem::forget(self);
+    }
 }
 
-fn say_if_nothing_runs(main: &MainQuitter) {
-    let waits_for_source = main.shared().events().all_done.is_none() && !main.has_to_quit();
-    if waits_for_source && main.wait_done(Duration::ZERO).is_ok() {
-        console::say(
-            "main has returned and no routine is running; waiting for a quit event. \
-             To end when everything is done, add the quit source all_done()",
-        );
+impl Drop for Claim {
+    fn drop(&mut self) {
+        CLAIMED.store(false, Ordering::Release);
     }
 }

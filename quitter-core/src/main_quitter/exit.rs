@@ -1,49 +1,45 @@
-//! The main quitter: the claim on the process, the sources' watcher, and the exit.
+//! [`MainQuitter`], and the exit.
 
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::bounded;
 
 use crate::error::{AddRoutineError, MainQuitterError, full_text};
-use crate::main_quitter::builder::MainQuitterBuilder;
-use crate::main_quitter::events::{Described, Shared};
+use crate::main_quitter::late;
+use crate::main_quitter::phase::{Ending, Signals, SourceInfo};
 use crate::main_quitter::signal;
 use crate::main_quitter::source::{QuitSource, SourceKind};
-use crate::main_quitter::watcher::{Control, Habits, Listening, Watcher};
+use crate::main_quitter::watcher::{Control, Listening};
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::routine::current::waiting_routine;
-use crate::routine::held_up;
 use crate::routine::registry::{self, RegisteredRoutine};
-use crate::tree::{Excluded, Limits, LiveAt, Node};
+use crate::system;
+use crate::tree::{Excluded, Limits, LiveAt};
 
-/// Whether this process has, or had, a main quitter.
-static CLAIMED: AtomicBool = AtomicBool::new(false);
-
-/// How long the exit waits for the watcher's last words: a blocked stderr may hold them up.
+/// How long the exit waits for its line to be written, and for its watcher: a blocked stderr, or a
+/// message that takes long to be shown, may hold them up.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// How long routines that wait for others have, beyond the deadline that cut their wait short, to
-/// return: so that the report names who hangs, and not who waits for them.
+/// return: the report is to name the routines that hang, and not those that wait for them.
 const SUPERVISORS_GRACE: Duration = Duration::from_millis(100);
 
-/// The root of a program's tree, which listens for quit events. One per process, made in `main`.
+/// The root of a program's tree, which listens for quit events. One per process, created in `main`.
 ///
-/// Derefs to [`Quitter`]: children and routines are made from it. From its making on, its quit
-/// sources are watched: a quit event at once tells the whole tree to quit, and starts the clock of
-/// the quit timeout. [`exit`](Self::exit) waits for that, and for the routines to return.
+/// Derefs to [`Quitter`]: children and routines are made from it. From the moment it is created its
+/// quit sources are watched: a quit event at once tells the whole tree to quit, and starts the clock
+/// of the quit timeout. [`exit`](Self::exit) waits for that, and for the routines to return.
 ///
-/// Dropped without `exit`, it tells the tree to quit and waits for nothing. After `exit` or drop, a
-/// further signal ends the process, with exit code 130, if it listened to signals.
+/// Dropped without `exit`, it tells the tree to quit and waits for nothing. If it listened to signals,
+/// a further signal after `exit` or drop ends the process, with exit code 130.
 ///
 /// # Examples
 ///
@@ -66,111 +62,18 @@ const SUPERVISORS_GRACE: Duration = Duration::from_millis(100);
 #[must_use = "dropping the main quitter tells the program to quit; call `exit`"]
 pub struct MainQuitter {
     root: Quitter,
-    shared: Arc<Shared>,
-    control: Sender<Control>,
-    exited: bool,
+    ending: Arc<Ending>,
 }
 
 impl MainQuitter {
-    /// Makes the main quitter of this process and starts to watch its quit sources.
-    ///
-    /// `quit_timeout` is how long the whole tree has to return, from the quit event on; zero is
-    /// one look, [`Duration::MAX`] is for ever.
-    ///
-    /// # Panics
-    ///
-    /// Where [`try_new`](Self::try_new) returns an error: without a source, when the process has
-    /// or had a main quitter, or when signals cannot be listened to.
-    #[track_caller]
-    pub fn new(
-        quit_timeout: Duration,
-        sources: impl IntoIterator<Item = QuitSource>,
-    ) -> MainQuitter {
-        match Self::try_new(quit_timeout, sources) {
-            Ok(main) => main,
-            Err(error) => panic!("{}", full_text(&error)),
-        }
+    /// A main quitter whose sources are being watched.
+    pub(crate) fn of(ending: Arc<Ending>) -> Self {
+        let root = ending.root().clone();
+        Self { root, ending }
     }
 
-    /// Makes the main quitter of this process, as [`new`](Self::new).
-    ///
-    /// # Errors
-    ///
-    /// [`MainQuitterError`] says why there is none. After an error another attempt may follow.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use quitter_core as quitter;
-    /// use std::time::Duration;
-    /// use quitter::{MainQuitter, MainQuitterError, QuitSource};
-    ///
-    /// let second = Duration::from_secs(1);
-    /// assert!(matches!(MainQuitter::try_new(second, []), Err(MainQuitterError::NoSource)));
-    ///
-    /// let main = MainQuitter::try_new(second, [QuitSource::all_done()]).unwrap();
-    /// let report = main.exit();
-    /// assert_eq!(report.exit_code, 0);
-    ///
-    /// let again = MainQuitter::try_new(second, [QuitSource::all_done()]);
-    /// assert!(matches!(again, Err(MainQuitterError::AlreadyExists)));
-    /// ```
-    pub fn try_new(
-        quit_timeout: Duration,
-        sources: impl IntoIterator<Item = QuitSource>,
-    ) -> Result<MainQuitter, MainQuitterError> {
-        Self::builder()
-            .timeout(quit_timeout)
-            .sources(sources)
-            .try_build()
-    }
-
-    /// Makes the main quitter.
-    pub(crate) fn make(
-        timeout: Duration,
-        sources: Vec<QuitSource>,
-        habits: Habits,
-    ) -> Result<MainQuitter, MainQuitterError> {
-        if sources.is_empty() {
-            return Err(MainQuitterError::NoSource);
-        }
-        let claim = Claim::take()?;
-        console::open().map_err(MainQuitterError::Thread)?;
-        let root = Quitter::of_new(Node::root("main".into(), Some(timeout)));
-        let shared = Arc::new(Shared::new(
-            root.clone(),
-            !registry::has_automatic(),
-            habits.second_signal,
-        ));
-        let (control, commands) = unbounded();
-        let watcher = Watcher::new(Arc::clone(&shared), commands, habits);
-        let thread = thread::Builder::new().name("quitter watcher".to_owned());
-        thread
-            .spawn(move || watcher.run())
-            .map_err(MainQuitterError::Thread)?;
-        let mut main = MainQuitter {
-            root,
-            shared,
-            control,
-            // Until it is whole, its end tells nobody anything.
-            exited: true,
-        };
-        for source in sources {
-            main.try_add_source(source)?;
-        }
-        let _ = main.control.send(Control::WatchPanics(held_up::watch()));
-        main.exited = false;
-        claim.keep();
-        Ok(main)
-    }
-
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
-    /// Starts to describe a main quitter: all that `#[quitter::main]` can say, and more.
-    pub fn builder() -> MainQuitterBuilder {
-        MainQuitterBuilder::default()
+    pub(crate) fn ending(&self) -> &Arc<Ending> {
+        &self.ending
     }
 
     /// Adds a quit source, for a channel that only exists once the program is being set up.
@@ -196,57 +99,21 @@ impl MainQuitter {
     /// ```
     #[track_caller]
     pub fn add_source(&self, source: QuitSource) -> usize {
-        match self.try_add_source(source) {
+        match add_source(&self.ending, source) {
             Ok(index) => index,
             Err(error) => panic!("{}", full_text(&error)),
         }
     }
 
-    fn try_add_source(&self, source: QuitSource) -> Result<usize, MainQuitterError> {
-        let mut events = self.shared.events();
-        let described = Described {
-            index: events.sources,
-            description: source.description.into_owned(),
-            is_failure: source.is_failure,
-        };
-        let index = described.index;
-        let control = match source.kind {
-            SourceKind::AllDone => {
-                events.all_done = Some(described);
-                None
-            }
-            SourceKind::Channel(channel) => {
-                events.channels = true;
-                Some(Control::Add(Listening { described, channel }))
-            }
-            // The signals are one source, however often it is named.
-            SourceKind::OsSignal if events.signals => None,
-            SourceKind::OsSignal => {
-                self.shared.set_signal_source(described);
-                let shared = Arc::clone(&self.shared);
-                let signals = signal::listen(move |name| shared.fire_first_signal(name));
-                let signals = signals.map_err(MainQuitterError::Signals)?;
-                events.signals = true;
-                Some(Control::AddSignals(signals))
-            }
-        };
-        events.sources += 1;
-        if let Some(control) = control {
-            // Sent under the lock, so that sources are watched in the order of their indexes. The
-            // channel has no bound and its receiver is the watcher, which lives as long as this.
-            let _ = self.control.send(control);
-        }
-        Ok(index)
-    }
-
-    /// Forks the routines that `#[quitter::routine]` registered, now. Called again it does nothing.
+    /// Starts the routines that `#[quitter::routine]` registered. Called again it does nothing.
     ///
     /// Under `#[quitter::main]` this happens when the body has returned; a body that is itself the
-    /// foreground loop calls it before. Does nothing once the tree was told to quit. Where two of
-    /// them have one name, or the operating system refuses a thread, that is recorded as the
+    /// foreground loop calls it first. Does nothing once the tree was told to quit. If two of them
+    /// have the same name, or the operating system refuses a thread, that is recorded as the
     /// routine's failure, and the program quits.
     pub fn start_routines(&self) {
-        if self.shared.set_routines_started() {
+        let started = std::mem::replace(&mut self.ending.state().routines_started, true);
+        if started {
             return;
         }
         let routines = match registry::automatic() {
@@ -283,16 +150,19 @@ impl MainQuitter {
     }
 
     /// Blocks until a quit event, then until every routine has returned or the quit timeout is
-    /// over; says what came of it.
+    /// over. Returns the outcome.
     ///
     /// An event that already came counts, and so do [`send_quit`](Quitter::send_quit) on the main
-    /// quitter and a failed routine. The clock of the quit timeout starts at the event: called
-    /// later than that, `exit` takes one look. The event is printed at the event, and lines that say
-    /// who is waited for where that takes longer; the outcome is printed when the report is returned
+    /// quitter and a failed routine. The clock of the quit timeout starts at the event: an `exit` that
+    /// is called after the deadline takes one look. The event is printed when it comes, and while
+    /// routines are waited for, lines say which; the outcome is printed when the report is returned
     /// from `main`.
     ///
     /// Events that channels still hold are listed, which may take up to 100 ms; a signal that comes
     /// at the moment of the exit may be missing from the report.
+    ///
+    /// In the child of a `fork(2)` without `exec` there are no routines, since it has none of the
+    /// parent's threads: there `exit` returns at once, the report says why, and the exit code is 1.
     ///
     /// # Examples
     ///
@@ -315,23 +185,30 @@ impl MainQuitter {
     }
 
     /// As [`exit`](Self::exit), but the event may still be on its way to stderr.
-    pub(crate) fn end(mut self) -> ExitReport {
-        self.exited = true;
+    pub(crate) fn end(self) -> ExitReport {
+        if system::is_forked() {
+            return ExitReport::not_started(
+                "this process was forked from the one with the main quitter, and has none of its \
+                 threads"
+                    .to_owned(),
+            );
+        }
+        self.ending.call_exit();
         self.wait_for_event();
-        let live = waiting_routine(|excluding| self.wait_for_routines(excluding));
+        let live = waiting_routine(|excluding| match self.wait_for_routines(excluding) {
+            live if live.is_empty() => Ok(()),
+            live => Err(live),
+        });
         let live = live.err().unwrap_or_default();
-        // The watcher does this at the event, but may not have come to it yet.
-        self.shared.announce();
-        self.stop_watching();
-        let report = self.shared.report(live);
-        let report = report.expect("the event that was waited for has quit the root");
-        self.shared.events().report = Some(report.clone());
-        report
+        // The watcher may not have come to this yet.
+        self.ending.announce();
+        self.list_last_events();
+        self.ending.finish(live)
     }
 
     fn wait_for_event(&self) {
         let node = self.root.node();
-        let all_done = self.shared.events().all_done.clone();
+        let all_done = self.ending.state().all_done.clone();
         if let Some(source) = all_done {
             let done = waiting_routine(|excluding| {
                 node.wait_done(Limits {
@@ -341,22 +218,27 @@ impl MainQuitter {
                 })
             });
             if done.is_ok() && !node.is_quitting() {
-                self.shared.fire(source, None, false);
+                self.ending.fire(source, None, false);
             }
         }
         node.wait_quit(None);
     }
 
-    /// Waits for the routines to return; the error is those that did not in time.
-    fn wait_for_routines(&self, excluding: Option<Excluded>) -> Result<(), Vec<LiveAt>> {
+    /// Waits for the routines to return, and lists those that did not in time.
+    fn wait_for_routines(&self, excluding: Option<Excluded>) -> Vec<LiveAt> {
         // The limit is the deadline of the quit.
         let limits = Limits {
             excluding,
             ..Limits::default()
         };
-        let Err(live) = self.root.node().wait_done(limits.clone()) else {
-            return Ok(());
+        let wait = || {
+            self.root
+                .node()
+                .wait_done(limits.clone())
+                .err()
+                .unwrap_or_default()
         };
+        let live = wait();
         let grace = Limits {
             ignore_deadlines: true,
             ..Limits::within(SUPERVISORS_GRACE)
@@ -369,21 +251,54 @@ impl MainQuitter {
             }
         }
         match supervisors {
-            0 => Err(live),
-            _ => self.root.node().wait_done(limits),
+            0 => live,
+            _ => late::merge(&live, wait()),
         }
     }
 
-    /// Ends the watching, once what has come by now from channels is listed.
-    fn stop_watching(&self) {
-        if !self.shared.events().channels {
-            let _ = self.control.send(Control::Stop(None));
-            return;
+    /// Has the watcher list what has come from channels.
+    fn list_last_events(&self) {
+        if self.ending.state().channels {
+            let (done, listed) = bounded(0);
+            self.ending.ask_watcher(Control::ListTheLast(done));
+            let _closed = listed.recv_timeout(LAST_WORDS);
         }
-        let (done, stopped) = bounded(0);
-        let _ = self.control.send(Control::Stop(Some(done)));
-        let _closed = stopped.recv_timeout(LAST_WORDS);
     }
+}
+
+/// Watches a source from now on. Returns its index.
+pub(crate) fn add_source(
+    ending: &Arc<Ending>,
+    source: QuitSource,
+) -> Result<usize, MainQuitterError> {
+    let mut state = ending.state();
+    let index = state.sources.len();
+    // Before the source is watched: its event may come at once.
+    state.sources.push(source.is_failure);
+    let info = SourceInfo {
+        index,
+        description: source.description.into_owned(),
+    };
+    match source.kind {
+        SourceKind::AllDone => state.all_done = Some(info),
+        SourceKind::Channel(channel) => {
+            state.channels = true;
+            drop(state);
+            ending.ask_watcher(Control::Add(Listening { info, channel }));
+        }
+        SourceKind::OsSignal if matches!(state.signals, Signals::NotHandled) => {
+            state.signals = Signals::Awaited(info);
+            drop(state);
+            let handler = Arc::clone(ending);
+            if let Err(error) = signal::listen(move |name| handler.on_signal(name)) {
+                ending.state().signals = Signals::NotHandled;
+                return Err(error);
+            }
+        }
+        // The signals are one source, however often it is named.
+        SourceKind::OsSignal => {}
+    }
+    Ok(index)
 }
 
 impl Deref for MainQuitter {
@@ -396,38 +311,12 @@ impl Deref for MainQuitter {
 
 impl Drop for MainQuitter {
     fn drop(&mut self) {
-        if !self.exited {
-            self.shared.events().main_dropped = true;
-            self.root.node().quit(QuitCause::MainDropped, None);
-            let _ = self.control.send(Control::Stop(None));
-        }
+        self.ending.drop_main();
     }
 }
 
 impl fmt::Debug for MainQuitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("MainQuitter").field(&self.root).finish()
-    }
-}
-
-/// The right to make the main quitter; given back unless kept.
-struct Claim;
-
-impl Claim {
-    fn take() -> Result<Self, MainQuitterError> {
-        match CLAIMED.swap(true, Ordering::AcqRel) {
-            false => Ok(Self),
-            true => Err(MainQuitterError::AlreadyExists),
-        }
-    }
-
-    fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        CLAIMED.store(false, Ordering::Release);
     }
 }

@@ -1,9 +1,12 @@
-//! The main quitter: its sources, the thread that watches them, and the exit.
+//! The main quitter: how it is created, what it listens to, and the end of the program.
 
 pub(crate) mod body;
 pub(crate) mod builder;
-pub(crate) mod events;
 pub(crate) mod exit;
+pub(crate) mod forced;
+mod late;
+pub(crate) mod phase;
+pub(crate) mod run;
 pub(crate) mod signal;
 pub(crate) mod source;
 pub(crate) mod watcher;

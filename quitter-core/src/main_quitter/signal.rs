@@ -1,20 +1,19 @@
-//! The operating system's signals. The only file that names ctrlc and signal-hook.
+//! The signals of the operating system. The only file that names ctrlc and signal-hook.
 //!
-//! The first one quits the tree on the thread that the signals come to. The others are forwarded into a
-//! channel, to the watcher: it listens there for the rest of the process.
+//! One thread receives them, and handles each: the first one quits the tree without a detour, and a
+//! further one can end the process whatever the other threads do.
 
 use std::ffi::c_int;
-use std::io;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
+use crate::error::MainQuitterError;
 
-/// What a signal does that comes after the first one, while the program quits.
+/// What a further signal does while the program quits.
 ///
 /// After [`exit`](crate::MainQuitter::exit) has returned, or the main quitter was dropped, a signal
-/// always ends the process; but under [`run`](crate::MainQuitterBuilder::run) and
+/// always ends the process. Under [`run`](crate::MainQuitterBuilder::run) and
 /// [`force_exit`](crate::MainQuitterBuilder::force_exit), where the program is bound to end, this
-/// policy goes on.
+/// policy still applies after the exit.
 ///
 /// # Examples
 ///
@@ -40,58 +39,144 @@ pub enum SecondSignal {
     Ignore,
 }
 
-/// Starts to listen. Each signal's name is offered to `first`, on the thread that the signals come to:
-/// every thread less on the way of the first one is a gain. What that does not take comes through
-/// the channel. The handlers stay for the life of the process.
-pub(crate) fn listen(
-    first: impl Fn(&'static str) -> bool + Send + 'static,
-) -> io::Result<Receiver<&'static str>> {
-    // A storm of signals fills this for a moment: two are enough to say all that they say.
-    let (forward, signals) = bounded(2);
-    os::listen(move |name| {
-        if !first(name) {
-            let _full = forward.try_send(name);
+impl SecondSignal {
+    /// Whether a signal that comes this long after the first one ends the process. `None`: there was
+    /// no signal before it.
+    pub(crate) fn ends(self, since_first: Option<Duration>) -> bool {
+        match self {
+            Self::Exit => true,
+            Self::ExitAfter(delay) => since_first.is_none_or(|since| since >= delay),
+            Self::Ignore => false,
         }
-    })?;
-    Ok(signals)
+    }
+}
+
+/// Starts to listen: calls `handle` with the name of each signal, on one thread. The handlers stay for
+/// the life of the process; after an error there are none.
+pub(crate) fn listen(
+    handle: impl Fn(&'static str) + Send + Sync + 'static,
+) -> Result<(), MainQuitterError> {
+    os::listen(handle)
 }
 
 /// Ends the process at once: no destructor, no exit handler, no flush.
 ///
-/// It is `_exit`: `std::process::exit` waits for ever when another thread, stuck in a destructor, is
-/// in it already, and when stdout is a full pipe that it wants to flush to.
+/// It is `_exit`. `std::process::exit` would wait for ever if another thread is already in it, stuck
+/// in a destructor, or if stdout is a full pipe that it wants to flush to.
 pub(crate) fn exit_now(code: u8) -> ! {
     signal_hook::low_level::exit(c_int::from(code))
 }
 
 #[cfg(unix)]
 mod os {
+    use std::ffi::c_int;
+    use std::sync::Arc;
     use std::{io, thread};
 
+    use crossbeam_channel::bounded;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
-    use signal_hook::low_level;
+    use signal_hook::{flag, low_level};
 
-    use crate::system::is_ignored;
+    use crate::error::MainQuitterError;
+    use crate::system;
 
-    pub(super) fn listen(forward: impl Fn(&'static str) + Send + 'static) -> io::Result<()> {
-        let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter();
-        let mut signals = Signals::new(wanted.filter(|signal| !is_ignored(*signal)))?;
+    const SIGNALS: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+    pub(super) fn listen(
+        handle: impl Fn(&'static str) + Send + Sync + 'static,
+    ) -> Result<(), MainQuitterError> {
+        listen_on(thread::Builder::new(), handle)
+    }
+
+    /// The thread first, then the handlers: they cannot be taken back, and without the thread they
+    /// would make the process deaf.
+    fn listen_on(
+        thread: thread::Builder,
+        handle: impl Fn(&'static str) + Send + Sync + 'static,
+    ) -> Result<(), MainQuitterError> {
+        let (opened, is_open) = bounded(1);
         let listener = move || {
+            let mut signals = match open() {
+                Ok(signals) => signals,
+                Err(error) => return drop(opened.send(Err(error))),
+            };
+            let _ = opened.send(Ok(()));
             for signal in signals.forever() {
-                forward(low_level::signal_name(signal).unwrap_or("signal"));
+                handle(low_level::signal_name(signal).unwrap_or("signal"));
             }
         };
-        let thread = thread::Builder::new().name("quitter signals".to_owned());
-        thread.spawn(listener).map(drop)
+        let thread = thread.name("quitter signals".to_owned());
+        thread.spawn(listener).map_err(MainQuitterError::Thread)?;
+        let opened = is_open.recv().unwrap_or_else(|_| {
+            let ended = "the thread that handles the signals has ended";
+            Err(io::Error::other(ended))
+        });
+        opened.map_err(MainQuitterError::Signals)
+    }
+
+    /// Sets the handlers, on the thread that is to receive the signals. A signal that is ignored
+    /// stays ignored. One that is blocked, by whatever started the process, is unblocked on this
+    /// thread: one thread that accepts it is enough.
+    fn open() -> io::Result<Signals> {
+        let heeded = SIGNALS.into_iter();
+        let heeded: Vec<_> = heeded
+            .filter(|signal| !system::is_ignored(*signal))
+            .collect();
+        for signal in &heeded {
+            // In the child of a fork nobody receives them: there they end the process, as ever.
+            flag::register_conditional_default(*signal, Arc::clone(system::forked()))?;
+        }
+        let signals = Signals::new(&heeded)?;
+        system::unblock(&heeded);
+        Ok(signals)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_refused_thread_leaves_the_signals_as_they_were() {
+            let huge = thread::Builder::new().stack_size(1 << (usize::BITS - 2));
+            let refused = listen_on(huge, |_| {}).unwrap_err();
+            assert!(
+                matches!(refused, MainQuitterError::Thread(_)),
+                "{refused:?}"
+            );
+            for signal in SIGNALS {
+                assert!(system::is_default(signal), "signal {signal} has a handler");
+            }
+        }
     }
 }
 
 #[cfg(not(unix))]
 mod os {
     use std::io;
+    use std::sync::OnceLock;
 
-    pub(super) fn listen(forward: impl Fn(&'static str) + Send + 'static) -> io::Result<()> {
-        ctrlc::try_set_handler(move || forward("Ctrl-C")).map_err(io::Error::other)
+    use crate::error::MainQuitterError;
+    use crate::system;
+
+    type Handle = Box<dyn Fn(&'static str) + Send + Sync>;
+
+    static HANDLE: OnceLock<Handle> = OnceLock::new();
+
+    fn handle(name: &'static str) {
+        if let Some(handle) = HANDLE.get() {
+            handle(name);
+        }
+    }
+
+    pub(super) fn listen(
+        handler: impl Fn(&'static str) + Send + Sync + 'static,
+    ) -> Result<(), MainQuitterError> {
+        let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));
+        set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))?;
+        // ctrlc takes one handler in the life of a process: nobody else has set this.
+        let _ = HANDLE.set(Box::new(handler));
+        // After ctrlc's handler, since the last one is called first.
+        system::on_console_close(handle).map_err(MainQuitterError::Signals)
     }
 }

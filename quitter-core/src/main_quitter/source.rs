@@ -72,7 +72,7 @@ impl QuitSource {
     /// A message on a channel, or the loss of all its senders.
     ///
     /// The report shows a message that is a string, a boxed error, or one of std's common error
-    /// types; for others there is [`channel_shown`](Self::channel_shown). The source fires once:
+    /// types; for others there is [`channel_with`](Self::channel_with). The source fires once:
     /// what is sent later stays in the channel.
     ///
     /// # Examples
@@ -107,11 +107,11 @@ impl QuitSource {
     /// # use quitter_core as quitter;
     /// let (sender, receiver) = crossbeam_channel::bounded::<u32>(1);
     /// let source =
-    ///     quitter::QuitSource::channel_shown("battery low", receiver, |left| format!("{left} %"));
+    ///     quitter::QuitSource::channel_with("battery low", receiver, |left| format!("{left} %"));
     /// # let _ = sender;
     /// ```
     #[must_use]
-    pub fn channel_shown<T: Send + 'static>(
+    pub fn channel_with<T: Send + 'static>(
         description: impl Into<Cow<'static, str>>,
         receiver: Receiver<T>,
         show: fn(&T) -> String,
@@ -213,6 +213,16 @@ pub(crate) trait Listen: Send {
     fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize;
     /// Completes the operation that the select has chosen. Runs none of the user's code.
     fn receive(&self, operation: SelectedOperation<'_>) -> Heard;
+}
+
+/// Receivers that are done with. They are kept: the last receiver of a channel drops the messages in
+/// it, and that is the user's code, which may never end. In a static, so that no leak checker minds.
+static KEPT: Mutex<Vec<Box<dyn Listen>>> = Mutex::new(Vec::new());
+
+/// Lets go of a receiver without dropping it.
+pub(crate) fn keep(channel: Box<dyn Listen>) {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.push(channel);
 }
 
 /// A message together with how it is shown. Both are the user's code: it may panic, or block.

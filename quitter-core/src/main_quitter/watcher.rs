@@ -1,134 +1,121 @@
-//! The one thread that watches the quit sources, from the making of the main quitter on (but for the
-//! first signal, which needs nobody), says who is waited for, and ends a process that does not end by
-//! itself.
+//! The thread that watches the channels among the quit sources, from the moment the main quitter is
+//! created, and does what is due at a certain time: it says who is waited for, and ends a process
+//! that does not end by itself.
 //!
 //! Nothing may hold it up: it runs no code of the user's, takes no lock of std's streams, and
-//! writes nothing. What is to be said it hands to the console's thread, a message that is to be
-//! shown to one of its own. And it drops no receiver: the last one drops what is in the channel.
+//! writes nothing. The console's thread writes for it, and a thread of its own shows a message. And
+//! it drops no receiver: the last one drops what is in the channel.
 
 use std::convert::Infallible;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, never};
 
-use crate::main_quitter::events::{Described, Shared};
-use crate::main_quitter::signal::{self, SecondSignal};
-use crate::main_quitter::source::{Heard, Listen, text_within};
+use crate::main_quitter::forced::{self, Trigger};
+use crate::main_quitter::phase::{Ending, SourceInfo};
+use crate::main_quitter::source::{Heard, Listen, keep, text_within};
 use crate::report::console;
-use crate::report::exit::{ExitReport, exit_code};
+use crate::report::notice::Notice;
 use crate::report::waiting::WaitingLines;
 use crate::routine::held_up;
 use crate::tree::Limits;
 
-/// How long after the deadline of the quit the process is ended by force: the time in which an exit
-/// that is on its way makes its report.
-const FORCED_AFTER: Duration = Duration::from_millis(150);
-
-/// How long the writing of the last words of a forced end may take.
-const LAST_WORDS: Duration = Duration::from_millis(80);
-
-/// How long a forced end waits for the thread that writes to come to it: longer, since a report that
-/// a busy machine delays is worth more than a punctual end without one.
-const WRITER_COMES: Duration = Duration::from_secs(1);
-
 /// How long messages may take to be shown, all together, before it goes on without their texts.
 const MESSAGES_SHOWN: Duration = Duration::from_millis(100);
 
-/// What the main quitter tells its watcher.
+/// What the main quitter asks of its watcher.
 pub(crate) enum Control {
-    /// Watch this source, too.
+    /// Watch this channel, too.
     Add(Listening),
-    /// Watch the signals, which are described so.
-    AddSignals(Receiver<&'static str>),
-    /// Record the panics whose hooks do not return; this says when to look for some.
+    /// Record the panics whose hooks do not return. The channel says when to look for some.
     WatchPanics(Receiver<Instant>),
-    /// The main quitter exits or is gone: list what has come by now, and close the channel when all
-    /// is said.
-    Stop(Option<Sender<Infallible>>),
+    /// The main quitter exits: list what has come by now from channels, then drop the sender.
+    ListTheLast(Sender<Infallible>),
+    /// The main quitter could not be created: the thread ends.
+    End,
 }
 
-/// A source that is listened to.
+/// A channel that is listened to.
 pub(crate) struct Listening {
-    pub(crate) described: Described,
+    pub(crate) info: SourceInfo,
     pub(crate) channel: Box<dyn Listen>,
 }
 
 /// What the watcher does beside watching.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Habits {
-    /// End the process by force after the deadline.
-    pub(crate) force: bool,
-    pub(crate) second_signal: SecondSignal,
+pub(crate) struct WatcherConfig {
     /// Say who is waited for.
-    pub(crate) waiting_lines: bool,
+    pub(crate) progress_lines: bool,
     /// When to say that registered routines wait for the body of `main`.
     pub(crate) hint_at: Option<Instant>,
 }
 
 pub(crate) struct Watcher {
-    shared: Arc<Shared>,
+    ending: Arc<Ending>,
     control: Receiver<Control>,
-    sources: ManuallyDrop<Vec<Listening>>,
-    /// Those that have fired, and are left alone.
-    fired: ManuallyDrop<Vec<Box<dyn Listen>>>,
-    signals: Receiver<&'static str>,
+    channels: Vec<Listening>,
+    panics: Receiver<Instant>,
     /// What is left of the time to show messages.
     to_show: Duration,
-    /// The quit event has been announced.
-    announced: bool,
-    waiting: Option<WaitingLines>,
-    panics: Receiver<Instant>,
+    /// The root quits.
+    knows_quit: bool,
+    /// The look at the deadline was taken.
+    looked_at_deadline: bool,
+    progress: Option<WaitingLines>,
     /// When to look for routines whose panic hooks do not return.
     panics_at: Option<Instant>,
-    habits: Habits,
+    config: WatcherConfig,
 }
 
-/// What the select has chosen.
+/// What is selected over.
+#[derive(Clone, Copy)]
+enum Watched {
+    Control,
+    Quit,
+    Panics,
+    Channel(usize),
+}
+
+/// What has come.
 enum Chosen {
     Control(Control),
-    /// The main quitter was never whole.
-    Gone,
     Quit,
-    Signal(&'static str),
     PanicsAt(Instant),
-    Source(usize, Heard),
+    Channel(usize, Heard),
     Time,
 }
 
 impl Watcher {
-    pub(crate) fn new(shared: Arc<Shared>, control: Receiver<Control>, habits: Habits) -> Self {
+    pub(crate) fn new(
+        ending: Arc<Ending>,
+        control: Receiver<Control>,
+        config: WatcherConfig,
+    ) -> Self {
         Self {
-            shared,
+            ending,
             control,
-            sources: ManuallyDrop::default(),
-            fired: ManuallyDrop::default(),
-            signals: never(),
-            to_show: MESSAGES_SHOWN,
-            announced: false,
-            waiting: None,
+            channels: Vec::new(),
             panics: never(),
+            to_show: MESSAGES_SHOWN,
+            knows_quit: false,
+            looked_at_deadline: false,
+            progress: None,
             panics_at: None,
-            habits,
+            config,
         }
     }
 
     pub(crate) fn run(mut self) {
         loop {
             match self.choose(self.next_time()) {
-                Chosen::Control(Control::Add(source)) => self.sources.push(source),
-                Chosen::Control(Control::AddSignals(signals)) => self.signals = signals,
+                Chosen::Control(Control::Add(channel)) => self.channels.push(channel),
                 Chosen::Control(Control::WatchPanics(panics)) => self.panics = panics,
+                Chosen::Control(Control::ListTheLast(_done)) => self.list_the_last(),
+                Chosen::Control(Control::End) => return,
                 Chosen::PanicsAt(time) => self.panics_at = Some(time),
-                Chosen::Control(Control::Stop(done)) => {
-                    self.list_the_last(done);
-                    return self.see_to_the_end();
-                }
-                Chosen::Gone => return,
-                Chosen::Quit => self.announce(),
-                Chosen::Signal(name) => self.on_signal(name),
-                Chosen::Source(at, heard) => self.fire(at, heard),
+                Chosen::Quit => self.on_quit(),
+                Chosen::Channel(at, heard) => self.fire(at, heard),
                 Chosen::Time => self.on_time(),
             }
         }
@@ -136,18 +123,19 @@ impl Watcher {
 
     /// Waits for whatever comes first, fairly among what is there (rule 11).
     fn choose(&self, until: Option<Instant>) -> Chosen {
-        let unannounced = match self.announced {
+        let quit = match self.knows_quit {
             true => &never(),
-            false => self.shared.root().quit_chan(),
+            false => self.ending.root().quit_chan(),
         };
         let mut select = Select::new();
-        let control = select.recv(&self.control);
-        let quit = select.recv(unannounced);
-        let signal = select.recv(&self.signals);
-        let panic = select.recv(&self.panics);
-        let first = panic + 1;
-        for source in self.sources.iter() {
-            source.channel.add_to(&mut select);
+        // In the order in which the select numbers them.
+        let mut watched = vec![Watched::Control, Watched::Quit, Watched::Panics];
+        select.recv(&self.control);
+        select.recv(quit);
+        select.recv(&self.panics);
+        for (at, listening) in self.channels.iter().enumerate() {
+            listening.channel.add_to(&mut select);
+            watched.push(Watched::Channel(at));
         }
         let operation = match until {
             None => select.select(),
@@ -156,34 +144,29 @@ impl Watcher {
                 Err(_) => return Chosen::Time,
             },
         };
-        match operation.index() {
-            index if index == control => match operation.recv(&self.control) {
-                Ok(control) => Chosen::Control(control),
-                Err(_) => Chosen::Gone,
-            },
-            index if index == quit => {
-                let _closed = operation.recv(unannounced);
+        match watched[operation.index()] {
+            Watched::Control => {
+                let control = operation.recv(&self.control);
+                Chosen::Control(control.expect("the watcher itself holds a sender"))
+            }
+            Watched::Quit => {
+                let _closed = operation.recv(quit);
                 Chosen::Quit
             }
-            index if index == signal => {
-                let name = operation.recv(&self.signals);
-                Chosen::Signal(name.expect("whoever forwards signals never ends"))
-            }
-            index if index == panic => {
+            Watched::Panics => {
                 let time = operation.recv(&self.panics);
-                Chosen::PanicsAt(time.expect("sent to until the watching ends"))
+                Chosen::PanicsAt(time.expect("the sender is a static"))
             }
-            index => {
-                let at = index - first;
-                Chosen::Source(at, self.sources[at].channel.receive(operation))
+            Watched::Channel(at) => {
+                Chosen::Channel(at, self.channels[at].channel.receive(operation))
             }
         }
     }
 
     /// A source fires once and is then left alone.
     fn fire(&mut self, at: usize, heard: Heard) {
-        let Listening { described, channel } = self.sources.swap_remove(at);
-        self.fired.push(channel);
+        let Listening { info, channel } = self.channels.swap_remove(at);
+        keep(channel);
         let (message, closed) = match heard {
             Heard::Text(text) => (Some(text), false),
             Heard::Message(message) => {
@@ -194,176 +177,105 @@ impl Watcher {
             }
             Heard::Closed => (None, true),
         };
-        self.shared.fire(described, message, closed);
+        self.ending.fire(info, message, closed);
     }
 
-    /// A signal that was not the first, or that came after the exit.
-    fn on_signal(&self, name: &'static str) {
-        let events = self.shared.events();
-        let (has_exited, main_dropped) = (events.report.is_some(), events.main_dropped);
-        drop(events);
-        // Else nobody is there any more to exit: this is what ends the program.
-        let keeps_policy = !has_exited || self.habits.force;
-        match keeps_policy && !main_dropped {
-            true => self.on_second_signal(name),
-            false => self.end_by_signal(name),
-        }
-    }
-
-    fn on_second_signal(&self, name: &'static str) {
-        let since_first = self.shared.since_first_signal();
-        let ends = match self.habits.second_signal {
-            SecondSignal::Exit => true,
-            SecondSignal::ExitAfter(delay) => since_first.is_none_or(|since| since >= delay),
-            SecondSignal::Ignore => false,
-        };
-        if ends {
-            self.end_by_signal(name);
-        }
-    }
-
-    fn end_by_signal(&self, name: &'static str) -> ! {
-        // The event comes first, also where the second signal is there before it was said.
-        self.shared.announce();
-        console::say(format!("Received {name} while quitting: ending now"));
-        self.end_by_force(Some(exit_code::SECOND_SIGNAL))
-    }
-
-    fn announce(&mut self) {
-        self.announced = true;
-        self.habits.hint_at = None;
-        self.shared.announce();
-        if self.habits.waiting_lines
-            && let Some(quit) = self.shared.root().node().quit_info()
+    fn on_quit(&mut self) {
+        self.knows_quit = true;
+        self.config.hint_at = None;
+        self.ending.announce();
+        if self.config.progress_lines
+            && let Some(quit) = self.ending.root().node().quit_info()
         {
-            self.waiting = Some(WaitingLines::new(quit.at));
+            self.progress = Some(WaitingLines::new(quit.at));
         }
     }
 
+    /// When something is due next. After the exit nothing is said any more but by the forced end.
     fn next_time(&self) -> Option<Instant> {
-        let waiting = self.waiting.as_ref().map(WaitingLines::next);
-        let times = [
-            self.habits.hint_at,
-            waiting,
-            self.panics_at,
-            self.forced_at(),
-        ];
-        times.into_iter().flatten().min()
+        let always = [self.ending.forced_at(), self.panics_at];
+        let progress = self.progress.as_ref().map(WaitingLines::next);
+        let before_exit = [self.config.hint_at, progress, self.look_at()];
+        let before_exit = before_exit.into_iter().filter(|_| !self.ending.is_over());
+        always.into_iter().chain(before_exit).flatten().min()
     }
 
-    fn forced_at(&self) -> Option<Instant> {
-        let deadline = self.habits.force.then(|| self.shared.root().deadline());
-        deadline.flatten()?.checked_add(FORCED_AFTER)
+    /// When to look who is live: once, at the deadline.
+    fn look_at(&self) -> Option<Instant> {
+        let awaited = self.knows_quit && !self.looked_at_deadline;
+        awaited.then(|| self.ending.root().deadline()).flatten()
     }
 
     fn on_time(&mut self) {
         let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= Instant::now());
-        if is_due(self.forced_at()) {
-            self.end_by_force(None);
-        }
-        if is_due(self.waiting.as_ref().map(WaitingLines::next)) {
-            let root = self.shared.root().node();
-            let live = root.wait_done(Limits::within(Duration::ZERO)).err();
-            if let Some(waiting) = &mut self.waiting {
-                waiting.say(live.unwrap_or_default(), self.shared.root().deadline());
-            }
+        if is_due(self.ending.forced_at()) {
+            forced::end(&self.ending, Trigger::Deadline);
         }
         if is_due(self.panics_at) {
             self.panics_at = held_up::fail_those_due();
         }
-        if is_due(self.habits.hint_at) {
-            self.habits.hint_at = None;
+        if self.ending.is_over() {
+            return;
+        }
+        if is_due(self.look_at()) {
+            self.looked_at_deadline = true;
+            self.ending.look_at_deadline();
+        }
+        if is_due(self.progress.as_ref().map(WaitingLines::next)) {
+            self.say_progress();
+        }
+        if is_due(self.config.hint_at) {
+            self.config.hint_at = None;
             self.say_what_waits_for_the_body();
         }
     }
 
-    fn say_what_waits_for_the_body(&self) {
-        if !self.shared.routines_started() {
-            console::say(
-                "The body of main still runs, and registered routines wait for its end. If it is \
-                 the foreground work, use start = \"before_body\" or main.start_routines()",
-            );
+    fn say_progress(&mut self) {
+        let root = self.ending.root();
+        let live = root.node().wait_done(Limits::within(Duration::ZERO));
+        if let Some(progress) = &mut self.progress {
+            progress.say(live.err().unwrap_or_default(), root.deadline());
         }
     }
 
-    /// Ends the process, after a report of who is live if nobody has said the outcome yet. Whoever
-    /// writes that has a limited time: stderr may be blocked.
-    fn end_by_force(&self, code: Option<u8>) -> ! {
-        let (made, body_code) = {
-            let events = self.shared.events();
-            (events.report.clone(), events.body_code)
-        };
-        let made_code = made.as_ref().map(|report| report.exit_code);
-        let code = code.or(made_code).or(body_code);
-        let shared = Arc::clone(&self.shared);
-        console::afterwards(move || {
-            if console::claim_outcome() {
-                say_outcome(&shared, made);
-            }
-        });
-        console::flush(LAST_WORDS, WRITER_COMES);
-        signal::exit_now(code.unwrap_or(exit_code::FAILURE))
+    fn say_what_waits_for_the_body(&self) {
+        if !self.ending.state().routines_started {
+            console::say(Notice::Hint(
+                "The body of main still runs, and registered routines wait for its end. If it is \
+                 the foreground work, use start = \"before_body\" or main.start_routines()"
+                    .into(),
+            ));
+        }
     }
 
-    /// Lists what has come by the time the main quitter exits.
-    fn list_the_last(&mut self, done: Option<Sender<Infallible>>) {
-        while let Chosen::Source(at, heard) = self.choose_ready() {
+    /// Lists what has come from channels by the time the main quitter exits. Then no channel is
+    /// watched any more.
+    fn list_the_last(&mut self) {
+        while let Some((at, heard)) = self.choose_ready() {
             self.fire(at, heard);
         }
-        while let Ok(name) = self.signals.try_recv() {
-            self.on_signal(name);
-        }
-        held_up::unwatch();
-        if !self.announced {
-            self.announce();
-        }
-        if let Some(done) = done {
-            console::afterwards(move || drop(done));
-        }
+        self.keep_channels();
     }
 
-    /// After the exit: ends the process where it is bound to end and does not, and on a signal.
-    fn see_to_the_end(&self) {
-        let until = self.forced_at();
-        if until.is_none() && !self.shared.events().signals {
-            return;
-        }
-        loop {
-            let signal = match until {
-                None => self.signals.recv().ok(),
-                Some(until) => self.signals.recv_deadline(until).ok(),
-            };
-            match signal {
-                Some(name) => self.on_signal(name),
-                None => self.end_by_force(None),
-            }
-        }
+    fn keep_channels(&mut self) {
+        let channels = self.channels.drain(..).map(|listening| listening.channel);
+        channels.for_each(keep);
     }
 
-    /// The next source that is ready, without waiting.
-    fn choose_ready(&self) -> Chosen {
+    /// The next channel that is ready, without waiting.
+    fn choose_ready(&self) -> Option<(usize, Heard)> {
         let mut select = Select::new();
-        for source in self.sources.iter() {
-            source.channel.add_to(&mut select);
+        for listening in self.channels.iter() {
+            listening.channel.add_to(&mut select);
         }
-        match select.try_select() {
-            Ok(operation) => {
-                let at = operation.index();
-                Chosen::Source(at, self.sources[at].channel.receive(operation))
-            }
-            Err(_) => Chosen::Time,
-        }
+        let operation = select.try_select().ok()?;
+        let at = operation.index();
+        Some((at, self.channels[at].channel.receive(operation)))
     }
 }
 
-/// Says what `exit` made of it, or how things stand. For the console's thread.
-fn say_outcome(shared: &Shared, made: Option<ExitReport>) {
-    let came_to_exit = made.is_some();
-    let Some(report) = made.or_else(|| shared.report_now()) else {
-        return;
-    };
-    console::say_now(&report);
-    if !came_to_exit && report.timeouts.is_empty() {
-        console::say_now(&"The program is ended: main has not come to its exit in time");
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.keep_channels();
     }
 }

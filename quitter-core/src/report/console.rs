@@ -9,20 +9,18 @@ use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
+use crate::system;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The queue of the thread that writes.
 static JOBS: OnceLock<Sender<Job>> = OnceLock::new();
-
-/// Whether a thread has claimed the outcome.
-static OUTCOME_CLAIMED: AtomicBool = AtomicBool::new(false);
 
 /// When the line now being written was started, if any.
 static WRITING_SINCE: Mutex<Option<Instant>> = Mutex::new(None);
@@ -44,7 +42,8 @@ pub(crate) fn open() -> io::Result<()> {
 
 /// Runs `job` on the console's thread, after everything that is queued. Does not wait.
 pub(crate) fn afterwards(job: impl FnOnce() + Send + 'static) {
-    match JOBS.get() {
+    // The child of a fork does not have the thread.
+    match JOBS.get().filter(|_| !system::is_forked()) {
         Some(jobs) => drop(jobs.send(Box::new(job))),
         None => job(),
     }
@@ -75,12 +74,6 @@ fn set_writing(since: Option<Instant>) {
 fn writing_for() -> Duration {
     let since = *WRITING_SINCE.lock().unwrap_or_else(PoisonError::into_inner);
     since.map_or(Duration::ZERO, |since| since.elapsed())
-}
-
-/// Claims the outcome, which is said once: by `main` or by the forced end. Returns `false` if it was
-/// claimed already.
-pub(crate) fn claim_outcome() -> bool {
-    !OUTCOME_CLAIMED.swap(true, Ordering::Relaxed)
 }
 
 /// Writes `text` and a line end at once, on this thread: for jobs on the console's thread. Errors

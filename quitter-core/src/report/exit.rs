@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::process::{ExitCode, Termination};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::report::cause::QuitCause;
@@ -9,7 +11,8 @@ use crate::report::console;
 use crate::report::escape::Message;
 use crate::report::failure::{Failures, RoutineFailure, write_failures};
 use crate::report::notice::Notice;
-use crate::report::text::Seconds;
+use crate::report::path::QuitterPath;
+use crate::report::text::{Seconds, WIDTH};
 use crate::report::timeouts::Timeouts;
 
 /// The exit codes that quitter itself uses.
@@ -59,6 +62,9 @@ pub struct ExitReport {
     pub later_causes: Vec<QuitCause>,
     /// The routines that did not return in time.
     pub timeouts: Timeouts,
+    /// Quitters of which it could not be read in time which routines are live there and below, since
+    /// other threads held their locks. Only an end by force leaves any out.
+    pub unread: Vec<QuitterPath>,
     /// The routines that failed, in the order in which they did: the first thousand, and the one that
     /// made the program quit.
     pub failures: Vec<RoutineFailure>,
@@ -66,6 +72,28 @@ pub struct ExitReport {
     pub took: Duration,
     unlisted_failures: u64,
     started: bool,
+    voice: Arc<Voice>,
+}
+
+/// The right to say the outcome, which is said once. Shared by a report, its clones, and the forced
+/// end.
+#[derive(Debug, Default)]
+pub(crate) struct Voice {
+    said: AtomicBool,
+    returned: AtomicBool,
+}
+
+impl Voice {
+    /// Takes the right, on the thread that then writes: if it were taken before the text is queued,
+    /// the process could end in between without an outcome. Returns whether it was there to be had.
+    pub(crate) fn take_outcome(&self) -> bool {
+        !self.said.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether `main` has returned its report.
+    pub(crate) fn has_returned(&self) -> bool {
+        self.returned.load(Ordering::Relaxed)
+    }
 }
 
 /// Everything an exit report is made of.
@@ -73,17 +101,22 @@ pub(crate) struct Outcome {
     pub(crate) cause: QuitCause,
     pub(crate) later_causes: Vec<QuitCause>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) unread: Vec<QuitterPath>,
     pub(crate) failures: Failures,
     pub(crate) took: Duration,
     /// Whether a source fired that is marked as a failure.
     pub(crate) source_failed: bool,
     /// The exit code that the body of `main` returned, unless it is zero.
     pub(crate) body_code: Option<u8>,
+    pub(crate) voice: Arc<Voice>,
 }
 
 impl Outcome {
     fn exit_code(&self) -> u8 {
-        let failed = !self.timeouts.is_empty() || !self.failures.is_empty() || self.source_failed;
+        let failed = !self.timeouts.is_empty()
+            || !self.unread.is_empty()
+            || !self.failures.is_empty()
+            || self.source_failed;
         match (self.body_code, failed) {
             (Some(code), _) => code,
             (None, true) => exit_code::FAILURE,
@@ -99,10 +132,12 @@ impl ExitReport {
             cause: outcome.cause,
             later_causes: outcome.later_causes,
             timeouts: outcome.timeouts,
+            unread: outcome.unread,
             failures: outcome.failures.listed,
             took: outcome.took,
             unlisted_failures: outcome.failures.unlisted,
             started: true,
+            voice: outcome.voice,
         }
     }
 
@@ -115,10 +150,12 @@ impl ExitReport {
             cause: QuitCause::MainFailed { message },
             later_causes: Vec::new(),
             timeouts: Timeouts::default(),
+            unread: Vec::new(),
             failures: Vec::new(),
             took: Duration::ZERO,
             unlisted_failures: 0,
             started: false,
+            voice: Arc::default(),
         }
     }
 
@@ -127,10 +164,25 @@ impl ExitReport {
             QuitCause::MainFailed { message } if !self.started => {
                 write!(f, "Failed to start: {}", Message(message))
             }
-            _ if self.timeouts.is_empty() => {
+            _ if self.timeouts.is_empty() && self.unread.is_empty() => {
                 write!(f, "Quit: all routines returned ({})", Seconds(self.took))
             }
             _ => write!(f, "Failed to quit: {}", self.timeouts),
+        }
+    }
+
+    fn write_unread(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 3;
+        for path in self.unread.iter().take(SHOWN) {
+            let path = path.shown(WIDTH / 2);
+            write!(
+                f,
+                "\n  {path} could not be read: other threads held its lock"
+            )?;
+        }
+        match self.unread.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more quitters could not be read"),
         }
     }
 
@@ -153,6 +205,7 @@ impl fmt::Display for ExitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_failures(f, &self.failures, self.unlisted_failures)?;
         self.write_outcome(f)?;
+        self.write_unread(f)?;
         self.write_later_causes(f)
     }
 }
@@ -165,9 +218,12 @@ impl Termination for ExitReport {
         const A_LINE: Duration = Duration::from_secs(1);
         const IN_ALL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
-        if console::claim_outcome() {
-            console::say(Notice::Outcome(Box::new(self)));
-        }
+        self.voice.returned.store(true, Ordering::Relaxed);
+        console::afterwards(move || {
+            if self.voice.take_outcome() {
+                console::say_now(&Notice::Outcome(Box::new(self)));
+            }
+        });
         console::flush(A_LINE, IN_ALL);
         code
     }
@@ -193,6 +249,8 @@ mod tests {
             took: Duration::ZERO,
             source_failed: false,
             body_code: None,
+            unread: Vec::new(),
+            voice: Arc::default(),
         });
         let text = report.to_string();
         let lines: Vec<_> = text.lines().collect();

@@ -135,6 +135,7 @@ impl<'a> Alike<'a> {
             spawned_at,
             status,
             last_seen,
+            returned_late,
             ..
         } = self.first;
         let mut facts = vec![
@@ -148,6 +149,8 @@ impl<'a> Alike<'a> {
         ];
         let status = status.as_ref();
         facts.extend(status.map(|status| format!("status \"{}\"", cut(status, STATUS_WIDTH))));
+        let late = |late: &Duration| format!("returned at most {} ms late", late.as_millis());
+        facts.extend(returned_late.as_ref().map(late));
         facts
     }
 }
@@ -162,6 +165,7 @@ type Key<'a> = (
     &'static Location<'static>,
     Option<(&'static Location<'static>, bool)>,
     Option<&'a str>,
+    Option<Duration>,
 );
 
 fn key(routine: &StuckRoutine) -> Key<'_> {
@@ -171,6 +175,7 @@ fn key(routine: &StuckRoutine) -> Key<'_> {
         routine.spawned_at,
         routine.last_seen.as_ref().map(place_of),
         routine.status.as_deref(),
+        routine.returned_late,
     )
 }
 
@@ -204,6 +209,7 @@ mod tests {
             running_for: Duration::from_secs(7),
             status: None,
             last_seen: None,
+            returned_late: None,
         }
     }
 

@@ -93,6 +93,8 @@ pub struct StuckRoutine {
     pub status: Option<String>,
     /// Where it last called its quitter; `None` if it never did.
     pub last_seen: Option<LastSeen>,
+    /// It has returned since the deadline: at most this long after it. Only the exit report tells.
+    pub returned_late: Option<Duration>,
 }
 
 /// Where a routine last called its quitter. Derefs to the place.
@@ -120,11 +122,16 @@ impl Error for Timeouts {}
 
 impl Timeouts {
     pub(crate) fn new(live: Vec<LiveAt>, after: Duration) -> Self {
+        Self::with_late(live, after, None)
+    }
+
+    /// The deadline was `late` ago: routines that have returned since are marked so.
+    pub(crate) fn with_late(live: Vec<LiveAt>, after: Duration, late: Option<Duration>) -> Self {
         let mut paths = Paths::default();
         // Parents first, so that their paths are there to be shared.
         let upwards = live.iter().rev();
         let mut quitters: Vec<_> = upwards
-            .map(|at| TimedOutQuitter::new(at, &mut paths))
+            .map(|at| TimedOutQuitter::new(at, &mut paths, late))
             .collect();
         quitters.reverse();
         Self { quitters, after }
@@ -179,17 +186,19 @@ impl Timeouts {
 }
 
 impl TimedOutQuitter {
-    fn new(live: &LiveAt, paths: &mut Paths) -> Self {
+    fn new(live: &LiveAt, paths: &mut Paths, late: Option<Duration>) -> Self {
         let routines = live.routines.iter();
         Self {
             quitter: paths.of(live.node.lineage()),
-            routines: routines.map(|record| StuckRoutine::new(record)).collect(),
+            routines: routines
+                .map(|record| StuckRoutine::new(record, late))
+                .collect(),
         }
     }
 }
 
 impl StuckRoutine {
-    fn new(record: &Record) -> Self {
+    fn new(record: &Record, late: Option<Duration>) -> Self {
         Self {
             id: record.id,
             name: record.name.to_string(),
@@ -197,6 +206,7 @@ impl StuckRoutine {
             running_for: record.running_for(),
             status: record.status(),
             last_seen: record.last_seen().map(|(at, ago)| LastSeen { at, ago }),
+            returned_late: late.filter(|_| record.is_finished()),
         }
     }
 }

@@ -86,11 +86,6 @@ pub(crate) fn watch() -> Receiver<Instant> {
     looks
 }
 
-/// Ends what [`watch`] began.
-pub(crate) fn unwatch() {
-    held_up().watcher = None;
-}
-
 /// Records the panics whose hooks have not returned in time. Returns when to look again, if at all.
 pub(crate) fn fail_those_due() -> Option<Instant> {
     loop {

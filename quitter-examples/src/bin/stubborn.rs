@@ -236,7 +236,7 @@ fn send<T: Send + 'static>(
     show: fn(&T) -> String,
 ) -> Result<(), Quitting> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
-    main.add_source(QuitSource::channel_shown("message", receiver, show));
+    main.add_source(QuitSource::channel_with("message", receiver, show));
     let sent = main.routine("sends the message").add(move |q| {
         let _ = q.sleep(Duration::from_millis(100));
         let _ = sender.send(message);

@@ -158,8 +158,8 @@ cases! {
     full_pipes_leave_a_clean_end_clean = "nothing" -> 0,
     full_pipes_leave_a_stuck_routine_trouble = "routine" -> 1,
     full_pipes_leave_a_stuck_body_trouble = "body" -> 1,
-    full_pipes_and_a_stuck_destructor_of_main_end = "destructor" -> 0,
-    full_pipes_and_a_partial_line_end = "partial-line" -> 0,
+    full_pipes_and_a_stuck_destructor_of_main_end = "destructor" -> 1,
+    full_pipes_and_a_partial_line_end = "partial-line" -> 1,
     full_pipes_and_locks_that_are_held_end = "locks" -> 1,
     full_pipes_leave_a_panic_trouble = "panic" -> 1,
 }
@@ -169,8 +169,8 @@ cases! {
     full_sockets_leave_a_clean_end_clean = "nothing" -> 0,
     full_sockets_leave_a_stuck_routine_trouble = "routine" -> 1,
     full_sockets_leave_a_stuck_body_trouble = "body" -> 1,
-    full_sockets_and_a_stuck_destructor_of_main_end = "destructor" -> 0,
-    full_sockets_and_a_partial_line_end = "partial-line" -> 0,
+    full_sockets_and_a_stuck_destructor_of_main_end = "destructor" -> 1,
+    full_sockets_and_a_partial_line_end = "partial-line" -> 1,
     full_sockets_and_locks_that_are_held_end = "locks" -> 1,
 }
 
@@ -179,7 +179,7 @@ cases! {
     closed_streams_leave_a_clean_end_clean = "nothing" -> 0,
     closed_streams_leave_a_stuck_routine_trouble = "routine" -> 1,
     closed_streams_leave_a_stuck_body_trouble = "body" -> 1,
-    closed_streams_and_a_stuck_destructor_of_main_end = "destructor" -> 0,
+    closed_streams_and_a_stuck_destructor_of_main_end = "destructor" -> 1,
     closed_streams_and_a_partial_line_end = "partial-line" -> 0,
     closed_streams_and_locks_that_are_held_end = "locks" -> 1,
 }
@@ -189,7 +189,7 @@ cases! {
     full_devices_leave_a_clean_end_clean = "nothing" -> 0,
     full_devices_leave_a_stuck_routine_trouble = "routine" -> 1,
     full_devices_leave_a_stuck_body_trouble = "body" -> 1,
-    full_devices_and_a_stuck_destructor_of_main_end = "destructor" -> 0,
+    full_devices_and_a_stuck_destructor_of_main_end = "destructor" -> 1,
     full_devices_and_a_partial_line_end = "partial-line" -> 0,
     full_devices_and_locks_that_are_held_end = "locks" -> 1,
 }
@@ -199,7 +199,7 @@ cases! {
     broken_pipes_leave_a_clean_end_clean = "nothing" -> 0,
     broken_pipes_leave_a_stuck_routine_trouble = "routine" -> 1,
     broken_pipes_leave_a_stuck_body_trouble = "body" -> 1,
-    broken_pipes_and_a_stuck_destructor_of_main_end = "destructor" -> 0,
+    broken_pipes_and_a_stuck_destructor_of_main_end = "destructor" -> 1,
     broken_pipes_and_a_partial_line_end = "partial-line" -> 0,
     broken_pipes_and_locks_that_are_held_end = "locks" -> 1,
 }

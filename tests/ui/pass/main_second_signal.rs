@@ -8,6 +8,6 @@ use quitter::{QuitSource, SecondSignal};
 #[quitter::main(
     sources = [QuitSource::all_done()],
     second_signal = SecondSignal::ExitAfter(Duration::from_millis(500)),
-    waiting_lines = false,
+    progress_lines = false,
 )]
 fn main() {}

@@ -1,0 +1,99 @@
+//! The end by force: of a process that is past its deadline, or that a further signal ends.
+//!
+//! It relies on no other thread of the program, and waits for the one that writes for a bounded
+//! time.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::main_quitter::phase::{Ending, Phase};
+use crate::main_quitter::signal;
+use crate::report::console;
+use crate::report::exit::exit_code;
+use crate::report::notice::Notice;
+
+/// How long after the deadline of the quit the process is ended: the time in which an exit that is
+/// on its way makes its report.
+pub(crate) const AFTER_DEADLINE: Duration = Duration::from_millis(150);
+
+/// How long one of the last lines may take to be written, when stderr is blocked.
+const LAST_LINE: Duration = Duration::from_millis(80);
+
+/// How long all of them may take. Longer, since a report that a busy machine delays is worth more
+/// than a punctual end without one.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Why the process is ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trigger {
+    Deadline,
+    Signal(&'static str),
+}
+
+/// Ends the process, after the event and the outcome if nobody has said them yet. Its exit code is
+/// never 0: a process that ends cleanly ends by itself.
+pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
+    if !ending.take_end() {
+        // Another thread is at it.
+        loop {
+            thread::park();
+        }
+    }
+    ending.announce();
+    if let Trigger::Signal(name) = trigger {
+        console::say(Notice::SignalWhileQuitting {
+            signal: name.into(),
+            ends: true,
+        });
+    }
+    let last_words = Arc::clone(ending);
+    console::afterwards(move || say_last_words(&last_words));
+    console::flush(LAST_LINE, LAST_WORDS);
+    signal::exit_now(code(ending, trigger))
+}
+
+fn code(ending: &Ending, trigger: Trigger) -> u8 {
+    if let Trigger::Signal(_) = trigger {
+        return exit_code::SECOND_SIGNAL;
+    }
+    let state = ending.state();
+    let planned = match &state.phase {
+        Phase::Exited(report) => Some(report.exit_code),
+        _ => state.body_code,
+    };
+    match planned {
+        None | Some(exit_code::CLEAN) => exit_code::FAILURE,
+        Some(code) => code,
+    }
+}
+
+/// Says the outcome, unless it was said, and what holds up the end. For the console's thread.
+fn say_last_words(ending: &Ending) {
+    let is_unsaid = ending.voice().take_outcome();
+    let made = match &ending.state().phase {
+        Phase::Exited(report) => Some((**report).clone()),
+        _ => None,
+    };
+    let came_to_exit = made.is_some();
+    let Some(report) = made.or_else(|| ending.report_now()) else {
+        return;
+    };
+    if is_unsaid {
+        console::say_now(&Notice::Outcome(Box::new(report.clone())));
+    }
+    let held_up = match (came_to_exit, ending.voice().has_returned()) {
+        // The report lists the body of `main`, or the routine that is `main`'s.
+        (false, _) if !report.timeouts.is_empty() => return,
+        (false, _) => "main has not come to its exit in time",
+        (true, false) => {
+            "main has its exit report, but has not returned it: it goes on, or a value that it drops \
+             hangs"
+        }
+        (true, true) => {
+            "main has returned, but the process does not end: a thread-local destructor, an exit \
+             handler or the flush of stdout hangs"
+        }
+    };
+    console::say_now(&format_args!("Ended by force: {held_up}"));
+}

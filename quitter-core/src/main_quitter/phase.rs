@@ -1,0 +1,354 @@
+//! How far the program is on the way to its end, and everything that the end is made of. All
+//! parties share it: the main quitter, its watcher, the thread of the signals, and the forced end.
+//!
+//! The state has one lock. Under it nothing is waited for and no code of the user's runs.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+
+use crate::main_quitter::forced::{self, Trigger};
+use crate::main_quitter::late;
+use crate::main_quitter::signal::SecondSignal;
+use crate::main_quitter::watcher::Control;
+use crate::quitter::Quitter;
+use crate::report::cause::QuitCause;
+use crate::report::console;
+use crate::report::exit::{ExitReport, Outcome, Voice};
+use crate::report::failure::FailureKind;
+use crate::report::notice::Notice;
+use crate::report::timeouts::Timeouts;
+use crate::system;
+use crate::tree::{Limits, LiveAt, Node};
+
+/// How far the program is. It only ever goes on to a later phase.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    /// No quit event has been announced.
+    Running,
+    /// The quit event was announced.
+    Quitting,
+    /// `exit` has made this report.
+    Exited(Box<ExitReport>),
+    /// The main quitter was dropped without an exit.
+    Dropped,
+}
+
+impl Phase {
+    /// Whether there is no main quitter any more.
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Exited(_) | Self::Dropped)
+    }
+}
+
+/// The end of the program, from its first phase to its last.
+pub(crate) struct Ending {
+    root: Quitter,
+    /// The process is ended by force after the deadline.
+    force: bool,
+    second_signal: SecondSignal,
+    watcher: Sender<Control>,
+    voice: Arc<Voice>,
+    state: Mutex<State>,
+}
+
+/// What the end is made of.
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    /// The sources by index: whether the event of each is a failure.
+    pub(crate) sources: Vec<bool>,
+    pub(crate) all_done: Option<SourceInfo>,
+    pub(crate) signals: Signals,
+    /// Whether any source is a channel.
+    pub(crate) channels: bool,
+    /// Whether the registered routines were started.
+    pub(crate) routines_started: bool,
+    /// The exit code that the body of `main` returned, if it was not zero.
+    pub(crate) body_code: Option<u8>,
+    /// The events after the first.
+    later: Vec<QuitCause>,
+    /// When `exit` was called.
+    exit_called: Option<Instant>,
+    /// The routines that were live at the deadline, if `exit` had not been called by then.
+    live_at_deadline: Vec<LiveAt>,
+    /// A thread is ending the process.
+    forced: bool,
+}
+
+/// The signals as a source.
+pub(crate) enum Signals {
+    NotHandled,
+    Awaited(SourceInfo),
+    /// The first one came at this time.
+    Came(Instant),
+}
+
+/// How the event of a source is reported.
+#[derive(Clone)]
+pub(crate) struct SourceInfo {
+    pub(crate) index: usize,
+    pub(crate) description: String,
+}
+
+impl SourceInfo {
+    pub(crate) fn cause(self, message: Option<String>, closed: bool) -> QuitCause {
+        QuitCause::Source {
+            index: self.index,
+            description: self.description,
+            message,
+            closed,
+        }
+    }
+}
+
+/// What a signal does.
+enum Effect {
+    Fires { source: SourceInfo, quits: bool },
+    Nothing,
+    EndsProcess,
+}
+
+impl State {
+    /// Whether a quit for this cause is a failure of the program. It follows from the cause, so that
+    /// a report that knows the cause cannot miss it.
+    fn is_failure(&self, cause: &QuitCause) -> bool {
+        match cause {
+            QuitCause::Source { index, .. } => self.sources.get(*index) == Some(&true),
+            _ => false,
+        }
+    }
+
+    /// Whether a source fired that is marked as a failure.
+    ///
+    /// A channel that closes while the program quits is no failure: the owner of its sender has
+    /// returned, as it should.
+    fn source_failed(&self, first: &QuitCause) -> bool {
+        let closed = |cause: &&QuitCause| matches!(cause, QuitCause::Source { closed: true, .. });
+        let mut later = self.later.iter().filter(|cause| !closed(cause));
+        self.is_failure(first) || later.any(|cause| self.is_failure(cause))
+    }
+}
+
+impl Ending {
+    pub(crate) fn new(
+        root: Quitter,
+        force: bool,
+        second_signal: SecondSignal,
+        routines_started: bool,
+        watcher: Sender<Control>,
+    ) -> Self {
+        Self {
+            root,
+            force,
+            second_signal,
+            watcher,
+            voice: Arc::default(),
+            state: Mutex::new(State {
+                phase: Phase::Running,
+                sources: Vec::new(),
+                all_done: None,
+                signals: Signals::NotHandled,
+                channels: false,
+                routines_started,
+                body_code: None,
+                later: Vec::new(),
+                exit_called: None,
+                live_at_deadline: Vec::new(),
+                forced: false,
+            }),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Quitter {
+        &self.root
+    }
+
+    pub(crate) fn voice(&self) -> &Arc<Voice> {
+        &self.voice
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.state().phase.is_over()
+    }
+
+    /// Asks the watcher for something. The channel has no bound, and the watcher holds on to this.
+    pub(crate) fn ask_watcher(&self, control: Control) {
+        let _ = self.watcher.send(control);
+    }
+
+    /// When the process is to be ended by force, as things stand.
+    pub(crate) fn forced_at(&self) -> Option<Instant> {
+        let deadline = self.force.then(|| self.root.deadline());
+        deadline.flatten()?.checked_add(forced::AFTER_DEADLINE)
+    }
+
+    /// A source's event: the first one quits the tree, later ones are listed.
+    pub(crate) fn fire(
+        self: &Arc<Self>,
+        source: SourceInfo,
+        message: Option<String>,
+        closed: bool,
+    ) {
+        let cause = source.cause(message, closed);
+        if self.root.node().quit(cause.clone(), None) {
+            self.announce();
+        } else {
+            self.state().later.push(cause);
+        }
+    }
+
+    /// Handles a signal, on the thread that the signals come to.
+    pub(crate) fn on_signal(self: &Arc<Self>, name: &'static str) {
+        match self.effect_of_signal() {
+            Effect::Nothing => {}
+            Effect::EndsProcess => forced::end(self, Trigger::Signal(name)),
+            Effect::Fires { source, quits } => {
+                if !quits && self.second_signal != SecondSignal::Ignore {
+                    console::say(Notice::SignalWhileQuitting {
+                        signal: name.into(),
+                        ends: false,
+                    });
+                }
+                self.fire(source, Some(name.to_owned()), false);
+            }
+        }
+    }
+
+    fn effect_of_signal(&self) -> Effect {
+        let quits = !self.root.has_to_quit();
+        let mut state = self.state();
+        match &state.phase {
+            // Nothing is left of the program's own plan to end.
+            Phase::Dropped => return Effect::EndsProcess,
+            Phase::Exited(_) if !self.force => return Effect::EndsProcess,
+            Phase::Exited(_) => {}
+            Phase::Running | Phase::Quitting => {
+                if let Signals::Awaited(source) = &state.signals {
+                    let source = source.clone();
+                    state.signals = Signals::Came(Instant::now());
+                    return Effect::Fires { source, quits };
+                }
+            }
+        }
+        let since_first = match state.signals {
+            Signals::Came(first) => Some(first.elapsed()),
+            _ => None,
+        };
+        match self.second_signal.ends(since_first) {
+            true => Effect::EndsProcess,
+            false => Effect::Nothing,
+        }
+    }
+
+    /// Announces the quit event, once. To be called when the root quits; what is said after the call
+    /// stands below the event.
+    pub(crate) fn announce(self: &Arc<Self>) {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Running) {
+            state.phase = Phase::Quitting;
+            let ending = Arc::clone(self);
+            // Queued under the lock: others rely on the order once they see the phase.
+            console::afterwards(move || ending.say_event());
+        }
+    }
+
+    /// Says the quit event. For the console's thread.
+    fn say_event(&self) {
+        if let Some(quit) = self.root.node().quit_info() {
+            console::say_now(&Notice::QuitEvent {
+                cause: quit.cause.clone(),
+                failure: self.failure_behind(&quit.cause),
+            });
+        }
+    }
+
+    /// What happened to the routine that a cause names.
+    fn failure_behind(&self, cause: &QuitCause) -> Option<FailureKind> {
+        let QuitCause::RoutineFailed { id, .. } = cause else {
+            return None;
+        };
+        let failures = self.root.node().failures().listed;
+        let failure = failures.into_iter().find(|failure| failure.id == *id)?;
+        Some(failure.kind)
+    }
+
+    /// The main quitter was dropped without an exit.
+    pub(crate) fn drop_main(self: &Arc<Self>) {
+        if system::is_forked() || self.is_over() {
+            return;
+        }
+        self.root.node().quit(QuitCause::MainDropped, None);
+        self.announce();
+        self.state().phase = Phase::Dropped;
+    }
+
+    /// `exit` was called.
+    pub(crate) fn call_exit(&self) {
+        self.state().exit_called = Some(Instant::now());
+    }
+
+    /// Takes a look at the deadline, unless `exit` does: what is live then has not returned in time,
+    /// even if it is gone when `exit` is called.
+    pub(crate) fn look_at_deadline(&self) {
+        if self.state().exit_called.is_none() {
+            let live = self.live_now();
+            self.state().live_at_deadline = live;
+        }
+    }
+
+    fn live_now(&self) -> Vec<LiveAt> {
+        let live = self.root.node().wait_done(Limits::within(Duration::ZERO));
+        live.err().unwrap_or_default()
+    }
+
+    /// Makes the report of an exit that found `live`. From then on the program has exited.
+    pub(crate) fn finish(&self, live: Vec<LiveAt>) -> ExitReport {
+        let report = self.report(live, &[]);
+        let report = report.expect("the exit has waited until the root quits");
+        self.state().phase = Phase::Exited(Box::new(report.clone()));
+        report
+    }
+
+    /// The report as of now. `None`: the root does not quit.
+    /// It waits for no lock beyond a moment.
+    pub(crate) fn report_now(&self) -> Option<ExitReport> {
+        const AT_MOST: Duration = Duration::from_millis(50);
+        let (live, unread) = self.root.node().try_look(Instant::now() + AT_MOST);
+        self.report(live, &unread)
+    }
+
+    fn report(&self, live: Vec<LiveAt>, unread: &[Arc<Node>]) -> Option<ExitReport> {
+        let quit = self.root.node().quit_info()?;
+        let took = quit.at.elapsed();
+        let deadline = quit.deadline();
+        let budget = deadline.map(|deadline| deadline.saturating_duration_since(quit.at));
+        let failures = self.root.node().failures();
+        let past = |deadline: Instant| Instant::now().checked_duration_since(deadline);
+        let state = self.state();
+        let live = late::merge(&state.live_at_deadline, live);
+        // Said only of a budget that is used up.
+        let after = budget.unwrap_or(took).min(took);
+        let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
+        Some(ExitReport::new(Outcome {
+            cause: quit.cause.clone(),
+            later_causes: state.later.clone(),
+            timeouts,
+            unread: unread.iter().map(|node| node.path().into()).collect(),
+            failures,
+            took,
+            source_failed: state.source_failed(&quit.cause),
+            body_code: state.body_code,
+            voice: Arc::clone(&self.voice),
+        }))
+    }
+
+    /// Takes the right to end the process: one thread has it.
+    pub(crate) fn take_end(&self) -> bool {
+        !std::mem::replace(&mut self.state().forced, true)
+    }
+}

@@ -1,0 +1,2 @@
+#[quitter::main(progress_lines = "no")]
+fn main() {}

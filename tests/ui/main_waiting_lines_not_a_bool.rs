@@ -1,2 +1,0 @@
-#[quitter::main(waiting_lines = "no")]
-fn main() {}
