@@ -321,8 +321,18 @@ fn five_thousand_failures_are_counted_to_the_last() {
     };
     let ended = alone(story).end().with_code(1);
     let failures = failures(&ended);
-    assert_eq!(failures[0], "5001 routines failed:", "{}", ended.stderr);
-    assert_eq!(failures.last(), Some(&"  and 4991 more"));
+    // The one that the program quits for is there, though a thousand came before it.
+    assert_eq!(
+        failures,
+        [
+            "5001 routines failed:",
+            "  routine 'one of many' of main failed: no connection (×1000)",
+            "  routine 'forks' of main failed: the last one",
+            "  and 4000 more",
+        ],
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -336,10 +346,10 @@ fn stuck_and_failed_routines_are_both_reported() {
         })
     };
     alone(story).end().with_code(1).saying(&[
-        "Failed to quit: 1 routine had not returned after 0.5 s",
-        "deaf  running",
         "1 routine failed:",
         "routine 'fails' of main failed: no connection\n",
+        "Failed to quit: 1 routine had not returned after 0.5 s",
+        "deaf  running",
     ]);
 }
 
@@ -358,8 +368,8 @@ fn a_failure_that_is_only_recorded_makes_a_later_clean_end_trouble() {
     program.send(SIGTERM);
     program.end().with_code(1).saying(&[
         "SIGTERM",
-        "Quit: all routines returned (",
         "no connection",
+        "Quit: all routines returned (",
     ]);
 }
 
@@ -391,9 +401,9 @@ fn a_boxed_error_of_the_body_is_reported_with_its_whole_chain() {
     let story = || program(|_| Err::<(), Box<dyn Error>>(Box::new(chained())));
     alone(story).end().with_code(1).saying(&[
         "Received quit from main, which failed: cannot flush: cannot write page 7: no space left\n",
-        "Quit: all routines returned (",
         "1 routine failed:",
         "routine 'main' of main failed: cannot flush: cannot write page 7: no space left\n",
+        "Quit: all routines returned (",
     ]);
 }
 
@@ -416,10 +426,10 @@ fn a_panic_of_the_body_is_reported_with_message_and_place() {
     let place = format!("panicked at tests/process_exit_failures.rs:{line}:");
     alone(story).end().with_code(1).saying(&[
         "Received quit from main, which failed: ",
-        "Quit: all routines returned (",
         "routine 'main' of main ",
         &place,
         ": no configuration\n",
+        "Quit: all routines returned (",
     ]);
 }
 
@@ -572,7 +582,41 @@ fn a_name_of_65536_characters_costs_the_report_nothing_else() {
     let ended = alone(story).end().with_code(1);
     assert!(ended.stderr.len() < 2000, "{}", ended.stderr.len());
     ended.saying(&[
-        "Failed to quit: ",
         "routine 'store' of main failed: disk full",
+        "Failed to quit: ",
+    ]);
+}
+
+#[test]
+fn a_crowd_that_hangs_does_not_bury_the_failures_of_a_crowd() {
+    let story = || {
+        impatient(|main| -> Body {
+            for i in 0..300 {
+                let child = main.child("deaf")?;
+                let deaf = child.routine(format!("deaf {i}"));
+                deaf.stack_size(64 * 1024).add(|_| hang())?;
+            }
+            for _ in 0..300 {
+                let fails = main.routine("fails").on_failure(OnFailure::Record);
+                fails
+                    .stack_size(64 * 1024)
+                    .add(|_| Err::<(), _>("no connection"))?;
+            }
+            while main.failures().len() < 300 {
+                thread::yield_now();
+            }
+            main.send_quit();
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1);
+    assert!(ended.stderr.lines().count() < 250, "{}", ended.stderr);
+    ended.saying(&[
+        "Received quit from send_quit at ",
+        "300 routines failed:\n",
+        "  routine 'fails' of main failed: no connection (×300)\n",
+        "Failed to quit: 300 routines had not returned after 0.5 s\n",
+        "  main/deaf\n",
+        "  and 250 more\n",
     ]);
 }

@@ -238,8 +238,8 @@ fn a_routine_that_fails_ends_exit_with_code_1() {
     };
     alone(story).end().with_code(1).saying(&[
         "Received quit from routine 'flusher' of main/db, which failed",
-        "Quit: all routines returned",
         "routine 'flusher' of main/db failed: disk full",
+        "Quit: all routines returned",
     ]);
 }
 

@@ -331,10 +331,10 @@ fn a_second_signal_has_the_failures_so_far_in_the_report() {
     program.wait_for("failed");
     program.send(SIGINT);
     program.end().with_code(130).saying(&[
-        "Failed to quit: ",
-        "deaf",
         "1 routine failed:",
         "routine 'fails late' of main failed: disk full (while quitting)",
+        "Failed to quit: ",
+        "deaf",
     ]);
 }
 

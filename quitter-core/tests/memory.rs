@@ -280,6 +280,26 @@ fn whole_trees_leave_nothing() {
 }
 
 #[test]
+fn the_list_of_a_deep_chain_shares_its_paths_and_its_text_is_bounded() {
+    const LEVELS: usize = 20_000;
+    let _alone = alone();
+    let mut all = vec![Quitter::root("main")];
+    for level in 1..LEVELS {
+        all.push(all[level - 1].child(format!("level {level}")).unwrap());
+    }
+    let _guards: Vec<_> = all.iter().map(|at| at.guard("stuck").unwrap()).collect();
+    let before = IN_USE.load(Ordering::Relaxed);
+    let timeouts = all[0].wait_done(Duration::ZERO).unwrap_err();
+    let text = timeouts.to_string();
+    let kept = IN_USE.load(Ordering::Relaxed) - before;
+    assert!(kept < 8_000_000, "{kept} bytes for {LEVELS} levels");
+    assert!(text.len() < 20_000, "{} bytes of text", text.len());
+    assert!(text.ends_with(" and 19950 more"), "{text}");
+    let deepest = timeouts.iter().next().unwrap();
+    assert_eq!(deepest.quitter, all[LEVELS - 1].path());
+}
+
+#[test]
 fn refused_work_leaves_nothing() {
     let root = Quitter::root("root");
     root.send_quit();

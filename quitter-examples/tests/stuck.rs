@@ -27,7 +27,9 @@ fn listed(report: &str) -> Vec<(&str, &str)> {
     let mut path = "";
     let mut listed = Vec::new();
     for line in report.lines() {
-        if let Some(routine) = line.strip_prefix("    ") {
+        if line.starts_with("     ") {
+            // The rest of a line that was too long.
+        } else if let Some(routine) = line.strip_prefix("    ") {
             let name = routine.split_whitespace().next();
             listed.push((path, name.expect("a routine has a name")));
         } else if let Some(quitter) = line.strip_prefix("  ") {

@@ -264,18 +264,20 @@ impl MainQuitter {
 
     fn cannot_start(&self, routine: &RegisteredRoutine, error: &(dyn Error + 'static)) {
         let node = self.root.node();
-        node.record_failure(RoutineFailure {
-            path: node.path(),
-            name: routine.name().to_owned(),
+        let name = || routine.name().to_owned();
+        let kind = FailureKind::of_error(error);
+        node.record_failure(true, |path| RoutineFailure {
+            path,
+            name: name(),
             id: 0,
             spawned_at: routine.place(),
             ran_for: Duration::ZERO,
             while_quitting: false,
-            kind: FailureKind::of_error(error),
+            kind,
         });
         let cause = QuitCause::RoutineFailed {
-            path: node.path(),
-            name: routine.name().to_owned(),
+            path: node.path().into(),
+            name: name(),
             id: 0,
         };
         node.quit(cause, None);

@@ -4,6 +4,8 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::report::escape::{Message, Name};
+use crate::report::path::QuitterPath;
+use crate::report::text::WIDTH;
 
 /// Why a quitter was told to quit.
 ///
@@ -47,7 +49,7 @@ pub enum QuitCause {
     /// A routine failed, and its [`OnFailure`](crate::OnFailure) said that others are to quit.
     RoutineFailed {
         /// The path of the routine's quitter.
-        path: String,
+        path: QuitterPath,
         /// The routine's name.
         name: String,
         /// The routine's number, which tells it from others of its name: that of its
@@ -90,7 +92,7 @@ impl fmt::Display for QuitCause {
                     f,
                     "routine '{}' of {}, which failed",
                     Name(name),
-                    Name(path)
+                    path.shown(WIDTH)
                 )
             }
             Self::MainFailed { message } => write!(f, "main, which failed: {}", Message(message)),

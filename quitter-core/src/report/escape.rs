@@ -77,7 +77,8 @@ fn prefix(chars: impl Iterator<Item = char>, width: usize) -> Prefix {
     prefix
 }
 
-fn suffix(text: &str, width: usize) -> String {
+/// The last part of `text` that fits into `width` columns, escaped.
+pub(crate) fn suffix(text: &str, width: usize) -> String {
     let mut columns = 0;
     let fits = |c: &char| {
         columns += columns_of(*c);

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::escape::Message;
-use crate::report::failure::{Failures, RoutineFailure};
-use crate::report::timeouts::{Seconds, Timeouts};
+use crate::report::failure::{Alike, Failures, RoutineFailure};
+use crate::report::text::Seconds;
+use crate::report::timeouts::Timeouts;
 
 /// The exit codes that quitter itself uses.
 pub mod exit_code {
@@ -125,23 +126,23 @@ impl ExitReport {
         }
     }
 
+    /// Failures that differ in their routine's number only share a line.
     fn write_failures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 10;
         let all = self.failures.len() as u64 + self.unlisted_failures;
         match all {
             0 => return Ok(()),
-            1 => f.write_str("\n1 routine failed:")?,
-            n => write!(f, "\n{n} routines failed:")?,
+            1 => f.write_str("1 routine failed:")?,
+            n => write!(f, "{n} routines failed:")?,
         }
-        for failure in self.failures.iter().take(SHOWN) {
-            write!(f, "\n  {failure}")?;
-            if failure.while_quitting {
-                f.write_str(" (while quitting)")?;
-            }
+        let mut shown = 0;
+        for alike in Alike::of(&self.failures, SHOWN) {
+            shown += alike.count;
+            write!(f, "\n  {alike}")?;
         }
-        match all.saturating_sub(SHOWN as u64) {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
+        match all.saturating_sub(shown) {
+            0 => f.write_str("\n"),
+            more => writeln!(f, "\n  and {more} more"),
         }
     }
 }
@@ -149,8 +150,8 @@ impl ExitReport {
 /// The outcome for people: who did not return, who failed, what else wanted to quit.
 impl fmt::Display for ExitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_outcome(f)?;
         self.write_failures(f)?;
+        self.write_outcome(f)?;
         // That a channel closes once the program quits is no news.
         let is_news = |cause: &&QuitCause| !matches!(cause, QuitCause::Source { closed: true, .. });
         let mut later = self.later_causes.iter().filter(is_news);

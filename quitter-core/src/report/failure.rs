@@ -1,5 +1,6 @@
 //! Routines that failed.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
@@ -7,6 +8,8 @@ use std::time::Duration;
 
 use crate::error::chain;
 use crate::report::escape::{Message, Name};
+use crate::report::path::{Paths, QuitterPath};
+use crate::report::text::WIDTH;
 
 /// What the failure of a routine does, beside being recorded.
 ///
@@ -55,8 +58,9 @@ pub enum OnFailure {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RoutineFailure {
-    /// The path of the routine's quitter, such as `main/childQuitter`.
-    pub path: String,
+    /// The path of the routine's quitter, such as `main/childQuitter`. Paths of one tree's failures
+    /// share the names that they have in common.
+    pub path: QuitterPath,
     /// The routine's name.
     pub name: String,
     /// The routine's number, as in [`RoutineHandle::id`](crate::RoutineHandle::id).
@@ -156,8 +160,53 @@ impl fmt::Display for FailureKind {
 /// shortens what is very long, and indents all lines of a message but the first.
 impl fmt::Display for RoutineFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, path) = (Name(&self.name), Name(&self.path));
+        let (name, path) = (Name(&self.name), self.path.shown(WIDTH));
         write!(f, "routine '{name}' of {path} {}", self.kind)
+    }
+}
+
+/// Failures that differ in nothing but the routine's number and times.
+pub(crate) struct Alike<'a> {
+    first: &'a RoutineFailure,
+    pub(crate) count: u64,
+}
+
+impl<'a> Alike<'a> {
+    /// At most `room` lots, in the order of the first of each.
+    pub(crate) fn of(failures: &'a [RoutineFailure], room: usize) -> Vec<Self> {
+        let mut lots: Vec<Self> = Vec::new();
+        for failure in failures {
+            match lots.iter().position(|lot| lot.includes(failure)) {
+                Some(at) => lots[at].count += 1,
+                None if lots.len() < room => lots.push(Self {
+                    first: failure,
+                    count: 1,
+                }),
+                None => {}
+            }
+        }
+        lots
+    }
+
+    fn includes(&self, other: &RoutineFailure) -> bool {
+        let first = self.first;
+        first.while_quitting == other.while_quitting
+            && first.kind == other.kind
+            && first.name == other.name
+            && first.path == other.path
+    }
+}
+
+/// "routine 'flusher' of main/db failed: disk full (×997, while quitting)".
+impl fmt::Display for Alike<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.first.fmt(f)?;
+        match (self.count, self.first.while_quitting) {
+            (1, false) => Ok(()),
+            (1, true) => f.write_str(" (while quitting)"),
+            (n, false) => write!(f, " (×{n})"),
+            (n, true) => write!(f, " (×{n}, while quitting)"),
+        }
     }
 }
 
@@ -170,17 +219,38 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    pub(crate) const LISTED: usize = 1000;
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+}
 
-    pub(crate) fn push(&mut self, failure: RoutineFailure) {
-        if self.listed.len() < Self::LISTED {
-            self.listed.push(failure);
+/// What a tree keeps of its failures.
+#[derive(Default)]
+pub(crate) struct FailureLog {
+    failures: Failures,
+    paths: Paths,
+}
+
+impl FailureLog {
+    const LISTED: usize = 1000;
+
+    /// Keeps a failure of a routine of the quitter with this lineage, or counts it: then `failure` is
+    /// not called. One that `matters`, because the program quits for it, is always kept.
+    pub(crate) fn record<'a>(
+        &mut self,
+        matters: bool,
+        lineage: impl Iterator<Item = (u64, &'a Cow<'static, str>)>,
+        failure: impl FnOnce(QuitterPath) -> RoutineFailure,
+    ) {
+        if self.failures.listed.len() < Self::LISTED || matters {
+            let path = self.paths.of(lineage);
+            self.failures.listed.push(failure(path));
         } else {
-            self.unlisted += 1;
+            self.failures.unlisted += 1;
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.listed.is_empty()
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.failures
     }
 }

@@ -5,5 +5,8 @@ pub(crate) mod console;
 pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
+mod listing;
+pub(crate) mod path;
+mod text;
 pub(crate) mod timeouts;
 pub(crate) mod waiting;

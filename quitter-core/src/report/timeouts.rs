@@ -8,7 +8,9 @@ use std::slice;
 use std::time::Duration;
 use std::vec;
 
-use crate::report::escape::{Name, cut};
+use crate::report::listing::{Listing, facts};
+use crate::report::path::{Paths, QuitterPath};
+use crate::report::text::{Line, Rounded, Seconds};
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
@@ -46,7 +48,7 @@ pub struct Timeouts {
 #[non_exhaustive]
 pub struct TimedOutQuitter {
     /// The quitter's path, such as `main/childQuitter`.
-    pub quitter: String,
+    pub quitter: QuitterPath,
     /// Its routines that were live.
     pub routines: Vec<StuckRoutine>,
 }
@@ -107,7 +109,13 @@ impl Deref for LastSeen {
 
 impl Timeouts {
     pub(crate) fn new(live: Vec<LiveAt>, after: Duration) -> Self {
-        let quitters = live.into_iter().map(TimedOutQuitter::new).collect();
+        let mut paths = Paths::default();
+        // Parents first, whose paths are then there to be shared.
+        let upwards = live.iter().rev();
+        let mut quitters: Vec<_> = upwards
+            .map(|at| TimedOutQuitter::new(at, &mut paths))
+            .collect();
+        quitters.reverse();
         Self { quitters, after }
     }
 
@@ -141,14 +149,11 @@ impl Timeouts {
 }
 
 impl TimedOutQuitter {
-    fn new(live: LiveAt) -> Self {
+    fn new(live: &LiveAt, paths: &mut Paths) -> Self {
+        let routines = live.routines.iter();
         Self {
-            quitter: live.roster.path(),
-            routines: live
-                .routines
-                .iter()
-                .map(|record| StuckRoutine::new(record))
-                .collect(),
+            quitter: paths.of(live.roster.lineage()),
+            routines: routines.map(|record| StuckRoutine::new(record)).collect(),
         }
     }
 }
@@ -185,129 +190,168 @@ impl<'a> IntoIterator for &'a Timeouts {
 }
 
 /// The list for people: a head line, then a line per quitter and per routine.
+///
+/// Routines of a quitter that differ in nothing but their times share a line, such as
+/// `worker ×997`. At most 100 lines are listed; the routines of the others are counted. Text that is
+/// not quitter's is escaped, and cut in the middle where it is long. All is there as data.
 impl fmt::Display for Timeouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.len() {
             1 => f.write_str("1 routine")?,
             n => write!(f, "{n} routines")?,
         }
-        write!(f, " had not returned after {}", Rounded(self.after))?;
-        let shown = |routine: &StuckRoutine| cut(&routine.name, NAME_WIDTH);
-        let width = self.routines().map(|r| shown(r).chars().count()).max();
-        for at in self {
-            write!(f, "\n  {}", Name(&at.quitter))?;
-            for routine in &at.routines {
-                let name = shown(routine);
-                write!(
-                    f,
-                    "\n    {name:width$}  {routine}",
-                    width = width.unwrap_or(0)
-                )?;
-            }
-        }
-        Ok(())
+        let after = Rounded(self.after);
+        write!(f, " had not returned after {after}{}", Listing(self))
     }
 }
 
 impl Error for Timeouts {}
 
-/// Columns of the longest name in the list.
-const NAME_WIDTH: usize = 30;
-
-/// What is known of the routine but its name: "running 7.0 s, spawned at src/main.rs:31, last seen
-/// at src/main.rs:52 2.1 s ago".
+/// What is known of the routine beside its name: "running 7.0 s, spawned at src/main.rs:31, last seen
+/// 2.1 s ago at src/main.rs:52". A status is escaped, and cut where it is long.
 impl fmt::Display for StuckRoutine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let running = Seconds(self.running_for);
-        write!(f, "running {running}, spawned at {}", Line(self.spawned_at))?;
-        match &self.last_seen {
-            Some(seen) => write!(f, ", {seen}")?,
-            None => f.write_str(", never asked its quitter")?,
-        }
-        match &self.status {
-            Some(status) => write!(f, ", status \"{}\"", Name(status)),
-            None => Ok(()),
-        }
+        f.write_str(&facts(self))
     }
 }
 
+/// "last seen 2.1 s ago at src/main.rs:52".
 impl fmt::Display for LastSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "last seen at {}", Line(self.at))?;
-        match self.ago {
-            Some(ago) => write!(f, " {} ago", Seconds(ago)),
-            None => Ok(()),
+        f.write_str("last seen ")?;
+        if let Some(ago) = self.ago {
+            write!(f, "{} ago ", Seconds(ago))?;
         }
-    }
-}
-
-/// File and line of a place.
-struct Line(&'static Location<'static>);
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.0.file(), self.0.line())
-    }
-}
-
-/// A duration that was measured: "0.4 s".
-pub(crate) struct Seconds(pub(crate) Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} s", self.0.as_secs_f64())
-    }
-}
-
-/// A duration that somebody chose: "2 s", "1.5 s", "50 ms".
-struct Rounded(Duration);
-
-impl fmt::Display for Rounded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_millis() {
-            0 => f.write_str("0 s"),
-            ms @ ..100 => write!(f, "{ms} ms"),
-            _ => write!(f, "{} s", (self.0.as_secs_f64() * 10.0).round() / 10.0),
-        }
+        write!(f, "at {}", Line(self.at))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Quitter;
 
-    #[test]
-    fn chosen_durations_read_as_they_were_written() {
-        let text = |ms| Rounded(Duration::from_millis(ms)).to_string();
-        assert_eq!(text(2000), "2 s");
-        assert_eq!(text(2004), "2 s");
-        assert_eq!(text(1500), "1.5 s");
-        assert_eq!(text(50), "50 ms");
-        assert_eq!(text(0), "0 s");
+    const PLACE: &Location<'static> = Location::caller();
+
+    fn stuck(id: u64, name: impl Into<String>) -> StuckRoutine {
+        StuckRoutine {
+            id,
+            name: name.into(),
+            spawned_at: PLACE,
+            running_for: Duration::from_secs(7),
+            status: None,
+            last_seen: None,
+        }
+    }
+
+    fn timeouts(quitters: Vec<(&str, Vec<StuckRoutine>)>) -> Timeouts {
+        let quitter = |(path, routines): (&str, _)| TimedOutQuitter {
+            quitter: path.to_owned().into(),
+            routines,
+        };
+        Timeouts {
+            quitters: quitters.into_iter().map(quitter).collect(),
+            after: Duration::from_secs(2),
+        }
     }
 
     #[test]
     fn a_report_names_quitter_routine_places_and_status() {
-        let place = Location::caller();
-        let routine = StuckRoutine {
-            id: 1,
-            name: "child_heartbeat_b".into(),
-            spawned_at: place,
-            running_for: Duration::from_secs(7),
-            status: Some("flushing 3/10".into()),
-            last_seen: Some(LastSeen {
-                at: place,
-                ago: Some(Duration::from_millis(2100)),
-            }),
-        };
-        let line = place.line();
-        let here = format!("{}:{line}", file!());
+        let mut routine = stuck(1, "child_heartbeat_b");
+        routine.status = Some("flushing 3/10".into());
+        routine.last_seen = Some(LastSeen {
+            at: PLACE,
+            ago: Some(Duration::from_millis(2100)),
+        });
+        let here = Line(PLACE);
         assert_eq!(
             routine.to_string(),
             format!(
-                "running 7.0 s, spawned at {here}, last seen at {here} 2.1 s ago, \
+                "running 7.0 s, spawned at {here}, last seen 2.1 s ago at {here}, \
                  status \"flushing 3/10\""
             )
         );
+    }
+
+    #[test]
+    fn lines_break_behind_a_comma_and_names_are_in_a_column() {
+        let mut long = stuck(1, "child_heartbeat_b");
+        long.status = Some("flushing 3/10".into());
+        let text = timeouts(vec![
+            ("main/child", vec![long]),
+            ("main", vec![stuck(2, "beat")]),
+        ]);
+        let here = Line(PLACE);
+        assert_eq!(
+            text.to_string(),
+            format!(
+                "2 routines had not returned after 2 s\n  \
+                 main/child\n    \
+                 child_heartbeat_b  running 7.0 s, spawned at {here},\n                       \
+                 never asked its quitter, status \"flushing 3/10\"\n  \
+                 main\n    \
+                 beat               running 7.0 s, spawned at {here},\n                       \
+                 never asked its quitter"
+            )
+        );
+        assert!(
+            text.to_string()
+                .lines()
+                .all(|line| line.chars().count() <= 100)
+        );
+    }
+
+    #[test]
+    fn routines_that_differ_in_their_times_only_are_one_line_and_a_count() {
+        let workers = (0..997).map(|i| {
+            let mut worker = stuck(i, "worker");
+            worker.running_for = Duration::from_millis(3000 + i);
+            worker
+        });
+        let mut other = stuck(1000, "worker");
+        other.status = Some("busy".into());
+        let list = timeouts(vec![("main/pool", workers.chain([other]).collect())]);
+        let text = list.to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "998 routines had not returned after 2 s");
+        assert!(
+            lines[2].starts_with("    worker ×997  running 3.0 to 4.0 s, "),
+            "{text}"
+        );
+        assert!(
+            text.contains("\n    worker       running 7.0 s, "),
+            "{text}"
+        );
+        assert_eq!(list.routines().count(), 998);
+    }
+
+    #[test]
+    fn after_a_hundred_lines_the_others_are_counted() {
+        let names = |of: u64| (0..of).map(|i| stuck(i, format!("worker {i}"))).collect();
+        let list = timeouts(vec![("main/a", names(50)), ("main/b", names(100_000))]);
+        let text = list.to_string();
+        assert!(text.starts_with("100050 routines had not returned after 2 s\n"));
+        assert!(text.ends_with("\n  and 99952 more"), "{text}");
+        let names = |line: &&str| line.starts_with("    worker") || line.starts_with("  main");
+        assert_eq!(text.lines().filter(names).count(), 100);
+        assert_eq!(list.len(), 100_050);
+    }
+
+    #[test]
+    fn the_paths_of_a_list_are_as_the_quitters_know_them() {
+        let root = Quitter::root("main");
+        let mut at = root.clone();
+        let mut guards = Vec::new();
+        for name in ["a", "b/c", "", "d"] {
+            at = at.child(name).unwrap();
+            guards.push(at.guard("guard").unwrap());
+        }
+        let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+        let paths: Vec<_> = timeouts.iter().map(|at| at.quitter.to_string()).collect();
+        assert_eq!(
+            paths,
+            ["main/a/b/c//d", "main/a/b/c/", "main/a/b/c", "main/a"]
+        );
+        assert_eq!(guards[3].path(), paths[0]);
     }
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::report::console;
-use crate::report::escape::Name;
-use crate::report::timeouts::Seconds;
+use crate::report::escape::{Name, cut};
+use crate::report::path::Paths;
+use crate::report::text::Seconds;
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
@@ -84,7 +85,8 @@ fn first_named(live: &[LiveAt]) -> impl Iterator<Item = (&LiveAt, &Record)> {
 }
 
 fn name(at: &LiveAt, record: &Record) -> String {
-    format!("'{}' of {}", Name(&record.name), Name(&at.roster.path()))
+    let path = Paths::default().of(at.roster.lineage());
+    format!("'{}' of {}", cut(&record.name, 30), path.shown(50))
 }
 
 /// "Waiting for 2 routines, 1.0 s left: 'flusher' of main/db (running 7.0 s, status "3/10"), …"

@@ -33,7 +33,7 @@ pub struct RoutineGuard {
 impl RoutineGuard {
     /// Records a failure that the guard's owner has caught, and quits for this cause.
     pub(crate) fn fail_with(&self, kind: FailureKind, cause: QuitCause) {
-        fail_with(self, kind, cause);
+        fail_with(self, kind, || cause);
     }
 }
 

@@ -17,36 +17,46 @@ pub(crate) struct Live {
 }
 
 pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
-    let cause = QuitCause::RoutineFailed {
-        path: quitter.path(),
-        name: quitter.name().to_owned(),
-        id: quitter.record().id,
-    };
-    fail_with(quitter, kind, cause);
+    let record = quitter.record();
+    fail_with(quitter, kind, || QuitCause::RoutineFailed {
+        path: quitter.node().path().into(),
+        name: record.name.to_string(),
+        id: record.id,
+    });
 }
 
 /// Records a failure, the first one of the routine, and does what it is to do. Before the check-out,
 /// so that who has waited for the routine finds both.
-pub(crate) fn fail_with(quitter: &RoutineQuitter, kind: FailureKind, cause: QuitCause) {
+pub(crate) fn fail_with(
+    quitter: &RoutineQuitter,
+    kind: FailureKind,
+    cause: impl FnOnce() -> QuitCause,
+) {
     let node = quitter.node();
     let record = quitter.record();
     if record.set_failed() {
         return;
     }
-    node.record_failure(RoutineFailure {
-        path: node.path(),
+    let told = match record.on_failure() {
+        OnFailure::QuitMain => Some(node.root_node()),
+        OnFailure::QuitOwn => Some(Arc::clone(node)),
+        OnFailure::Record => None,
+    };
+    let told = told.filter(|node| !node.is_quitting());
+    let while_quitting = node.is_quitting();
+    let quits_all = told.is_some() && record.on_failure() == OnFailure::QuitMain;
+    node.record_failure(quits_all, |path| RoutineFailure {
+        path,
         name: record.name.to_string(),
         id: record.id,
         spawned_at: record.spawned_at,
         ran_for: record.running_for(),
-        while_quitting: node.is_quitting(),
+        while_quitting,
         kind,
     });
-    match record.on_failure() {
-        OnFailure::QuitMain => node.root_node().quit(cause, None),
-        OnFailure::QuitOwn => node.quit(cause, None),
-        OnFailure::Record => false,
-    };
+    if let Some(node) = told {
+        node.quit(cause(), None);
+    }
 }
 
 /// Called by the panic hook. `None`: no routine runs on this thread.

@@ -37,6 +37,7 @@ use once_cell::race::OnceBox;
 use crate::error::{Never, Quitting};
 use crate::report::cause::QuitCause;
 use crate::report::failure::{Failures, RoutineFailure};
+use crate::report::path::QuitterPath;
 use crate::routine::record::{Record, next_id};
 use crate::sync::{AtomicU64, Ordering, told};
 
@@ -238,13 +239,25 @@ impl Node {
         roster.map_or(0, |roster| roster.live_here())
     }
 
-    pub(crate) fn record_failure(&self, failure: RoutineFailure) {
-        self.nearest_roster().root().failures().push(failure);
+    /// The number and the name of this node, of its parent, and so on up to the root.
+    fn lineage(&self) -> impl Iterator<Item = (u64, &Cow<'static, str>)> {
+        let known = self.upwards().filter(|node| !node.is_arm());
+        known.map(|node| (node.id, &node.name))
+    }
+
+    /// Keeps a failure, or counts it: see [`FailureLog`](crate::report::failure::FailureLog::record).
+    pub(crate) fn record_failure(
+        &self,
+        matters: bool,
+        failure: impl FnOnce(QuitterPath) -> RoutineFailure,
+    ) {
+        let mut failures = self.nearest_roster().root().failures();
+        failures.record(matters, self.lineage(), failure);
     }
 
     /// The failures of the whole tree so far.
     pub(crate) fn failures(&self) -> Failures {
-        self.nearest_roster().root().failures().clone()
+        self.nearest_roster().root().failures().failures().clone()
     }
 
     /// The root of this node's tree.

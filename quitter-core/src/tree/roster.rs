@@ -21,7 +21,7 @@ use once_cell::race::OnceBox;
 use super::arms::Arms;
 use crate::error::{Never, Quitting};
 use crate::report::cause::QuitCause;
-use crate::report::failure::Failures;
+use crate::report::failure::FailureLog;
 use crate::routine::record::{Record, Slot};
 use crate::sync::{Condvar, Mutex, MutexGuard, Ordering, lock};
 
@@ -103,7 +103,7 @@ pub(super) struct Root {
     /// Held while a node is told, so that of two quits one is the first for all below.
     telling: Mutex<()>,
     gate: Gate,
-    failures: std::sync::Mutex<Failures>,
+    failures: std::sync::Mutex<FailureLog>,
 }
 
 /// Keeps threads that end while somebody waits for the last of them from ending at once: to tear
@@ -166,7 +166,7 @@ impl Root {
         lock(&self.telling)
     }
 
-    pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
+    pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, FailureLog> {
         let failures = self.failures.lock();
         failures.unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -396,12 +396,10 @@ impl Roster {
         std::iter::successors(Some(self), |roster| roster.parent.as_deref())
     }
 
-    /// The path of the node.
-    pub(crate) fn path(&self) -> String {
-        super::path(
-            self.upwards()
-                .map(|roster| (&*roster.name, roster.is_arm())),
-        )
+    /// The number and the name of the node, of its parent, and so on up to the root.
+    pub(crate) fn lineage(&self) -> impl Iterator<Item = (u64, &Cow<'static, str>)> {
+        let known = self.upwards().filter(|roster| !roster.is_arm());
+        known.map(|roster| (roster.id, &roster.name))
     }
 
     #[inline]

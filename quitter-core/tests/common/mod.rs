@@ -93,7 +93,7 @@ pub(crate) fn ids(timeouts: &Timeouts) -> Vec<u64> {
 
 /// The listed quitters' paths, in order.
 pub(crate) fn paths(timeouts: &Timeouts) -> Vec<&str> {
-    timeouts.iter().map(|at| at.quitter.as_str()).collect()
+    timeouts.iter().map(|at| &*at.quitter).collect()
 }
 
 const OWN_PROCESS: &str = "QUITTER_TEST_OWN_PROCESS";
