@@ -45,6 +45,7 @@ pub use quitter::Quitter;
 pub use report::cause::QuitCause;
 pub use report::exit::{ExitReport, exit_code};
 pub use report::failure::{FailureKind, OnFailure, RoutineFailure};
+pub use report::notice::Notice;
 pub use report::path::QuitterPath;
 pub use report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 pub use routine::builder::RoutineBuilder;

@@ -458,7 +458,7 @@ impl Quitter {
     }
 
     /// The failures of the whole tree so far, in the order in which they happened: the first
-    /// thousand.
+    /// thousand, and the one that made the root quit.
     ///
     /// # Examples
     ///

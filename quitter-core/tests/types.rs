@@ -8,9 +8,9 @@ use std::process::Termination;
 
 use quitter_core::{
     AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitter, MainQuitterBuilder,
-    MainQuitterError, Never, OnFailure, QuitCause, QuitSource, Quitter, Quitting, RoutineBuilder,
-    RoutineFailure, RoutineGuard, RoutineHandle, RoutineQuitter, StartRoutines, StuckRoutine,
-    Ticks, TimedOutQuitter, Timeouts,
+    MainQuitterError, Never, Notice, OnFailure, QuitCause, QuitSource, Quitter, QuitterPath,
+    Quitting, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineQuitter,
+    StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
 };
 
 fn is_send<T: Send>() {}
@@ -27,7 +27,7 @@ macro_rules! plain_values {
     ($check:ident) => {
         for_each_type!(
             $check: AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitterError, Never,
-            OnFailure, QuitCause, Quitting, RoutineFailure, StartRoutines, StuckRoutine,
+            Notice, OnFailure, QuitCause, QuitterPath, Quitting, RoutineFailure, StartRoutines, StuckRoutine,
             TimedOutQuitter, Timeouts,
         );
     };

@@ -64,7 +64,7 @@ impl MainOutcome for ExitCode {
     fn settle(self, ended: &dyn Fn(Body)) {
         // std has no way back from an `ExitCode` to its number, but compares.
         let code = (0..=u8::MAX).find(|code| ExitCode::from(*code) == self);
-        ended(Body::Code(code.unwrap_or(exit_code::TROUBLE)));
+        ended(Body::Code(code.unwrap_or(exit_code::FAILURE)));
     }
 }
 

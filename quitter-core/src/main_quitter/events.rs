@@ -8,8 +8,9 @@ use crate::main_quitter::signal::SecondSignal;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
-use crate::report::escape::Message;
 use crate::report::exit::{ExitReport, Outcome};
+use crate::report::failure::FailureKind;
+use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
 use crate::tree::{Limits, LiveAt};
 
@@ -171,20 +172,21 @@ impl Shared {
         if let Some(quit) = self.root.node().quit_info()
             && !std::mem::replace(&mut *announced, true)
         {
-            let why = self.failure_behind(&quit.cause);
-            let why = why.map_or(String::new(), |text| format!(": {}", Message(&text)));
-            console::say(format!("Received quit from {}{why}", quit.cause));
+            console::say(Notice::QuitEvent {
+                cause: quit.cause.clone(),
+                failure: self.failure_behind(&quit.cause),
+            });
         }
     }
 
     /// What happened to the routine that a cause names.
-    fn failure_behind(&self, cause: &QuitCause) -> Option<String> {
+    fn failure_behind(&self, cause: &QuitCause) -> Option<FailureKind> {
         let QuitCause::RoutineFailed { id, .. } = cause else {
             return None;
         };
         let failures = self.root.node().failures().listed;
-        let failure = failures.iter().find(|failure| failure.id == *id)?;
-        Some(failure.kind.text())
+        let failure = failures.into_iter().find(|failure| failure.id == *id)?;
+        Some(failure.kind)
     }
 
     /// The report as of now: `live` have not returned. `None`: the root does not quit.

@@ -311,7 +311,7 @@ impl MainQuitter {
     pub fn exit(self) -> ExitReport {
         let report = self.end();
         // What the program prints next comes after the event.
-        console::wait_said(LAST_WORDS, LAST_WORDS);
+        console::flush(LAST_WORDS, LAST_WORDS);
         report
     }
 

@@ -40,10 +40,6 @@ pub enum SecondSignal {
     Ignore,
 }
 
-/// The exit code of a process that a second signal ended: 128 and the number of SIGINT, by the
-/// shells' convention (`bash(1)`, "EXIT STATUS").
-pub const SECOND_SIGNAL: u8 = 130;
-
 /// Starts to listen. Each signal's name is offered to `first`, on the thread that the signals come to:
 /// every thread less on the way of the first one is a gain. What that does not take comes through
 /// the channel. The handlers stay for the life of the process.

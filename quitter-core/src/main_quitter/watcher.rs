@@ -228,7 +228,7 @@ impl Watcher {
         // The event comes first, also where the second signal is there before it was said.
         self.shared.announce();
         console::say(format!("Received {name} while quitting: ending now"));
-        self.end_by_force(Some(signal::SECOND_SIGNAL))
+        self.end_by_force(Some(exit_code::SECOND_SIGNAL))
     }
 
     fn announce(&mut self) {
@@ -297,12 +297,12 @@ impl Watcher {
         let code = code.or(made_code).or(body_code);
         let shared = Arc::clone(&self.shared);
         console::afterwards(move || {
-            if console::take_outcome() {
+            if console::claim_outcome() {
                 say_outcome(&shared, made);
             }
         });
-        console::wait_said(LAST_WORDS, WRITER_COMES);
-        signal::exit_now(code.unwrap_or(exit_code::TROUBLE))
+        console::flush(LAST_WORDS, WRITER_COMES);
+        signal::exit_now(code.unwrap_or(exit_code::FAILURE))
     }
 
     /// Lists what has come by the time the main quitter exits.

@@ -9,8 +9,11 @@ use crate::report::text::WIDTH;
 
 /// Why a quitter was told to quit.
 ///
-/// Routines read it with [`quit_cause`](crate::Quitter::quit_cause), and the exit report has it.
-/// The [`Display`](fmt::Display) form is what stands behind "Received quit from".
+/// Routines read it with [`quit_cause`](crate::Quitter::quit_cause); the exit report has it, too.
+///
+/// The [`Display`](fmt::Display) form completes the sentence "Received quit from". Descriptions,
+/// messages, names and paths are escaped and shortened there; the lines of a message after the first
+/// are indented.
 ///
 /// # Examples
 ///
@@ -30,35 +33,35 @@ use crate::report::text::WIDTH;
 pub enum QuitCause {
     /// A quit source fired.
     Source {
-        /// The source's position in the list that the main quitter was made with, or what
+        /// The source's position in the list that the main quitter was made with, or the index that
         /// [`add_source`](crate::MainQuitter::add_source) returned.
         index: usize,
-        /// What the source was described as.
+        /// The source's description.
         description: String,
-        /// The message, where it could be shown.
+        /// The text of the message, if it has one.
         message: Option<String>,
-        /// Whether the channel was closed, rather than a message received.
+        /// Whether the channel was closed, instead of receiving a message.
         closed: bool,
     },
-    /// Somebody called [`send_quit`](crate::Quitter::send_quit) or
+    /// The program called [`send_quit`](crate::Quitter::send_quit) or
     /// [`quit_and_wait`](crate::Quitter::quit_and_wait).
     SendQuit {
-        /// Where.
+        /// The place of the call.
         at: &'static Location<'static>,
     },
-    /// A routine failed, and its [`OnFailure`](crate::OnFailure) said that others are to quit.
+    /// A routine failed whose [`OnFailure`](crate::OnFailure) makes others quit.
     RoutineFailed {
         /// The path of the routine's quitter.
         path: QuitterPath,
         /// The routine's name.
         name: String,
-        /// The routine's number, which tells it from others of its name: that of its
-        /// [`RoutineFailure::id`](crate::RoutineFailure::id). Zero if the routine could not be started.
+        /// The routine's number, as in [`RoutineFailure::id`](crate::RoutineFailure::id). Zero if the
+        /// routine could not be started.
         id: u64,
     },
     /// The body of `main` returned an error or panicked.
     MainFailed {
-        /// The error, as std would have shown it, or the panic's message.
+        /// The text of the error, or the panic's message.
         message: String,
     },
     /// The body of `main` returned an exit code that is not zero.
@@ -66,7 +69,7 @@ pub enum QuitCause {
         /// The exit code.
         code: u8,
     },
-    /// The main quitter was dropped without a call of [`exit`](crate::MainQuitter::exit).
+    /// The main quitter was dropped without a call to [`exit`](crate::MainQuitter::exit).
     MainDropped,
 }
 

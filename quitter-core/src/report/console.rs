@@ -1,9 +1,9 @@
-//! What a main quitter says, on a thread of its own, to stderr but not std's.
+//! The thread that writes to stderr for a main quitter.
 //!
-//! A routine that hangs may hold std's lock of stderr, and a stderr that is a full pipe blocks who
-//! writes to it. So what is to be said goes, in order, to one thread that writes to a duplicate of
-//! the handle, made when the main quitter is. Nobody else waits for it without a limit. A stderr
-//! that is closed, full or broken changes nothing but that nobody reads it.
+//! A routine that hangs may hold std's lock of stderr, and a write to a full pipe blocks. So one
+//! thread writes everything, in order, to a duplicate of the handle, made when the main quitter is
+//! made. All other threads hand their text to it, and wait for it with a limit if at all. A stderr
+//! that is closed, full or broken loses the text and changes nothing else.
 
 use std::fmt;
 use std::fs::File;
@@ -19,55 +19,55 @@ use crate::error::Never;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The way to the thread that writes.
-static SPEAKER: OnceLock<Sender<Job>> = OnceLock::new();
+/// The queue of the thread that writes.
+static JOBS: OnceLock<Sender<Job>> = OnceLock::new();
 
-/// Whether somebody has taken it on to say the outcome.
-static OUTCOME_TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether a thread has claimed the outcome.
+static OUTCOME_CLAIMED: AtomicBool = AtomicBool::new(false);
 
-/// Starts the thread, and duplicates stderr while it is what the program was started with. Called
-/// again it does nothing.
+/// When the line now being written was started, if any.
+static WRITING_SINCE: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// Starts the thread, and duplicates stderr while it is what the program was started with. Does
+/// nothing if called again.
 pub(crate) fn open() -> io::Result<()> {
-    if SPEAKER.get().is_some() {
+    if JOBS.get().is_some() {
         return Ok(());
     }
     stderr();
     let (jobs, queue) = unbounded::<Job>();
     let thread = thread::Builder::new().name("quitter report".to_owned());
     thread.spawn(move || queue.iter().for_each(|job| job()))?;
-    // Two at once: one thread finds its queue closed, and ends.
-    let _ = SPEAKER.set(jobs);
+    // If two threads get here at once, one queue is dropped, and its thread ends.
+    let _ = JOBS.set(jobs);
     Ok(())
 }
 
-/// Does something after all that was to be said so far. Does not wait.
+/// Runs `job` on the console's thread, after everything that is queued. Does not wait.
 pub(crate) fn afterwards(job: impl FnOnce() + Send + 'static) {
-    match SPEAKER.get() {
-        Some(speaker) => drop(speaker.send(Box::new(job))),
+    match JOBS.get() {
+        Some(jobs) => drop(jobs.send(Box::new(job))),
         None => job(),
     }
 }
 
-/// Says a line. Does not wait; the text is made by the thread that writes it.
-pub(crate) fn say(text: impl fmt::Display + Send + 'static) {
-    afterwards(move || say_now(&text));
+/// Writes a notice. Does not wait; the console's thread makes the text.
+pub(crate) fn say(notice: impl fmt::Display + Send + 'static) {
+    afterwards(move || say_now(&notice));
 }
 
-/// Waits until all is said. Gives up when one line has taken `a_line`, as with a full pipe, or when
-/// it took `in_all`, as on a machine that does not come to it.
-pub(crate) fn wait_said(a_line: Duration, in_all: Duration) {
+/// Waits until everything queued is written. Gives up when one line has taken `a_line`, as it does
+/// on a full pipe, or when all of them have taken `in_all`, as they do on an overloaded machine.
+pub(crate) fn flush(a_line: Duration, in_all: Duration) {
     const LOOK: Duration = Duration::from_millis(5);
-    let (done, said) = bounded::<Never>(0);
+    let (done, written) = bounded::<Never>(0);
     afterwards(move || drop(done));
     let until = Instant::now() + in_all;
-    while said.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout)
+    while written.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout)
         && Instant::now() < until
         && writing_for() < a_line
     {}
 }
-
-/// Since when the thread that writes is at the line that it is at, if it is at one.
-static WRITING_SINCE: Mutex<Option<Instant>> = Mutex::new(None);
 
 fn set_writing(since: Option<Instant>) {
     *WRITING_SINCE.lock().unwrap_or_else(PoisonError::into_inner) = since;
@@ -78,14 +78,14 @@ fn writing_for() -> Duration {
     since.map_or(Duration::ZERO, |since| since.elapsed())
 }
 
-/// The right to say the outcome, which is said once: by `main` or by the forced end. Returns
-/// whether it was there to be had.
-pub(crate) fn take_outcome() -> bool {
-    !OUTCOME_TAKEN.swap(true, Ordering::Relaxed)
+/// Claims the outcome, which is said once: by `main` or by the forced end. Returns `false` if it was
+/// claimed already.
+pub(crate) fn claim_outcome() -> bool {
+    !OUTCOME_CLAIMED.swap(true, Ordering::Relaxed)
 }
 
-/// Writes `text` and a line end in one piece, on this thread: for jobs of the thread that writes.
-/// Nothing is done about a failure: there is nowhere left to say so.
+/// Writes `text` and a line end at once, on this thread: for jobs on the console's thread. Errors
+/// are ignored, because there is nowhere left to report them.
 pub(crate) fn say_now(text: &dyn fmt::Display) {
     let line = format!("{text}\n");
     set_writing(Some(Instant::now()));
@@ -95,10 +95,8 @@ pub(crate) fn say_now(text: &dyn fmt::Display) {
     }
     set_writing(None);
 }
-
-/// Writes all of `text`, retrying while a non-blocking stderr is full: the program shares that mode
-/// with whoever else holds the terminal, such as an async runtime. Gives up when stderr is broken,
-/// or takes nothing for a while.
+/// Writes all of `text`, and retries while a non-blocking stderr is full. Every process that shares
+/// the terminal may have set that mode. Gives up when stderr is broken or takes nothing for a while.
 fn write_all(to: &mut impl Write, mut text: &[u8]) {
     const PAUSE: Duration = Duration::from_millis(1);
     const GIVE_UP: Duration = Duration::from_secs(5);
@@ -122,7 +120,7 @@ fn write_all(to: &mut impl Write, mut text: &[u8]) {
     }
 }
 
-/// Duplicates stderr's handle, once. `None`: there is none to duplicate.
+/// The duplicate of stderr's handle, made at the first call; `None` if stderr is closed.
 fn stderr() -> Option<&'static File> {
     static STDERR: OnceLock<Option<File>> = OnceLock::new();
     STDERR.get_or_init(|| duplicate().ok()).as_ref()
@@ -149,7 +147,7 @@ fn duplicate() -> io::Result<File> {
 mod tests {
     use super::*;
 
-    /// Takes a byte at a time, and fails in every way that is no reason to stop before it does.
+    /// Takes one byte at a time, and before each fails in every way that calls for another try.
     #[derive(Default)]
     struct Reluctant {
         calls: usize,

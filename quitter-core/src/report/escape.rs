@@ -1,25 +1,26 @@
-//! Makes text that is not ours safe to print.
+//! Makes foreign text safe to print.
 //!
 //! Names, paths, labels, statuses and error messages come from the program, and often from its
-//! input. Printed as they are, they could move the cursor, hide a line, or forge one of the
-//! report's. They could also be megabytes long.
+//! input. Printed as they are, they could move the cursor, hide lines, or forge lines of the
+//! report. They could also be megabytes long.
 
 use std::fmt::{self, Write};
 
-/// Columns that a name takes up at most, unless the place says otherwise.
+/// How many columns a name may have, unless its place has less room.
 const NAME_WIDTH: usize = 100;
 
-/// Bytes that a message takes up at most before it is cut.
+/// How many bytes a message may have before it is cut.
 const LONGEST_MESSAGE: usize = 8 * 1024;
 
-/// Stands where a continuation line of a message begins, so that none begins where a line of the
-/// report does.
+/// How a message goes on after a line end: indented, so that its lines cannot pass for lines of the
+/// report.
 const CONTINUED: &str = "\n      ";
 
-/// Text on one line: a name, path, label or status. Escaped, and cut in the middle if long.
+/// A name, label or status: escaped, on one line, and cut in the middle if it is long.
 pub(crate) struct Name<'a>(pub(crate) &'a str);
 
-/// The text of an error or a message. Keeps its lines, but indents all after the first.
+/// The text of an error or a message: escaped, but with its lines and tabs. All lines after the first
+/// are indented. Cut in the middle if it is very long.
 pub(crate) struct Message<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Name<'_> {
@@ -41,11 +42,11 @@ impl fmt::Display for Message<'_> {
     }
 }
 
-/// `text` on one line of at most `width` columns: escaped, and without its middle if it is longer.
-/// Looks at no more of the text than it shows. Counts a character as a column.
+/// Escapes `text`, and leaves out the middle if it has more than `width` columns. Reads no more of the
+/// text than it shows. Counts each character as one column.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     let whole = prefix(text.chars(), width);
-    if whole.chars == text.len() {
+    if whole.bytes == text.len() {
         return whole.text;
     }
     let kept = width.saturating_sub(1);
@@ -54,16 +55,18 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     head.text + "…" + &tail
 }
 
-/// What fits into some columns, and how many bytes of the original that is.
+/// The first part of a text that fits into some columns.
 struct Prefix {
+    /// Escaped.
     text: String,
-    chars: usize,
+    /// How many bytes of the original that is.
+    bytes: usize,
 }
 
 fn prefix(chars: impl Iterator<Item = char>, width: usize) -> Prefix {
     let mut prefix = Prefix {
         text: String::new(),
-        chars: 0,
+        bytes: 0,
     };
     let mut columns = 0;
     for c in chars {
@@ -71,7 +74,7 @@ fn prefix(chars: impl Iterator<Item = char>, width: usize) -> Prefix {
         if columns > width {
             break;
         }
-        prefix.chars += c.len_utf8();
+        prefix.bytes += c.len_utf8();
         push(&mut prefix.text, c);
     }
     prefix
@@ -122,7 +125,7 @@ fn write_lines(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// The first and the last `length` bytes of `text`, or a few less, so that no character is split.
+/// The first and the last `length` bytes of `text`, or slightly fewer, so that no character is split.
 fn ends(text: &str, length: usize) -> (&str, &str) {
     let mut head = length.min(text.len());
     while !text.is_char_boundary(head) {
@@ -135,9 +138,9 @@ fn ends(text: &str, length: usize) -> (&str, &str) {
     (&text[..head], &text[tail..])
 }
 
-/// Whether a terminal may do anything with `c` but show it: control characters, line ends, what
-/// reverses the direction of writing, and what is not seen at all. The joiners of emoji and of
-/// Persian are harmless.
+/// Whether a terminal may do anything else with `c` than show it: a control character, a line end, a
+/// change of the writing direction, or an invisible character. The joiners that emoji and Persian
+/// need are harmless.
 fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -1,4 +1,4 @@
-//! What came of a quit: the exit report, its text and its exit code.
+//! The exit report: the outcome of a shutdown, its text and its exit code.
 
 use std::fmt;
 use std::process::{ExitCode, Termination};
@@ -7,24 +7,26 @@ use std::time::Duration;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::escape::Message;
-use crate::report::failure::{Alike, Failures, RoutineFailure};
+use crate::report::failure::{Failures, RoutineFailure, write_failures};
+use crate::report::notice::Notice;
 use crate::report::text::Seconds;
 use crate::report::timeouts::Timeouts;
 
 /// The exit codes that quitter itself uses.
 pub mod exit_code {
-    pub use crate::main_quitter::signal::SECOND_SIGNAL;
-
-    /// Everything returned, nothing failed.
+    /// Everything returned, and nothing failed.
     pub const CLEAN: u8 = 0;
     /// A routine did not return in time, something failed, or a quit source fired that is marked
     /// [`as_failure`](crate::QuitSource::as_failure).
-    pub const TROUBLE: u8 = 1;
+    pub const FAILURE: u8 = 1;
+    /// A second signal ended the process. It is 128 plus the number of SIGINT, as is the shells'
+    /// convention (`bash(1)`, "EXIT STATUS").
+    pub const SECOND_SIGNAL: u8 = 130;
 }
 
-/// What came of a quit. Returned by [`MainQuitter::exit`](crate::MainQuitter::exit).
+/// The outcome of a shutdown. Returned by [`MainQuitter::exit`](crate::MainQuitter::exit).
 ///
-/// Returned from `main` it prints itself to stderr and ends the process with its exit code:
+/// Returned from `main`, it prints itself to stderr and ends the process with its exit code:
 ///
 /// ```no_run
 /// # use quitter_core as quitter;
@@ -33,17 +35,23 @@ pub mod exit_code {
 ///
 /// fn main() -> ExitReport {
 ///     let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
-///     // Fork routines.
+///     // Start routines.
 ///     main.exit()
 /// }
 /// ```
+///
+/// The [`Display`](fmt::Display) form is for people, and of bounded length: the failures, equal ones on
+/// one line with their count; then whether all routines returned, or which did not; then what else
+/// told the program to quit. Names, paths, statuses and messages are escaped, so that they cannot
+/// forge a line or control the terminal, and long ones are shortened. The fields hold everything as
+/// it is.
 #[derive(Clone, Debug)]
 #[must_use = "return it from main, or pass on its exit code"]
 #[non_exhaustive]
 pub struct ExitReport {
     /// What the process should exit with; see [`exit_code`].
     ///
-    /// A body of `main` that returned an [`ExitCode`] other than zero keeps it.
+    /// If the body of `main` returned an [`ExitCode`] other than zero, it is that.
     pub exit_code: u8,
     /// What made the main quitter quit.
     pub cause: QuitCause,
@@ -51,10 +59,10 @@ pub struct ExitReport {
     pub later_causes: Vec<QuitCause>,
     /// The routines that did not return in time.
     pub timeouts: Timeouts,
-    /// The routines that failed, in the order in which they did: the first thousand.
+    /// The routines that failed, in the order in which they did: the first thousand, and the one that
+    /// made the program quit.
     pub failures: Vec<RoutineFailure>,
-    /// How long it took from the quit event until everything had returned, or until the time was
-    /// up.
+    /// The time from the quit event until everything had returned, or until the time was up.
     pub took: Duration,
     unlisted_failures: u64,
     started: bool,
@@ -67,18 +75,18 @@ pub(crate) struct Outcome {
     pub(crate) timeouts: Timeouts,
     pub(crate) failures: Failures,
     pub(crate) took: Duration,
-    /// A source fired that is marked as a failure.
+    /// Whether a source fired that is marked as a failure.
     pub(crate) source_failed: bool,
-    /// The exit code that the body of `main` returned, if not zero.
+    /// The exit code that the body of `main` returned, unless it is zero.
     pub(crate) body_code: Option<u8>,
 }
 
 impl Outcome {
     fn exit_code(&self) -> u8 {
-        let trouble = !self.timeouts.is_empty() || !self.failures.is_empty() || self.source_failed;
-        match (self.body_code, trouble) {
+        let failed = !self.timeouts.is_empty() || !self.failures.is_empty() || self.source_failed;
+        match (self.body_code, failed) {
             (Some(code), _) => code,
-            (None, true) => exit_code::TROUBLE,
+            (None, true) => exit_code::FAILURE,
             (None, false) => exit_code::CLEAN,
         }
     }
@@ -100,10 +108,10 @@ impl ExitReport {
 
     /// The report of a program whose main quitter could not be made.
     pub(crate) fn not_started(message: String) -> Self {
-        // Without its thread, whoever says this waits for stderr.
+        // If the thread cannot be started, the report is written on this one.
         let _ = console::open();
         Self {
-            exit_code: exit_code::TROUBLE,
+            exit_code: exit_code::FAILURE,
             cause: QuitCause::MainFailed { message },
             later_causes: Vec::new(),
             timeouts: Timeouts::default(),
@@ -126,51 +134,71 @@ impl ExitReport {
         }
     }
 
-    /// Failures that differ in their routine's number only share a line.
-    fn write_failures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_later_causes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 10;
-        let all = self.failures.len() as u64 + self.unlisted_failures;
-        match all {
-            0 => return Ok(()),
-            1 => f.write_str("1 routine failed:")?,
-            n => write!(f, "{n} routines failed:")?,
+        // Channels usually close once the program quits.
+        let is_news = |cause: &&QuitCause| !matches!(cause, QuitCause::Source { closed: true, .. });
+        let mut later = self.later_causes.iter().filter(is_news);
+        for cause in later.by_ref().take(SHOWN) {
+            write!(f, "\nLater received quit from {cause}")?;
         }
-        let mut shown = 0;
-        for alike in Alike::of(&self.failures, SHOWN) {
-            shown += alike.count;
-            write!(f, "\n  {alike}")?;
-        }
-        match all.saturating_sub(shown) {
-            0 => f.write_str("\n"),
-            more => writeln!(f, "\n  and {more} more"),
+        match later.count() {
+            0 => Ok(()),
+            more => write!(f, "\nLater received quit from {more} more sources"),
         }
     }
 }
 
-/// The outcome for people: who did not return, who failed, what else wanted to quit.
 impl fmt::Display for ExitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_failures(f)?;
+        write_failures(f, &self.failures, self.unlisted_failures)?;
         self.write_outcome(f)?;
-        // That a channel closes once the program quits is no news.
-        let is_news = |cause: &&QuitCause| !matches!(cause, QuitCause::Source { closed: true, .. });
-        let mut later = self.later_causes.iter().filter(is_news);
-        later.try_for_each(|cause| write!(f, "\nLater received quit from {cause}"))
+        self.write_later_causes(f)
     }
 }
 
 /// Prints the outcome to stderr and returns the exit code.
 ///
-/// A stderr that takes nothing for a second, as a full pipe does, is not waited for any longer.
+/// Gives up after a second if stderr takes nothing, as a full pipe does.
 impl Termination for ExitReport {
     fn report(self) -> ExitCode {
         const A_LINE: Duration = Duration::from_secs(1);
         const IN_ALL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
-        if console::take_outcome() {
-            console::say(self);
+        if console::claim_outcome() {
+            console::say(Notice::Outcome(Box::new(self)));
         }
-        console::wait_said(A_LINE, IN_ALL);
+        console::flush(A_LINE, IN_ALL);
         code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_later_causes_the_first_are_shown_and_the_others_counted() {
+        let source = |index| QuitCause::Source {
+            index,
+            description: format!("source {index}"),
+            message: None,
+            closed: index % 2 == 1,
+        };
+        let report = ExitReport::new(Outcome {
+            cause: source(0),
+            later_causes: (1..100).map(source).collect(),
+            timeouts: Timeouts::default(),
+            failures: Failures::default(),
+            took: Duration::ZERO,
+            source_failed: false,
+            body_code: None,
+        });
+        let text = report.to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "Quit: all routines returned (0.0 s)");
+        assert_eq!(lines[10], "Later received quit from 'source 20'");
+        assert_eq!(lines[11], "Later received quit from 39 more sources");
+        assert_eq!(lines.len(), 12);
     }
 }

@@ -11,7 +11,9 @@ use crate::report::escape::{Message, Name};
 use crate::report::path::{Paths, QuitterPath};
 use crate::report::text::WIDTH;
 
-/// What the failure of a routine does, beside being recorded.
+/// What a routine's failure does besides being recorded.
+///
+/// Every recorded failure makes the exit code 1.
 ///
 /// # Examples
 ///
@@ -30,17 +32,21 @@ use crate::report::text::WIDTH;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnFailure {
-    /// The root of the tree quits: under a main quitter the whole program, with exit code 1.
+    /// The root of the tree quits. Under a main quitter that is the whole program.
     #[default]
     QuitMain,
-    /// The routine's own quitter quits, and those below it. The exit code will be 1.
+    /// The routine's own quitter quits, with the quitters below it.
     QuitOwn,
-    /// Nothing else. The exit code will be 1.
+    /// Nothing quits. The failure is shown when the program ends, and makes the exit code 1.
     Record,
 }
 
 /// A routine that panicked or returned an error, as the exit report and
 /// [`failures`](crate::Quitter::failures) list it.
+///
+/// The [`Display`](fmt::Display) form is "routine 'flusher' of main/db failed: disk full". Names, paths
+/// and messages are escaped and shortened there, and all lines of a message but the first are
+/// indented. The fields hold them as they are.
 ///
 /// # Examples
 ///
@@ -58,8 +64,7 @@ pub enum OnFailure {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RoutineFailure {
-    /// The path of the routine's quitter, such as `main/childQuitter`. Paths of one tree's failures
-    /// share the names that they have in common.
+    /// The path of the routine's quitter, such as `main/childQuitter`.
     pub path: QuitterPath,
     /// The routine's name.
     pub name: String,
@@ -69,14 +74,17 @@ pub struct RoutineFailure {
     pub spawned_at: &'static Location<'static>,
     /// How long the routine had been running.
     pub ran_for: Duration,
-    /// Whether its quitter had been told to quit before: then this may be a consequence of the
-    /// quit rather than its cause.
+    /// Whether its quitter was already quitting. Then the failure may be a consequence of the quit
+    /// rather than its cause.
     pub while_quitting: bool,
     /// What happened.
     pub kind: FailureKind,
 }
 
 /// How a routine failed.
+///
+/// The [`Display`](fmt::Display) form is "failed: disk full" or "panicked at src/db.rs:7:5: no such
+/// table", escaped as that of [`RoutineFailure`].
 ///
 /// # Examples
 ///
@@ -105,14 +113,14 @@ pub enum FailureKind {
     Panic {
         /// The panic's message.
         message: String,
-        /// File, line and column. `None` where the panic hook that quitter sets has been replaced,
-        /// or was not called (`std::panic::resume_unwind`).
+        /// File, line and column. `None` if the panic hook that quitter sets was replaced, or was not
+        /// called, as by `std::panic::resume_unwind`.
         place: Option<String>,
     },
 }
 
 impl FailureKind {
-    /// The texts of `error` and of its sources.
+    /// An error with its sources.
     pub(crate) fn of_error(error: &(dyn Error + 'static)) -> Self {
         let mut texts = chain(error).map(ToString::to_string);
         Self::Error {
@@ -121,7 +129,7 @@ impl FailureKind {
         }
     }
 
-    /// What happened, as it is, without the word "failed".
+    /// What happened, not escaped, and without the word "failed".
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Error { message, sources } => {
@@ -136,7 +144,7 @@ impl FailureKind {
         }
     }
 
-    /// The text of an error that only implements `Debug`, as the body of `main` may return it.
+    /// An error that only implements `Debug`, as the body of `main` may return.
     pub(crate) fn of_debug(error: &dyn fmt::Debug) -> Self {
         Self::Error {
             message: format!("{error:?}"),
@@ -145,8 +153,6 @@ impl FailureKind {
     }
 }
 
-/// "failed: disk full", "panicked at src/db.rs:7:5: no such table". For people: see
-/// [`RoutineFailure`]'s.
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Self::Error { .. } = self {
@@ -156,8 +162,6 @@ impl fmt::Display for FailureKind {
     }
 }
 
-/// "routine 'flusher' of main/db failed: disk full". For people: escapes what a terminal could obey,
-/// shortens what is very long, and indents all lines of a message but the first.
 impl fmt::Display for RoutineFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, path) = (Name(&self.name), self.path.shown(WIDTH));
@@ -165,27 +169,52 @@ impl fmt::Display for RoutineFailure {
     }
 }
 
-/// Failures that differ in nothing but the routine's number and times.
-pub(crate) struct Alike<'a> {
+/// Writes the list of the failures, each entry followed by a line end, if there are any. `unlisted` is
+/// how many more there were.
+pub(crate) fn write_failures(
+    f: &mut fmt::Formatter<'_>,
+    failures: &[RoutineFailure],
+    unlisted: u64,
+) -> fmt::Result {
+    const SHOWN: usize = 10;
+    let all = failures.len() as u64 + unlisted;
+    match all {
+        0 => return Ok(()),
+        1 => f.write_str("1 routine failed:\n")?,
+        n => writeln!(f, "{n} routines failed:")?,
+    }
+    let mut shown = 0;
+    for alike in Alike::of(failures, SHOWN) {
+        shown += alike.count;
+        writeln!(f, "  {alike}")?;
+    }
+    match all.saturating_sub(shown) {
+        0 => Ok(()),
+        more => writeln!(f, "  and {more} more"),
+    }
+}
+
+/// Failures that differ only in the routine's number, place and times.
+struct Alike<'a> {
     first: &'a RoutineFailure,
-    pub(crate) count: u64,
+    count: u64,
 }
 
 impl<'a> Alike<'a> {
-    /// At most `room` lots, in the order of the first of each.
-    pub(crate) fn of(failures: &'a [RoutineFailure], room: usize) -> Vec<Self> {
-        let mut lots: Vec<Self> = Vec::new();
+    /// At most `room` groups, in the order of their first failures.
+    fn of(failures: &'a [RoutineFailure], room: usize) -> Vec<Self> {
+        let mut groups: Vec<Self> = Vec::new();
         for failure in failures {
-            match lots.iter().position(|lot| lot.includes(failure)) {
-                Some(at) => lots[at].count += 1,
-                None if lots.len() < room => lots.push(Self {
+            match groups.iter().position(|group| group.includes(failure)) {
+                Some(at) => groups[at].count += 1,
+                None if groups.len() < room => groups.push(Self {
                     first: failure,
                     count: 1,
                 }),
                 None => {}
             }
         }
-        lots
+        groups
     }
 
     fn includes(&self, other: &RoutineFailure) -> bool {
@@ -210,8 +239,8 @@ impl fmt::Display for Alike<'_> {
     }
 }
 
-/// The failures of a tree: the first ones whole, the others counted, so that a routine that fails
-/// for ever does not fill the memory.
+/// The failures of a tree. The first ones are listed and the others counted, so that a routine that
+/// fails for ever does not fill the memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failures {
     pub(crate) listed: Vec<RoutineFailure>,
@@ -224,7 +253,7 @@ impl Failures {
     }
 }
 
-/// What a tree keeps of its failures.
+/// The failures that a tree keeps.
 #[derive(Default)]
 pub(crate) struct FailureLog {
     failures: Failures,
@@ -234,8 +263,9 @@ pub(crate) struct FailureLog {
 impl FailureLog {
     const LISTED: usize = 1000;
 
-    /// Keeps a failure of a routine of the quitter with this lineage, or counts it: then `failure` is
-    /// not called. One that `matters`, because the program quits for it, is always kept.
+    /// Keeps or counts a failure at the quitter with this lineage. `failure` makes it, and is not
+    /// called if it is only counted. A failure that `matters` is always kept: it makes the program
+    /// quit.
     pub(crate) fn record<'a>(
         &mut self,
         matters: bool,

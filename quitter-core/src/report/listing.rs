@@ -1,15 +1,16 @@
-//! The list of those that did not return, for people: bounded, however many they are.
+//! The list of the routines that did not return, as text of bounded length.
 //!
-//! Routines of one quitter that differ in nothing but their times are one line and a count. After
-//! a hundred lines the others are only counted. The time to make a list is linear in how many
-//! routines the listed quitters have.
+//! Routines of one quitter that differ only in their times share a line. After a hundred lines,
+//! the remaining routines are counted. Making the text takes time linear in the number of
+//! routines that the listed quitters have.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 use crate::report::escape::cut;
-use crate::report::text::{Line, Span, WIDTH, write_parts};
+use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 
 /// How many quitters and routines are listed.
@@ -21,21 +22,24 @@ const NAME_WIDTH: usize = 30;
 /// Columns of the longest status in the list: what is left beside the longest name.
 const STATUS_WIDTH: usize = 50;
 
-/// A line of the list, which may be broken.
+/// An entry of the list: one line, or several if it is too long for one.
 enum Row {
     Quitter(String),
     Routines { name: String, facts: Vec<String> },
 }
 
-/// The quitters and routines, each on a line that begins with a line break.
-pub(crate) struct Listing<'a>(pub(crate) &'a Timeouts);
-
-impl fmt::Display for Listing<'_> {
+/// A line that says how many there are, then a line for each quitter and routine.
+impl fmt::Display for Timeouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.len() {
+            1 => f.write_str("1 routine")?,
+            n => write!(f, "{n} routines")?,
+        }
+        write!(f, " had not returned after {}", Rounded(self.after()))?;
         let mut rows = Vec::new();
         let mut listed = 0;
-        for at in self.0 {
-            // A quitter alone says nothing.
+        for at in self {
+            // A quitter is only listed together with a routine.
             if rows.len() + 2 > ROWS {
                 break;
             }
@@ -46,7 +50,7 @@ impl fmt::Display for Listing<'_> {
             }
         }
         write_rows(f, &rows)?;
-        match self.0.len() - listed {
+        match self.len() - listed {
             0 => Ok(()),
             more => write!(f, "\n  and {more} more"),
         }
@@ -71,7 +75,7 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     Ok(())
 }
 
-/// Routines of one quitter that differ in nothing but their times.
+/// Routines of one quitter that differ only in their times.
 struct Alike<'a> {
     first: &'a StuckRoutine,
     count: usize,
@@ -80,21 +84,21 @@ struct Alike<'a> {
 }
 
 impl<'a> Alike<'a> {
-    /// At most `room` lots, in the order of the first of each.
+    /// At most `room` groups, in the order of their first routines.
     fn of(at: &'a TimedOutQuitter, room: usize) -> Vec<Self> {
-        let mut lots: Vec<Self> = Vec::new();
+        let mut groups: Vec<Self> = Vec::new();
         let mut by_key: HashMap<Key<'a>, usize> = HashMap::new();
         for routine in &at.routines {
             match by_key.get(&key(routine)) {
-                Some(index) => lots[*index].include(routine),
-                None if lots.len() < room => {
-                    by_key.insert(key(routine), lots.len());
-                    lots.push(Self::one(routine));
+                Some(index) => groups[*index].include(routine),
+                None if groups.len() < room => {
+                    by_key.insert(key(routine), groups.len());
+                    groups.push(Self::one(routine));
                 }
                 None => {}
             }
         }
-        lots
+        groups
     }
 
     fn one(routine: &'a StuckRoutine) -> Self {
@@ -148,7 +152,7 @@ impl<'a> Alike<'a> {
     }
 }
 
-fn ago(routine: &StuckRoutine) -> Option<std::time::Duration> {
+fn ago(routine: &StuckRoutine) -> Option<Duration> {
     routine.last_seen.and_then(|seen| seen.ago)
 }
 
@@ -170,7 +174,129 @@ fn key(routine: &StuckRoutine) -> Key<'_> {
     )
 }
 
-/// What is known of a routine beside its name, with commas.
-pub(crate) fn facts(routine: &StuckRoutine) -> String {
-    Alike::one(routine).facts().join(", ")
+impl fmt::Display for StuckRoutine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Alike::one(self).facts().join(", "))
+    }
+}
+
+impl fmt::Display for LastSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("last seen ")?;
+        if let Some(ago) = self.ago {
+            write!(f, "{} ago ", Seconds(ago))?;
+        }
+        write!(f, "at {}", Line(self.at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: &Location<'static> = Location::caller();
+
+    fn stuck(id: u64, name: impl Into<String>) -> StuckRoutine {
+        StuckRoutine {
+            id,
+            name: name.into(),
+            spawned_at: PLACE,
+            running_for: Duration::from_secs(7),
+            status: None,
+            last_seen: None,
+        }
+    }
+
+    fn timeouts(quitters: Vec<(&str, Vec<StuckRoutine>)>) -> Timeouts {
+        let quitter = |(path, routines): (&str, _)| TimedOutQuitter {
+            quitter: path.to_owned().into(),
+            routines,
+        };
+        Timeouts::of(
+            quitters.into_iter().map(quitter).collect(),
+            Duration::from_secs(2),
+        )
+    }
+
+    #[test]
+    fn a_report_names_quitter_routine_places_and_status() {
+        let mut routine = stuck(1, "child_heartbeat_b");
+        routine.status = Some("flushing 3/10".into());
+        routine.last_seen = Some(LastSeen {
+            at: PLACE,
+            ago: Some(Duration::from_millis(2100)),
+        });
+        let here = Line(PLACE);
+        assert_eq!(
+            routine.to_string(),
+            format!(
+                "running 7.0 s, spawned at {here}, last seen 2.1 s ago at {here}, \
+                 status \"flushing 3/10\""
+            )
+        );
+    }
+
+    #[test]
+    fn lines_break_behind_a_comma_and_names_are_in_a_column() {
+        let mut long = stuck(1, "child_heartbeat_b");
+        long.status = Some("flushing 3/10".into());
+        let text = timeouts(vec![
+            ("main/child", vec![long]),
+            ("main", vec![stuck(2, "beat")]),
+        ]);
+        let here = Line(PLACE);
+        assert_eq!(
+            text.to_string(),
+            format!(
+                "2 routines had not returned after 2 s\n  \
+                 main/child\n    \
+                 child_heartbeat_b  running 7.0 s, spawned at {here},\n                       \
+                 never asked its quitter, status \"flushing 3/10\"\n  \
+                 main\n    \
+                 beat               running 7.0 s, spawned at {here},\n                       \
+                 never asked its quitter"
+            )
+        );
+        assert!(
+            text.to_string()
+                .lines()
+                .all(|line| line.chars().count() <= 100)
+        );
+    }
+
+    #[test]
+    fn routines_that_differ_in_their_times_only_are_one_line_and_a_count() {
+        let workers = (0..997).map(|i| {
+            let mut worker = stuck(i, "worker");
+            worker.running_for = Duration::from_millis(3000 + i);
+            worker
+        });
+        let mut other = stuck(1000, "worker");
+        other.status = Some("busy".into());
+        let list = timeouts(vec![("main/pool", workers.chain([other]).collect())]);
+        let text = list.to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "998 routines had not returned after 2 s");
+        assert!(
+            lines[2].starts_with("    worker ×997  running 3.0 to 4.0 s, "),
+            "{text}"
+        );
+        assert!(
+            text.contains("\n    worker       running 7.0 s, "),
+            "{text}"
+        );
+        assert_eq!(list.routines().count(), 998);
+    }
+
+    #[test]
+    fn after_a_hundred_lines_the_others_are_counted() {
+        let names = |of: u64| (0..of).map(|i| stuck(i, format!("worker {i}"))).collect();
+        let list = timeouts(vec![("main/a", names(50)), ("main/b", names(100_000))]);
+        let text = list.to_string();
+        assert!(text.starts_with("100050 routines had not returned after 2 s\n"));
+        assert!(text.ends_with("\n  and 99952 more"), "{text}");
+        let names = |line: &&str| line.starts_with("    worker") || line.starts_with("  main");
+        assert_eq!(text.lines().filter(names).count(), 100);
+        assert_eq!(list.len(), 100_050);
+    }
 }

@@ -1,4 +1,8 @@
-//! What is said of a quit, as data and as text, and the thread that writes it.
+//! What is known of a quit, as data and as text, and the thread that writes it.
+//!
+//! Data: [`cause`], [`failure`], [`timeouts`], [`exit`], and [`path`] for all of them. Text:
+//! [`escape`] makes foreign text safe to print, [`text`] has durations and line breaks, [`listing`]
+//! writes the list of a report. [`notice`] is everything that is said, and [`console`] says it.
 
 pub(crate) mod cause;
 pub(crate) mod console;
@@ -6,6 +10,7 @@ pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
 mod listing;
+pub(crate) mod notice;
 pub(crate) mod path;
 mod text;
 pub(crate) mod timeouts;

@@ -10,12 +10,12 @@ use crate::report::escape::{cut, suffix};
 
 /// The path of a quitter in a report: the names from the root down, joined with slashes.
 ///
-/// The paths of one report share the names that they have in common. The joined text is made when
-/// it is first asked for, and kept: by [`Deref`], which everything a `str` can do goes through.
-/// Comparing and displaying a path do without.
+/// Derefs to [`str`]. The paths of one report share the names that they have in common, so that many
+/// deep paths take little memory. The joined text is made, and kept, at the first deref; comparing,
+/// displaying and converting a path do not need it.
 ///
-/// [`Display`](fmt::Display) writes the path as it is. Reports escape it, and leave out the middle of
-/// a long one.
+/// The [`Display`](fmt::Display) form is the path as it is. Where a report shows a path, it escapes it
+/// and leaves out the middle of a long one.
 ///
 /// # Examples
 ///
@@ -43,9 +43,9 @@ struct Segment {
     parent: Option<Arc<Segment>>,
     /// The uppermost segment; `None`: this is it.
     top: Option<Arc<Segment>>,
-    /// How many names there are down to the last one here.
+    /// The number of names from the root's to the last one here.
     depth: usize,
-    /// The joined text, once somebody has asked for it.
+    /// The joined text, made at the first deref.
     text: OnceLock<Box<str>>,
 }
 
@@ -76,8 +76,8 @@ impl QuitterPath {
         last.chars().rev().chain(above)
     }
 
-    /// The path on one line of at most `width` columns, escaped. Of a longer one the root and the last
-    /// names are shown. Looks at little more than it shows.
+    /// The path in at most `width` columns, escaped. A longer path is cut to the root's name and the last
+    /// names. Reads little more of the path than it shows.
     pub(crate) fn shown(&self, width: usize) -> String {
         let Some(top) = &self.0.top else {
             return cut(&self.0.names, width);
@@ -90,7 +90,7 @@ impl QuitterPath {
         let root = top.names.split('/').next().unwrap_or_default();
         let root = cut(root, width / 3);
         let end = suffix(&text, width.saturating_sub(root.chars().count() + 2));
-        // Whole names, unless the last one alone is too long.
+        // Begin with a whole name, unless the last one alone is too long.
         let names = end.find('/').map_or(&end[..], |at| &end[at..]);
         format!("{root}/…{names}")
     }
@@ -103,11 +103,12 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// Every so many names are kept apart, for other paths to share: few enough to be copied for each
-    /// path, many enough for a single deep path to be little more than its text.
+    /// The number of names after which a segment ends, so that other paths can share it. Small, since a
+    /// path copies up to that many names; large, since each segment takes memory.
     const APART: usize = 64;
 
-    /// The path of a quitter. `lineage` is its number and name, its parent's, and so on up to the root.
+    /// The path of a quitter. `lineage` has its number and name, then its parent's, and so on up to the
+    /// root.
     pub(crate) fn of<'a>(
         &mut self,
         lineage: impl Iterator<Item = (u64, &'a Cow<'static, str>)>,
@@ -129,7 +130,7 @@ impl Paths {
                 None => name.clone(),
                 Some(names) => Cow::Owned(names.into_owned() + "/" + name),
             });
-            // The quitter itself, its parent, which its siblings share, and some further up.
+            // The quitter itself, its parent, because siblings share it, and some further up.
             if above < 2 || depth.is_multiple_of(Self::APART) {
                 let path = QuitterPath::below(known, names.take().unwrap_or_default(), depth);
                 self.by_id.insert(id, path.clone());
@@ -212,7 +213,7 @@ impl From<QuitterPath> for String {
 }
 
 impl Drop for Segment {
-    /// A path may have a million names: nothing recurses.
+    /// Iterates instead of recursing: a path may have a million names.
     fn drop(&mut self) {
         let mut above = self.parent.take();
         while let Some(segment) = above {

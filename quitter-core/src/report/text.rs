@@ -1,10 +1,10 @@
-//! Durations, places and line breaks, as the report's lines show them.
+//! Durations, places and line breaks, as a report shows them.
 
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// Columns that a line of the report fits into, where its parts do.
+/// How many columns a line of a report may have. A single part that is longer stays whole.
 pub(crate) const WIDTH: usize = 100;
 
 /// A duration that was measured: "0.4 s".
@@ -16,7 +16,7 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// A duration that somebody chose: "2 s", "1.5 s", "50 ms".
+/// A duration that the program chose: "2 s", "1.5 s", "50 ms".
 pub(crate) struct Rounded(pub(crate) Duration);
 
 impl fmt::Display for Rounded {
@@ -70,8 +70,8 @@ impl fmt::Display for Line {
     }
 }
 
-/// Writes `parts` with commas between them, from column `from` on. Breaks the line behind a comma
-/// where the next part would not fit.
+/// Writes `parts` separated by commas, starting at column `from`. Breaks the line after a comma if the
+/// next part does not fit.
 pub(crate) fn write_parts(
     f: &mut fmt::Formatter<'_>,
     from: usize,

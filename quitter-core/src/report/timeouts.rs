@@ -1,24 +1,27 @@
-//! Who did not return in time, and where they stand.
+//! The routines that did not return in time, as data.
 
 use std::error::Error;
-use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::slice;
 use std::time::Duration;
 use std::vec;
 
-use crate::report::listing::{Listing, facts};
 use crate::report::path::{Paths, QuitterPath};
-use crate::report::text::{Line, Rounded, Seconds};
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
 /// The routines that were live when the time to wait for them was up, by quitter.
 ///
-/// Each is listed once, told apart by its id. Quitters come before those above them. Quitters, and
-/// the routines of one quitter, stand in the order of their ids: those that one thread made in the
-/// order in which it made them.
+/// Each routine is listed once, identified by its id. Child quitters come before their parents.
+/// Quitters with the same parent, and the routines of one quitter, are in the order of their ids:
+/// those that one thread made are in the order in which it made them.
+///
+/// The [`Display`](std::fmt::Display) form is a list for people, of bounded length. Routines of one
+/// quitter that differ only in their times share a line, such as `worker ×997`. After a hundred
+/// lines, the remaining routines are counted. Names, paths and statuses are escaped, so that they
+/// cannot forge a line or control the terminal, and long ones are shortened. The fields hold
+/// everything as it is.
 ///
 /// # Examples
 ///
@@ -55,6 +58,10 @@ pub struct TimedOutQuitter {
 
 /// A routine that did not return in time.
 ///
+/// The [`Display`](std::fmt::Display) form is everything but the name, on one line: "running 7.0 s,
+/// spawned at src/main.rs:31, last seen 2.1 s ago at src/main.rs:52". The status is escaped, and
+/// shortened if it is long.
+///
 /// # Examples
 ///
 /// ```
@@ -79,22 +86,24 @@ pub struct StuckRoutine {
     pub name: String,
     /// Where the routine was added.
     pub spawned_at: &'static Location<'static>,
-    /// How long it had been running. A guard's may be a tick of the system's clock too long, some
-    /// milliseconds.
+    /// How long the routine had been running. For a guard this may be too long by a tick of the
+    /// system's clock, which is a few milliseconds.
     pub running_for: Duration,
-    /// What it said last of what it is at.
+    /// The last status it set.
     pub status: Option<String>,
-    /// Where it last called its quitter; `None`: it never did.
+    /// Where it last called its quitter; `None` if it never did.
     pub last_seen: Option<LastSeen>,
 }
 
 /// Where a routine last called its quitter. Derefs to the place.
+///
+/// The [`Display`](std::fmt::Display) form is "last seen 2.1 s ago at src/main.rs:52".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LastSeen {
     /// The place of the call.
     pub at: &'static Location<'static>,
-    /// How long ago the call began. Known only of calls that may block, such as
+    /// How long ago the call began. Only known for calls that may block, such as
     /// [`sleep`](crate::RoutineQuitter::sleep).
     pub ago: Option<Duration>,
 }
@@ -107,10 +116,12 @@ impl Deref for LastSeen {
     }
 }
 
+impl Error for Timeouts {}
+
 impl Timeouts {
     pub(crate) fn new(live: Vec<LiveAt>, after: Duration) -> Self {
         let mut paths = Paths::default();
-        // Parents first, whose paths are then there to be shared.
+        // Parents first, so that their paths are there to be shared.
         let upwards = live.iter().rev();
         let mut quitters: Vec<_> = upwards
             .map(|at| TimedOutQuitter::new(at, &mut paths))
@@ -119,7 +130,12 @@ impl Timeouts {
         Self { quitters, after }
     }
 
-    /// Whether nobody is listed.
+    #[cfg(test)]
+    pub(super) fn of(quitters: Vec<TimedOutQuitter>, after: Duration) -> Self {
+        Self { quitters, after }
+    }
+
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.quitters.is_empty()
@@ -139,6 +155,20 @@ impl Timeouts {
     /// The routines in the list, without their quitters.
     pub fn routines(&self) -> impl Iterator<Item = &StuckRoutine> {
         self.quitters.iter().flat_map(|at| &at.routines)
+    }
+
+    /// The first `count` routines, each with the path of its quitter.
+    pub(crate) fn first(
+        &self,
+        count: usize,
+    ) -> impl Iterator<Item = (&QuitterPath, &StuckRoutine)> {
+        let quitters = self.quitters.iter();
+        let routines = quitters.flat_map(|at| {
+            at.routines
+                .iter()
+                .map(move |routine| (&at.quitter, routine))
+        });
+        routines.take(count)
     }
 
     /// How long they were waited for.
@@ -189,153 +219,10 @@ impl<'a> IntoIterator for &'a Timeouts {
     }
 }
 
-/// The list for people: a head line, then a line per quitter and per routine.
-///
-/// Routines of a quitter that differ in nothing but their times share a line, such as
-/// `worker ×997`. At most 100 lines are listed; the routines of the others are counted. Text that is
-/// not quitter's is escaped, and cut in the middle where it is long. All is there as data.
-impl fmt::Display for Timeouts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.len() {
-            1 => f.write_str("1 routine")?,
-            n => write!(f, "{n} routines")?,
-        }
-        let after = Rounded(self.after);
-        write!(f, " had not returned after {after}{}", Listing(self))
-    }
-}
-
-impl Error for Timeouts {}
-
-/// What is known of the routine beside its name: "running 7.0 s, spawned at src/main.rs:31, last seen
-/// 2.1 s ago at src/main.rs:52". A status is escaped, and cut where it is long.
-impl fmt::Display for StuckRoutine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&facts(self))
-    }
-}
-
-/// "last seen 2.1 s ago at src/main.rs:52".
-impl fmt::Display for LastSeen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("last seen ")?;
-        if let Some(ago) = self.ago {
-            write!(f, "{} ago ", Seconds(ago))?;
-        }
-        write!(f, "at {}", Line(self.at))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Quitter;
-
-    const PLACE: &Location<'static> = Location::caller();
-
-    fn stuck(id: u64, name: impl Into<String>) -> StuckRoutine {
-        StuckRoutine {
-            id,
-            name: name.into(),
-            spawned_at: PLACE,
-            running_for: Duration::from_secs(7),
-            status: None,
-            last_seen: None,
-        }
-    }
-
-    fn timeouts(quitters: Vec<(&str, Vec<StuckRoutine>)>) -> Timeouts {
-        let quitter = |(path, routines): (&str, _)| TimedOutQuitter {
-            quitter: path.to_owned().into(),
-            routines,
-        };
-        Timeouts {
-            quitters: quitters.into_iter().map(quitter).collect(),
-            after: Duration::from_secs(2),
-        }
-    }
-
-    #[test]
-    fn a_report_names_quitter_routine_places_and_status() {
-        let mut routine = stuck(1, "child_heartbeat_b");
-        routine.status = Some("flushing 3/10".into());
-        routine.last_seen = Some(LastSeen {
-            at: PLACE,
-            ago: Some(Duration::from_millis(2100)),
-        });
-        let here = Line(PLACE);
-        assert_eq!(
-            routine.to_string(),
-            format!(
-                "running 7.0 s, spawned at {here}, last seen 2.1 s ago at {here}, \
-                 status \"flushing 3/10\""
-            )
-        );
-    }
-
-    #[test]
-    fn lines_break_behind_a_comma_and_names_are_in_a_column() {
-        let mut long = stuck(1, "child_heartbeat_b");
-        long.status = Some("flushing 3/10".into());
-        let text = timeouts(vec![
-            ("main/child", vec![long]),
-            ("main", vec![stuck(2, "beat")]),
-        ]);
-        let here = Line(PLACE);
-        assert_eq!(
-            text.to_string(),
-            format!(
-                "2 routines had not returned after 2 s\n  \
-                 main/child\n    \
-                 child_heartbeat_b  running 7.0 s, spawned at {here},\n                       \
-                 never asked its quitter, status \"flushing 3/10\"\n  \
-                 main\n    \
-                 beat               running 7.0 s, spawned at {here},\n                       \
-                 never asked its quitter"
-            )
-        );
-        assert!(
-            text.to_string()
-                .lines()
-                .all(|line| line.chars().count() <= 100)
-        );
-    }
-
-    #[test]
-    fn routines_that_differ_in_their_times_only_are_one_line_and_a_count() {
-        let workers = (0..997).map(|i| {
-            let mut worker = stuck(i, "worker");
-            worker.running_for = Duration::from_millis(3000 + i);
-            worker
-        });
-        let mut other = stuck(1000, "worker");
-        other.status = Some("busy".into());
-        let list = timeouts(vec![("main/pool", workers.chain([other]).collect())]);
-        let text = list.to_string();
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], "998 routines had not returned after 2 s");
-        assert!(
-            lines[2].starts_with("    worker ×997  running 3.0 to 4.0 s, "),
-            "{text}"
-        );
-        assert!(
-            text.contains("\n    worker       running 7.0 s, "),
-            "{text}"
-        );
-        assert_eq!(list.routines().count(), 998);
-    }
-
-    #[test]
-    fn after_a_hundred_lines_the_others_are_counted() {
-        let names = |of: u64| (0..of).map(|i| stuck(i, format!("worker {i}"))).collect();
-        let list = timeouts(vec![("main/a", names(50)), ("main/b", names(100_000))]);
-        let text = list.to_string();
-        assert!(text.starts_with("100050 routines had not returned after 2 s\n"));
-        assert!(text.ends_with("\n  and 99952 more"), "{text}");
-        let names = |line: &&str| line.starts_with("    worker") || line.starts_with("  main");
-        assert_eq!(text.lines().filter(names).count(), 100);
-        assert_eq!(list.len(), 100_050);
-    }
 
     #[test]
     fn the_paths_of_a_list_are_as_the_quitters_know_them() {

@@ -1,36 +1,39 @@
-//! The lines that say, while the program quits, who is waited for and who has returned since.
+//! The progress lines of a quit: the routines it still waits for, and those that have returned.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::report::console;
-use crate::report::escape::{Name, cut};
-use crate::report::path::Paths;
-use crate::report::text::Seconds;
-use crate::routine::record::Record;
+use crate::report::notice::Notice;
+use crate::report::path::QuitterPath;
+use crate::report::timeouts::Timeouts;
 use crate::tree::LiveAt;
 
-/// How often it is looked who has returned.
+/// How often to look at the live routines.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Every so many looks, a line says who is waited for.
+/// How many looks there are to each line that names live routines.
 const LOOKS_A_LINE: u32 = 5;
 
-/// How many routines one line names.
-const NAMED: usize = 5;
-
 pub(crate) struct WaitingLines {
+    quit_at: Instant,
     next: Instant,
     looks: u32,
-    /// The routines that a line has named, by id. Only used by the console's thread.
-    named: Arc<Mutex<BTreeMap<u64, String>>>,
+    /// The routines that a line has named, by id. Only the console's thread uses them.
+    named: Arc<Mutex<BTreeMap<u64, Named>>>,
+}
+
+/// A routine that a line has named.
+struct Named {
+    name: String,
+    path: QuitterPath,
 }
 
 impl WaitingLines {
     pub(crate) fn new(quit_at: Instant) -> Self {
         Self {
+            quit_at,
             next: quit_at + LOOK,
             looks: 0,
             named: Arc::default(),
@@ -42,85 +45,46 @@ impl WaitingLines {
         self.next
     }
 
-    /// Says who of those named has returned, and from time to time who is live.
+    /// Says which of the named routines have returned and, every few looks, which are live.
     pub(crate) fn say(&mut self, live: Vec<LiveAt>, deadline: Option<Instant>) {
-        // What was to be said last time is not said yet: stderr is blocked.
+        self.next = Instant::now() + LOOK;
+        // While stderr is blocked, the last look still waits to be written.
         if Arc::strong_count(&self.named) > 1 {
-            self.next = Instant::now() + LOOK;
             return;
         }
         let names_live = self.looks.is_multiple_of(LOOKS_A_LINE);
         self.looks += 1;
-        self.next = Instant::now() + LOOK;
         let named = Arc::clone(&self.named);
+        let quit_at = self.quit_at;
         console::afterwards(move || {
             let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
-            for name in take_returned(&mut named, &live) {
-                console::say_now(&format_args!("{name} has returned"));
+            for Named { name, path } in take_returned(&mut named, &live) {
+                console::say_now(&Notice::Returned { name, path });
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            // The report is about to come.
             let is_ending = left.is_some_and(|left| left < LOOK / 2);
             if names_live && !is_ending && !live.is_empty() {
-                console::say_now(&Line { live: &live, left });
-                named.extend(first_named(&live).map(|(at, record)| (record.id, name(at, record))));
+                let routines = Timeouts::new(live, quit_at.elapsed());
+                remember(&mut named, &routines);
+                console::say_now(&Notice::Waiting { routines, left });
             }
         });
     }
 }
 
-/// Takes the names of those who are no longer live.
-fn take_returned(named: &mut BTreeMap<u64, String>, live: &[LiveAt]) -> Vec<String> {
-    let is_live = |id: &u64| records(live).any(|(_, record)| record.id == *id);
+/// Takes the routines that are no longer live.
+fn take_returned(named: &mut BTreeMap<u64, Named>, live: &[LiveAt]) -> Vec<Named> {
+    let records = live.iter().flat_map(|at| &at.routines);
+    let is_live = |id: &u64| records.clone().any(|record| record.id == *id);
     let returned: Vec<u64> = named.keys().copied().filter(|id| !is_live(id)).collect();
     returned.iter().filter_map(|id| named.remove(id)).collect()
 }
 
-fn records<'a>(live: &'a [LiveAt]) -> impl Iterator<Item = (&'a LiveAt, &'a Record)> {
-    let of_node = |at: &'a LiveAt| at.routines.iter().map(move |record| (at, &**record));
-    live.iter().flat_map(of_node)
-}
-
-fn first_named(live: &[LiveAt]) -> impl Iterator<Item = (&LiveAt, &Record)> {
-    records(live).take(NAMED)
-}
-
-fn name(at: &LiveAt, record: &Record) -> String {
-    let path = Paths::default().of(at.roster.lineage());
-    format!("'{}' of {}", cut(&record.name, 30), path.shown(50))
-}
-
-/// "Waiting for 2 routines, 1.0 s left: 'flusher' of main/db (running 7.0 s, status "3/10"), …"
-struct Line<'a> {
-    live: &'a [LiveAt],
-    left: Option<Duration>,
-}
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = records(self.live).count();
-        match count {
-            1 => f.write_str("Waiting for 1 routine")?,
-            n => write!(f, "Waiting for {n} routines")?,
-        }
-        if let Some(left) = self.left {
-            write!(f, ", {} left", Seconds(left))?;
-        }
-        for (i, (at, record)) in first_named(self.live).enumerate() {
-            f.write_str(if i == 0 { ": " } else { ", " })?;
-            write!(
-                f,
-                "{} (running {}",
-                name(at, record),
-                Seconds(record.running_for())
-            )?;
-            if let Some(status) = record.status() {
-                write!(f, ", status \"{}\"", Name(&status))?;
-            }
-            f.write_str(")")?;
-        }
-        match count.saturating_sub(NAMED) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
+/// Keeps the routines that the line about `routines` names.
+fn remember(named: &mut BTreeMap<u64, Named>, routines: &Timeouts) {
+    for (path, routine) in routines.first(Notice::NAMED) {
+        let (name, path) = (routine.name.clone(), path.clone());
+        named.insert(routine.id, Named { name, path });
     }
 }
