@@ -94,9 +94,9 @@ fn a_body_that_panics_quits_with_code_1() {
     body("panics").end().with_code(1).saying(&[
         "Received quit from main, which failed: ",
         "no display",
-        "Quit: all routines returned",
         "routine 'main' of main panicked at ",
         "no display",
+        "Quit: all routines returned",
     ]);
 }
 
