@@ -7,6 +7,7 @@
 //! compared with what, and the goals, are the rows of the program `table`.
 
 pub mod asleep;
+pub mod connections;
 pub mod crew;
 pub mod flags;
 pub mod made;

@@ -15,6 +15,7 @@ use tokio_graceful::Shutdown;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connections::{self, Selects};
 use crate::flags::{Channel, Flag, Routine, Tree, WalksUp};
 use crate::made::{Allocations, Children, Guards, Makes, OneCounter, OwnCounters};
 use crate::subsystems;
@@ -82,6 +83,34 @@ pub const OPS: &[Workload<Op>] = &[
         ],
     },
     Workload {
+        name: "connection",
+        implementations: &[
+            ("quitter", connect::<Quitter>),
+            ("tokio-util", connect::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "connection-2-threads",
+        implementations: &[
+            ("quitter", connect_by_two::<Quitter>),
+            ("tokio-util", connect_by_two::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "connection-select",
+        implementations: &[
+            ("quitter", select::<Quitter>),
+            ("tokio-util", select::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "connection-select-2-threads",
+        implementations: &[
+            ("quitter", select_by_two::<Quitter>),
+            ("tokio-util", select_by_two::<CancellationToken>),
+        ],
+    },
+    Workload {
         name: "guard",
         implementations: &[
             ("quitter", make::<Guards>),
@@ -144,6 +173,26 @@ fn make<M: Makes>(iters: u64) -> Duration {
 fn make_by_two<M: Makes>(iters: u64) -> Duration {
     let maker = M::new();
     by_two(iters, || drop(black_box(maker.make())))
+}
+
+fn connect<T: Tree>(iters: u64) -> Duration {
+    let server = T::new();
+    by_one(iters, || connections::polled(&server))
+}
+
+fn connect_by_two<T: Tree>(iters: u64) -> Duration {
+    let server = T::new();
+    by_two(iters, || connections::polled(&server))
+}
+
+fn select<T: Selects>(iters: u64) -> Duration {
+    let server = T::new();
+    by_one(iters, || connections::selected(&server))
+}
+
+fn select_by_two<T: Selects>(iters: u64) -> Duration {
+    let server = T::new();
+    by_two(iters, || connections::selected(&server))
 }
 
 fn by_one(iters: u64, op: impl Fn()) -> Duration {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
-use quitter::MainQuitter;
+use quitter::{MainQuitter, RoutineQuitter};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,6 +28,10 @@ pub const PROGRAMS: Workload<Program> = Workload {
     name: "process",
     implementations: &[
         ("quitter", ours),
+        ("hammered", |threads| ended_by_force(threads, hammer)),
+        ("held", |threads| {
+            ended_by_force(threads, |_| sleep_for_ever())
+        }),
         ("killed", killed),
         ("ctrlc", ctrlc_alone),
         ("ctrlc + WaitGroup", with_ctrlc::<Counted<StdCondvar>>),
@@ -53,12 +58,47 @@ fn ours(threads: usize) -> ExitCode {
     report.report()
 }
 
-/// No handler: what the machine allows.
-fn killed(threads: usize) -> ExitCode {
-    let _crew = blocked::<Counted<StdCondvar>>(threads);
+/// How long a program has to return before it is ended by force.
+pub const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The body of `main` never returns, and no routine does.
+fn ended_by_force(threads: usize, routine: fn(&RoutineQuitter)) -> ExitCode {
+    let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+    let report = builder.run(|main| {
+        let arrived = Arc::new(AtomicUsize::new(0));
+        for _ in 0..threads {
+            let arrived = Arc::clone(&arrived);
+            main.add_routine(move |q| {
+                arrived.fetch_add(1, Ordering::Relaxed);
+                routine(q);
+            })
+            .expect("a thread");
+        }
+        say_ready(threads, &arrived);
+        sleep_for_ever();
+    });
+    report.report()
+}
+
+/// Makes guards at a quitter of its own for ever, whether or not they are refused.
+fn hammer(q: &RoutineQuitter) {
+    let own = q.child("own").expect("not quitting");
+    loop {
+        drop(own.guard("guard"));
+    }
+}
+
+fn sleep_for_ever() {
     loop {
         thread::park();
     }
+}
+
+/// No handler: what the machine allows.
+fn killed(threads: usize) -> ExitCode {
+    let _crew = blocked::<Counted<StdCondvar>>(threads);
+    sleep_for_ever();
+    ExitCode::SUCCESS
 }
 
 /// A handler, a channel, and the return from `main`: threads die where they are.

@@ -16,6 +16,18 @@ pub const QUITTER: &str = "quitter = { path = \"HERE/..\" }";
 /// What is needed to do the same by hand.
 pub const BY_HAND: &str = "ctrlc = \"3\"\ncrossbeam-channel = \"0.5\"";
 
+/// The same, and what two attributes and a list of functions need.
+pub const PARTS: &str = r#"
+ctrlc = "3"
+crossbeam-channel = "0.5"
+linkme = "0.3"
+quote = "1"
+syn = { version = "3", default-features = false, features = ["clone-impls", "full", "parsing", "printing", "proc-macro"] }
+"#;
+
+/// What [`PARTS`] is called.
+pub const PARTS_NAME: &str = "ctrlc + crossbeam-channel + syn + quote + linkme";
+
 /// What a program with tokio-util's token and tracker needs.
 pub const TOKIO_UTIL: &str = r#"
 tokio = { version = "1", features = ["macros", "rt-multi-thread", "signal"] }

@@ -1,5 +1,7 @@
 //! The rows: what is compared with what, and the goals. The workloads themselves are in the library.
 
+use quitter_benches::scenarios::PARTS_NAME;
+
 use crate::goal::{Goal, Of};
 use crate::measure::{OP, Program};
 use crate::row::{Floor, Growth, ROW, Row, Unit, When};
@@ -70,10 +72,22 @@ const PROCESS: Row = Row {
 const GUARD: &str = "A guard is a record in a list: an allocation that is counted twice, and two turns of a lock. A \
               counter without names would be as fast as a counter.";
 
+const CONNECTION: Row = Row {
+    peers: &["tokio-util"],
+    goals: &[Goal::times(0.7, Of::Peer("tokio-util"))],
+    ..OPS
+};
+
+const SELECTED: Row = Row {
+    goals: &[Goal::times(1.0, Of::Peer("tokio-util"))],
+    ..CONNECTION
+};
+
 const BUILD: Row = Row {
     workload: "build",
-    floor: Some(Floor::of("ctrlc + crossbeam-channel")),
+    floor: Some(Floor::of(PARTS_NAME)),
     peers: &["tokio-util", "tokio-graceful-shutdown"],
+    others: &["ctrlc + crossbeam-channel"],
     when: When::Builds,
     ..ROW
 };
@@ -152,6 +166,26 @@ pub(crate) const ROWS: &[Row] = &[
         ..OPS
     },
     Row {
+        what: "a connection's child: made, polled 20 times, quit and dropped, 1 thread",
+        workload: "connection",
+        ..CONNECTION
+    },
+    Row {
+        what: "a connection's child, 2 threads under one parent",
+        workload: "connection-2-threads",
+        ..CONNECTION
+    },
+    Row {
+        what: "a connection's child with `quit_chan` for a `select!`, 1 thread",
+        workload: "connection-select",
+        ..SELECTED
+    },
+    Row {
+        what: "a connection's child with `quit_chan` for a `select!`, 2 threads under one parent",
+        workload: "connection-select-2-threads",
+        ..SELECTED
+    },
+    Row {
         what: "children all made, then all dropped: each",
         workload: "children",
         figure: "both",
@@ -195,6 +229,15 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[Goal::times(0.5, Of::Peer("TaskTracker"))],
         why: GUARD,
         ..OPS
+    },
+    Row {
+        what: "`wait_done(ZERO)` beside threads that make guards at one quitter: longest of 3 s",
+        workload: "busy",
+        figure: "longest",
+        sizes: &[8],
+        floor: Some(Floor::of("TaskTracker")),
+        goals: &[Goal::value(10.0 * MS)],
+        ..ROW
     },
     Row {
         what: "`send_quit` over idle children: the call",
@@ -285,6 +328,15 @@ pub(crate) const ROWS: &[Row] = &[
         ..BLOCKED
     },
     Row {
+        what: "children whose routines fail at the quit: quit to `wait_done` returning",
+        workload: "failures",
+        figure: "done",
+        sizes: &[4_000],
+        floor: Some(Floor::of("all return")),
+        goals: &[Goal::times(1.3, Of::Floor)],
+        ..ROW
+    },
+    Row {
         what: "thread forked, run and finished: each of a batch",
         workload: "fork",
         figure: "routine",
@@ -349,11 +401,20 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         what: "process with nothing running, SIGINT to gone",
         peers: &["ctrlc", "signal-hook", "tokio-util"],
-        goals: &[Goal::times(1.1, Of::Peer("ctrlc"))],
+        goals: &[Goal::times(1.25, Of::Peer("ctrlc"))],
         go_quitter: &[(0, 0.72 * MS)],
         why: "Two threads more: one that watches the deadline, and one that writes, so that no full pipe holds \
               up the end. Each is a hop on the way, and one more thread for the system to take apart.",
         ..PROCESS
+    },
+    Row {
+        what: "routines that hammer the tree: how late the forced end is",
+        workload: "forced-end",
+        figure: "late",
+        sizes: &[64],
+        floor: Some(Floor::of("idle")),
+        goals: &[Goal::more_than(Of::Floor, 20.0 * MS)],
+        ..ROW
     },
     Row {
         what: "heartbeat of the examples, SIGINT to gone",
@@ -370,7 +431,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         what: "clean release build of an empty program",
         figure: "time",
-        goals: &[Goal::times(2.0, Of::Floor), Goal::times(0.5, Of::BestPeer)],
+        goals: &[
+            Goal::times(1.3, Of::Floor),
+            Goal::times(2.0, Of::Peer("ctrlc + crossbeam-channel")),
+            Goal::times(0.5, Of::BestPeer),
+        ],
         why: "syn is half of it, for the two attributes and for linkme, which collects the routines; the core \
               is compiled after it.",
         ..BUILD
