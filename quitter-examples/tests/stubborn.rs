@@ -60,7 +60,7 @@ fn blames(ended: Ended, routines: &[&str]) -> Ended {
     let ended = ended.with_code(1);
     assert_eq!(names(&ended), routines, "{}", ended.stderr);
     assert_eq!(ended.count("Failed to quit: "), 1, "{}", ended.stderr);
-    let places = ended.count(", spawned at quitter-examples/src/bin/stubborn.rs:");
+    let places = ended.count(", spawned at quitter-examples/src/bin/14_stubborn.rs:");
     assert_eq!(places, routines.len(), "{}", ended.stderr);
     ended
 }
@@ -115,7 +115,7 @@ fn a_partial_line_in_stdout_is_written_at_the_end() {
 #[test]
 fn a_routine_that_spins_is_blamed_with_the_place_where_it_was_last_seen() {
     blames(interrupted("spin"), &["spins"])
-        .saying(&[", last seen at quitter-examples/src/bin/stubborn.rs:"]);
+        .saying(&[", last seen at quitter-examples/src/bin/14_stubborn.rs:"]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_panic_while_stderr_is_locked_quits_the_program_and_is_reported() {
         "Received quit from routine 'panics' of main, which failed",
         "holds stderr",
         "1 routine failed:",
-        "routine 'panics' of main panicked at quitter-examples/src/bin/stubborn.rs:",
+        "routine 'panics' of main panicked at quitter-examples/src/bin/14_stubborn.rs:",
         ": while stderr is locked",
     ]);
     let names = names(&ended);
