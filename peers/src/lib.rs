@@ -11,10 +11,11 @@ pub const TIMEOUT: Duration = Duration::from_secs(1);
 /// Name, and what it is about.
 pub const CASES: &[(&str, &str)] = &[
     ("clean", "the worker returns when told"),
-    ("blocked", "the worker blocks for ever"),
+    ("pending", "the worker is a task that awaits for ever"),
+    ("blocked", "the worker blocks its thread for ever"),
     (
         "second-signal",
-        "the same, and a second Ctrl-C 0.2 s after the first",
+        "the same, and a second Ctrl-C 0.6 s after the first",
     ),
     ("panic", "the worker panics, nobody presses anything"),
     ("local-drop", "a local of main hangs when dropped"),

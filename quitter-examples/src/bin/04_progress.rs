@@ -39,12 +39,13 @@ fn main(main: &MainQuitter) -> Result<ExitCode, String> {
     for _ in 0..files {
         // Stands for the copying. Wakes at once when the program is told to quit.
         if main.sleep(Duration::from_millis(20)).is_err() {
-            bar.abandon();
+            bar.finish_and_clear(); // So that what follows starts on a line of its own.
             eprintln!("stopped after {} of {files} files", bar.position());
             return Ok(ExitCode::from(INTERRUPTED));
         }
         bar.inc(1);
     }
-    bar.finish();
+    bar.finish_and_clear();
+    println!("all {files} files are copied");
     Ok(ExitCode::SUCCESS) // Nothing is running any more: `all_done` ends the program.
 }
