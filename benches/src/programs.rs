@@ -1,7 +1,7 @@
 //! The programs that are ended from outside: threads that block, and a SIGINT.
 //!
-//! Each sets up its handler, forks its threads, says "ready", and ends as its library's
-//! documentation has it.
+//! Each sets up its handler, starts its threads, prints "ready", and ends as its library's
+//! documentation says.
 
 use std::io::{self, Write};
 use std::process::{ExitCode, Termination};
@@ -20,10 +20,10 @@ use crate::crew::{Counted, Crew, Joined, StdCondvar, TokioUtil};
 use crate::flags::Channel;
 use crate::workload::Workload;
 
-/// Runs with so many threads that block, until SIGINT.
+/// Runs with this many threads that block, until SIGINT.
 pub type Program = fn(threads: usize) -> ExitCode;
 
-/// The programs by what they are made with.
+/// The programs, by the library they use.
 pub const PROGRAMS: Workload<Program> = Workload {
     name: "process",
     implementations: &[
@@ -41,7 +41,7 @@ pub const PROGRAMS: Workload<Program> = Workload {
     ],
 };
 
-/// What `#[quitter::main]` expands to.
+/// The same code that `#[quitter::main]` expands to.
 fn ours(threads: usize) -> ExitCode {
     let report = MainQuitter::builder().run(|main| {
         let arrived = Arc::new(AtomicUsize::new(0));
@@ -94,7 +94,7 @@ fn sleep_for_ever() {
     }
 }
 
-/// No handler: what the machine allows.
+/// The floor: no handler.
 fn killed(threads: usize) -> ExitCode {
     let _crew = blocked::<Counted<StdCondvar>>(threads);
     sleep_for_ever();
@@ -130,7 +130,7 @@ fn with_signal_hook<C: Crew>(threads: usize) -> ExitCode {
     end(crew)
 }
 
-/// On a runtime of one thread, the cheapest there is; the blocked ones are the system's own.
+/// A runtime of one thread, which is the cheapest. The blocked threads are not tokio's.
 fn with_tokio(threads: usize) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -167,10 +167,10 @@ fn end(crew: impl Crew) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Tells who started this that all threads are about to block: from there on the system says more.
+/// Tells the parent process that all threads are about to block. From then on, the system knows more.
 fn say_ready(threads: usize, arrived: &AtomicUsize) {
     while arrived.load(Ordering::Relaxed) < threads {
         thread::yield_now();
     }
-    writeln!(io::stdout(), "ready").expect("somebody reads");
+    writeln!(io::stdout(), "ready").expect("the parent reads");
 }

@@ -1,4 +1,4 @@
-//! The large workloads: each is run once in a process of its own, by the program `scenario`.
+//! The large workloads. The program `scenario` runs each once in a process of its own.
 
 mod build;
 mod busy;
@@ -26,10 +26,10 @@ use crate::subsystems;
 use crate::tasks;
 use crate::workload::{Figures, Workload};
 
-/// Runs once, at a size.
+/// Runs a workload once, at a size.
 pub type Scenario = fn(n: usize) -> Figures;
 
-/// Every large workload but the heap's.
+/// Every large workload except the heap's.
 pub const SCENARIOS: &[Workload<Scenario>] = &[
     Workload {
         name: "children",

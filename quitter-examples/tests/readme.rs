@@ -8,10 +8,13 @@
 mod common;
 
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGINT;
+use nix::sys::signal::raise;
+use quitter::{AddRoutineError, MainQuitter, QuitSource};
 
-use common::Process;
+use common::{Process, alone};
 
 const README: &str = include_str!("../../README.md");
 const PROGRAM: &str = include_str!("../src/bin/00_first.rs");
@@ -45,6 +48,22 @@ fn the_terminal_of_the_readme_shows_what_the_program_prints() {
     let shown: Vec<_> = on_stderr.iter().map(|line| steady(line)).collect();
     let printed: Vec<_> = ended.stderr.lines().map(steady).collect();
     assert_eq!(shown, printed);
+}
+
+/// The README's example of the core, with a signal that comes before its routine is started.
+#[test]
+fn the_core_alone_survives_an_early_signal() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        raise(SIGINT).unwrap();
+        main.wait_quit();
+        match main.routine("http").add(|q| q.wait_quit()) {
+            Ok(_) | Err(AddRoutineError::Quitting) => main.exit(),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let said = ["SIGINT", "Quit: all routines returned"];
+    alone(story).end().with_code(0).saying(&said);
 }
 
 /// A line without what differs from run to run: the numbers, but for places in the source. In the

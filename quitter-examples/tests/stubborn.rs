@@ -1,4 +1,4 @@
-//! `stubborn`: whatever hangs, the program ends, and says who hangs where there is somebody to name.
+//! `stubborn`: whatever hangs, the program ends, and names it if it has a name.
 
 #![cfg(unix)]
 
@@ -15,7 +15,7 @@ use common::{Ended, Process};
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// For machines that are busy with something else: on an idle one it takes 250 ms.
+/// Extra time for busy machines. An idle one needs 250 ms.
 const SLACK: Duration = Duration::from_secs(2);
 
 fn started(case: &str) -> Process {
@@ -45,7 +45,7 @@ fn interrupted(case: &str) -> Ended {
     ended.saying(&["Received quit from 'OS interrupt/termination signal': SIGINT"])
 }
 
-/// The names that the report lists as not returned, in its order.
+/// The names of the routines that the report lists, in its order.
 fn names(ended: &Ended) -> Vec<&str> {
     let routines = ended.stderr.lines().filter(|line| line.contains("running"));
     let name = |line: &'_ str| line.find("  running").map(|at| line[..at].trim().len());
@@ -54,7 +54,7 @@ fn names(ended: &Ended) -> Vec<&str> {
         .collect()
 }
 
-/// The report names these, each once, with the place where it was spawned, and the code says so.
+/// Asserts that the report names these routines, each once and with its place, and that the code is 1.
 #[track_caller]
 fn blames(ended: Ended, routines: &[&str]) -> Ended {
     let ended = ended.with_code(1);
@@ -65,7 +65,7 @@ fn blames(ended: Ended, routines: &[&str]) -> Ended {
     ended
 }
 
-/// Nobody to blame: a clean end.
+/// Asserts a clean end, with nothing to blame.
 #[track_caller]
 fn is_clean(ended: Ended) -> Ended {
     let ended = ended.with_code(0);
@@ -152,7 +152,7 @@ fn drops_that_panic_one_after_the_other_are_a_failure_while_quitting() {
 #[test]
 fn ten_thousand_stuck_routines_end_in_time() {
     let ended = interrupted("ten-thousand").with_code(1);
-    // All, or where the machine is too slow for the last words those that could be said.
+    // On a slow machine, only those that could be written in time are listed.
     let listed = names(&ended).len();
     println!("{listed} of 10,000 are listed");
     if ended.stderr.contains("Failed to quit: ") {

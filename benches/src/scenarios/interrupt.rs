@@ -1,4 +1,4 @@
-//! From SIGINT until the process is gone.
+//! The time from SIGINT until the process is gone.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ use crate::asleep;
 use crate::programs::QUIT_TIMEOUT;
 use crate::workload::{Figures, median};
 
-/// One of the programs of [`programs`](crate::programs). Small ones are measured more often: their
-/// time is that of a few thread switches.
+/// One of the programs of [`programs`](crate::programs). Small ones are measured more often, because
+/// they take no longer than a few thread switches.
 pub fn program(implementation: &str, threads: usize) -> Figures {
     let often = if threads == 0 { 21 } else { 3 };
     let run = || {
@@ -28,8 +28,8 @@ pub fn program(implementation: &str, threads: usize) -> Figures {
     vec![("gone", median(&gone))]
 }
 
-/// One of the programs that have to be ended by force: how long after the end of its quit timeout it
-/// is gone.
+/// One of the programs that have to be ended by force. Measures how long after its quit timeout the
+/// process is gone.
 pub fn forced_end(implementation: &str, threads: usize) -> Figures {
     let arguments = [implementation, &threads.to_string()];
     // Routines that hammer the tree never sleep: only the line "ready" is waited for.
@@ -48,7 +48,7 @@ fn sibling(program: &str) -> PathBuf {
     own.with_file_name(program)
 }
 
-/// Starts a program, reads so many lines, waits until all its threads sleep, and interrupts it.
+/// Starts a program, reads some lines, waits until all its threads sleep, and interrupts it.
 fn gone(command: &mut Command, lines: usize) -> f64 {
     let started = Started::new(command, lines);
     asleep::wait_for_process(started.child.id());

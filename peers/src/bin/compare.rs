@@ -1,5 +1,5 @@
 //! Runs each case with each library, and prints a table: how long after the signal the process was
-//! gone, with which exit code, and the last line that it said.
+//! gone, its exit code, and the last line that it printed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
@@ -25,7 +25,7 @@ const PROGRAMS: &[&str] = &[
     "signal_hook_by_hand",
 ];
 
-/// Longer than this after the signal counts as for ever.
+/// A program that takes longer than this after the signal counts as never ending.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() {
@@ -67,7 +67,7 @@ fn run(program: &str, case: &str) -> String {
             .for_each(|text| drop(line.send(text)));
     });
     let _ready = lines.recv_timeout(PATIENCE);
-    // The handlers and the worker are set up just after that line.
+    // The handlers and the worker are set up right after that line.
     thread::sleep(Duration::from_millis(300));
     let from = Instant::now();
     if case != "panic" {
@@ -118,7 +118,7 @@ fn sibling(program: &str) -> PathBuf {
     own.with_file_name(program)
 }
 
-/// A stdout that takes nothing more, and its other end, which nobody reads.
+/// A stdout that is full, and its other end, which nobody reads.
 fn full_pipe() -> (OwnedFd, UnixStream) {
     let (mut writer, reader) = UnixStream::pair().expect("a pair of sockets");
     writer.set_nonblocking(true).expect("a mode");
