@@ -36,11 +36,11 @@ fn main(main: &MainQuitter) -> Result<ExitCode, String> {
     }
     println!("copying {files} files");
     let bar = ProgressBar::new(files);
-    for _ in 0..files {
+    for copied in 0..files {
         // Stands for the copying. Wakes at once when the program is told to quit.
         if main.sleep(Duration::from_millis(20)).is_err() {
             bar.finish_and_clear(); // So that what follows starts on a line of its own.
-            eprintln!("stopped after {} of {files} files", bar.position());
+            eprintln!("stopped after {copied} of {files} files");
             return Ok(ExitCode::from(INTERRUPTED));
         }
         bar.inc(1);
