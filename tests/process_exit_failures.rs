@@ -601,7 +601,7 @@ fn a_second_signal_outranks_an_exit_code_of_the_body() {
 fn the_event_shows_the_failure_of_the_routine_that_quit_the_program_not_of_a_namesake() {
     let story = || {
         program(|main| -> Body {
-            let harmless = main.routine("store").on_failure(OnFailure::Record);
+            let harmless = main.routine("store").on_failure(OnFailure::FailAtExit);
             let harmless = harmless.add(|_| Err::<(), _>("cache miss, harmless"))?;
             harmless.wait(PATIENCE)?;
             main.routine("store").add(|_| Err::<(), _>("DISK FULL"))?;
@@ -642,7 +642,7 @@ fn a_crowd_that_hangs_does_not_bury_the_failures_of_a_crowd() {
                 deaf.stack_size(64 * 1024).add(|_| hang())?;
             }
             for _ in 0..300 {
-                let fails = main.routine("fails").on_failure(OnFailure::Record);
+                let fails = main.routine("fails").on_failure(OnFailure::FailAtExit);
                 fails
                     .stack_size(64 * 1024)
                     .add(|_| Err::<(), _>("no connection"))?;

@@ -48,7 +48,7 @@ fn names_paths_statuses_and_errors_are_escaped_in_every_line() {
                     println!("listening");
                     hang()
                 })?;
-                let fails = child.routine(EVIL).on_failure(OnFailure::Record);
+                let fails = child.routine(EVIL).on_failure(OnFailure::FailAtExit);
                 fails.add(|_| Err::<(), _>(EVIL))?;
                 Ok::<_, AddRoutineError>(())
             })

@@ -1,20 +1,20 @@
-//! Says when all threads of a process block, without a guess at how long that takes: it reads what
-//! Linux knows of each.
+//! Tells when all threads of a process block. It reads the state of each from Linux, so it need not
+//! guess how long that takes.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::thread;
 
-/// How often in a row all must be found asleep: a thread that waits for a lock on its way to where
-/// it blocks is asleep for a moment, too.
+/// How often in a row all threads must be asleep. A thread that waits for a lock on its way to the
+/// call that blocks is asleep for a moment, too.
 const LOOKS: usize = 3;
 
-/// Blocks until every thread of this process but the caller's sleeps.
+/// Blocks until every thread of this process sleeps, except the caller's.
 ///
 /// # Panics
 ///
-/// Where there is no `/proc`.
+/// If there is no `/proc`.
 pub fn wait_for_others() {
     let own = fs::read_link("/proc/thread-self").expect("Linux");
     wait(Path::new("/proc/self/task"), own.file_name());
@@ -24,7 +24,7 @@ pub fn wait_for_others() {
 ///
 /// # Panics
 ///
-/// When the process ends.
+/// If the process ends.
 pub fn wait_for_process(pid: u32) {
     wait(Path::new(&format!("/proc/{pid}/task")), None);
 }
@@ -49,7 +49,7 @@ fn all_sleep(tasks: &Path, except: Option<&std::ffi::OsStr>) -> io::Result<bool>
         }
         match fs::read_to_string(task.path().join("stat")) {
             Ok(stat) if sleeps(&stat) => {}
-            // It has ended since it was listed.
+            // The thread has ended since it was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => return Ok(false),
         }
@@ -57,7 +57,7 @@ fn all_sleep(tasks: &Path, except: Option<&std::ffi::OsStr>) -> io::Result<bool>
     Ok(true)
 }
 
-/// The state stands behind the name, which is in parentheses and may contain some.
+/// The state follows the name, which is in parentheses and may contain some.
 fn sleeps(stat: &str) -> bool {
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| rest.starts_with('S'))

@@ -1,5 +1,5 @@
-//! Threads that block until they are told to quit: how they block, how they are told, and how it is
-//! known that all have ended.
+//! Threads that block until they are told to quit: how they block, how they are told, and how the end
+//! of the last one is noticed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -15,17 +15,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::flags::{Channel, Flag};
 
-/// Blocks threads until it is told.
+/// Blocks threads until they are told to quit.
 pub trait Blocks: Send + Sync + 'static {
-    /// One that was not told.
+    /// Makes one that was not told to quit.
     fn new() -> Self;
-    /// Blocks until it is told.
+    /// Blocks until told to quit.
     fn wait(&self);
-    /// Tells all who wait.
+    /// Wakes every thread that waits.
     fn tell(&self);
 }
 
-/// Std's mutex and condition variable.
+/// The mutex and condition variable of std.
 pub type StdCondvar = (Mutex<bool>, Condvar);
 
 impl Blocks for StdCondvar {
@@ -71,7 +71,7 @@ impl Blocks for Channel {
     }
 }
 
-/// A flag and an event of event-listener, used as its first example does.
+/// A flag and an event of event-listener, used as in its first example.
 #[derive(Default)]
 pub struct FlagAndEvent {
     told: AtomicBool,
@@ -109,13 +109,13 @@ impl Blocks for ShutdownManager<()> {
     }
 }
 
-/// Forks threads that block, tells them, and waits until they have ended.
+/// Starts threads that block, tells them to quit, and waits until they have ended.
 pub trait Crew {
-    /// One without threads.
+    /// Makes one without threads.
     fn new() -> Self;
-    /// Forks a thread, which calls `body` with what blocks it.
+    /// Starts a thread that calls `body` with the function that blocks.
     fn fork(&mut self, body: impl FnOnce(&dyn Fn()) + Send + 'static);
-    /// Tells all.
+    /// Tells all threads to quit.
     fn tell(&self);
     /// Blocks until all have ended.
     fn wait(self);
@@ -138,7 +138,7 @@ impl Crew for Quitter {
     }
 }
 
-/// Threads that are counted by a wait group and not joined: by hand, at its best.
+/// Threads that are counted by a wait group and not joined: the fastest way by hand.
 pub struct Counted<B> {
     told: Arc<B>,
     group: WaitGroup,
@@ -193,7 +193,7 @@ impl<B: Blocks> Crew for Joined<B> {
     }
 }
 
-/// tokio-util's token and tracker, on threads: its tracker counts whatever holds a token of it.
+/// The token and the tracker of tokio-util, on threads: the tracker counts whatever holds its token.
 #[derive(Default)]
 pub struct TokioUtil {
     pub(crate) token: CancellationToken,

@@ -1,7 +1,7 @@
-//! What can be told to quit, and asked whether it was: the part that ours and the peers share.
+//! Flags that can be set and asked: what quitter and its peers have in common.
 //!
-//! What is timed is `inline`, here and in [`made`](crate::made): else the call of the trait's method
-//! would cost more than a poll.
+//! The methods that are timed are `inline`, here and in [`made`](crate::made). Otherwise calling the
+//! trait's method would cost more than a poll.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,19 +11,19 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use quitter::{Quitter, RoutineGuard};
 use tokio_util::sync::CancellationToken;
 
-/// Can be told to quit, and asked whether it was.
+/// Can be told to quit, and asked whether it was told.
 pub trait Flag: Sized + Send + Sync + 'static {
-    /// One that was not told.
+    /// Makes one that was not told to quit.
     fn new() -> Self;
-    /// Tells it, and all below it.
+    /// Tells it to quit, and all below it.
     fn tell(&self);
-    /// Asks it.
+    /// Whether it was told to quit.
     fn is_told(&self) -> bool;
 }
 
-/// Has children, which are told when it is.
+/// Has children, which are told to quit with it.
 pub trait Tree: Flag {
-    /// A new child.
+    /// Makes a child.
     fn child(&self) -> Self;
 }
 
@@ -67,7 +67,7 @@ impl Tree for CancellationToken {
     }
 }
 
-/// What the machine allows: a shared flag, and nothing else.
+/// The floor: a shared flag, and nothing else.
 impl Flag for Arc<AtomicBool> {
     fn new() -> Self {
         Self::default()
@@ -81,7 +81,7 @@ impl Flag for Arc<AtomicBool> {
     }
 }
 
-/// A quitter as its routine asks it: the place of each poll is stored.
+/// A quitter as its routine sees it: each poll stores its place.
 pub struct Routine(RoutineGuard, Quitter);
 
 impl Flag for Routine {
@@ -111,7 +111,7 @@ impl Flag for ShutdownManager<()> {
     }
 }
 
-/// A flag behind a lock, as it stands beside a condition variable.
+/// A flag behind a lock, as used with a condition variable.
 impl Flag for Arc<Mutex<bool>> {
     fn new() -> Self {
         Self::default()
@@ -125,7 +125,7 @@ impl Flag for Arc<Mutex<bool>> {
     }
 }
 
-/// A crossbeam channel that is closed when it is told.
+/// A crossbeam channel that closes at the quit.
 pub struct Channel {
     open: Mutex<Option<Sender<()>>>,
     told: Receiver<()>,
@@ -147,13 +147,13 @@ impl Flag for Channel {
 }
 
 impl Channel {
-    /// Blocks until it is told.
+    /// Blocks until told to quit.
     pub fn wait(&self) {
         let _closed = self.told.recv();
     }
 }
 
-/// A tree whose polls walk up: no child is told anything, it asks all above it.
+/// A tree whose polls walk up: a quit marks one node, and a poll asks every node above it.
 pub struct WalksUp {
     told: AtomicBool,
     parent: Option<Arc<Self>>,

@@ -1,12 +1,13 @@
-//! What quitter is measured by: the workloads, and who takes part in each.
+//! The workloads by which quitter is measured, and their implementations.
 //!
-//! A workload is one generic function over a trait, with one implementation of that trait for ours,
-//! the floor and each peer: what differs between the figures is the library, and nothing else.
-//! [`ops`] has the workloads of nanoseconds, which criterion repeats; [`scenarios`] those that are
-//! large and run once in a process; [`programs`] the programs that are ended from outside. What is
-//! compared with what, and the goals, are the rows of the program `table`.
+//! A workload is one generic function over a trait. quitter, the floor and each peer implement that
+//! trait, so the figures differ by the library and by nothing else. [`ops`] has the workloads that
+//! take nanoseconds, which criterion repeats. [`scenarios`] has the large ones, which run once in a
+//! process. [`programs`] has the programs that are ended from outside. The rows of the program `table`
+//! say what is compared with what, and have the goals.
 
 pub mod asleep;
+pub mod connections;
 pub mod crew;
 pub mod flags;
 pub mod made;
@@ -18,5 +19,5 @@ pub mod subsystems;
 pub mod tasks;
 pub mod workload;
 
-/// The name of our implementation of every workload.
+/// The name of quitter among the implementations of a workload.
 pub const OURS: &str = "quitter";

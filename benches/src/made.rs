@@ -1,4 +1,4 @@
-//! What is made and dropped again: children, and routines that are recorded without a thread.
+//! Items that are made and dropped again: children, and routines that are recorded without a thread.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
@@ -14,13 +14,13 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::flags::{Flag, Tree};
 
-/// Makes what its caller holds for a while, and drops.
+/// Makes items that its caller holds for a while and drops.
 pub trait Makes: Sync {
-    /// What it makes.
+    /// The items.
     type Item: Send;
-    /// One that has made nothing.
+    /// Makes one that has made no item.
     fn new() -> Self;
-    /// Makes one more.
+    /// Makes one more item.
     fn make(&self) -> Self::Item;
 }
 
@@ -38,7 +38,7 @@ impl<T: Tree> Makes for Children<T> {
     }
 }
 
-/// What the machine allows for a child: one small allocation.
+/// The floor for a child: one small allocation.
 pub struct Allocations;
 
 impl Makes for Allocations {
@@ -66,7 +66,7 @@ impl Makes for Guards {
     }
 }
 
-/// tokio-util's tracker, which counts.
+/// The tracker of tokio-util, which counts.
 impl Makes for TaskTracker {
     type Item = TaskTrackerToken;
     fn new() -> Self {
@@ -132,7 +132,7 @@ impl Drop for Counted {
     }
 }
 
-/// What the machine allows for a count: a counter in the program's static memory.
+/// The floor for a count: a counter in static memory.
 pub struct OneCounter;
 
 static ONE: AtomicUsize = AtomicUsize::new(0);
@@ -148,7 +148,7 @@ impl Makes for OneCounter {
     }
 }
 
-/// What the machine allows for a count by several threads: a counter for each.
+/// The floor for a count by several threads: a counter for each.
 pub struct OwnCounters;
 
 static OWN: [CachePadded<AtomicUsize>; 64] = [const { CachePadded::new(AtomicUsize::new(0)) }; 64];

@@ -1,4 +1,4 @@
-//! Counts threads in before they block, and notes when each is back.
+//! Counts threads before they block, and notes when each returns.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -10,12 +10,12 @@ use crate::asleep;
 pub struct Muster {
     start: Instant,
     arrived: AtomicUsize,
-    /// When each came back: nanoseconds from `start`.
+    /// When each returned: nanoseconds from `start`.
     returned: Vec<AtomicU64>,
 }
 
 impl Muster {
-    /// A list for so many threads.
+    /// Makes a list for `n` threads.
     pub fn new(n: usize) -> Self {
         Self {
             start: Instant::now(),
@@ -24,7 +24,7 @@ impl Muster {
         }
     }
 
-    /// Called by each thread: counts it in, blocks it, and notes when it came back.
+    /// Called by each thread: counts it, blocks it, and notes when it returns.
     pub fn block(&self, wait: &dyn Fn()) {
         let place = self.arrived.fetch_add(1, Ordering::Relaxed);
         wait();
@@ -40,7 +40,7 @@ impl Muster {
         asleep::wait_for_others();
     }
 
-    /// From a moment on until the last thread came back, in nanoseconds.
+    /// The nanoseconds from a moment until the last thread returned.
     pub fn last_return(&self, from: Instant) -> f64 {
         let last = self.returned.iter().map(|at| at.load(Ordering::Acquire));
         let last = last.max().unwrap_or_default();

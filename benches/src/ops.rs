@@ -1,6 +1,6 @@
-//! The workloads of nanoseconds: one operation, over and over, by one thread or by two.
+//! The workloads that take nanoseconds: one operation, over and over, on one thread or on two.
 //!
-//! What an implementation makes beforehand is made anew for each measurement and is not timed.
+//! An implementation may prepare something. That is done anew for each measurement, and not timed.
 
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
@@ -15,16 +15,17 @@ use tokio_graceful::Shutdown;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connections::{self, Selects};
 use crate::flags::{Channel, Flag, Routine, Tree, WalksUp};
 use crate::made::{Allocations, Children, Guards, Makes, OneCounter, OwnCounters};
 use crate::subsystems;
 use crate::tasks;
 use crate::workload::Workload;
 
-/// Does the operation so often, and says how long that took.
+/// Does the operation `iters` times, and returns how long that took.
 pub type Op = fn(iters: u64) -> Duration;
 
-/// Every workload of nanoseconds.
+/// Every workload that takes nanoseconds.
 pub const OPS: &[Workload<Op>] = &[
     Workload {
         name: "poll",
@@ -82,6 +83,34 @@ pub const OPS: &[Workload<Op>] = &[
         ],
     },
     Workload {
+        name: "connection",
+        implementations: &[
+            ("quitter", connect::<Quitter>),
+            ("tokio-util", connect::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "connection-2-threads",
+        implementations: &[
+            ("quitter", connect_by_two::<Quitter>),
+            ("tokio-util", connect_by_two::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "connection-select",
+        implementations: &[
+            ("quitter", select::<Quitter>),
+            ("tokio-util", select::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "connection-select-2-threads",
+        implementations: &[
+            ("quitter", select_by_two::<Quitter>),
+            ("tokio-util", select_by_two::<CancellationToken>),
+        ],
+    },
+    Workload {
         name: "guard",
         implementations: &[
             ("quitter", make::<Guards>),
@@ -123,7 +152,7 @@ fn poll_by_two<T: Flag>(iters: u64) -> Duration {
     by_two(iters, || _ = black_box(flag.is_told()))
 }
 
-/// Polls a node that has a hundred above it, whose handles are held as well.
+/// Polls a node with a hundred nodes above it, whose handles are held, too.
 fn poll_deep<T: Tree>(iters: u64) -> Duration {
     let mut chain = vec![T::new()];
     for depth in 0..100 {
@@ -146,13 +175,33 @@ fn make_by_two<M: Makes>(iters: u64) -> Duration {
     by_two(iters, || drop(black_box(maker.make())))
 }
 
+fn connect<T: Tree>(iters: u64) -> Duration {
+    let server = T::new();
+    by_one(iters, || connections::polled(&server))
+}
+
+fn connect_by_two<T: Tree>(iters: u64) -> Duration {
+    let server = T::new();
+    by_two(iters, || connections::polled(&server))
+}
+
+fn select<T: Selects>(iters: u64) -> Duration {
+    let server = T::new();
+    by_one(iters, || connections::selected(&server))
+}
+
+fn select_by_two<T: Selects>(iters: u64) -> Duration {
+    let server = T::new();
+    by_two(iters, || connections::selected(&server))
+}
+
 fn by_one(iters: u64, op: impl Fn()) -> Duration {
     let (from, until) = repeat(iters, op);
     until - from
 }
 
-/// Two threads do the operation so often each: the time from the first one's start to the last
-/// one's end.
+/// Two threads do the operation `iters` times each. Returns the time from the start of the first thread
+/// to the end of the last.
 fn by_two(iters: u64, op: impl Fn() + Sync) -> Duration {
     let start = Barrier::new(2);
     let run = || {
@@ -166,8 +215,8 @@ fn by_two(iters: u64, op: impl Fn() + Sync) -> Duration {
     one.1.max(other.1) - one.0.min(other.0)
 }
 
-/// Sixteen in a row for each turn of the loop: a turn takes one cycle of the processor or two, as the
-/// loop happens to lie in memory, and a poll takes no more than that.
+/// Does sixteen operations in each turn of the loop. The loop itself takes one or two cycles a turn,
+/// depending on its place in memory, and a poll takes no more than that.
 fn repeat(iters: u64, op: impl Fn()) -> (Instant, Instant) {
     let from = Instant::now();
     for _ in 0..iters / 16 {

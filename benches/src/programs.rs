@@ -1,7 +1,7 @@
 //! The programs that are ended from outside: threads that block, and a SIGINT.
 //!
-//! Each sets up its handler, forks its threads, says "ready", and ends as its library's
-//! documentation has it.
+//! Each sets up its handler, starts its threads, prints "ready", and ends as its library's
+//! documentation says.
 
 use std::io::{self, Write};
 use std::process::{ExitCode, Termination};
@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
-use quitter::MainQuitter;
+use quitter::{MainQuitter, RoutineQuitter};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,14 +20,18 @@ use crate::crew::{Counted, Crew, Joined, StdCondvar, TokioUtil};
 use crate::flags::Channel;
 use crate::workload::Workload;
 
-/// Runs with so many threads that block, until SIGINT.
+/// Runs with this many threads that block, until SIGINT.
 pub type Program = fn(threads: usize) -> ExitCode;
 
-/// The programs by what they are made with.
+/// The programs, by the library they use.
 pub const PROGRAMS: Workload<Program> = Workload {
     name: "process",
     implementations: &[
         ("quitter", ours),
+        ("hammered", |threads| ended_by_force(threads, hammer)),
+        ("held", |threads| {
+            ended_by_force(threads, |_| sleep_for_ever())
+        }),
         ("killed", killed),
         ("ctrlc", ctrlc_alone),
         ("ctrlc + WaitGroup", with_ctrlc::<Counted<StdCondvar>>),
@@ -36,7 +41,7 @@ pub const PROGRAMS: Workload<Program> = Workload {
     ],
 };
 
-/// What `#[quitter::main]` expands to.
+/// The same code that `#[quitter::main]` expands to.
 fn ours(threads: usize) -> ExitCode {
     let report = MainQuitter::builder().run(|main| {
         let arrived = Arc::new(AtomicUsize::new(0));
@@ -53,12 +58,47 @@ fn ours(threads: usize) -> ExitCode {
     report.report()
 }
 
-/// No handler: what the machine allows.
-fn killed(threads: usize) -> ExitCode {
-    let _crew = blocked::<Counted<StdCondvar>>(threads);
+/// How long a program has to return before it is ended by force.
+pub const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The body of `main` never returns, and no routine does.
+fn ended_by_force(threads: usize, routine: fn(&RoutineQuitter)) -> ExitCode {
+    let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+    let report = builder.run(|main| {
+        let arrived = Arc::new(AtomicUsize::new(0));
+        for _ in 0..threads {
+            let arrived = Arc::clone(&arrived);
+            main.add_routine(move |q| {
+                arrived.fetch_add(1, Ordering::Relaxed);
+                routine(q);
+            })
+            .expect("a thread");
+        }
+        say_ready(threads, &arrived);
+        sleep_for_ever();
+    });
+    report.report()
+}
+
+/// Makes guards at a quitter of its own for ever, whether or not they are refused.
+fn hammer(q: &RoutineQuitter) {
+    let own = q.child("own").expect("not quitting");
+    loop {
+        drop(own.guard("guard"));
+    }
+}
+
+fn sleep_for_ever() {
     loop {
         thread::park();
     }
+}
+
+/// The floor: no handler.
+fn killed(threads: usize) -> ExitCode {
+    let _crew = blocked::<Counted<StdCondvar>>(threads);
+    sleep_for_ever();
+    ExitCode::SUCCESS
 }
 
 /// A handler, a channel, and the return from `main`: threads die where they are.
@@ -90,7 +130,7 @@ fn with_signal_hook<C: Crew>(threads: usize) -> ExitCode {
     end(crew)
 }
 
-/// On a runtime of one thread, the cheapest there is; the blocked ones are the system's own.
+/// A runtime of one thread, which is the cheapest. The blocked threads are not tokio's.
 fn with_tokio(threads: usize) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -127,10 +167,10 @@ fn end(crew: impl Crew) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Tells who started this that all threads are about to block: from there on the system says more.
+/// Tells the parent process that all threads are about to block. From then on, the system knows more.
 fn say_ready(threads: usize, arrived: &AtomicUsize) {
     while arrived.load(Ordering::Relaxed) < threads {
         thread::yield_now();
     }
-    writeln!(io::stdout(), "ready").expect("somebody reads");
+    writeln!(io::stdout(), "ready").expect("the parent reads");
 }

@@ -1,8 +1,10 @@
-//! The large workloads: each is run once in a process of its own, by the program `scenario`.
+//! The large workloads. The program `scenario` runs each once in a process of its own.
 
 mod build;
+mod busy;
 mod chain;
 mod children;
+mod failures;
 mod fork;
 mod interrupt;
 mod quit;
@@ -10,6 +12,8 @@ mod slow_poll;
 mod threads;
 
 pub mod heap;
+
+pub use build::PARTS_NAME;
 
 use async_shutdown::ShutdownManager;
 use quitter::Quitter;
@@ -22,10 +26,10 @@ use crate::subsystems;
 use crate::tasks;
 use crate::workload::{Figures, Workload};
 
-/// Runs once, at a size.
+/// Runs a workload once, at a size.
 pub type Scenario = fn(n: usize) -> Figures;
 
-/// Every large workload but the heap's.
+/// Every large workload except the heap's.
 pub const SCENARIOS: &[Workload<Scenario>] = &[
     Workload {
         name: "children",
@@ -93,6 +97,27 @@ pub const SCENARIOS: &[Workload<Scenario>] = &[
         ],
     },
     Workload {
+        name: "failures",
+        implementations: &[
+            ("quitter", failures::all_fail),
+            ("all return", failures::all_return),
+        ],
+    },
+    Workload {
+        name: "busy",
+        implementations: &[
+            ("quitter", busy::quitter),
+            ("TaskTracker", busy::task_tracker),
+        ],
+    },
+    Workload {
+        name: "forced-end",
+        implementations: &[
+            ("quitter", |n| interrupt::forced_end("hammered", n)),
+            ("idle", |n| interrupt::forced_end("held", n)),
+        ],
+    },
+    Workload {
         name: "process",
         implementations: &[
             ("quitter", |n| interrupt::program("quitter", n)),
@@ -117,6 +142,7 @@ pub const SCENARIOS: &[Workload<Scenario>] = &[
             ("ctrlc + crossbeam-channel", |_| {
                 build::clean(build::BY_HAND)
             }),
+            (build::PARTS_NAME, |_| build::clean(build::PARTS)),
             ("tokio-util", |_| build::clean(build::TOKIO_UTIL)),
             ("tokio-graceful-shutdown", |_| {
                 build::clean(build::SUBSYSTEMS)

@@ -1,4 +1,4 @@
-//! tokio-graceful-shutdown: its children are tasks, which only live inside its top level.
+//! tokio-graceful-shutdown. Its children are tasks, which live only inside its top level.
 
 use std::io;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::workload::Figures;
 /// For ever, as far as a measurement goes.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Runs a top level to its end, on a runtime of one thread: so nothing is handed from thread to
-/// thread, which is when it is fastest.
+/// Runs a top level to its end, on a runtime of one thread. It is fastest when nothing goes from thread
+/// to thread.
 fn run(top: impl FnOnce() -> Toplevel) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -24,7 +24,7 @@ fn run(top: impl FnOnce() -> Toplevel) {
     runtime.block_on(ended).expect("all returned");
 }
 
-/// Starts a child that returns at once, and waits for it, so often.
+/// Starts a child that returns at once and waits for it, over and over.
 pub fn made_and_dropped(iters: u64) -> Duration {
     let (elapsed, result) = mpsc::channel();
     let top = async move |s: &mut SubsystemHandle| {
@@ -55,7 +55,7 @@ pub fn heap_per_child(n: usize, in_use: fn() -> usize) -> f64 {
     result.recv().expect("measured")
 }
 
-/// From the quit until all children, which wait for it, have ended.
+/// Measures the time from the quit until all children, which wait for it, have ended.
 pub fn quit_to_done(n: usize) -> Figures {
     let (told, result) = mpsc::channel();
     let top = async move |s: &mut SubsystemHandle| {
@@ -68,7 +68,7 @@ pub fn quit_to_done(n: usize) -> Figures {
     vec![("done", told.elapsed().as_nanos() as f64)]
 }
 
-/// Starts so many children, and returns when each waits for the quit.
+/// Starts children, and returns when each waits for the quit.
 async fn start_waiting(s: &mut SubsystemHandle, n: usize, children: &mut Vec<NestedSubsystem>) {
     let waiting = Arc::new(AtomicUsize::new(0));
     for _ in 0..n {

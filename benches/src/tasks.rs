@@ -1,5 +1,4 @@
-//! What tasks on tokio's runtime cost with the peers. Quitter has no tasks yet: its implementations
-//! will stand beside these.
+//! Tasks on tokio's runtime, with the peers. quitter has no tasks yet.
 
 use std::future::poll_fn;
 use std::mem;
@@ -14,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::workload::Figures;
 
-/// A task that does nothing is spawned and awaited.
+/// Spawns a task that does nothing, and awaits it.
 pub fn spawned(iters: u64) -> Duration {
     by_one_task(iters, async || {
         tokio::spawn(async {}).await.expect("it does not panic");
@@ -55,7 +54,7 @@ fn by_one_task(iters: u64, op: impl AsyncFn()) -> Duration {
     })
 }
 
-/// What the machine allows: tasks wait for one event, and are counted.
+/// The floor: tasks wait for one event, and are counted.
 pub fn notify(n: usize) -> Figures {
     let event = Arc::new(Notify::new());
     quit_to_done(
@@ -75,7 +74,7 @@ pub fn tokio_util(n: usize) -> Figures {
     )
 }
 
-/// Tasks wait, are told, and are waited for.
+/// Tasks wait, are told to quit, and are waited for.
 fn quit_to_done<W>(n: usize, waits: impl Fn() -> W, tell: impl FnOnce()) -> Figures
 where
     W: Future<Output = ()> + Send + 'static,
@@ -88,7 +87,7 @@ where
             let mut waits = Box::pin(waits());
             let waiting = Arc::clone(&waiting);
             let mut first = true;
-            // Counted in by the first poll, when the task is known to whoever wakes it.
+            // Counted by the first poll: from then on the task can be woken.
             tracker.spawn(poll_fn(move |context| {
                 let ready = waits.as_mut().poll(context);
                 if mem::take(&mut first) {

@@ -1,27 +1,27 @@
-//! What a workload is: a name, and a function for each who takes part.
+//! A workload: a name, and a function for each implementation.
 
-/// What is measured in one way for all who take part. `F` is how it is run.
+/// Something that is measured in the same way for every implementation. `F` runs it.
 pub struct Workload<F: 'static> {
-    /// What it is called on the command line and in the rows of the table.
+    /// The name on the command line and in the rows of the table.
     pub name: &'static str,
-    /// Name and function of each who takes part.
+    /// The name and the function of each implementation.
     pub implementations: &'static [(&'static str, F)],
 }
 
 impl<F: Copy> Workload<F> {
-    /// The function of one who takes part.
+    /// Finds the function of an implementation.
     pub fn implementation(&self, name: &str) -> Option<F> {
         let mut all = self.implementations.iter();
         all.find(|(other, _)| *other == name).map(|&(_, run)| run)
     }
 }
 
-/// What a program does that runs one workload: finds it by the command line, `WORKLOAD
-/// IMPLEMENTATION N`, and prints a line for each figure.
+/// Runs the workload that the command line names, `WORKLOAD IMPLEMENTATION N`, and prints a line for
+/// each figure.
 ///
 /// # Panics
 ///
-/// When there is no such workload.
+/// If there is no such workload.
 pub fn run_named<F: Copy>(workloads: &[Workload<F>], run: impl FnOnce(F, usize) -> Figures) {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [workload, implementation, n] = &arguments[..] else {
@@ -36,14 +36,14 @@ pub fn run_named<F: Copy>(workloads: &[Workload<F>], run: impl FnOnce(F, usize) 
     }
 }
 
-/// What one run has measured: named figures, in nanoseconds if their row does not say otherwise.
+/// The result of one run: named figures, in nanoseconds unless their row says otherwise.
 pub type Figures = Vec<(&'static str, f64)>;
 
-/// The value in the middle; of an even number, the mean of the two.
+/// The value in the middle, or the mean of the two in the middle.
 ///
 /// # Panics
 ///
-/// When there is no value.
+/// If there is no value.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_of_an_even_number_is_between_the_two() {
+    fn the_median_of_an_even_number_of_values_is_the_mean_of_the_middle_two() {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
     }

@@ -1,4 +1,4 @@
-//! The cases: what the program of each library does beside using that library.
+//! The cases: what each program does besides using its library.
 
 use std::io::{self, Write};
 use std::sync::mpsc;
@@ -8,13 +8,14 @@ use std::time::Duration;
 /// How long each program gives its work to return.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Name, and what it is about.
+/// The name of each case, and what happens in it.
 pub const CASES: &[(&str, &str)] = &[
     ("clean", "the worker returns when told"),
-    ("blocked", "the worker blocks for ever"),
+    ("pending", "the worker is a task that awaits for ever"),
+    ("blocked", "the worker blocks its thread for ever"),
     (
         "second-signal",
-        "the same, and a second Ctrl-C 0.2 s after the first",
+        "the same, and a second Ctrl-C 0.6 s after the first",
     ),
     ("panic", "the worker panics, nobody presses anything"),
     ("local-drop", "a local of main hangs when dropped"),
@@ -29,12 +30,12 @@ pub const CASES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The case that was asked for.
+/// The case on the command line.
 pub fn case() -> String {
     std::env::args().nth(1).unwrap_or_default()
 }
 
-/// Hangs when dropped, if it is made so.
+/// Hangs when dropped, if the case says so.
 pub struct Local(bool);
 
 impl Drop for Local {
@@ -72,7 +73,7 @@ fn lock_stderr() {
     let _ = is_locked.recv();
 }
 
-/// What the worker does; `wait` returns when it is told to end.
+/// The work. `wait` returns when the worker is told to end.
 pub fn work(case: &str, wait: impl FnOnce()) {
     match case {
         "blocked" | "second-signal" => hang(),

@@ -1,4 +1,4 @@
-//! What the program `http_server` answers, and how it ends.
+//! `http_server`: its answers, and how it ends.
 #![cfg(unix)]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long a test waits for what must come.
+/// The longest that a test waits for an event.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -30,7 +30,7 @@ impl Program {
         Self(command.spawn().unwrap())
     }
 
-    /// A server on a free port, where an answer takes so many seconds.
+    /// A server on a free port. An answer takes this many seconds.
     fn serving(seconds: &str) -> (Self, SocketAddr) {
         let mut program = Self::start(&["127.0.0.1", "0", seconds]);
         let mut stdout = BufReader::new(program.0.stdout.take().unwrap());
@@ -50,7 +50,7 @@ impl Program {
         kill(pid, Signal::SIGTERM).unwrap();
     }
 
-    /// Waits for the end: exit code and stderr.
+    /// Waits for the end. Returns the exit code and stderr.
     #[track_caller]
     fn end(mut self) -> (Option<i32>, String) {
         let until = Instant::now() + PATIENCE;

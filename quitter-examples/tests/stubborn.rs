@@ -1,4 +1,4 @@
-//! `stubborn`: whatever hangs, the program ends, and says who hangs where there is somebody to name.
+//! `stubborn`: whatever hangs, the program ends, and names it if it has a name.
 
 #![cfg(unix)]
 
@@ -15,7 +15,7 @@ use common::{Ended, Process};
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// For machines that are busy with something else: on an idle one it takes 250 ms.
+/// Extra time for busy machines. An idle one needs 250 ms.
 const SLACK: Duration = Duration::from_secs(2);
 
 fn started(case: &str) -> Process {
@@ -45,7 +45,7 @@ fn interrupted(case: &str) -> Ended {
     ended.saying(&["Received quit from 'OS interrupt/termination signal': SIGINT"])
 }
 
-/// The names that the report lists as not returned, in its order.
+/// The names of the routines that the report lists, in its order.
 fn names(ended: &Ended) -> Vec<&str> {
     let routines = ended.stderr.lines().filter(|line| line.contains("running"));
     let name = |line: &'_ str| line.find("  running").map(|at| line[..at].trim().len());
@@ -54,18 +54,18 @@ fn names(ended: &Ended) -> Vec<&str> {
         .collect()
 }
 
-/// The report names these, each once, with the place where it was spawned, and the code says so.
+/// Asserts that the report names these routines, each once and with its place, and that the code is 1.
 #[track_caller]
 fn blames(ended: Ended, routines: &[&str]) -> Ended {
     let ended = ended.with_code(1);
     assert_eq!(names(&ended), routines, "{}", ended.stderr);
     assert_eq!(ended.count("Failed to quit: "), 1, "{}", ended.stderr);
-    let places = ended.count(", spawned at quitter-examples/src/bin/stubborn.rs:");
+    let places = ended.count(", spawned at quitter-examples/src/bin/14_stubborn.rs:");
     assert_eq!(places, routines.len(), "{}", ended.stderr);
     ended
 }
 
-/// Nobody to blame: a clean end.
+/// Asserts a clean end, with nothing to blame.
 #[track_caller]
 fn is_clean(ended: Ended) -> Ended {
     let ended = ended.with_code(0);
@@ -118,7 +118,7 @@ fn a_partial_line_in_stdout_is_written_at_the_end() {
 #[test]
 fn a_routine_that_spins_is_blamed_with_the_place_where_it_was_last_seen() {
     blames(interrupted("spin"), &["spins"])
-        .saying(&["last seen at quitter-examples/src/bin/stubborn.rs:"]);
+        .saying(&["last seen at quitter-examples/src/bin/14_stubborn.rs:"]);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_panic_while_stderr_is_locked_quits_the_program_and_is_reported() {
     let ended = ended(case, started(case)).with_code(1).saying(&[
         "Received quit from routine 'panics' of main, which failed",
         "1 routine failed:",
-        "routine 'panics' of main panicked at quitter-examples/src/bin/stubborn.rs:",
+        "routine 'panics' of main panicked at quitter-examples/src/bin/14_stubborn.rs:",
         ": while stderr is locked",
     ]);
     let names = names(&ended);

@@ -22,7 +22,7 @@ fn stuck() -> Process {
     stuck
 }
 
-/// Path and name of each routine that a report lists.
+/// The path and the name of each routine that a report lists.
 fn listed(report: &str) -> Vec<(&str, &str)> {
     let mut path = "";
     let mut listed = Vec::new();

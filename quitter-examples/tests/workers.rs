@@ -1,4 +1,4 @@
-//! `workers`, left alone and run with real signals.
+//! `workers`, by itself and with real signals.
 
 #![cfg(unix)]
 

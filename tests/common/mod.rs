@@ -57,7 +57,16 @@ impl Process {
         stdout: impl Into<Stdio>,
         stderr: impl Into<Stdio>,
     ) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        Self::spawn(command.stdin(Stdio::null()).stdout(stdout).stderr(stderr))
+    }
+
+    /// Starts a command that reads from `stdin`, and reads its output.
+    pub(crate) fn start_reading(command: &mut Command, stdin: impl Into<Stdio>) -> Self {
+        let command = command.stdin(stdin).stdout(Stdio::piped());
+        Self::spawn(command.stderr(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         // To print one takes seconds where the machine is busy.
         command.env("RUST_BACKTRACE", "0");
         let mut child = command.spawn().expect("the program starts");

@@ -1,8 +1,8 @@
 //! Counts the instructions of the hottest operations with valgrind's callgrind, and compares them with
-//! baseline.txt: fails when one takes over 10 % more. With `--write` they become the baseline.
+//! baseline.txt. Fails if one takes over 10 % more. With `--write`, the counts become the baseline.
 //!
-//! Each operation runs in a process of its own, so often that nothing of what happens once is to be
-//! seen. What it is done with is made before, and dropped after; neither is counted.
+//! Each operation runs in a process of its own, often enough that one-time costs do not show. Its
+//! objects are made before and dropped after; neither is counted.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -15,7 +15,7 @@ use quitter::Quitter;
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.txt");
 const TIMES: usize = 1000;
 
-/// Name of an operation, and what does it.
+/// The name of an operation, and its function.
 const OPERATIONS: &[(&str, fn())] = &[
     ("poll", || {
         let root = Quitter::root("root");
@@ -33,7 +33,7 @@ const OPERATIONS: &[(&str, fn())] = &[
         let root = Quitter::root("root");
         counted(|| drop(black_box(root.guard("routine"))));
     }),
-    // All of a quit but the threads: told, listed, looked at, and found done.
+    // A whole quit without the threads: the child is told, waited for, and found done.
     ("quit-and-wait", || {
         let root = Quitter::root("root");
         let children: Vec<_> = (0..TIMES).map(|_| root.child("child").unwrap()).collect();
@@ -42,7 +42,7 @@ const OPERATIONS: &[(&str, fn())] = &[
     }),
 ];
 
-/// What callgrind counts, found by its name.
+/// The function that callgrind counts, which it finds by its name.
 #[inline(never)]
 fn counted(mut operation: impl FnMut()) {
     for _ in 0..TIMES {

@@ -1,6 +1,6 @@
 //! Prints the bytes of the heap that each live child takes: `heap heap IMPLEMENTATION N`.
 //!
-//! A program of its own because its allocator counts, which would show in times.
+//! It is a program of its own because its counting allocator would distort times.
 
 use peak_alloc::PeakAlloc;
 use quitter_benches::scenarios::heap::HEAP;

@@ -1,4 +1,4 @@
-//! One of the programs that are ended from outside: `program IMPLEMENTATION THREADS`, and a SIGINT.
+//! Runs one of the programs that are ended from outside, until SIGINT: `program IMPLEMENTATION THREADS`.
 
 use std::process::ExitCode;
 

@@ -13,27 +13,39 @@ use crate::workload::Figures;
 /// Ours, with the default features.
 pub const QUITTER: &str = "quitter = { path = \"HERE/..\" }";
 
-/// What is needed to do the same by hand.
+/// The crates that do the same by hand.
 pub const BY_HAND: &str = "ctrlc = \"3\"\ncrossbeam-channel = \"0.5\"";
 
-/// What a program with tokio-util's token and tracker needs.
+/// The crates behind quitter itself: the same, and those for two attributes and a list of functions.
+pub const PARTS: &str = r#"
+ctrlc = "3"
+crossbeam-channel = "0.5"
+linkme = "0.3"
+quote = "1"
+syn = { version = "3", default-features = false, features = ["clone-impls", "full", "parsing", "printing", "proc-macro"] }
+"#;
+
+/// The name of [`PARTS`].
+pub const PARTS_NAME: &str = "ctrlc + crossbeam-channel + syn + quote + linkme";
+
+/// The crates that a program with the token and tracker of tokio-util needs.
 pub const TOKIO_UTIL: &str = r#"
 tokio = { version = "1", features = ["macros", "rt-multi-thread", "signal"] }
 tokio-util = { version = "0.7", features = ["rt"] }
 "#;
 
-/// What a program with tokio-graceful-shutdown needs.
+/// The crates that a program with tokio-graceful-shutdown needs.
 pub const SUBSYSTEMS: &str = r#"
 tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
 tokio-graceful-shutdown = "0.20"
 "#;
 
-/// How long the build takes, and how many crates there are beside the program.
+/// Measures how long the build takes, and counts the crates besides the program.
 pub fn clean(dependencies: &str) -> Figures {
     let here = env!("CARGO_MANIFEST_DIR");
     let folder = tempfile::tempdir().expect("a folder");
     write_crate(folder.path(), &dependencies.replace("HERE", here));
-    // The versions that everything else here is measured with, and nothing to resolve.
+    // The same versions as everywhere in this suite, and nothing to resolve.
     let lock = Path::new(here).join("Cargo.lock");
     fs::copy(lock, folder.path().join("Cargo.lock")).expect("a lock file");
 
@@ -64,7 +76,7 @@ fn write_crate(folder: &Path, dependencies: &str) {
     write("src/main.rs", "fn main() {}\n");
 }
 
-/// Counts the packages that cargo says it has built.
+/// Counts the packages that cargo reports as built.
 fn crates(messages: &[u8]) -> usize {
     let messages = serde_json::Deserializer::from_slice(messages).into_iter::<Value>();
     let built = messages.map(|message| message.expect("cargo's messages"));

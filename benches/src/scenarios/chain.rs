@@ -1,4 +1,4 @@
-//! A chain, each the child of the one before: made, told to quit, and dropped from both ends.
+//! A chain in which each node is the child of the last: made, told to quit, and dropped from both ends.
 
 use std::thread;
 use std::time::Instant;
@@ -6,10 +6,10 @@ use std::time::Instant;
 use crate::flags::Tree;
 use crate::workload::Figures;
 
-/// The stack on which nothing may overflow, whatever the depth.
+/// The size of the stack, which must not overflow at any depth.
 const STACK: usize = 2 << 20;
 
-/// What it all takes for each.
+/// Measures the time for each node.
 pub fn run<T: Tree>(n: usize) -> Figures {
     let on_small_stack = thread::Builder::new().stack_size(STACK);
     let measured = on_small_stack.spawn(move || measure::<T>(n));

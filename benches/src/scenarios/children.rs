@@ -1,11 +1,11 @@
-//! Children that are all made, held, and then all dropped, in the order in which they were made.
+//! Children that are all made, held, and then all dropped in the order in which they were made.
 
 use std::time::Instant;
 
 use crate::made::Makes;
 use crate::workload::Figures;
 
-/// What making and dropping takes for each.
+/// Measures making and dropping, for each child.
 pub fn run<M: Makes>(n: usize) -> Figures {
     let maker = M::new();
     let mut items = Vec::with_capacity(n);

@@ -1,4 +1,4 @@
-//! Threads that are forked, do nothing, and are waited for, a batch after the other.
+//! Threads that are started, do nothing, and are waited for, one batch after the other.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use quitter::Quitter;
 
 use crate::workload::Figures;
 
-/// Batches in one process.
+/// The number of batches in one process.
 const BATCHES: usize = 10;
 
-/// Ours: routines, and a wait for all.
+/// Routines, and a wait for all.
 pub fn routines(n: usize) -> Figures {
     let quitter = Quitter::root("root");
     per_thread(n, || {

@@ -1,5 +1,5 @@
-//! The heap of a live child. Run by the program `heap`, whose allocator counts: the others are timed
-//! without.
+//! The heap of a live child. The program `heap` runs this, because its allocator counts; nothing is
+//! timed with that allocator.
 
 use quitter::Quitter;
 use tokio_util::sync::CancellationToken;
@@ -8,10 +8,10 @@ use crate::made::{Allocations, Children, Makes};
 use crate::subsystems;
 use crate::workload::Workload;
 
-/// Says how many bytes a child takes when there are so many, given who knows the bytes in use.
+/// Returns the bytes that each of `n` children takes. The second argument returns the bytes in use.
 pub type Heap = fn(n: usize, in_use: fn() -> usize) -> f64;
 
-/// The one workload.
+/// The only workload.
 pub const HEAP: &[Workload<Heap>] = &[Workload {
     name: "heap",
     implementations: &[

@@ -1,8 +1,8 @@
-//! From SIGINT until the process is gone.
+//! The time from SIGINT until the process is gone.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -13,10 +13,11 @@ use signal_hook::consts::SIGINT;
 use signal_hook::flag::register_conditional_shutdown;
 
 use crate::asleep;
+use crate::programs::QUIT_TIMEOUT;
 use crate::workload::{Figures, median};
 
-/// One of the programs of [`programs`](crate::programs). Small ones are measured more often: their
-/// time is that of a few thread switches.
+/// One of the programs of [`programs`](crate::programs). Small ones are measured more often, because
+/// they take no longer than a few thread switches.
 pub fn program(implementation: &str, threads: usize) -> Figures {
     let often = if threads == 0 { 21 } else { 3 };
     let run = || {
@@ -25,6 +26,16 @@ pub fn program(implementation: &str, threads: usize) -> Figures {
     };
     let gone: Vec<f64> = (0..often).map(|_| run()).collect();
     vec![("gone", median(&gone))]
+}
+
+/// One of the programs that have to be ended by force. Measures how long after its quit timeout the
+/// process is gone.
+pub fn forced_end(implementation: &str, threads: usize) -> Figures {
+    let arguments = [implementation, &threads.to_string()];
+    // Routines that hammer the tree never sleep: only the line "ready" is waited for.
+    let started = Started::new(Command::new(sibling("program")).args(arguments), 1);
+    let gone = started.interrupt();
+    vec![("late", gone - QUIT_TIMEOUT.as_nanos() as f64)]
 }
 
 /// The program `heartbeat` of the examples, after the first beat of each of its three hearts.
@@ -37,35 +48,52 @@ fn sibling(program: &str) -> PathBuf {
     own.with_file_name(program)
 }
 
-/// Starts a program, reads so many lines, waits until all its threads sleep, and interrupts it.
+/// Starts a program, reads some lines, waits until all its threads sleep, and interrupts it.
 fn gone(command: &mut Command, lines: usize) -> f64 {
-    heed_interrupts();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a program, built beside this one");
-    // Kept open: who cannot write any more ends by itself.
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let read = stdout.by_ref().take(lines).map_while(Result::ok).count();
-    assert_eq!(read, lines, "lines of {command:?}");
-    asleep::wait_for_process(child.id());
-    interrupt(&mut child)
+    let started = Started::new(command, lines);
+    asleep::wait_for_process(started.child.id());
+    started.interrupt()
 }
 
-/// The system's effect of SIGINT, for those that we start: were it ignored here, as it is in the
-/// background of some shells, it would be ignored there. What has a handler here has its default
-/// effect there.
+/// A program that has written its first lines.
+struct Started {
+    child: Child,
+    /// Kept open: a program that cannot write any more ends by itself.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Started {
+    fn new(command: &mut Command, lines: usize) -> Self {
+        heed_interrupts();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a program, built beside this one");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let read = stdout.by_ref().lines().take(lines).map_while(Result::ok);
+        assert_eq!(read.count(), lines, "lines of {command:?}");
+        Self {
+            child,
+            _stdout: stdout,
+        }
+    }
+
+    /// Sends SIGINT, and returns how long the end takes from then on, in nanoseconds.
+    fn interrupt(mut self) -> f64 {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a pid"));
+        let from = Instant::now();
+        kill(pid, Signal::SIGINT).expect("a live process");
+        self.child.wait().expect("our child");
+        from.elapsed().as_nanos() as f64
+    }
+}
+
+/// Gives the programs that are started here the default effect of SIGINT. Shells start background
+/// jobs with SIGINT ignored, and children inherit that. A signal with a handler is reset to its
+/// default in the child.
 fn heed_interrupts() {
     let always = Arc::new(AtomicBool::new(true));
     register_conditional_shutdown(SIGINT, 130, always).expect("a handler");
-}
-
-fn interrupt(child: &mut Child) -> f64 {
-    let pid = Pid::from_raw(child.id().try_into().expect("a pid"));
-    let from = Instant::now();
-    kill(pid, Signal::SIGINT).expect("a live process");
-    child.wait().expect("our child");
-    from.elapsed().as_nanos() as f64
 }

@@ -1,4 +1,4 @@
-//! A root with many idle ones below it quits.
+//! The quit of a root with many idle nodes below it.
 
 use std::hint;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use std::time::Instant;
 use crate::flags::{Flag, Tree};
 use crate::workload::Figures;
 
-/// All are children of the root.
+/// All nodes are children of the root.
 pub fn flat<T: Tree>(n: usize) -> Figures {
     let root = T::new();
     let children: Vec<_> = (0..n).map(|_| root.child()).collect();
     measure(|| root.tell(), &children)
 }
 
-/// Each has ten children, and is held.
+/// Each node has ten children, and is held.
 pub fn tens<T: Tree>(n: usize) -> Figures {
     let nodes = tree_of_tens::<T>(n);
     measure(|| nodes[0].tell(), &nodes[1..])
 }
 
-/// A root, and `n` below it.
+/// A root, and `n` nodes below it.
 pub(super) fn tree_of_tens<T: Tree>(n: usize) -> Vec<T> {
     let mut nodes = Vec::with_capacity(n + 1);
     nodes.push(T::new());
@@ -32,7 +32,7 @@ pub(super) fn tree_of_tens<T: Tree>(n: usize) -> Vec<T> {
     nodes
 }
 
-/// What the machine allows where each has a flag of its own: a loop that sets them.
+/// The floor if each node has a flag of its own: a loop that sets the flags.
 pub fn own_flags(n: usize) -> Figures {
     let flags: Vec<Arc<AtomicBool>> = (0..n).map(|_| Flag::new()).collect();
     measure(|| flags.iter().for_each(Flag::tell), &flags)

@@ -1,8 +1,8 @@
 //! The longest poll by another thread while a large tree quits.
 //!
-//! Timed by the clock on the wall, not by the time on the processor: who waits for a lock is not on
-//! the processor. A poll in which the system gave the processor to somebody else, which it counts
-//! apart from a thread's own waits, says nothing about us and is left out.
+//! Measured by the wall clock and not by processor time, because a thread that waits for a lock uses no
+//! processor. The system counts separately how often it took the processor from a thread. Polls during
+//! which that happened say nothing about the library, and are left out.
 
 use std::hint::black_box;
 use std::mem;
@@ -18,15 +18,14 @@ use super::quit::tree_of_tens;
 use crate::flags::Tree;
 use crate::workload::Figures;
 
-/// Somebody polls the root, then, in a tree made anew, a leaf.
+/// A thread polls the root, and then, in a new tree, a leaf.
 pub fn run<T: Tree>(n: usize) -> Figures {
     let root = measure::<T>(n, |_| 0, |root| root.tell());
     let leaf = measure::<T>(n, |len| len - 1, |root| root.tell());
     figures(root, leaf)
 }
 
-/// What the machine allows: the same loop for as long as a quit by tokio-util takes, and nothing
-/// quits.
+/// The floor: the same loop, for as long as a quit by tokio-util takes, while nothing quits.
 pub fn run_quiet(n: usize) -> Figures {
     let quiet = |_: &Quitter| thread::sleep(Duration::from_millis(30));
     let root = measure::<Quitter>(n, |_| 0, quiet);
@@ -69,7 +68,7 @@ fn poll_until(over: &AtomicBool, poll: impl Fn()) -> Polls {
         let until = Instant::now();
         let took = until - from;
         from = until;
-        // Asking costs more than a poll, so only those are asked about that took long.
+        // Asking costs more than a poll, so this only asks after long polls.
         if took >= LONG {
             let before = mem::replace(&mut switches, involuntary_switches());
             from = Instant::now();
@@ -90,10 +89,10 @@ fn involuntary_switches() -> i64 {
     usage.involuntary_context_switches()
 }
 
-/// How long polls took, each with the look at the clock.
+/// The durations of polls, including the reading of the clock.
 struct Polls {
-    /// The nanoseconds spent in polls of each length: steps of 8 ns, and in the last one all that
-    /// took longer.
+    /// The nanoseconds spent in polls of each length, in steps of 8 ns. The last step has all longer
+    /// polls.
     spent: Vec<u64>,
     longest: f64,
 }
@@ -117,8 +116,8 @@ impl Polls {
         self.longest = self.longest.max(took as f64);
     }
 
-    /// How long the poll is at most that such a part of all moments falls into. By moments, because
-    /// by number one poll of ten milliseconds is lost among the short ones.
+    /// The longest poll that this part of all moments falls into. It counts moments and not polls,
+    /// because one poll of ten milliseconds is lost among millions of short ones.
     fn quantile(&self, part: f64) -> f64 {
         let all: u64 = self.spent.iter().sum();
         let mut left = (all as f64 * part) as u64;

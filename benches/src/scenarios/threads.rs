@@ -1,4 +1,4 @@
-//! Many threads block, are told to quit, and return.
+//! Many threads that block, are told to quit, and return.
 
 use std::sync::Arc;
 use std::thread;
@@ -40,8 +40,8 @@ pub fn scope(n: usize) -> Figures {
     figures(&muster, from, told)
 }
 
-/// How long the call kept its caller, until the last thread was back from where it blocked, and
-/// until the wait for all returned.
+/// How long the call kept its caller, how long until the last thread returned from the call that
+/// blocked, and how long until the wait for all returned.
 fn figures(muster: &Muster, from: Instant, told: Instant) -> Figures {
     let done = from.elapsed();
     vec![

@@ -1,4 +1,4 @@
-//! quitter, with the attribute's builder, so that `main` can have a local that hangs.
+//! quitter, with the builder behind the attribute, so that `main` can have a local that hangs.
 
 use quitter::{ExitReport, MainQuitter};
 

@@ -1,4 +1,4 @@
-//! Builds what is run.
+//! Builds the programs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,14 +7,14 @@ use serde_json::Value;
 
 /// Where the built programs are.
 pub(crate) struct Built {
-    /// Criterion's.
+    /// The benchmark, which criterion runs.
     pub(crate) ops: PathBuf,
     folder: PathBuf,
 }
 
 impl Built {
-    /// Builds the benchmark, the programs, and the example that is interrupted, all beside this
-    /// program.
+    /// Builds the benchmark, the programs, and the example that is interrupted, into the folder of
+    /// this program.
     pub(crate) fn new() -> Self {
         let own = std::env::current_exe().expect("a path");
         let folder = own.parent().expect("a folder").to_owned();
@@ -40,7 +40,7 @@ impl Built {
     }
 }
 
-/// Returns what cargo said, a message a line.
+/// Returns cargo's messages, one per line.
 fn build(target: &Path, manifest: &str, arguments: &[&str]) -> Vec<u8> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest);
     let output = Command::new("cargo")

@@ -1,8 +1,8 @@
-//! What a row is to reach: at most so much of something else in the same row.
+//! Goals: an upper bound for a row, often relative to something else in that row.
 
 use crate::row::{Cells, Unit};
 
-/// What ours is compared with.
+/// The thing that quitter is compared with.
 #[derive(Clone, Copy)]
 pub(crate) enum Of {
     Floor,
@@ -10,7 +10,7 @@ pub(crate) enum Of {
     Peer(&'static str),
 }
 
-/// The most that ours may be.
+/// The most that quitter may take.
 #[derive(Clone, Copy)]
 enum Most {
     Value(f64),
@@ -18,7 +18,7 @@ enum Most {
     MoreThan(f64, Of),
 }
 
-/// What a row is to reach, at one size or at all.
+/// The goal of a row, at one size or at all sizes.
 #[derive(Clone, Copy)]
 pub(crate) struct Goal {
     most: Most,
@@ -31,12 +31,12 @@ impl Goal {
         Self::new(Most::Value(most))
     }
 
-    /// At most so many times the other.
+    /// At most this many times the other.
     pub(crate) const fn times(times: f64, of: Of) -> Self {
         Self::new(Most::Times(times, of))
     }
 
-    /// At most so much more than the other, in the row's unit.
+    /// At most this much more than the other, in the row's unit.
     pub(crate) const fn more_than(of: Of, more: f64) -> Self {
         Self::new(Most::MoreThan(more, of))
     }
@@ -65,14 +65,14 @@ impl Goal {
         }
     }
 
-    /// `None`: something that it needs was not measured.
+    /// Returns `None` if something was not measured.
     pub(crate) fn is_met(&self, cells: &Cells) -> Option<bool> {
         let most = match self.most {
             Most::Value(most) => most,
             Most::Times(times, of) => times * of.value(cells)?,
             Most::MoreThan(more, of) => more + of.value(cells)?,
         };
-        // To two digits behind the point, as ratios are shown: they are not better than that.
+        // Rounded to two decimals, as ratios are shown: they are no more precise than that.
         Some(cells.ours? / most < 1.005)
     }
 }

@@ -1,10 +1,10 @@
-//! What the figures were measured on.
+//! The machine on which the figures were measured.
 
 use std::fs;
 use std::process::Command;
 use std::thread;
 
-/// Processor, cores, kernel and compiler.
+/// The processor, cores, kernel and compiler.
 pub(crate) fn facts() -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -17,7 +17,7 @@ pub(crate) fn facts() -> String {
     )
 }
 
-/// The day, in UTC.
+/// The date in UTC.
 pub(crate) fn today() -> String {
     said_by("date", &["--utc", "+%F"])
 }

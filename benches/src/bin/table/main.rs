@@ -1,4 +1,4 @@
-//! Runs the whole benchmark suite, in rounds, and prints one table: see the package's README.
+//! Runs the whole benchmark suite in rounds, and prints one table. See the package's README.
 
 mod built;
 mod goal;
@@ -34,8 +34,8 @@ fn main() {
     }
 }
 
-/// What is to be run in a round: each job once, as several rows may show figures of the same run;
-/// then once more those that are to be run more often, and so on.
+/// The jobs of a round. Each is in it once, since several rows may show figures of the same run; then
+/// once more those that are to be run more often, and so on.
 fn jobs(rows: &[Row]) -> Vec<Job> {
     let most = rows.iter().map(|row| row.often).max().unwrap_or(0);
     let mut all = Vec::new();

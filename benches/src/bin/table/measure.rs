@@ -1,4 +1,4 @@
-//! Runs what the rows need, round after round, and keeps every value.
+//! Runs the jobs that the rows need, round after round, and keeps every value.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::built::Built;
 
-/// What runs a workload.
+/// The program that runs a workload.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Program {
     /// Criterion, all implementations of a workload in one process.
@@ -30,7 +30,7 @@ pub(crate) struct Job {
     pub(crate) size: usize,
 }
 
-/// The figure of a workload that criterion measures.
+/// The name of the figure that criterion measures.
 pub(crate) const OP: &str = "op";
 
 /// Every value of every round.
@@ -45,12 +45,12 @@ impl Measured {
         Some(median(self.values.get(job)?.get(figure)?))
     }
 
-    /// Runs every job once, one after the other: who is compared runs at about the same time.
+    /// Runs every job once. Jobs that are compared run at about the same time.
     pub(crate) fn round(&mut self, jobs: &[Job], built: &Built, smoke: bool) {
         let mut ops = None;
         for job in jobs {
             match job.program {
-                // One process runs all implementations, so the first one's job does.
+                // One process runs all implementations, so the first job is enough.
                 Program::Ops if ops == Some(job.workload) => {}
                 Program::Ops => {
                     ops = Some(job.workload);

@@ -10,7 +10,7 @@ usage: table [--rounds N] [--only WORD,..] [--builds] [--smoke] [--write]
   --smoke         everything once, small: does it still run?
   --write         write docs/performance.md and its plots";
 
-/// What was asked for.
+/// The options of one run.
 pub(crate) struct Options {
     pub(crate) rounds: usize,
     only: Vec<String>,
@@ -47,12 +47,12 @@ impl Options {
                 _ => return None,
             }
         }
-        // A page with some of the rows would replace the one with all.
+        // A page with some of the rows would replace the page with all of them.
         let writes_less = options.write && (options.smoke || !options.only.is_empty());
         (!writes_less && options.rounds > 0).then_some(options)
     }
 
-    /// The rows that are wanted, at the sizes that are wanted.
+    /// The rows to run, at the sizes to run.
     pub(crate) fn pick(&self, rows: &[Row]) -> Vec<Row> {
         let wanted = rows.iter().filter(|row| self.wants(row));
         let sized = |row: &Row| Row {

@@ -9,7 +9,7 @@ use crate::measure::Measured;
 use crate::report;
 use crate::row::{Cells, Row};
 
-/// The points of one who takes part.
+/// The points of one implementation.
 struct Series {
     name: &'static str,
     color: RGBColor,
@@ -69,7 +69,7 @@ fn draw_series(
         .draw()
 }
 
-/// Ours, the floor's, and those of all others.
+/// The points of quitter, the floor, and all others.
 fn series(row: &Row, measured: &Measured) -> Vec<Series> {
     let at: Vec<_> = row
         .sizes

@@ -1,4 +1,4 @@
-//! The table as text: what is printed, and what the page shows.
+//! The table as text, for the terminal and for the page.
 
 use crate::measure::Measured;
 use crate::row::{Cells, Growth, Row, Unit, three_digits};
@@ -10,7 +10,7 @@ pub(crate) struct Line<'a> {
     cells: Cells,
 }
 
-/// The lines of all rows, where ours was measured.
+/// The lines of all rows for which quitter was measured.
 pub(crate) fn lines<'a>(rows: &'a [Row], measured: &Measured) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     for row in rows {
@@ -83,7 +83,7 @@ impl Line<'_> {
         texts.join(", ")
     }
 
-    /// `None`: there is no goal, or it cannot be said.
+    /// Returns `None` if there is no goal, or something was not measured.
     pub(crate) fn is_met(&self) -> Option<bool> {
         let goals = self.row.goals.iter();
         let mut met = goals
@@ -94,7 +94,7 @@ impl Line<'_> {
     }
 }
 
-/// The lines that miss their goal, with the reason that the row has.
+/// The lines that miss their goal, with the reason that the row gives.
 pub(crate) fn misses(lines: &[Line<'_>]) -> String {
     let missed = lines.iter().filter(|line| line.is_met() == Some(false));
     let columns = |line: &Line<'_>| {
@@ -110,7 +110,7 @@ pub(crate) fn misses(lines: &[Line<'_>]) -> String {
     markdown(&heads, missed.map(columns).collect())
 }
 
-/// What a row may cost an item at its largest size, as a multiple of that at its smallest.
+/// The most that an item may cost at the largest size, as a multiple of its cost at the smallest.
 const MOST_GROWTH: f64 = 3.0;
 
 /// How the cost of an item grows with their number.
@@ -159,7 +159,7 @@ pub(crate) fn growth(rows: &[Row], measured: &Measured) -> String {
     markdown(&heads, columns.collect())
 }
 
-/// A size as people say it: powers of ten from a thousand on.
+/// A size for people: powers of ten from a thousand on.
 pub(crate) fn size(size: usize) -> String {
     match size {
         0 => String::new(),
@@ -182,7 +182,7 @@ fn optional<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
     value.map(show).unwrap_or_default()
 }
 
-/// A Markdown table whose columns are aligned, so that it can be read as it is.
+/// A Markdown table with aligned columns, which is also readable as plain text.
 fn markdown(heads: &[&str], lines: Vec<Vec<String>>) -> String {
     let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
     let width = |column: usize| {

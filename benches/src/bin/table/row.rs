@@ -1,4 +1,4 @@
-//! What a row of the table is: a figure of a workload, who is compared by it, and the goals.
+//! A row of the table: a figure of a workload, the implementations it compares, and the goals.
 
 use quitter_benches::OURS;
 
@@ -8,32 +8,32 @@ use crate::measure::{Job, Measured, Program};
 /// One figure of one workload, at each of its sizes.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
-    /// What is measured, for the reader.
+    /// Says what is measured, for the reader.
     pub(crate) what: &'static str,
     pub(crate) program: Program,
     pub(crate) workload: &'static str,
     pub(crate) figure: &'static str,
     pub(crate) unit: Unit,
-    /// Empty: it has no size.
+    /// Empty if the row has no size.
     pub(crate) sizes: &'static [usize],
-    /// How often it is run in a round: what depends on where threads are put differs a lot.
+    /// How often it runs in a round. Figures that depend on where threads are placed vary a lot.
     pub(crate) often: usize,
     pub(crate) floor: Option<Floor>,
     pub(crate) peers: &'static [&'static str],
-    /// What is not a peer, and worth knowing.
+    /// Implementations that are no peers, but worth knowing.
     pub(crate) others: &'static [&'static str],
     pub(crate) goals: &'static [Goal],
-    /// Go-quitter's, by size.
+    /// The figures of go-quitter, by size.
     pub(crate) go_quitter: &'static [(usize, f64)],
     pub(crate) growth: Growth,
     /// The name of the plot, of a row with sizes.
     pub(crate) plot: Option<&'static str>,
     pub(crate) when: When,
-    /// Why the row misses its goal. Kept here so that it survives the next run.
+    /// Why the row misses its goal. It is kept here so that it survives the next run.
     pub(crate) why: &'static str,
 }
 
-/// What a row has where nothing is said.
+/// The defaults of a row.
 pub(crate) const ROW: Row = Row {
     what: "",
     program: Program::Scenario,
@@ -59,12 +59,12 @@ pub(crate) enum When {
     Always,
     /// With `--builds`: each takes seconds.
     Builds,
-    /// Ours does not exist yet. In a smoke run the peers are run all the same, so that they still
-    /// work when it does.
+    /// quitter cannot do it yet. A smoke run still runs the peers, so that they keep working until
+    /// it can.
     NotYet,
 }
 
-/// Whether the figure is one whose growth with the size is of interest.
+/// Whether the growth of the figure with the size is of interest.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Growth {
     Unknown,
@@ -74,18 +74,18 @@ pub(crate) enum Growth {
     OfAll,
 }
 
-/// What is as cheap as the machine allows.
+/// The floor of a row: as cheap as the machine allows.
 #[derive(Clone, Copy)]
 pub(crate) struct Floor {
-    /// What it is called.
+    /// The name.
     pub(crate) name: &'static str,
     implementation: &'static str,
-    /// Where it is not the row's: workload, figure, size.
+    /// The workload, figure and size, if they are not the row's.
     elsewhere: Option<(&'static str, &'static str, Option<usize>)>,
 }
 
 impl Floor {
-    /// Somebody in the same workload, by the same figure.
+    /// An implementation of the same workload, by the same figure.
     pub(crate) const fn of(implementation: &'static str) -> Self {
         Self {
             name: implementation,
@@ -94,7 +94,7 @@ impl Floor {
         }
     }
 
-    /// Somebody in another workload, or by another figure.
+    /// An implementation of another workload, or by another figure.
     pub(crate) const fn elsewhere(
         name: &'static str,
         implementation: &'static str,
@@ -108,7 +108,7 @@ impl Floor {
     }
 }
 
-/// What a value is, and how it is shown.
+/// The unit of a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Nanoseconds.
@@ -132,7 +132,7 @@ impl Unit {
     }
 }
 
-/// As many digits as a measurement on a busy machine is worth.
+/// A value with as many digits as a measurement on a busy machine deserves.
 pub(crate) fn three_digits(value: f64) -> String {
     let decimals = match value {
         100.0.. => 0,
@@ -165,7 +165,7 @@ impl Cells {
 }
 
 impl Row {
-    /// Its sizes; zero where it has none.
+    /// The sizes; a row without sizes has the size zero.
     pub(crate) fn sizes(&self) -> &'static [usize] {
         if self.sizes.is_empty() {
             &[0]
@@ -174,7 +174,7 @@ impl Row {
         }
     }
 
-    /// What has to be run for it.
+    /// The jobs that have to run for this row.
     pub(crate) fn jobs(&self) -> Vec<Job> {
         let mut jobs = Vec::new();
         for &size in self.sizes() {

@@ -1,4 +1,6 @@
-//! The rows: what is compared with what, and the goals. The workloads themselves are in the library.
+//! The rows: what is compared with what, and the goals. The library has the workloads.
+
+use quitter_benches::scenarios::PARTS_NAME;
 
 use crate::goal::{Goal, Of};
 use crate::measure::{OP, Program};
@@ -43,8 +45,8 @@ const QUIT_SEEN: Row = Row {
 
 const SLOW_POLL: Row = Row {
     workload: "slow-poll",
-    why: "The quit is over after some microseconds, and in these one poll looks up, by code that never ran \
-          before, past nodes that are in no cache. (A poll during which the machine's clock ticks takes tens of \
+    why: "The whole quit takes a few microseconds. During them, one poll walks up past nodes that are in no \
+          cache, in code that never ran before. (A poll during which the machine's clock ticks takes tens of \
           microseconds, as the floor shows.)",
     sizes: MILLION,
     floor: Some(Floor::of("nothing quits")),
@@ -67,13 +69,25 @@ const PROCESS: Row = Row {
     ..ROW
 };
 
-const GUARD: &str = "A guard is a record in a list: an allocation that is counted twice, and two turns of a lock. A \
-              counter without names would be as fast as a counter.";
+const GUARD: &str = "A guard is a record in a list, by name and place: an allocation, and a lock that is taken twice. \
+              The peers count, and cannot say what they count.";
+
+const CONNECTION: Row = Row {
+    peers: &["tokio-util"],
+    goals: &[Goal::times(0.7, Of::Peer("tokio-util"))],
+    ..OPS
+};
+
+const SELECTED: Row = Row {
+    goals: &[Goal::times(1.0, Of::Peer("tokio-util"))],
+    ..CONNECTION
+};
 
 const BUILD: Row = Row {
     workload: "build",
-    floor: Some(Floor::of("ctrlc + crossbeam-channel")),
+    floor: Some(Floor::of(PARTS_NAME)),
     peers: &["tokio-util", "tokio-graceful-shutdown"],
+    others: &["ctrlc + crossbeam-channel"],
     when: When::Builds,
     ..ROW
 };
@@ -152,6 +166,26 @@ pub(crate) const ROWS: &[Row] = &[
         ..OPS
     },
     Row {
+        what: "a connection's child: made, polled 20 times, quit and dropped, 1 thread",
+        workload: "connection",
+        ..CONNECTION
+    },
+    Row {
+        what: "a connection's child, 2 threads under one parent",
+        workload: "connection-2-threads",
+        ..CONNECTION
+    },
+    Row {
+        what: "a connection's child with `quit_chan` for a `select!`, 1 thread",
+        workload: "connection-select",
+        ..SELECTED
+    },
+    Row {
+        what: "a connection's child with `quit_chan` for a `select!`, 2 threads under one parent",
+        workload: "connection-select-2-threads",
+        ..SELECTED
+    },
+    Row {
         what: "children all made, then all dropped: each",
         workload: "children",
         figure: "both",
@@ -197,6 +231,15 @@ pub(crate) const ROWS: &[Row] = &[
         ..OPS
     },
     Row {
+        what: "`wait_done(ZERO)` beside threads that make guards at one quitter: longest of 3 s",
+        workload: "busy",
+        figure: "longest",
+        sizes: &[8],
+        floor: Some(Floor::of("TaskTracker")),
+        goals: &[Goal::value(10.0 * MS)],
+        ..ROW
+    },
+    Row {
         what: "`send_quit` over idle children: the call",
         workload: "quit-flat",
         go_quitter: &[(1_000_000, 459.0 * MS)],
@@ -231,8 +274,8 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[Goal::times(0.5, Of::Peer("tokio-util")).at(1_000_000)],
         growth: Growth::PerItem,
         plot: Some("chain"),
-        why: "At the goal, a little over or under from run to run: to make one is to touch memory for the \
-              first time, for tokio-util too.",
+        why: "A little over or under the goal from run to run. Most of the time goes into touching memory for \
+              the first time, for tokio-util as well.",
         ..ROW
     },
     Row {
@@ -285,7 +328,16 @@ pub(crate) const ROWS: &[Row] = &[
         ..BLOCKED
     },
     Row {
-        what: "thread forked, run and finished: each of a batch",
+        what: "children whose routines fail at the quit: quit to `wait_done` returning",
+        workload: "failures",
+        figure: "done",
+        sizes: &[4_000],
+        floor: Some(Floor::of("all return")),
+        goals: &[Goal::times(1.3, Of::Floor)],
+        ..ROW
+    },
+    Row {
+        what: "thread started, run and finished: each of a batch",
         workload: "fork",
         figure: "routine",
         sizes: &[1_000],
@@ -293,7 +345,7 @@ pub(crate) const ROWS: &[Row] = &[
         floor: Some(Floor::of("thread::scope")),
         peers: &["WaitGroup", "spawn + join"],
         goals: &[Goal::times(1.02, Of::Floor)],
-        why: "The thread gets the routine's name, a system call that the others do not make.",
+        why: "The thread gets the routine's name. That is a system call which the others do not make.",
         ..ROW
     },
     Row {
@@ -341,19 +393,28 @@ pub(crate) const ROWS: &[Row] = &[
             "signal-hook",
         ],
         goals: &[Goal::times(0.37, Of::BestPeer)],
-        why: "The system takes as long as for `killed` to take the threads apart, after each was woken \
-              once: the peers' way, too. The goal was set on a machine where the peers took three times \
-              as long as `killed`.",
+        why: "Each thread is woken once, and then the system takes the threads apart, for which `killed` shows \
+              the time. The peers do the same. The goal was set on a machine where they took three times as \
+              long as `killed`.",
         ..PROCESS
     },
     Row {
         what: "process with nothing running, SIGINT to gone",
         peers: &["ctrlc", "signal-hook", "tokio-util"],
-        goals: &[Goal::times(1.1, Of::Peer("ctrlc"))],
+        goals: &[Goal::times(1.25, Of::Peer("ctrlc"))],
         go_quitter: &[(0, 0.72 * MS)],
-        why: "Two threads more: one that watches the deadline, and one that writes, so that no full pipe holds \
-              up the end. Each is a hop on the way, and one more thread for the system to take apart.",
+        why: "Two more threads: one watches the deadline, and one writes, so that a full pipe cannot hold up \
+              the end. Each is a hop on the way, and one more thread for the system to take apart.",
         ..PROCESS
+    },
+    Row {
+        what: "routines that hammer the tree: how late the forced end is",
+        workload: "forced-end",
+        figure: "late",
+        sizes: &[64],
+        floor: Some(Floor::of("idle")),
+        goals: &[Goal::more_than(Of::Floor, 20.0 * MS)],
+        ..ROW
     },
     Row {
         what: "heartbeat of the examples, SIGINT to gone",
@@ -370,9 +431,13 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         what: "clean release build of an empty program",
         figure: "time",
-        goals: &[Goal::times(2.0, Of::Floor), Goal::times(0.5, Of::BestPeer)],
-        why: "syn is half of it, for the two attributes and for linkme, which collects the routines; the core \
-              is compiled after it.",
+        goals: &[
+            Goal::times(1.3, Of::Floor),
+            Goal::times(2.0, Of::Peer("ctrlc + crossbeam-channel")),
+            Goal::times(0.5, Of::BestPeer),
+        ],
+        why: "syn is half of it. The two attributes need it, and so does linkme, which collects the routines; \
+              the core is compiled after it.",
         ..BUILD
     },
     Row {
@@ -396,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn who_a_row_names_takes_part_in_its_workload() {
+    fn every_implementation_that_a_row_names_is_in_its_workload() {
         for job in ROWS.iter().flat_map(Row::jobs) {
             let is_there = match job.program {
                 Program::Ops => is_there(OPS, job.workload, job.implementation),

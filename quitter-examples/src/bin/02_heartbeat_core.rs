@@ -3,8 +3,8 @@
 //! Shows how the main quitter is made and how the program exits, written out.
 //!
 //! Start it with `cargo run -p quitter-examples --bin heartbeat_core`. Three hearts beat for five
-//! seconds, then one. Press Ctrl-C, at any time: the program says why it quits and that all
-//! routines returned, at once, and its exit code is 0.
+//! seconds, then one. Press Ctrl-C at any time: the program ends at once with exit code 0, and says
+//! why it quits and that all routines returned.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ fn init_main_quitter() -> MainQuitter {
 fn main() -> ExitReport {
     let main_quitter = init_main_quitter();
     match main_quitter.add_routine(main_heartbeat) {
-        // Quitting: a signal came before the first routine did.
+        // A signal may come before the routine is started. That is a quit like any other.
         Ok(_) | Err(AddRoutineError::Quitting) => main_quitter.exit(),
         Err(no_thread) => panic!("{no_thread}"),
     }
@@ -54,7 +54,7 @@ fn child_heartbeat_b(q: &RoutineQuitter) -> io::Result<()> {
     q.ticks(BEAT).try_for_each(|_| beat(q))
 }
 
-/// Unlike `println!` this does not panic when nobody reads any more, as in `heartbeat_core | head -1`.
+/// Unlike `println!`, this does not panic when the reader is gone, as in `heartbeat_core | head -1`.
 fn beat(q: &RoutineQuitter) -> io::Result<()> {
     writeln!(io::stdout(), "Heartbeat from '{}'", q.name())
 }

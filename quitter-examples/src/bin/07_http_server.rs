@@ -1,6 +1,6 @@
-//! A service on threads: who waits for an answer when the program is told to quit gets one.
+//! An HTTP service on threads that answers every client, even when it is told to quit.
 //!
-//! Start it. It takes an address, a port, and how many seconds an answer takes, all optional:
+//! Start it with an address, a port, and how many seconds an answer takes, all optional:
 //!
 //! ```sh
 //! cargo run -p quitter-examples --bin http_server -- 127.0.0.1 8080 5
@@ -13,22 +13,22 @@
 //! curl -i http://127.0.0.1:8080/         # "Hello!", after 5 s
 //! ```
 //!
-//! Press Ctrl-C while the last one waits: it gets "Server shutting down!" at once, and the program
-//! ends with exit code 0. Start a second one on the same port: it ends by its other quit source,
-//! with exit code 1 and the line
+//! Press Ctrl-C while the second request waits: it gets "Server shutting down!" at once, and the program
+//! ends with exit code 0. If you start a second server on the same port, its other quit source ends it,
+//! with exit code 1 and this line:
 //!
 //! ```text
 //! Received quit from 'HTTP server error': cannot listen on 127.0.0.1:8080: Address already in use (os error 98)
 //! ```
 //!
-//! A request that does not finish, because its client never sends what it has announced:
+//! Send a request that does not finish, because its client never sends the announced body:
 //!
 //! ```sh
 //! (printf 'POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n'; sleep 60) | nc 127.0.0.1 8080
 //! ```
 //!
-//! After Ctrl-C it is named after 1 s, the server's own budget, and in the report after 3 s, the quit
-//! timeout; the exit code is 1.
+//! Press Ctrl-C. The request is named after 1 s, which is the server's own budget, and in the report
+//! after 3 s, which is the quit timeout. The exit code is 1.
 //!
 //! tiny_http reads the sockets on threads of its own, which end with the process. It keeps one for
 //! each open connection; in a burst, connections may wait until others close.
@@ -47,10 +47,10 @@ use tiny_http::{Request, Response, Server};
 /// How long the server may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// While it stops: how long no request has come until none is expected any more.
+/// While the server stops, this long without a request means that no more will come.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Status and text.
+/// The status and the text.
 type Answer = (u16, &'static str);
 
 const SHUTTING_DOWN: Answer = (503, "Server shutting down!");
@@ -67,7 +67,7 @@ fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
     let (failed, server_error) = bounded(1);
     main.add_source(QuitSource::channel("HTTP server error", server_error).as_failure());
     main.routine("http server").add(move |q| {
-        // An error after the quit is of no more use: `Quitting`, mostly.
+        // After the quit, an error is a consequence of it: mostly `Quitting`.
         if let Err(error) = serve(q, address, delay)
             && !q.has_to_quit()
         {
@@ -108,18 +108,18 @@ fn serve(
 
     loop {
         match server.recv() {
-            Ok(request) => fork(&requests, request, delay),
+            Ok(request) => start(&requests, request, delay),
             Err(_) if q.has_to_quit() => break, // Unblocked.
             Err(error) => return Err(error.into()),
         }
     }
 
-    // Those that wait are being answered. What clients have sent by now comes in for a while yet.
+    // Requests that wait are being answered. Those already on their way still come in for a while.
     let until = Instant::now() + STOP_WITHIN;
     while Instant::now() < until
         && let Ok(Some(request)) = server.recv_timeout(QUIET)
     {
-        fork(&requests, request, delay);
+        start(&requests, request, delay);
     }
     let left = until.saturating_duration_since(Instant::now());
     if let Err(timeouts) = requests.quit_and_wait(left) {
@@ -128,9 +128,9 @@ fn serve(
     Ok(())
 }
 
-/// Answers a request by a routine of its own.
-fn fork(requests: &Quitter, request: Request, delay: Duration) {
-    // Handed over once there is a routine: one that is refused would take the request with it.
+/// Answers a request in a routine of its own.
+fn start(requests: &Quitter, request: Request, delay: Duration) {
+    // Handed over only once the routine runs: a routine that is refused drops what it has captured.
     let (hand_over, handed_over) = bounded(1);
     let routine = requests
         .routine("request")
@@ -144,7 +144,7 @@ fn fork(requests: &Quitter, request: Request, delay: Duration) {
     match routine {
         Ok(_) => drop(hand_over.send(request)),
         Err(error) if error.is_quitting() => respond(request, SHUTTING_DOWN),
-        Err(_) => respond(request, (503, "Server overloaded!")), // No thread to be had.
+        Err(_) => respond(request, (503, "Server overloaded!")), // The system refused a thread.
     }
 }
 

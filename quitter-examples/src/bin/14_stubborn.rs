@@ -1,4 +1,4 @@
-//! A program that does not want to end, in every way we know of, and ends all the same.
+//! A program that refuses to end, in every way we know of, and ends all the same.
 //!
 //! Start it with one of the cases below, and press Ctrl-C:
 //!
@@ -6,8 +6,8 @@
 //! cargo run -p quitter-examples --bin stubborn -- tls-destructor
 //! ```
 //!
-//! Expect a report that says who hangs, where there is somebody to name, and the end of the process
-//! about a second after Ctrl-C: the quit timeout is 1 s. Without an argument it lists the cases.
+//! Expect the end of the process about a second after Ctrl-C, because the quit timeout is 1 s, and a
+//! report that names what hangs. Without an argument, the program lists the cases.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -21,7 +21,7 @@ use quitter::{MainQuitter, QuitSource, Quitting};
 
 type Set = fn(&MainQuitter) -> Result<(), Box<dyn std::error::Error>>;
 
-/// The cases: name, what hangs, and how it is set up.
+/// The cases: the name, what hangs, and the set-up.
 const CASES: &[(&str, &str, Set)] = &[
     ("body", "the body of main", body),
     ("drop", "the drop of a local of main's body", local),
@@ -139,7 +139,7 @@ fn stderr_lock(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
         hang()
     })?;
     is_locked.recv()?;
-    main.wait_quit(); // What is said after this has no stderr.
+    main.wait_quit(); // From here on, the report has to get past the lock.
     Ok(())
 }
 
@@ -169,7 +169,7 @@ fn spin(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
 fn forks(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
     main.routine("forks").add(|q| {
         loop {
-            // Refused once the program quits, which this routine does not care about.
+            // Refused once the program quits. This routine does not care.
             let _ = q.routine("forked").add(|q| q.wait_quit());
             let _ = q.sleep(Duration::from_millis(10));
         }
@@ -219,7 +219,7 @@ fn ten_thousand(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A message that does what its function says in `Display`.
+/// A message whose `Display` calls a function.
 struct Message(fn());
 
 impl fmt::Display for Message {
@@ -229,7 +229,7 @@ impl fmt::Display for Message {
     }
 }
 
-/// Adds a source that gets `message` a moment after the program is set up.
+/// Adds a source that receives `message` a moment after the set-up.
 fn send<T: Send + 'static>(
     main: &MainQuitter,
     message: T,

@@ -1,6 +1,6 @@
-//! A job that ends by itself, in each way in which the body of `main` can end.
+//! A job that ends by itself, in every way in which the body of `main` can end.
 //!
-//! Start it with how it is to end; there is nothing to press:
+//! Start it with the way it should end. There is nothing to press:
 //!
 //! ```sh
 //! cargo run -p quitter-examples --bin batch -- done
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use quitter::{MainQuitter, QuitSource};
 
-/// For whoever starts the job: it had nothing to do.
+/// The exit code that says: there was nothing to do.
 const NOTHING_TO_DO: u8 = 3;
 
 #[quitter::main(timeout = "2s", sources = [QuitSource::os_signal(), QuitSource::all_done()])]

@@ -1,11 +1,12 @@
-//! Routines that do not return, each for a reason of its own, and the report that names them.
+//! Routines that hang, each for a different reason, and the report that names them.
 //!
-//! Shows what the exit report says of a routine that hangs: its path, its age, where it was forked,
-//! where it was last seen asking its quitter, and its status.
+//! Shows what the exit report says about a routine that hangs: its path, its age, where it was started,
+//! where it last called its quitter, and its status.
 //!
 //! Start it with `cargo run -p quitter-examples --bin stuck` and press Ctrl-C. After two seconds,
-//! the quit timeout, the program ends with exit code 1 and names the five routines, each once. A
-//! second Ctrl-C ends it before that, with the report so far and exit code 130.
+//! the quit timeout, the program ends with exit code 1 and names the five routines. Press Ctrl-C again,
+//! more than half a second after the first time, and it ends before that, with the report so far and
+//! exit code 130.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -19,7 +20,7 @@ static LEDGER: Mutex<u64> = Mutex::new(0);
 #[quitter::routine]
 fn waits_for_a_lock(q: &RoutineQuitter) {
     announce(q);
-    // Nobody can wake a thread that waits for a std lock.
+    // Nothing can wake a thread that waits for a lock of std.
     drop(LEDGER.lock());
 }
 
@@ -46,7 +47,7 @@ fn spins(q: &RoutineQuitter) -> ! {
     }
 }
 
-/// Forks a routine two levels down, and is not stuck itself.
+/// Starts a routine two levels down, and does not hang itself.
 #[quitter::routine]
 fn opens_the_database(q: &RoutineQuitter) -> Result<(), AddRoutineError> {
     let database = q.child("storage")?.child("database")?;
@@ -68,7 +69,7 @@ fn announce(q: &RoutineQuitter) {
 
 #[quitter::main(timeout = "2s")]
 fn main() {
-    // Whoever holds a lock and forgets it stops all who want it.
+    // A lock that is never released blocks every thread that wants it.
     mem::forget(LEDGER.lock());
     eprintln!("Press Ctrl-C once five routines hang.");
 }

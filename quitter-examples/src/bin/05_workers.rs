@@ -37,13 +37,13 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     }
     main.routine("foreman")
         .add(move |_| supervise(&pool, &queue))?;
-    // The only sender goes out of scope, so the queue closes once it is empty.
+    // The only sender is dropped here, so the queue closes once it is empty.
     Ok(())
 }
 
 /// Does jobs until there are no more, or until told to quit.
 fn work(q: &RoutineQuitter, queue: &Receiver<u32>) -> io::Result<()> {
-    // `select!` takes either when both are ready, so the quit is asked for once more.
+    // `select!` picks at random when both are ready, so this asks for the quit once more.
     while !q.has_to_quit() {
         select! {
             recv(queue) -> job => match job {
@@ -56,14 +56,14 @@ fn work(q: &RoutineQuitter, queue: &Receiver<u32>) -> io::Result<()> {
     Ok(())
 }
 
-/// A job that is begun is finished: std's `sleep` stands for work here, which no quit cuts short.
+/// A job that has begun is finished. The `sleep` of std stands for the work, which no quit cuts short.
 fn do_job(q: &RoutineQuitter, job: u32) -> io::Result<()> {
     q.set_status(format!("job {job}"));
     thread::sleep(Duration::from_millis(200));
     writeln!(io::stdout(), "{} has done job {job}", q.name())
 }
 
-/// Waits until all workers have returned, and says what they have left undone.
+/// Waits until all workers have returned, and prints how many jobs are left.
 fn supervise(pool: &Quitter, queue: &Receiver<u32>) -> Result<(), Box<dyn Error + Send + Sync>> {
     pool.wait_done(Duration::MAX)?;
     match queue.len() {

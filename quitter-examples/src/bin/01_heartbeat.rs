@@ -1,4 +1,4 @@
-//! The first program: three hearts that beat once a second.
+//! Three hearts that beat once a second.
 //!
 //! Shows the attributes, a child quitter that quits before the program does, and the exit report.
 //!
@@ -6,8 +6,8 @@
 //! seconds: the main heart and, under the quitter `childQuitter`, two more. Then the main heart
 //! tells `childQuitter` to quit, and beats on alone.
 //!
-//! Press Ctrl-C, at any time. The program says why it quits and that all routines returned, at
-//! once, and its exit code is 0. The same program without the attributes is `heartbeat_core`.
+//! Press Ctrl-C at any time. The program ends at once with exit code 0, and says why it quits and that
+//! all routines returned. `heartbeat_core` is the same program without the attributes.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ const BEAT: Duration = Duration::from_secs(1);
 const CHILD_BEATS: usize = 5;
 const CHILD_QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Forked by the main quitter. What goes wrong here ends the program, and is reported.
+/// Started by the main quitter. An error here ends the program and is reported.
 #[quitter::routine]
 fn main_heartbeat(q: &RoutineQuitter) -> Result<(), Box<dyn Error + Send + Sync>> {
     let child_quitter = q.child("childQuitter")?;
@@ -36,7 +36,7 @@ fn main_heartbeat(q: &RoutineQuitter) -> Result<(), Box<dyn Error + Send + Sync>
     Ok(())
 }
 
-/// Forked by hand: `manual` only gives the routine its name in reports.
+/// Started by hand: `manual` only gives the routine its name in reports.
 #[quitter::routine(manual)]
 fn child_heartbeat_a(q: &RoutineQuitter) -> io::Result<()> {
     q.ticks(BEAT).try_for_each(|_| beat(q))
@@ -47,11 +47,11 @@ fn child_heartbeat_b(q: &RoutineQuitter) -> io::Result<()> {
     q.ticks(BEAT).try_for_each(|_| beat(q))
 }
 
-/// Unlike `println!` this does not panic when nobody reads any more, as in `heartbeat | head -1`.
+/// Unlike `println!`, this does not panic when the reader is gone, as in `heartbeat | head -1`.
 fn beat(q: &RoutineQuitter) -> io::Result<()> {
     writeln!(io::stdout(), "Heartbeat from '{}'", q.name())
 }
 
-/// The set-up of a program would stand here. The routines start when it has returned.
+/// The place for the set-up. The routines start when it has returned.
 #[quitter::main(timeout = "2s")]
 fn main() {}

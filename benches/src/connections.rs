@@ -1,0 +1,59 @@
+//! The life of a connection in a server: a child of its own, polled a few times, quit and dropped.
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use quitter::Quitter;
+use tokio_util::sync::CancellationToken;
+
+use crate::flags::Tree;
+
+/// How often a connection polls in its life.
+const POLLS: usize = 20;
+
+/// A tree whose nodes can be waited for beside other events.
+pub trait Selects: Tree {
+    /// Asks for what a `select!` or an `.await` needs, and holds it while `f` runs.
+    fn while_selected(&self, f: impl FnOnce());
+}
+
+impl Selects for Quitter {
+    #[inline]
+    fn while_selected(&self, f: impl FnOnce()) {
+        let closed = black_box(self.quit_chan());
+        f();
+        black_box(closed);
+    }
+}
+
+impl Selects for CancellationToken {
+    #[inline]
+    fn while_selected(&self, f: impl FnOnce()) {
+        let mut cancelled = pin!(self.cancelled());
+        let mut context = Context::from_waker(Waker::noop());
+        _ = black_box(cancelled.as_mut().poll(&mut context));
+        f();
+    }
+}
+
+/// A connection that only polls.
+#[inline]
+pub fn polled<T: Tree>(server: &T) {
+    live(&server.child());
+}
+
+/// A connection that also waits for the quit beside other events.
+#[inline]
+pub fn selected<T: Selects>(server: &T) {
+    let connection = server.child();
+    connection.while_selected(|| live(&connection));
+}
+
+#[inline]
+fn live<T: Tree>(connection: &T) {
+    for _ in 0..POLLS {
+        _ = black_box(connection.is_told());
+    }
+    connection.tell();
+}

@@ -1,0 +1,51 @@
+//! A command-line tool with a progress bar, whose exit code tells the truth.
+//!
+//! Shows a foreground loop that stops at Ctrl-C, and every way in which such a tool ends.
+//!
+//! Start it with how many files to copy, in its imagination:
+//!
+//! ```sh
+//! cargo run -p quitter-examples --bin progress -- 100 && echo "all copied"
+//! ```
+//!
+//! | what you do | exit code |
+//! | --- | --- |
+//! | wait until the bar is full | 0 |
+//! | press Ctrl-C | 130: the work is not done, so `&&` must not go on |
+//! | ask for more than 1000 files: the disk is full | 1 |
+//! | forget the number | 2 |
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use quitter::{MainQuitter, QuitSource};
+
+const DISK_HOLDS: u64 = 1000;
+const INTERRUPTED: u8 = 130;
+
+#[quitter::main(timeout = "2s", sources = [QuitSource::os_signal(), QuitSource::all_done()])]
+fn main(main: &MainQuitter) -> Result<ExitCode, String> {
+    let Some(files) = env::args().nth(1).and_then(|number| number.parse().ok()) else {
+        eprintln!("usage: progress FILES");
+        return Ok(ExitCode::from(2));
+    };
+    if files > DISK_HOLDS {
+        return Err(format!("the disk is full after {DISK_HOLDS} files"));
+    }
+    println!("copying {files} files");
+    let bar = ProgressBar::new(files);
+    for copied in 0..files {
+        // Stands for the copying. Wakes at once when the program is told to quit.
+        if main.sleep(Duration::from_millis(20)).is_err() {
+            bar.finish_and_clear(); // So that what follows starts on a line of its own.
+            eprintln!("stopped after {copied} of {files} files");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    println!("all {files} files are copied");
+    Ok(ExitCode::SUCCESS) // Nothing is running any more: `all_done` ends the program.
+}

@@ -1,0 +1,24 @@
+//! `library`, run with a real signal; its unit tests are its own.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use std::process::Command;
+
+use nix::sys::signal::Signal::SIGINT;
+
+use common::Process;
+
+#[test]
+fn the_program_ends_with_the_library_stopped_first() {
+    let mut program = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_library")));
+    program.wait_for("requests so far");
+    program.send(SIGINT);
+    program
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+}

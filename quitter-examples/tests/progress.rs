@@ -1,0 +1,52 @@
+//! `progress`: the exit code of each way in which it ends.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use std::process::Command;
+
+use nix::sys::signal::Signal::SIGINT;
+
+use common::Process;
+
+fn progress(arguments: &[&str]) -> Process {
+    Process::start(Command::new(env!("CARGO_BIN_EXE_progress")).args(arguments))
+}
+
+#[test]
+fn work_that_is_done_exits_with_0() {
+    let said = ["'all routines done'", "Quit: all routines returned"];
+    progress(&["3"]).end().with_code(0).saying(&said);
+}
+
+#[test]
+fn work_that_ctrl_c_cut_short_exits_with_130() {
+    let mut progress = progress(&["1000"]);
+    progress.wait_for("copying 1000 files");
+    progress.send(SIGINT);
+    let ended = progress.end().with_code(130);
+    let copied = ended.stderr.lines().find_map(|line| {
+        let rest = line.strip_prefix("stopped after ")?;
+        rest.strip_suffix(" of 1000 files")
+    });
+    assert!(copied.unwrap().parse::<u32>().unwrap() < 1000, "{ended:?}");
+}
+
+#[test]
+fn a_failure_exits_with_1_and_says_what_failed() {
+    let said = ["the disk is full after 1000 files"];
+    progress(&["1001"]).end().with_code(1).saying(&said);
+}
+
+#[test]
+fn bad_arguments_are_answered_with_the_usage() {
+    for arguments in [&[][..], &["some"]] {
+        progress(arguments)
+            .end()
+            .with_code(2)
+            .saying(&["usage: progress FILES"]);
+    }
+}

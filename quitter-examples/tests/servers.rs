@@ -1,0 +1,106 @@
+//! `tcp_server` and `beside_tokio`, with real sockets and real signals.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use nix::sys::signal::Signal::{SIGINT, SIGTERM};
+
+use common::{PATIENCE, Process};
+
+/// Starts a server on a free port; returns its address, too.
+fn server(program: &str) -> (Process, String) {
+    let mut server = Process::start(Command::new(program).arg("0"));
+    let line = server.wait_for("listening on ");
+    let (_, address) = line.trim_end().split_once("listening on ").unwrap();
+    (server, address.to_owned())
+}
+
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn send(&mut self, line: &str) {
+        self.0.get_mut().write_all(line.as_bytes()).unwrap();
+    }
+
+    /// The next line; empty when the connection is closed.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        match self.0.read_line(&mut line) {
+            Ok(_) => line,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => String::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn each_connection_gets_its_own_bytes_back_and_is_closed_at_the_quit() {
+    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server"));
+    let mut clients = [(); 8].map(|()| Client::connect(&address));
+    for (i, client) in clients.iter_mut().enumerate() {
+        client.send(&format!("from {i}\n"));
+    }
+    for (i, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.line(), format!("from {i}\n"));
+    }
+    server.send(SIGINT);
+    for client in &mut clients {
+        assert_eq!(client.line(), "");
+    }
+    server
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn a_server_without_connections_ends_though_it_blocks_in_accept() {
+    let (server, _) = server(env!("CARGO_BIN_EXE_tcp_server"));
+    server.send(SIGTERM);
+    server
+        .end()
+        .with_code(0)
+        .saying(&["SIGTERM", "Quit: all routines returned"]);
+}
+
+#[test]
+fn a_client_that_disconnects_does_not_end_the_server() {
+    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server"));
+    drop(Client::connect(&address));
+    let mut client = Client::connect(&address);
+    client.send("still there\n");
+    assert_eq!(client.line(), "still there\n");
+    server.send(SIGINT);
+    server.end().with_code(0);
+}
+
+#[test]
+fn tokios_tasks_say_goodbye_at_the_quit() {
+    let (server, address) = server(env!("CARGO_BIN_EXE_beside_tokio"));
+    let mut clients = [(); 4].map(|()| Client::connect(&address));
+    for client in &mut clients {
+        assert_eq!(client.line(), "hello\n");
+    }
+    server.send(SIGINT);
+    for client in &mut clients {
+        assert_eq!(client.line(), "goodbye\n");
+        assert_eq!(client.line(), "");
+    }
+    server
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+}

@@ -1,0 +1,10 @@
+//! Pages for people: how to test a shutdown, recipes, and what to rely on.
+
+#[doc = include_str!("guide/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("guide/recipes.md")]
+pub mod recipes {}
+
+#[doc = include_str!("guide/guarantees.md")]
+pub mod guarantees {}
