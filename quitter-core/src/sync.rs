@@ -1,12 +1,15 @@
-//! The locks and atomics of the tree: std's, or loom's when the interleavings are explored.
+//! The tree's locks and atomics: std's, or loom's in this crate's own tests under `--cfg loom`.
+//!
+//! A build of the library never uses loom, so that loom can be a dev-dependency and stays out of the
+//! lock files of dependents.
 
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 pub(crate) use loom::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
@@ -17,13 +20,13 @@ use std::sync::PoisonError;
 use crossbeam_utils::CachePadded;
 
 /// How many quits there were in this process. Every poll reads it: nothing else shares its line.
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 pub(crate) fn told() -> &'static AtomicU64 {
     static TOLD: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(0));
     &TOLD
 }
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 pub(crate) fn told() -> &'static CachePadded<AtomicU64> {
     loom::lazy_static! {
         static ref TOLD: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(0));
