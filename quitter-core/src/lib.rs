@@ -57,6 +57,6 @@ pub use routine::ticks::Ticks;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::quitter::Quitter;
-    pub use crate::routine::registry::{ROUTINES, RegisteredRoutine, type_id_of};
-    pub use linkme;
+    pub use crate::routine::registry::{RegisteredRoutine, type_id_of};
+    pub use inventory::submit;
 }

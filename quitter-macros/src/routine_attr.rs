@@ -57,9 +57,7 @@ fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
         const _: () = {
             use #krate::__private;
 
-            #[__private::linkme::distributed_slice(__private::ROUTINES)]
-            #[linkme(crate = __private::linkme)]
-            static QUITTER_ROUTINE: __private::RegisteredRoutine = #registered;
+            __private::submit! { #registered }
         };
     }
 }

@@ -212,8 +212,8 @@ impl MainQuitterBuilder {
         let waits_for_body = start == StartRoutines::AfterBody;
         self.force_exit = true;
         let hint_at = waits_for_body.then(|| Instant::now() + PATIENCE);
-        if let Err(duplicate) = registry::automatic() {
-            return ExitReport::not_started(full_text(&duplicate));
+        if let Err(error) = registry::automatic() {
+            return ExitReport::not_started(full_text(&error));
         }
         let main = match self.make(hint_at) {
             Ok(main) => main,

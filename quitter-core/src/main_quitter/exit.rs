@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -23,7 +24,8 @@ use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::routine::current::waiting_routine;
 use crate::routine::panics;
-use crate::routine::registry::{self, RegisteredRoutine};
+use crate::routine::record::Place;
+use crate::routine::registry;
 use crate::tree::{Limits, LiveAt, Node};
 
 /// Whether this process has, or had, a main quitter.
@@ -245,37 +247,44 @@ impl MainQuitter {
     /// foreground loop calls it before. Does nothing once the tree was told to quit. Where two of
     /// them have one name, or the operating system refuses a thread, that is recorded as the
     /// routine's failure, and the program quits.
+    #[track_caller]
     pub fn start_routines(&self) {
         if self.shared.set_routines_started() {
             return;
         }
         let routines = match registry::automatic() {
             Ok(routines) => routines,
-            Err(duplicate) => return self.cannot_start(duplicate.first, &duplicate),
+            Err(error) => {
+                let (name, place) = match error.routine() {
+                    Some(routine) => (routine.name(), routine.place()),
+                    None => ("start_routines", Location::caller()),
+                };
+                return self.cannot_start(name, place, &error);
+            }
         };
         for routine in routines {
             match routine.add_to(&self.root) {
                 Ok(_detached) => {}
                 Err(AddRoutineError::Quitting) => return,
-                Err(error) => return self.cannot_start(routine, &error),
+                Err(error) => return self.cannot_start(routine.name(), routine.place(), &error),
             }
         }
     }
 
-    fn cannot_start(&self, routine: &RegisteredRoutine, error: &(dyn Error + 'static)) {
+    fn cannot_start(&self, name: &str, place: Place, error: &(dyn Error + 'static)) {
         let node = self.root.node();
         node.record_failure(RoutineFailure {
             path: node.path(),
-            name: routine.name().to_owned(),
+            name: name.to_owned(),
             id: 0,
-            spawned_at: routine.place(),
+            spawned_at: place,
             ran_for: Duration::ZERO,
             while_quitting: false,
             kind: FailureKind::of_error(error),
         });
         let cause = QuitCause::RoutineFailed {
             path: node.path(),
-            name: routine.name().to_owned(),
+            name: name.to_owned(),
         };
         node.quit(cause, None);
     }
