@@ -5,8 +5,6 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::env;
-use std::fs;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{bounded, never};
 use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitCause, QuitSource};
 
-use common::{PATIENCE, Process, alone, command_for};
+use common::{PATIENCE, alone};
 
 /// A source that never fires.
 fn silence() -> QuitSource {
@@ -381,37 +379,44 @@ fn all_done_does_not_fire_before_exit() {
     alone(story).end().with_code(0);
 }
 
-/// A program with so many sources, which says how many threads it has.
-fn threads_with(sources: usize) {
-    let channels: Vec<_> = (0..sources).map(|_| bounded::<()>(1)).collect();
-    let receivers = channels.iter().map(|(_, receiver)| receiver.clone());
-    let main = MainQuitter::new(
-        PATIENCE,
-        receivers.map(|receiver| QuitSource::channel("one of many", receiver)),
-    );
-    let threads = fs::read_dir("/proc/self/task").unwrap().count();
-    println!("{threads} threads");
-
-    // The last of them is listened to.
-    channels.last().unwrap().0.send(()).unwrap();
-    let report = main.exit();
-    assert!(matches!(report.cause, QuitCause::Source { index, .. } if index == sources - 1));
-}
-
-#[test]
 #[cfg(target_os = "linux")]
-fn a_hundred_sources_need_no_more_threads_than_one() {
-    let counts = ["1", "100"].map(|sources| {
-        let mut command = command_for(|| {
-            let sources = env::var("SOURCES").unwrap();
-            threads_with(sources.parse().unwrap());
+mod threads {
+    use std::{env, fs};
+
+    use super::common::{Process, command_for};
+    use super::*;
+
+    /// Runs a program with this many sources, which prints how many threads it has.
+    fn threads_with(sources: usize) {
+        let channels: Vec<_> = (0..sources).map(|_| bounded::<()>(1)).collect();
+        let receivers = channels.iter().map(|(_, receiver)| receiver.clone());
+        let main = MainQuitter::new(
+            PATIENCE,
+            receivers.map(|receiver| QuitSource::channel("one of many", receiver)),
+        );
+        let threads = fs::read_dir("/proc/self/task").unwrap().count();
+        println!("{threads} threads");
+
+        // The last source is listened to, too.
+        channels.last().unwrap().0.send(()).unwrap();
+        let report = main.exit();
+        assert!(matches!(report.cause, QuitCause::Source { index, .. } if index == sources - 1));
+    }
+
+    #[test]
+    fn a_hundred_sources_need_no_more_threads_than_one() {
+        let counts = ["1", "100"].map(|sources| {
+            let mut command = command_for(|| {
+                let sources = env::var("SOURCES").unwrap();
+                threads_with(sources.parse().unwrap());
+            });
+            let mut program = Process::start(command.env("SOURCES", sources));
+            let count = program.wait_for(" threads");
+            program.end().with_code(0);
+            count
         });
-        let mut program = Process::start(command.env("SOURCES", sources));
-        let count = program.wait_for(" threads");
-        program.end().with_code(0);
-        count
-    });
-    assert_eq!(counts[0], counts[1]);
+        assert_eq!(counts[0], counts[1]);
+    }
 }
 
 /// A main quitter whose program is ended by force soon after a quit.

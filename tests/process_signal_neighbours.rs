@@ -10,8 +10,6 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::fs;
-use std::io;
 use std::process::{self, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -417,102 +415,104 @@ fn without_the_source_a_signal_while_quitting_has_its_default_effect() {
     assert_eq!(ended.code, None, "ended by the signal itself: {ended:?}");
 }
 
-// ── the first process ─────────────────────────────────────────────────────────────────────────
+/// The first process of a container: process 1 of its own tree.
+#[cfg(target_os = "linux")]
+mod first_process {
+    use std::{fs, io};
 
-const UNSHARE: &[&str] = &["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    use super::*;
 
-/// Whether this machine allows a process tree of its own. If not, it says so.
-fn may_unshare() -> bool {
-    let (program, args) = UNSHARE.split_first().unwrap();
-    let tried = Command::new(program).args(args).arg("true").output();
-    let allowed = tried.as_ref().is_ok_and(|output| output.status.success());
-    if !allowed {
-        // Past the capture of the test harness: it is to be seen.
-        let text = format!("SKIPPED: {UNSHARE:?} is not allowed here: {tried:?}\n");
-        let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
+    const UNSHARE: &[&str] = &["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+
+    /// Whether this machine allows a process tree of its own. If not, it says so.
+    fn may_unshare() -> bool {
+        let (program, args) = UNSHARE.split_first().unwrap();
+        let tried = Command::new(program).args(args).arg("true").output();
+        let allowed = tried.as_ref().is_ok_and(|output| output.status.success());
+        if !allowed {
+            // Past the capture of the test harness: it is to be seen.
+            let text = format!("SKIPPED: {UNSHARE:?} is not allowed here: {tried:?}\n");
+            let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
+        }
+        allowed
     }
-    allowed
-}
 
-/// The child of a process.
-fn child_of(pid: Pid) -> Pid {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    Pid::from_raw(children.trim().parse().unwrap())
-}
-
-/// A program that is the first process of its tree, and its id seen from outside.
-fn as_first(command: &Command) -> (Process, Pid) {
-    // The shell says its id, and becomes unshare.
-    let mut shell = vec![
-        "sh",
-        "-c",
-        "echo \"unshare is process $$\"; exec \"$0\" \"$@\"",
-    ];
-    shell.extend(UNSHARE);
-    let mut program = Process::start(&mut wrapped(&shell, command));
-    let unshare = pid_in(&program.wait_for("unshare is process"));
-    let line = program.wait_for("listening");
-    assert!(line.ends_with(", process 1\n"), "{line}");
-    (program, child_of(unshare))
-}
-
-/// As the first process it hears the signal from outside, and ends clean.
-fn works_as_first(command: &Command, signal: Signal) {
-    if may_unshare() {
-        let (program, first) = as_first(command);
-        kill(first, signal).unwrap();
-        quit_by(signal, program.end().with_code(0));
+    /// The child of a process.
+    fn child_of(pid: Pid) -> Pid {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        Pid::from_raw(children.trim().parse().unwrap())
     }
-}
 
-#[test]
-#[cfg(target_os = "linux")]
-fn as_the_first_process_sigterm_works() {
-    works_as_first(&command_for(|| listens()), SIGTERM);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn as_the_first_process_sigint_works() {
-    works_as_first(&command_for(|| listens()), SIGINT);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn as_the_first_process_a_second_signal_ends_it() {
-    let story = || {
-        let main = MainQuitter::new(Duration::MAX, [QuitSource::os_signal()]);
-        main.routine("deaf").add(|_| hang()).unwrap();
-        says("listening");
-        main.exit()
-    };
-    let command = command_for(story);
-    if may_unshare() {
-        let (mut program, first) = as_first(&command);
-        kill(first, SIGTERM).unwrap();
-        program.wait_for("Received quit from");
-        kill(first, SIGTERM).unwrap();
-        program.end().with_code(130);
+    /// A program that is the first process of its tree, and its id seen from outside.
+    fn as_first(command: &Command) -> (Process, Pid) {
+        // The shell says its id, and becomes unshare.
+        let mut shell = vec![
+            "sh",
+            "-c",
+            "echo \"unshare is process $$\"; exec \"$0\" \"$@\"",
+        ];
+        shell.extend(UNSHARE);
+        let mut program = Process::start(&mut wrapped(&shell, command));
+        let unshare = pid_in(&program.wait_for("unshare is process"));
+        let line = program.wait_for("listening");
+        assert!(line.ends_with(", process 1\n"), "{line}");
+        (program, child_of(unshare))
     }
-}
 
-#[test]
-#[cfg(target_os = "linux")]
-fn as_the_first_process_it_is_ended_by_force() {
-    let story = || {
-        let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
-        builder.source(QuitSource::os_signal()).run(|_| -> () {
+    /// As the first process it hears the signal from outside, and ends clean.
+    fn works_as_first(command: &Command, signal: Signal) {
+        if may_unshare() {
+            let (program, first) = as_first(command);
+            kill(first, signal).unwrap();
+            quit_by(signal, program.end().with_code(0));
+        }
+    }
+
+    #[test]
+    fn as_the_first_process_sigterm_works() {
+        works_as_first(&command_for(|| listens()), SIGTERM);
+    }
+
+    #[test]
+    fn as_the_first_process_sigint_works() {
+        works_as_first(&command_for(|| listens()), SIGINT);
+    }
+
+    #[test]
+    fn as_the_first_process_a_second_signal_ends_it() {
+        let story = || {
+            let main = MainQuitter::new(Duration::MAX, [QuitSource::os_signal()]);
+            main.routine("deaf").add(|_| hang()).unwrap();
             says("listening");
-            hang()
-        })
-    };
-    let command = command_for(story);
-    if may_unshare() {
-        let (program, first) = as_first(&command);
-        kill(first, SIGTERM).unwrap();
-        program
-            .end()
-            .with_code(1)
-            .saying(&["Failed to quit: 1 routine", "main  running"]);
+            main.exit()
+        };
+        let command = command_for(story);
+        if may_unshare() {
+            let (mut program, first) = as_first(&command);
+            kill(first, SIGTERM).unwrap();
+            program.wait_for("Received quit from");
+            kill(first, SIGTERM).unwrap();
+            program.end().with_code(130);
+        }
+    }
+
+    #[test]
+    fn as_the_first_process_it_is_ended_by_force() {
+        let story = || {
+            let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
+            builder.source(QuitSource::os_signal()).run(|_| -> () {
+                says("listening");
+                hang()
+            })
+        };
+        let command = command_for(story);
+        if may_unshare() {
+            let (program, first) = as_first(&command);
+            kill(first, SIGTERM).unwrap();
+            program
+                .end()
+                .with_code(1)
+                .saying(&["Failed to quit: 1 routine", "main  running"]);
+        }
     }
 }

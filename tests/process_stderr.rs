@@ -9,7 +9,6 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -48,8 +47,12 @@ fn started_with(stderr: impl Into<Stdio>, command: &mut Command) -> Process {
     Process::start_into(command, Stdio::piped(), stderr)
 }
 
-fn full_device() -> File {
-    File::options().write(true).open("/dev/full").unwrap()
+#[cfg(target_os = "linux")]
+fn full_device() -> std::fs::File {
+    std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap()
 }
 
 #[test]

@@ -2007,8 +2007,8 @@ mod rule_10_a_failure_is_never_silent {
 mod a_thread_that_the_system_refuses {
     use super::*;
 
-    /// More than any machine has.
-    const TOO_MUCH: usize = 1 << 46;
+    /// Half of all addresses, in whole pages: more than any system grants.
+    const TOO_MUCH: usize = isize::MAX as usize & !0xffff;
 
     #[test]
     fn is_an_error_with_the_routines_name_and_what_the_system_said() {
