@@ -25,6 +25,11 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("quitter needs 64-bit atomics, which this target does not have");
+#[cfg(not(any(unix, windows)))]
+compile_error!("quitter needs threads and signals: it runs on Unix and on Windows");
+
 mod error;
 mod main_quitter;
 mod never;
