@@ -50,26 +50,65 @@ fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
     let cfgs = function.cfgs();
     let quiet = function.is_deprecated();
     let quiet = quiet.then(|| quote!(#[allow(deprecated)]));
-    let registered = registered(args, function);
-    quote! {
-        #(#cfgs)*
+    let name = name(args, function);
+    let claim = if args.manual { None } else { claim(&name) };
+    let registered = registered(&name, !args.manual, function);
+    let registration = quote! {
         #quiet
         const _: () = {
+            #claim
+
             use #krate::__private;
 
             __private::submit! { #registered }
         };
+    };
+    in_a_struct(&function.sig.ident, &cfgs, &registration)
+}
+
+/// Wraps the registration into a struct, which an `impl` refuses as a whole.
+///
+/// An attribute cannot tell an associated function from a free one. Without the struct, an associated
+/// function is answered with several errors about generated code; with it, the only error is at the
+/// function and says to move something out of the `impl`.
+fn in_a_struct(ident: &Ident, cfgs: &[TokenStream], registration: &TokenStream) -> TokenStream {
+    let span = generated(ident).span();
+    let holder = Ident::new(&format!("__quitter_routine_{}", ident.unraw()), span);
+    let array = quote!([u8; { #registration 1 }]);
+    quote_spanned! {span=>
+        #(#cfgs)*
+        #[allow(dead_code, non_camel_case_types, non_local_definitions)]
+        struct #holder(#array);
     }
 }
 
-/// The registration as a constant expression.
-fn registered(args: &RoutineArgs, function: &Function) -> TokenStream {
+/// Makes a second automatic routine of this name in the same crate a compile error that shows both.
+///
+/// An exported macro stands at the root of its crate, wherever it is defined, and can be defined there
+/// once. Nothing calls this one. Names that are no identifiers are compared when the program starts,
+/// as are those of other crates.
+fn claim(name: &LitStr) -> Option<TokenStream> {
+    let text = format!("__quitter_automatic_routine_{}", name.value());
+    let mut ident: Ident = syn::parse_str(&text).ok()?;
+    let span = Span::call_site().located_at(name.span());
+    ident.set_span(span);
+    Some(quote_spanned! {span=>
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! #ident { () => {}; }
+    })
+}
+
+/// The name of the routine in reports.
+fn name(args: &RoutineArgs, function: &Function) -> LitStr {
     let ident = &function.sig.ident;
-    let name = match &args.name {
-        Some(name) => name.clone(),
-        None => LitStr::new(&ident.unraw().to_string(), ident.span()),
-    };
-    let automatic = !args.manual;
+    let of_function = || LitStr::new(&ident.unraw().to_string(), ident.span());
+    args.name.clone().unwrap_or_else(of_function)
+}
+
+/// The registration as a constant expression.
+fn registered(name: &LitStr, automatic: bool, function: &Function) -> TokenStream {
+    let ident = &function.sig.ident;
     let routine = generated(ident);
     let add = add(function, &routine);
     let arguments = quote_spanned! {Span::mixed_site()=>

@@ -227,9 +227,9 @@ fn a_long_body_that_routines_wait_for_is_told_so_once() {
 fn two_automatic_routines_of_one_name_are_an_error_that_names_both_places() {
     let ended = program(env!("CARGO_BIN_EXE_twins")).with_code(1).saying(&[
         "Failed to start: ",
-        "'heartbeat'",
-        "src/bin/twins.rs:4",
-        "src/bin/twins.rs:8",
+        "'heart beat'",
+        "src/bin/twins.rs:6",
+        "src/bin/twins.rs:10",
     ]);
     assert_eq!(ended.count("the body runs"), 0, "{}", ended.stderr);
 }
