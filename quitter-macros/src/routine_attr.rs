@@ -28,13 +28,14 @@ fn check(function: &Function) -> Result<()> {
     let write = format!("fn {}(q: &RoutineQuitter)", sig.ident);
     function.check_plain("a routine", &write)?;
     let Some(ty) = function.parameters().first().copied() else {
-        let message = format!("a routine asks its quitter whether to quit: write `{write}`");
+        let message =
+            format!("a routine needs its quitter, to learn when to quit: write `{write}`");
         return Err(Error::new(sig.paren_token.span.join(), message));
     };
     if let Some(further) = sig.inputs.get(1) {
         let message = format!(
-            "a routine takes its quitter and nothing else: write `{write}`, or hand over more with \
-            a closure, `quitter.add_routine(move |q| ..)`"
+            "a routine takes its quitter and no other parameter: write `{write}`, or pass more \
+            with a closure, `quitter.add_routine(move |q| ..)`"
         );
         return Err(Error::new_spanned(further, message));
     }
@@ -114,12 +115,12 @@ fn registered(name: &LitStr, automatic: bool, function: &Function) -> TokenStrea
     let arguments = quote_spanned! {Span::mixed_site()=>
         #name, #automatic, || __private::type_id_of(&#routine), |quitter| #add
     };
-    // `new` asks for its caller. With the span of the user's own name that is the line of the
-    // function, else it would be that of the attribute.
+    // `new` records its caller's location. With this span that is the line of the function, not of
+    // the attribute.
     quote_spanned!(ident.span()=> __private::RegisteredRoutine::new(#arguments))
 }
 
-/// Adds the routine to `quitter`. What is wrong with its signature is shown in the signature.
+/// Adds the routine to `quitter`. Errors about its signature point at the signature.
 fn add(function: &Function, routine: &Ident) -> TokenStream {
     let parameter = Place::of(&function.parameters().first());
     let output = Place::of(&function.sig.output);
