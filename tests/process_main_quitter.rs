@@ -1,4 +1,4 @@
-//! The one main quitter of a process: the claim on it, what ends its exit, what it leaves.
+//! The main quitter of a process: there is one, what ends its exit, and what it leaves behind.
 
 #![cfg(unix)]
 
@@ -112,7 +112,7 @@ fn of_many_threads_at_once_exactly_one_makes_it() {
                     try_new()
                 })
             });
-            // All are kept until the last one has tried.
+            // All are kept until the last attempt has been made.
             tries.map(|thread| thread.join().expect("no panic"))
         });
         assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
@@ -311,7 +311,7 @@ fn an_event_before_exit_counts_and_has_started_the_clock() {
         send.send("worm").unwrap();
         main.wait_quit();
         let deadline = main.deadline().unwrap();
-        // The thing under test: the body is late.
+        // The sleep is the thing under test: the body is late.
         thread::sleep(deadline.saturating_duration_since(Instant::now()));
 
         let from = Instant::now();
@@ -419,7 +419,7 @@ mod threads {
     }
 }
 
-/// A main quitter whose program is ended by force soon after a quit.
+/// A main quitter that ends its program by force soon after a quit.
 fn forced() -> MainQuitter {
     let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
     builder.source(silence()).force_exit(true).build()
@@ -456,7 +456,7 @@ fn without_a_forced_exit_a_program_goes_on_after_exit() {
         let main = MainQuitter::new(Duration::ZERO, [silence()]);
         main.send_quit();
         let report = main.exit();
-        // The thing under test: longer than a forced end would wait.
+        // The sleep is the thing under test: it lasts longer than a forced end would take.
         thread::sleep(Duration::from_millis(500));
         println!("still here");
         report
@@ -473,7 +473,7 @@ fn a_supervisor_that_waits_for_a_stuck_routine_is_not_blamed() {
         pool.routine("deaf").add(|_| hang()).unwrap();
         let supervise = move |_: &_| {
             let timeouts = pool.wait_done(Duration::MAX);
-            // What it does about that takes a moment.
+            // Handling the timeouts takes a moment.
             thread::sleep(Duration::from_millis(20));
             drop(timeouts);
         };

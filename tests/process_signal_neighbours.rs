@@ -1,5 +1,5 @@
-//! Signals among others: ignored ones, handlers of the application's, before and after the main
-//! quitter, and as the first process of a container.
+//! Signals beside other users of signals: ignored ones, the application's own handlers, before and
+//! after the main quitter, and in the first process of a container.
 
 #![cfg(unix)]
 #![expect(
@@ -35,13 +35,13 @@ fn says(text: &str) {
     println!("{text}, process {}", process::id());
 }
 
-/// The process that said this line.
+/// The process that printed this line.
 fn pid_in(line: &str) -> Pid {
     let (_, pid) = line.trim_end().rsplit_once(' ').unwrap();
     Pid::from_raw(pid.parse().unwrap())
 }
 
-/// A program that listens to signals, says so, and exits.
+/// A program that listens to signals, prints that it does, and exits.
 fn listens() -> ExitReport {
     let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
     main.add_routine(|q| q.wait_quit()).unwrap();
@@ -79,7 +79,7 @@ fn under_nohup_sigint_works() {
     quit_by(SIGINT, program.end().with_code(0));
 }
 
-/// A command after other words, with its environment.
+/// Runs a command, with its environment, as the arguments of another one.
 fn wrapped(words: &[&str], command: &Command) -> Command {
     let mut wrapped = Command::new(words[0]);
     wrapped.args(&words[1..]);
@@ -92,7 +92,7 @@ fn wrapped(words: &[&str], command: &Command) -> Command {
     wrapped
 }
 
-/// A background job of a shell that is not interactive: SIGINT is ignored.
+/// A background job of a non-interactive shell, which ignores SIGINT.
 const AS_A_JOB: &str = "\"$0\" \"$@\" & wait $!; echo \"the job ended with $?\"";
 
 #[test]
@@ -150,9 +150,9 @@ fn all_signals_ignored_is_no_error() {
     ended.saying(&["Received quit from 'all routines done'"]);
 }
 
-// ── handlers of the application's ─────────────────────────────────────────────────────────────
+// ── the application's handlers ─────────────────────────────────────────────────────────────
 
-/// Waits until a flag is set, which a signal handler does at about the same time as ours.
+/// Waits until a signal handler that runs about when ours does has set a flag.
 fn is_set(flag: &AtomicBool) -> bool {
     let until = Instant::now() + PATIENCE;
     while !flag.load(Ordering::SeqCst) && Instant::now() < until {
@@ -161,7 +161,7 @@ fn is_set(flag: &AtomicBool) -> bool {
     flag.load(Ordering::SeqCst)
 }
 
-/// Exits, and says whether the flag was set by then.
+/// Exits, and prints whether the flag was set by then.
 fn exit_and_say(main: MainQuitter, flag: &AtomicBool) -> ExitReport {
     says("listening");
     let report = main.exit();
@@ -231,7 +231,7 @@ fn an_end_that_the_application_wants_on_a_signal_comes_as_it_wants() {
     program.end().with_code(42);
 }
 
-/// A handler set with sigaction itself, without a library that shares.
+/// A handler set with sigaction itself, without a library that shares signals.
 mod raw {
     #![allow(unsafe_code, reason = "what an application in C would do")]
 
@@ -249,7 +249,7 @@ mod raw {
     pub(super) fn handle(signal: Signal) {
         let handler = SigHandler::Handler(handler);
         let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
-        // SAFETY: the handler only stores to an atomic, which a handler may.
+        // SAFETY: the handler only stores to an atomic, which is async-signal-safe.
         unsafe { sigaction(signal, &action) }.unwrap();
     }
 }
@@ -424,13 +424,13 @@ mod first_process {
 
     const UNSHARE: &[&str] = &["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
 
-    /// Whether this machine allows a process tree of its own. If not, it says so.
+    /// Whether this machine allows a new PID namespace. Prints that the test is skipped if not.
     fn may_unshare() -> bool {
         let (program, args) = UNSHARE.split_first().unwrap();
         let tried = Command::new(program).args(args).arg("true").output();
         let allowed = tried.as_ref().is_ok_and(|output| output.status.success());
         if !allowed {
-            // Past the capture of the test harness: it is to be seen.
+            // Written past the test harness's capture, so that it is seen.
             let text = format!("SKIPPED: {UNSHARE:?} is not allowed here: {tried:?}\n");
             let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
         }
@@ -443,9 +443,9 @@ mod first_process {
         Pid::from_raw(children.trim().parse().unwrap())
     }
 
-    /// A program that is the first process of its tree, and its id seen from outside.
+    /// A program that is the first process of its namespace, and its id seen from outside.
     fn as_first(command: &Command) -> (Process, Pid) {
-        // The shell says its id, and becomes unshare.
+        // The shell prints its id, then becomes unshare.
         let mut shell = vec![
             "sh",
             "-c",
@@ -459,7 +459,7 @@ mod first_process {
         (program, child_of(unshare))
     }
 
-    /// As the first process it hears the signal from outside, and ends clean.
+    /// Asserts that the first process receives a signal from outside and ends cleanly.
     fn works_as_first(command: &Command, signal: Signal) {
         if may_unshare() {
             let (program, first) = as_first(command);

@@ -1,5 +1,5 @@
-//! What users rely on, rule by rule: 1 to 5 and 7 to 11 of the design, through the public interface,
-//! with trees of their own. Rule 8 has `depth.rs`, memory `memory.rs`, the main quitter its own
+//! The rules that users rely on, tested through the public interface on trees without a main quitter:
+//! rules 1 to 5, 7, 9 and 10. `depth.rs` has rule 8, `memory.rs` memory; the main quitter has its own
 //! files.
 
 mod common;
@@ -17,7 +17,7 @@ use quitter_core::{
 
 use common::{Event, PATIENCE, SHORT, deaf, eventually, fall_asleep, ids, in_time, names, paths};
 
-/// More than can be done before a quit that is under way, as long as it has an effect.
+/// More attempts than a thread can make before a quit that is under way takes effect.
 const FOR_EVER: usize = 200_000;
 
 /// Panics when it is dropped.
@@ -29,7 +29,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Tells when it is dropped.
+/// Sets off the event when it is dropped.
 struct Told(Event);
 
 impl Drop for Told {
@@ -54,7 +54,7 @@ impl<E: std::error::Error + 'static> std::error::Error for Wrapped<E> {
     }
 }
 
-/// The one routine that is listed.
+/// The only listed routine.
 #[track_caller]
 fn only(timeouts: &Timeouts) -> &quitter_core::StuckRoutine {
     assert_eq!(timeouts.len(), 1, "{timeouts}");
@@ -64,7 +64,7 @@ fn only(timeouts: &Timeouts) -> &quitter_core::StuckRoutine {
 mod rule_1_recorded_or_refused {
     use super::*;
 
-    /// Threads add until they are refused; meanwhile another one quits and looks.
+    /// Threads add routines until they are refused, while another thread quits and looks.
     #[test]
     fn a_guard_is_refused_or_seen_by_a_wait_that_starts_after_the_quit() {
         for _ in 0..200 {
@@ -228,7 +228,7 @@ mod rule_2_quit_reaches_everyone_at_once {
         }
     }
 
-    /// The second quit finds a tree that the first one has only half walked.
+    /// The second quit finds a tree that the first quit has only half walked.
     #[test]
     fn each_of_several_quits_at_once_has_reached_everyone_when_it_returns() {
         for _ in 0..20 {
@@ -425,8 +425,8 @@ mod rule_4_waiting_is_exact {
         assert_eq!(root.deadline(), None);
     }
 
-    /// Looks again and again while a guard is always live somewhere, made by `hop` before the one
-    /// before it goes: no look may find nothing.
+    /// Looks again and again while a guard is always live somewhere: `hop` makes each guard before it
+    /// drops the previous one. No look may find nothing.
     fn every_look_sees_the_guard(
         root: &Quitter,
         mut hop: impl FnMut() -> RoutineGuard + Send + 'static,
@@ -441,7 +441,7 @@ mod rule_4_waiting_is_exact {
                 }
             })
         };
-        // On a machine with much to do the two seldom run at once: so for some time, too.
+        // On a busy machine the two seldom run at once, so the test also runs for some time.
         let until = Instant::now() + Duration::from_millis(800);
         let mut looks = 0;
         while looks < 1_000 || Instant::now() < until {
@@ -456,7 +456,7 @@ mod rule_4_waiting_is_exact {
         root.wait_done(Duration::ZERO).unwrap();
     }
 
-    /// So many that the guard moves several times while a look walks over them.
+    /// So many quitters that the guard moves several times while a look walks over them.
     fn homes(root: &Quitter) -> Vec<Quitter> {
         (0..100).map(|_| root.child("home").unwrap()).collect()
     }
@@ -480,7 +480,7 @@ mod rule_4_waiting_is_exact {
         });
     }
 
-    /// Each routine forks the next one elsewhere in the tree, and returns.
+    /// Each routine starts the next one elsewhere in the tree, and returns.
     #[test]
     fn a_wait_is_not_over_while_routines_fork_their_successors_elsewhere() {
         fn relay(to: Arc<[Quitter; 3]>, left: usize, over: Arc<AtomicBool>) {
@@ -507,7 +507,7 @@ mod rule_4_waiting_is_exact {
         }
     }
 
-    /// The guard goes at about the deadline: whatever the answer, it is a true one.
+    /// The guard is dropped at about the deadline: either answer must be true.
     #[test]
     fn at_the_deadline_the_answer_is_done_or_the_routine_that_was_live() {
         for _ in 0..300 {
@@ -938,7 +938,7 @@ mod reports {
         let _guard = root.guard("guard").unwrap();
         let first = root.wait_done(Duration::ZERO).unwrap_err();
         let later = root.wait_done(SHORT).unwrap_err();
-        // The system's coarse clock ticks 100 times a second at least.
+        // The system's coarse clock ticks at least 100 times a second.
         let tick = Duration::from_millis(10);
         assert!(only(&later).running_for <= from.elapsed() + tick);
         assert!(only(&later).running_for >= only(&first).running_for + SHORT);
@@ -964,7 +964,7 @@ mod reports {
 mod rule_5_one_deadline {
     use super::*;
 
-    /// Far below any of the longer timeouts here, and far above what a loaded machine adds.
+    /// Far less than the longer timeouts here, and far more than a loaded machine adds.
     const SOON: Duration = Duration::from_secs(5);
 
     #[test]
@@ -1141,7 +1141,7 @@ mod rule_5_one_deadline {
         assert_eq!(ids(&timeouts), wanted);
     }
 
-    /// A server with many idle connections, where now and then something short is done.
+    /// A server with many idle connections and some short work now and then.
     #[test]
     fn a_wait_over_a_large_tree_in_which_work_comes_and_goes_ends_by_its_deadline() {
         let root = Quitter::root("root");
@@ -1221,7 +1221,7 @@ mod rule_5_one_deadline {
             thread::spawn(move || child.wait_done(PATIENCE)),
             thread::spawn(move || handle.wait(PATIENCE)),
         ];
-        // Each would have timed out by now if the deadlines that are over counted.
+        // Each would have timed out by now if past deadlines counted.
         assert!(root.wait_done(SHORT).is_err());
         drop(release);
         for wait in waits {
@@ -1250,7 +1250,7 @@ mod rule_7_finished_leaves_nothing {
             .unwrap();
         let clone = clones.recv_timeout(PATIENCE).unwrap();
         root.wait_done(PATIENCE).unwrap();
-        // It goes on to work as a handle.
+        // The clone still works as a handle.
         assert!(!clone.has_to_quit());
         clone.set_status("after the end");
         root.wait_done(Duration::ZERO).unwrap();
@@ -1325,7 +1325,7 @@ mod rule_9_no_wake_is_lost {
         let handle = child.add_routine(|_| {}).unwrap();
         handle.wait(PATIENCE).unwrap();
         drop(child);
-        // The routine's thread may still be on its way out.
+        // The routine's thread may not have ended yet.
         eventually(|| channel.try_recv() == Err(crossbeam_channel::TryRecvError::Disconnected));
         assert!(handle.is_finished());
     }
@@ -1350,7 +1350,7 @@ mod rule_9_no_wake_is_lost {
         assert!(root.failures().is_empty(), "{:?}", root.failures());
     }
 
-    /// The quit comes at any moment of going to sleep.
+    /// The quit comes at any moment while the thread falls asleep.
     #[test]
     fn a_quit_while_somebody_goes_to_sleep_is_not_missed() {
         for sleeper in [SLEEPERS; 60].into_iter().flatten() {
@@ -1447,8 +1447,8 @@ mod rule_9_no_wake_is_lost {
     }
 }
 
-/// Many threads at once: a few of them are woken by the quit, and these wake the others; and their
-/// ends are put off while somebody waits.
+/// Many threads at once: the quit wakes a few of them, which wake the others; and the end of their
+/// threads is put off while another thread waits.
 mod crowds {
     use std::cell::RefCell;
 
@@ -1458,7 +1458,7 @@ mod crowds {
 
     const MANY: usize = 100;
 
-    /// A quitter with many routines that block until it quits, each of which has called `f`.
+    /// A quitter with many routines, each of which calls `f` and then blocks until the quit.
     fn blocked(f: impl Fn() + Clone + Send + 'static) -> Quitter {
         let root = Quitter::root("root");
         let arrived = Arc::new(AtomicUsize::new(0));
@@ -1492,7 +1492,7 @@ mod crowds {
         }
         let (sender, receiver) = unbounded::<()>();
         let root = blocked(move || KEPT.set(Some(sender.clone())));
-        // Returns when all senders are gone, and this thread waits for that.
+        // Returns when all senders are gone, which this thread waits for.
         let collector = root.guard("collector").unwrap();
         let collects = thread::spawn(move || {
             for () in receiver {}
@@ -1539,7 +1539,7 @@ mod ticks {
         let root = Quitter::root("root");
         let mut ticks = root.ticks(PERIOD);
         let first = ticks.next().unwrap();
-        // The loop's body, which takes more than five periods.
+        // The sleep is the thing under test: the loop's body takes more than five periods.
         thread::sleep(5 * PERIOD);
         let busy_until = Instant::now();
         let next: Vec<_> = ticks.by_ref().take(3).collect();
@@ -1574,7 +1574,7 @@ mod ticks {
 mod rule_10_a_failure_is_never_silent {
     use super::*;
 
-    /// The failures of a tree whose only routine was `f`, and the root's quit cause.
+    /// The failures of a tree whose only routine is `f`, and the root's quit cause.
     fn failures_of<R>(
         f: impl FnOnce(&RoutineQuitter) -> R + Send + 'static,
     ) -> (Vec<quitter_core::RoutineFailure>, Option<QuitCause>)
@@ -2096,7 +2096,7 @@ mod names_of_routines {
 
     fn generic<T>(_: &RoutineQuitter) {}
 
-    /// The name under which `f` is added.
+    /// The name that `f` gets when it is added.
     fn name_of<F>(f: F) -> String
     where
         F: FnOnce(&RoutineQuitter) + Send + 'static,
@@ -2182,7 +2182,7 @@ mod names_of_routines {
         assert_eq!(name.recv_timeout(PATIENCE).unwrap().unwrap(), "worker 7\n");
     }
 
-    /// Adds a routine under `name`, which must run under it and be listed under it.
+    /// Adds a routine as `name`, and asserts that it runs and is listed under that name.
     #[track_caller]
     fn is_kept(name: &str) {
         let root = Quitter::root("root");

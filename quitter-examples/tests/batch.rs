@@ -1,4 +1,4 @@
-//! What the program `batch` prints and exits with, for each way in which the body of `main` ends.
+//! The output and exit code of `batch`, for each way in which the body of `main` ends.
 
 use std::io::Read;
 use std::process::{Command, Stdio};

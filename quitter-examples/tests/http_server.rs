@@ -1,4 +1,4 @@
-//! What the program `http_server` answers, and how it ends.
+//! The answers of `http_server`, and how it ends.
 #![cfg(unix)]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long a test waits for what must come.
+/// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -30,7 +30,7 @@ impl Program {
         Self(command.spawn().unwrap())
     }
 
-    /// A server on a free port, where an answer takes so many seconds.
+    /// A server on a free port, whose answers take this many seconds.
     fn serving(seconds: &str) -> (Self, SocketAddr) {
         let mut program = Self::start(&["127.0.0.1", "0", seconds]);
         let mut stdout = BufReader::new(program.0.stdout.take().unwrap());
@@ -50,7 +50,7 @@ impl Program {
         kill(pid, Signal::SIGTERM).unwrap();
     }
 
-    /// Waits for the end: exit code and stderr.
+    /// Waits for the end. Returns the exit code and stderr.
     #[track_caller]
     fn end(mut self) -> (Option<i32>, String) {
         let until = Instant::now() + PATIENCE;
@@ -150,7 +150,7 @@ fn every_request_is_answered_when_the_program_is_told_to_quit() {
     let (program, address) = Program::serving(AN_HOUR);
     let mut clients: Vec<_> = (0..300)
         .map(|_| {
-            // One after the other: tiny_http leaves connections of a burst waiting for each other.
+            // One after the other, because tiny_http makes connections of a burst wait for each other.
             let mut client = Client::connect(address);
             assert_eq!(client.get("/healthz").0, 200);
             client
@@ -159,7 +159,7 @@ fn every_request_is_answered_when_the_program_is_told_to_quit() {
     for client in &mut clients {
         client.send("GET / HTTP/1.1");
     }
-    // The server has read some of them, and answers none.
+    // The server has read some of the requests, and answers none.
     let told_at = Instant::now();
     program.terminate();
     for (i, client) in clients.iter_mut().enumerate() {
@@ -183,7 +183,7 @@ fn a_request_that_does_not_finish_is_named_and_holds_nothing_up() {
     let (program, address) = Program::serving(AN_HOUR);
     let mut client = Client::connect(address);
     client.send("POST /healthz HTTP/1.1\r\nContent-Length: 5000");
-    // Answered, but its routine waits for the rest of it.
+    // Answered, but its routine waits for the rest of the request.
     assert_eq!(client.answer().unwrap().0, 200);
 
     program.terminate();

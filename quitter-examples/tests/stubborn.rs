@@ -1,4 +1,4 @@
-//! `stubborn`: whatever hangs, the program ends, and says who hangs where there is somebody to name.
+//! `stubborn`: whatever hangs, the program ends, and names the stuck routines if there are any.
 
 #![cfg(unix)]
 
@@ -15,14 +15,14 @@ use common::{Ended, Process};
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// For machines that are busy with something else: on an idle one it takes 250 ms.
+/// Enough for busy machines; an idle one needs 250 ms.
 const SLACK: Duration = Duration::from_secs(2);
 
 fn started(case: &str) -> Process {
     Process::start(Command::new(env!("CARGO_BIN_EXE_stubborn")).arg(case))
 }
 
-/// Waits for the quit event, and then for the end, in time.
+/// Waits for the quit event, then for the end within the bound.
 #[track_caller]
 fn ended(case: &str, mut stubborn: Process) -> Ended {
     stubborn.wait_for("Received quit from");
@@ -54,7 +54,7 @@ fn names(ended: &Ended) -> Vec<&str> {
         .collect()
 }
 
-/// The report names these, each once, with the place where it was spawned, and the code says so.
+/// Asserts that the report names these routines once each, with where they were spawned, and code 1.
 #[track_caller]
 fn blames(ended: Ended, routines: &[&str]) -> Ended {
     let ended = ended.with_code(1);
@@ -65,7 +65,7 @@ fn blames(ended: Ended, routines: &[&str]) -> Ended {
     ended
 }
 
-/// Nobody to blame: a clean end.
+/// Asserts that no routine is named and that the end is clean.
 #[track_caller]
 fn is_clean(ended: Ended) -> Ended {
     let ended = ended.with_code(0);
@@ -152,7 +152,7 @@ fn drops_that_panic_one_after_the_other_are_a_failure_while_quitting() {
 #[test]
 fn ten_thousand_stuck_routines_end_in_time() {
     let ended = interrupted("ten-thousand").with_code(1);
-    // All, or where the machine is too slow for the last words those that could be said.
+    // All lines, or on a slow machine those that could be written in time.
     let listed = names(&ended).len();
     println!("{listed} of 10,000 are listed");
     if ended.stderr.contains("Failed to quit: ") {
