@@ -1,10 +1,10 @@
-//! What the attributes answer to misuse, and what they must accept in silence.
+//! The attributes refuse misuse with a helpful error, and accept proper use without a warning.
 
 #![cfg(feature = "macros")]
 
 use std::process::Command;
 
-/// The messages in `tests/ui` are those of this compiler; others put the same in other words.
+/// The compiler whose messages `tests/ui` expects; others word them differently.
 const COMPILER: &str = "rustc 1.95.";
 
 fn is_pinned_compiler() -> bool {

@@ -1,5 +1,5 @@
-//! Both attributes under every lint that a careful user might deny. Compiling it, and clippy on it,
-//! is the test.
+//! Both attributes under every lint that a careful user might deny. The test is that this file
+//! compiles and that clippy accepts it.
 
 #![cfg(feature = "macros")]
 #![forbid(unsafe_code)]
@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use quitter::{ExitReport, MainQuitter, QuitSource, Quitting, RoutineQuitter};
 
-/// Waits to be told.
+/// Waits for the quit.
 #[quitter::routine(name = "waits", manual)]
 pub fn wait(quitter: &RoutineQuitter) {
     quitter.wait_quit();
@@ -48,11 +48,11 @@ pub fn spin(quitter: &RoutineQuitter) -> ! {
     }
 }
 
-/// Ends when told.
+/// Ends at the quit.
 ///
 /// # Errors
 ///
-/// When told to quit.
+/// Returns `Quitting` at the quit.
 #[quitter::routine(manual)]
 pub fn sleep(quitter: &RoutineQuitter) -> Result<(), Quitting> {
     quitter.sleep(Duration::MAX)
@@ -69,7 +69,7 @@ mod returns_a_code {
     }
 }
 
-/// A program that goes on for ever.
+/// A program that never ends by itself.
 mod never_returns {
     use super::MainQuitter;
 
@@ -94,14 +94,14 @@ mod returns_a_result {
     }
 }
 
-/// A program that is only its routines.
+/// A program with an empty body.
 mod does_nothing {
     /// Starts the program.
     #[quitter::main]
     pub(super) fn main() {}
 }
 
-/// Uses the programs that would not end.
+/// Uses the programs that must not run here because they would not end.
 pub const ENDLESS: [fn() -> ExitReport; 3] = [
     never_returns::main,
     returns_a_result::main,

@@ -1,4 +1,4 @@
-//! What `#[quitter::routine]` leaves of a function, and what it adds.
+//! `#[quitter::routine]` leaves the function unchanged and adds a registration.
 
 #![cfg(feature = "macros")]
 
@@ -9,7 +9,7 @@ use quitter::{Quitter, RoutineQuitter};
 
 static BEATS: AtomicUsize = AtomicUsize::new(0);
 
-/// Beats, and says how often.
+/// Beats, and shows the count as its status.
 #[quitter::routine(name = "beat")]
 #[must_use = "shows that attributes stay"]
 pub fn heartbeat(q: &RoutineQuitter) -> Result<(), quitter::Quitting> {

@@ -1,4 +1,4 @@
-//! Failures as people meet them: chains, places, order, counts, and the exit code.
+//! How failures are reported: error chains, locations, order, counts, and the exit code.
 
 #![cfg(unix)]
 
@@ -27,7 +27,7 @@ fn program<B: MainOutcome>(body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
     builder.source(QuitSource::os_signal()).run(body)
 }
 
-/// A program in which something hangs, so that it is not waited for long.
+/// A program in which something hangs, with a short quit timeout.
 fn impatient<B: MainOutcome>(body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
     let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
     builder.source(QuitSource::os_signal()).run(body)
@@ -39,7 +39,7 @@ fn hang() -> ! {
     }
 }
 
-/// The lines about failures, without what stands before them.
+/// The part of the report that is about failures.
 fn failures(ended: &Ended) -> Vec<&str> {
     let lines = ended.stderr.lines();
     lines
@@ -153,7 +153,7 @@ fn an_error_that_panics_when_shown_is_reported_as_a_panic() {
         .saying(&["routine 'fails' of main panicked at tests/", ": no text\n"]);
 }
 
-/// A chain of errors that is a ring.
+/// An error whose source chain is a cycle.
 #[test]
 fn an_error_that_is_its_own_source_is_reported() {
     #[derive(Debug)]
@@ -175,7 +175,7 @@ fn an_error_that_is_its_own_source_is_reported() {
             Ok(())
         })
     };
-    // To follow it for ever takes all the memory there is.
+    // Following the cycle without a bound would use up all memory.
     let mut command = common::after_shell("ulimit -v 2000000", &common::command_for(story));
     let ended = Process::start(&mut command).end().with_code(1);
     ended.saying(&["routine 'fails' of main failed: round and round"]);
@@ -192,7 +192,7 @@ fn failures_are_reported_in_the_order_in_which_they_came_and_told_apart() {
                 let _tell = tell;
                 Err::<(), _>("before the quit")
             })?;
-            // The first one has dropped its sender, but may not have recorded its failure yet.
+            // The first routine has dropped its sender, but may not have recorded its failure yet.
             let _ = told.recv();
             while main.failures().is_empty() {
                 thread::yield_now();
@@ -550,7 +550,7 @@ fn an_exit_code_of_the_body_is_kept_when_the_end_is_forced() {
             main.routine("deaf").add(|_| hang())?;
             Ok(ExitCode::from(6))
         });
-        // `main` does not get to its end.
+        // `main` never returns.
         let _stuck = Stuck;
         report
     };

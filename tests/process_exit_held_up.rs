@@ -1,4 +1,4 @@
-//! What tries to hold up the watcher, which is to end the process whatever happens.
+//! User code that blocks the watcher: the process must end all the same.
 
 #![cfg(unix)]
 
@@ -25,7 +25,7 @@ fn hang() -> ! {
     }
 }
 
-/// A message whose drop hangs, or does what its function says.
+/// A message that calls this function when it is dropped.
 struct Bad(fn());
 
 impl Drop for Bad {
@@ -38,7 +38,7 @@ fn stuck() -> Bad {
     Bad(|| hang())
 }
 
-/// Its `Debug` and `Display` hang.
+/// A message whose `Debug` and `Display` hang.
 struct Unshowable;
 
 impl fmt::Debug for Unshowable {
@@ -53,7 +53,7 @@ impl fmt::Display for Unshowable {
     }
 }
 
-/// Waits for a line, and then for the end, in time after that.
+/// Waits for a line, then for the end of the process within the bound.
 #[track_caller]
 fn ended_in_time_after(line: &str, mut program: Process) -> Ended {
     program.wait_for(line);
@@ -65,7 +65,7 @@ fn ended_in_time_after(line: &str, mut program: Process) -> Ended {
     ended
 }
 
-/// A program whose body hangs after a quit event, so that only the watcher can end it.
+/// A program whose body hangs after the quit event, so that only the watcher can end it.
 fn hangs_when<F>(source: QuitSource, event: F) -> ExitReport
 where
     F: FnOnce(),
@@ -84,7 +84,7 @@ fn a_drop_that_hangs_of_a_message_left_in_the_channel_does_not_hold_up_the_quit(
         let (sender, receiver) = unbounded();
         let source = QuitSource::channel_with("two messages", receiver, |_| "shown".into());
         hangs_when(source, || {
-            // The first one is the event. The second one is dropped with the receiver.
+            // The first message is the event; the second one is dropped with the receiver.
             sender.send(stuck()).unwrap();
             sender.send(stuck()).unwrap();
         })
@@ -109,7 +109,7 @@ fn a_drop_that_panics_of_a_message_left_in_the_channel_does_not_hold_up_the_quit
         .saying(&["Received quit from 'two messages'", "Failed to quit: "]);
 }
 
-/// Its senders live as long as the program: the channel never closes.
+/// The senders live as long as the program, so the channel never closes.
 fn kept<T>((sender, receiver): (Sender<T>, Receiver<T>)) -> (Sender<T>, Receiver<T>) {
     std::mem::forget(sender.clone());
     (sender, receiver)
@@ -135,7 +135,7 @@ fn a_message_that_comes_while_the_program_exits_and_hangs_when_dropped_does_not_
         .saying(&["Ended by force: main has its exit report, but has not returned it"]);
 }
 
-/// A source that tells of a message that hangs in `Display`, and its sender.
+/// A source whose messages hang in `Display`, and its sender.
 fn unshowable(name: String) -> (Sender<Unshowable>, QuitSource) {
     let (sender, receiver) = kept(bounded(1));
     let source = QuitSource::channel_with(name, receiver, |message| format!("{message:?}"));
@@ -177,7 +177,7 @@ fn a_hundred_messages_that_hang_when_shown_do_not_hold_up_a_second_signal() {
     let mut program = alone(story);
     program.wait_for("event");
     let from = Instant::now();
-    // One of them counts as the first one, whatever it was that made the program quit.
+    // One of the signals counts as the first, whatever made the program quit.
     program.send(SIGTERM);
     program.wait_for("Received quit from");
     program.send(SIGTERM);
@@ -256,7 +256,7 @@ fn hundred_threads_that_take_turns_with_the_lock_of_stderr_do_not_hold_up_the_en
         .saying(&["Failed to quit: 100 routines had not returned after 0.5 s"]);
 }
 
-/// Long enough for the looks that the waiting lines take.
+/// Long enough for several progress lines.
 const TIME_TO_LOOK: Duration = Duration::from_millis(2_500);
 
 #[test]
@@ -297,7 +297,7 @@ fn routines_that_wait_for_each_other_do_not_hold_up_the_end() {
             Ok::<_, AddRoutineError>(())
         })
     };
-    // Whether they are listed is another story: all waits end with the deadline.
+    // They need not be listed: all waits end at the deadline.
     ended_in_time_after("Received quit", alone(story));
 }
 
@@ -358,7 +358,7 @@ fn the_report_of_a_forced_end_is_said_once() {
             main.send_quit();
             Ok::<_, AddRoutineError>(())
         });
-        // As a drop of a value of `main` would, after the report was made, before it is printed.
+        // As when a value of `main` hangs in its drop, between making the report and printing it.
         eprintln!("exited with {}", report.exit_code);
         hang()
     };

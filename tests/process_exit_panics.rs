@@ -1,4 +1,4 @@
-//! Panics of routines: recorded, and the program quits.
+//! A panic of a routine is recorded, and the program quits.
 
 #![cfg(unix)]
 
@@ -27,13 +27,13 @@ fn hang() -> ! {
 
 type Body = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-/// A program with this body, and all it needs to end after a quit event.
+/// A program with this body, which ends after a quit event.
 fn program(body: impl FnOnce(&MainQuitter) -> Body) -> ExitReport {
     let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
     builder.source(QuitSource::os_signal()).run(body)
 }
 
-/// Forks a routine that takes the lock of stderr for good, and waits until it has it.
+/// Starts a routine that takes the lock of stderr and keeps it. Returns when it has the lock.
 fn hold_stderr(main: &MainQuitter) -> Body {
     let (hold, held) = bounded(1);
     main.routine("holds stderr").add(move |_| -> ! {
@@ -45,7 +45,7 @@ fn hold_stderr(main: &MainQuitter) -> Body {
     Ok(())
 }
 
-/// The program quits by itself, and ends.
+/// Asserts that the program quits by itself and ends.
 #[track_caller]
 fn quits_by_itself(mut program: Process) -> Ended {
     let from = Instant::now();
@@ -82,7 +82,7 @@ fn a_panic_that_the_routine_catches_quits_nothing() {
             main.routine("catches").add(|q| {
                 let caught = panic::catch_unwind(|| panic!("of no account"));
                 assert!(caught.is_err());
-                // Longer than the panic hooks have.
+                // Longer than panic hooks are waited for.
                 let waited = q.sleep(Duration::from_millis(500));
                 println!("caught, and told to quit: {}", waited.is_err());
                 q.wait_quit();
@@ -190,9 +190,9 @@ fn a_hook_that_never_returns_does_not_keep_the_program_from_quitting() {
     let mut program = alone(story);
     program.wait_for("Received quit from routine 'panics' of main, which failed");
     program.end().with_code(1).saying(&[
-        "Failed to quit: 1 routine ",
         "routine 'panics' of main panicked at ",
         "on the record",
+        "Failed to quit: 1 routine ",
     ]);
 }
 
@@ -350,7 +350,7 @@ fn an_error_that_hangs_when_dropped_does_not_hold_up_the_quit() {
     quits_by_itself(alone(story)).saying(&["routine 'fails' of main failed: hangs"]);
 }
 
-/// Unwinding is the end of the routine's work: it drops what the routine has.
+/// Unwinding drops the values of the routine, which still counts as live.
 #[test]
 fn a_drop_that_hangs_while_a_panic_unwinds_is_ended_by_a_quit_and_blamed() {
     let story = || {

@@ -65,9 +65,9 @@ fn names_paths_statuses_and_errors_are_escaped_in_every_line() {
 fn a_message_and_the_failure_of_main_are_escaped() {
     let story = || {
         let (send, admin) = crossbeam_channel::bounded(1);
-        send.send(EVIL).unwrap();
         let main = MainQuitter::builder().source(QuitSource::channel("admin", admin));
-        main.timeout(Duration::ZERO).run(|main| {
+        main.timeout(Duration::ZERO).run(move |main| {
+            send.send(EVIL).unwrap();
             let _stuck = main.routine("stuck").add(|_| -> () { hang() });
             main.wait_quit();
             Err::<(), Box<dyn std::error::Error>>(EVIL.into())

@@ -1,12 +1,10 @@
-//! The one main quitter of a process: the claim on it, what ends its exit, what it leaves.
+//! The main quitter of a process: there is one, what ends its exit, and what it leaves behind.
 
 #![cfg(unix)]
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::env;
-use std::fs;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{bounded, never};
 use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitCause, QuitSource};
 
-use common::{PATIENCE, Process, alone, command_for};
+use common::{PATIENCE, alone};
 
 /// A source that never fires.
 fn silence() -> QuitSource {
@@ -114,7 +112,7 @@ fn of_many_threads_at_once_exactly_one_makes_it() {
                     try_new()
                 })
             });
-            // All are kept until the last one has tried.
+            // All are kept until the last attempt has been made.
             tries.map(|thread| thread.join().expect("no panic"))
         });
         assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
@@ -311,7 +309,7 @@ fn an_event_before_exit_counts_and_has_started_the_clock() {
         send.send("worm").unwrap();
         main.wait_quit();
         let deadline = main.deadline().unwrap();
-        // The thing under test: the body is late.
+        // The sleep is the thing under test: the body is late.
         thread::sleep(deadline.saturating_duration_since(Instant::now()));
 
         let from = Instant::now();
@@ -379,40 +377,47 @@ fn all_done_does_not_fire_before_exit() {
     alone(story).end().with_code(0);
 }
 
-/// A program with so many sources, which says how many threads it has.
-fn threads_with(sources: usize) {
-    let channels: Vec<_> = (0..sources).map(|_| bounded::<()>(1)).collect();
-    let receivers = channels.iter().map(|(_, receiver)| receiver.clone());
-    let main = MainQuitter::new(
-        PATIENCE,
-        receivers.map(|receiver| QuitSource::channel("one of many", receiver)),
-    );
-    let threads = fs::read_dir("/proc/self/task").unwrap().count();
-    println!("{threads} threads");
-
-    // The last of them is listened to.
-    channels.last().unwrap().0.send(()).unwrap();
-    let report = main.exit();
-    assert!(matches!(report.cause, QuitCause::Source { index, .. } if index == sources - 1));
-}
-
-#[test]
 #[cfg(target_os = "linux")]
-fn a_hundred_sources_need_no_more_threads_than_one() {
-    let counts = ["1", "100"].map(|sources| {
-        let mut command = command_for(|| {
-            let sources = env::var("SOURCES").unwrap();
-            threads_with(sources.parse().unwrap());
+mod threads {
+    use std::{env, fs};
+
+    use super::common::{Process, command_for};
+    use super::*;
+
+    /// Runs a program with this many sources, which prints how many threads it has.
+    fn threads_with(sources: usize) {
+        let channels: Vec<_> = (0..sources).map(|_| bounded::<()>(1)).collect();
+        let receivers = channels.iter().map(|(_, receiver)| receiver.clone());
+        let main = MainQuitter::new(
+            PATIENCE,
+            receivers.map(|receiver| QuitSource::channel("one of many", receiver)),
+        );
+        let threads = fs::read_dir("/proc/self/task").unwrap().count();
+        println!("{threads} threads");
+
+        // The last source is listened to, too.
+        channels.last().unwrap().0.send(()).unwrap();
+        let report = main.exit();
+        assert!(matches!(report.cause, QuitCause::Source { index, .. } if index == sources - 1));
+    }
+
+    #[test]
+    fn a_hundred_sources_need_no_more_threads_than_one() {
+        let counts = ["1", "100"].map(|sources| {
+            let mut command = command_for(|| {
+                let sources = env::var("SOURCES").unwrap();
+                threads_with(sources.parse().unwrap());
+            });
+            let mut program = Process::start(command.env("SOURCES", sources));
+            let count = program.wait_for(" threads");
+            program.end().with_code(0);
+            count
         });
-        let mut program = Process::start(command.env("SOURCES", sources));
-        let count = program.wait_for(" threads");
-        program.end().with_code(0);
-        count
-    });
-    assert_eq!(counts[0], counts[1]);
+        assert_eq!(counts[0], counts[1]);
+    }
 }
 
-/// A main quitter whose program is ended by force soon after a quit.
+/// A main quitter that ends its program by force soon after a quit.
 fn forced() -> MainQuitter {
     let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
     builder.source(silence()).force_exit(true).build()
@@ -452,7 +457,7 @@ fn without_a_forced_exit_a_program_goes_on_after_exit() {
         let main = MainQuitter::new(Duration::ZERO, [silence()]);
         main.send_quit();
         let report = main.exit();
-        // The thing under test: longer than a forced end would wait.
+        // The sleep is the thing under test: it lasts longer than a forced end would take.
         thread::sleep(Duration::from_millis(500));
         println!("still here");
         report
@@ -469,7 +474,7 @@ fn a_supervisor_that_waits_for_a_stuck_routine_is_not_blamed() {
         pool.routine("deaf").add(|_| hang()).unwrap();
         let supervise = move |_: &_| {
             let timeouts = pool.wait_done(Duration::MAX);
-            // What it does about that takes a moment.
+            // Handling the timeouts takes a moment.
             thread::sleep(Duration::from_millis(20));
             drop(timeouts);
         };
@@ -503,7 +508,7 @@ fn a_routine_that_returns_after_the_deadline_but_before_the_exit_stays_in_the_re
     let ended = alone(story).end().with_code(1).saying(&[
         "Failed to quit: 1 routine had not returned after 0.3 s",
         "stuck  running",
-        ", returned at most ",
+        "returned at most ",
         " ms late",
     ]);
     assert_eq!(ended.count("Quit: all routines returned"), 0, "{ended:?}");

@@ -1,4 +1,4 @@
-//! The second signal while the program quits: what each policy does, and storms of signals.
+//! A second signal while the program quits, under each policy; and storms of signals.
 
 #![cfg(unix)]
 
@@ -20,7 +20,7 @@ use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, SecondSignal
 
 use common::{Ended, PATIENCE, Process, alone, command_for};
 
-/// Long enough for whatever comes between two signals of a test.
+/// Longer than any time between two signals of a test.
 const LONG: Duration = Duration::from_secs(3600);
 const SLACK: Duration = Duration::from_secs(2);
 
@@ -30,18 +30,18 @@ fn hang() -> ! {
     }
 }
 
-/// Says where a program is, and which process it is.
+/// Prints a line that ends with the process id.
 fn says(text: &str) {
     println!("{text}, process {}", process::id());
 }
 
-/// The process that said this line.
+/// The process that printed this line.
 fn pid_in(line: &str) -> Pid {
     let (_, pid) = line.trim_end().rsplit_once(' ').unwrap();
     Pid::from_raw(pid.parse().unwrap())
 }
 
-/// A program with a stuck routine, and so long to quit.
+/// A program with a stuck routine and this quit timeout.
 fn stuck(policy: SecondSignal, timeout: Duration) -> ExitReport {
     let builder = MainQuitter::builder().timeout(timeout);
     builder
@@ -57,7 +57,7 @@ fn stuck(policy: SecondSignal, timeout: Duration) -> ExitReport {
         })
 }
 
-/// Sends the first signal, waits until it was seen.
+/// Sends the first signal and waits until the program has seen it.
 fn quitting(program: &mut Process, first: Signal) {
     program.wait_for("listening");
     program.send(first);
@@ -65,7 +65,7 @@ fn quitting(program: &mut Process, first: Signal) {
     assert!(line.contains(first.as_str()), "{line}");
 }
 
-/// Ended at once by the second signal, with the report so far.
+/// Asserts that the second signal ends the program at once, with the report so far.
 #[track_caller]
 fn ends_at_once(mut program: Process, first: Signal, second: Signal) -> Ended {
     quitting(&mut program, first);
@@ -136,7 +136,7 @@ fn exit_after_a_moment_ends_at_once_when_that_is_over() {
     let story = move || stuck(SecondSignal::ExitAfter(moment), Duration::MAX);
     let mut program = alone(story);
     quitting(&mut program, SIGINT);
-    // The thing under test: a second signal that comes later.
+    // The sleep is the thing under test: the second signal comes later.
     thread::sleep(moment);
     program.send(SIGINT);
     program.end().with_code(130).saying(&[
@@ -152,7 +152,7 @@ fn exit_after_nothing_ends_at_once() {
     ends_at_once(alone(story), SIGTERM, SIGINT);
 }
 
-/// A second signal changes nothing: the quit timeout ends the program.
+/// Asserts that a second signal changes nothing: the quit timeout ends the program.
 #[track_caller]
 fn is_ignored(timeout: Duration, mut program: Process) {
     quitting(&mut program, SIGINT);
@@ -189,7 +189,7 @@ fn ignore_leaves_the_end_to_the_quit_timeout() {
     is_ignored(timeout, alone(story));
 }
 
-/// A program that is bound to end, and hangs once its exit has returned.
+/// A program with a forced end that hangs once its exit has returned.
 fn hangs_after_exit(policy: SecondSignal) -> ExitReport {
     let main = MainQuitter::builder()
         .timeout(Duration::from_millis(500))
@@ -203,7 +203,7 @@ fn hangs_after_exit(policy: SecondSignal) -> ExitReport {
     hang()
 }
 
-/// A second signal after the exit: the program ends with this code, and says the report it made.
+/// Asserts that a second signal after the exit ends the program with this code and its report.
 #[track_caller]
 fn ends_after_exit(mut program: Process, code: i32) {
     quitting(&mut program, SIGINT);
@@ -372,7 +372,7 @@ fn a_second_signal_ends_a_program_whose_stderr_is_a_full_pipe() {
     assert!(from.elapsed() < SLACK, "{:?}", from.elapsed());
 }
 
-/// Sends 10,000 signals, as fast as it can, or until the process has ended.
+/// Sends 10,000 signals as fast as possible, or until the process has ended.
 #[track_caller]
 fn ended_by_storm(pid: Pid, program: Process, codes: &[i32]) -> Ended {
     let start = Instant::now();
@@ -393,7 +393,7 @@ fn ended_by_storm(pid: Pid, program: Process, codes: &[i32]) -> Ended {
     ended
 }
 
-/// A storm from this line of output on ends the program, with one of these codes.
+/// Asserts that a storm that starts at this line of output ends the program with one of these codes.
 #[track_caller]
 fn stormed(mut program: Process, from: &str, codes: &[i32]) -> Ended {
     let pid = pid_in(&program.wait_for(from));
@@ -435,7 +435,7 @@ fn a_storm_of_signals_before_any_routine_exists_ends_the_program() {
         assert!(refused.is_err());
         main.exit()
     };
-    // Clean, or ended by one that came after the first.
+    // A clean end, or ended by a signal after the first.
     stormed(alone(story), "no routine yet", &[0, 130]);
 }
 
@@ -516,12 +516,12 @@ fn a_storm_of_signals_from_the_program_itself_ends_it() {
     ended.saying(&["SIGTERM", "Failed to quit: 1 ", "raises"]);
 }
 
-/// Between the making of the report and its printing: `main` drops its values, say.
+/// Sends a signal between making the report and printing it, as while `main` drops its values.
 #[test]
 fn a_signal_before_the_report_is_printed_does_not_lose_it() {
     let story = || -> ExitReport {
         let _report = stuck(SecondSignal::Exit, Duration::from_millis(300));
-        // Sent by the program itself, so that it comes before the end by force.
+        // The program sends it itself, so that it comes before the forced end.
         nix::sys::signal::raise(SIGTERM).unwrap();
         hang()
     };

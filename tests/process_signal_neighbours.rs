@@ -1,5 +1,5 @@
-//! Signals among others: ignored ones, handlers of the application's, before and after the main
-//! quitter, and as the first process of a container.
+//! Signals beside other users of signals: ignored ones, the application's own handlers, before and
+//! after the main quitter, and in the first process of a container.
 
 #![cfg(unix)]
 #![expect(
@@ -10,8 +10,6 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::fs;
-use std::io;
 use std::process::{self, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,13 +35,13 @@ fn says(text: &str) {
     println!("{text}, process {}", process::id());
 }
 
-/// The process that said this line.
+/// The process that printed this line.
 fn pid_in(line: &str) -> Pid {
     let (_, pid) = line.trim_end().rsplit_once(' ').unwrap();
     Pid::from_raw(pid.parse().unwrap())
 }
 
-/// A program that listens to signals, says so, and exits.
+/// A program that listens to signals, prints that it does, and exits.
 fn listens() -> ExitReport {
     let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
     main.add_routine(|q| q.wait_quit()).unwrap();
@@ -81,7 +79,7 @@ fn under_nohup_sigint_works() {
     quit_by(SIGINT, program.end().with_code(0));
 }
 
-/// A command after other words, with its environment.
+/// Runs a command, with its environment, as the arguments of another one.
 fn wrapped(words: &[&str], command: &Command) -> Command {
     let mut wrapped = Command::new(words[0]);
     wrapped.args(&words[1..]);
@@ -94,7 +92,7 @@ fn wrapped(words: &[&str], command: &Command) -> Command {
     wrapped
 }
 
-/// A background job of a shell that is not interactive: SIGINT is ignored.
+/// A background job of a non-interactive shell, which ignores SIGINT.
 const AS_A_JOB: &str = "\"$0\" \"$@\" & wait $!; echo \"the job ended with $?\"";
 
 #[test]
@@ -152,9 +150,9 @@ fn all_signals_ignored_is_no_error() {
     ended.saying(&["Received quit from 'all routines done'"]);
 }
 
-// ── handlers of the application's ─────────────────────────────────────────────────────────────
+// ── the application's handlers ─────────────────────────────────────────────────────────────
 
-/// Waits until a flag is set, which a signal handler does at about the same time as ours.
+/// Waits until a signal handler that runs about when ours does has set a flag.
 fn is_set(flag: &AtomicBool) -> bool {
     let until = Instant::now() + PATIENCE;
     while !flag.load(Ordering::SeqCst) && Instant::now() < until {
@@ -163,7 +161,7 @@ fn is_set(flag: &AtomicBool) -> bool {
     flag.load(Ordering::SeqCst)
 }
 
-/// Exits, and says whether the flag was set by then.
+/// Exits, and prints whether the flag was set by then.
 fn exit_and_say(main: MainQuitter, flag: &AtomicBool) -> ExitReport {
     says("listening");
     let report = main.exit();
@@ -233,7 +231,7 @@ fn an_end_that_the_application_wants_on_a_signal_comes_as_it_wants() {
     program.end().with_code(42);
 }
 
-/// A handler set with sigaction itself, without a library that shares.
+/// A handler set with sigaction itself, without a library that shares signals.
 mod raw {
     #![allow(unsafe_code, reason = "what an application in C would do")]
 
@@ -251,7 +249,7 @@ mod raw {
     pub(super) fn handle(signal: Signal) {
         let handler = SigHandler::Handler(handler);
         let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
-        // SAFETY: the handler only stores to an atomic, which a handler may.
+        // SAFETY: the handler only stores to an atomic, which is async-signal-safe.
         unsafe { sigaction(signal, &action) }.unwrap();
     }
 }
@@ -417,103 +415,105 @@ fn without_the_source_a_signal_while_quitting_has_its_default_effect() {
     assert_eq!(ended.code, None, "ended by the signal itself: {ended:?}");
 }
 
-// ── the first process ─────────────────────────────────────────────────────────────────────────
+/// The first process of a container: process 1 of its own tree.
+#[cfg(target_os = "linux")]
+mod first_process {
+    use std::{fs, io};
 
-const UNSHARE: &[&str] = &["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    use super::*;
 
-/// Whether this machine allows a process tree of its own. If not, it says so.
-fn may_unshare() -> bool {
-    let (program, args) = UNSHARE.split_first().unwrap();
-    let tried = Command::new(program).args(args).arg("true").output();
-    let allowed = tried.as_ref().is_ok_and(|output| output.status.success());
-    if !allowed {
-        // Past the capture of the test harness: it is to be seen.
-        let text = format!("SKIPPED: {UNSHARE:?} is not allowed here: {tried:?}\n");
-        let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
+    const UNSHARE: &[&str] = &["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+
+    /// Whether this machine allows a new PID namespace. Prints that the test is skipped if not.
+    fn may_unshare() -> bool {
+        let (program, args) = UNSHARE.split_first().unwrap();
+        let tried = Command::new(program).args(args).arg("true").output();
+        let allowed = tried.as_ref().is_ok_and(|output| output.status.success());
+        if !allowed {
+            // Written past the test harness's capture, so that it is seen.
+            let text = format!("SKIPPED: {UNSHARE:?} is not allowed here: {tried:?}\n");
+            let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
+        }
+        allowed
     }
-    allowed
-}
 
-/// The child of a process.
-fn child_of(pid: Pid) -> Pid {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    Pid::from_raw(children.trim().parse().unwrap())
-}
-
-/// A program that is the first process of its tree, and its id seen from outside.
-fn as_first(command: &Command) -> (Process, Pid) {
-    // The shell says its id, and becomes unshare.
-    let mut shell = vec![
-        "sh",
-        "-c",
-        "echo \"unshare is process $$\"; exec \"$0\" \"$@\"",
-    ];
-    shell.extend(UNSHARE);
-    let mut program = Process::start(&mut wrapped(&shell, command));
-    let unshare = pid_in(&program.wait_for("unshare is process"));
-    let line = program.wait_for("listening");
-    assert!(line.ends_with(", process 1\n"), "{line}");
-    (program, child_of(unshare))
-}
-
-/// As the first process it hears the signal from outside, and ends clean.
-fn works_as_first(command: &Command, signal: Signal) {
-    if may_unshare() {
-        let (program, first) = as_first(command);
-        kill(first, signal).unwrap();
-        quit_by(signal, program.end().with_code(0));
+    /// The child of a process.
+    fn child_of(pid: Pid) -> Pid {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        Pid::from_raw(children.trim().parse().unwrap())
     }
-}
 
-#[test]
-#[cfg(target_os = "linux")]
-fn as_the_first_process_sigterm_works() {
-    works_as_first(&command_for(|| listens()), SIGTERM);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn as_the_first_process_sigint_works() {
-    works_as_first(&command_for(|| listens()), SIGINT);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn as_the_first_process_a_second_signal_ends_it() {
-    let story = || {
-        let main = MainQuitter::new(Duration::MAX, [QuitSource::os_signal()]);
-        main.routine("deaf").add(|_| hang()).unwrap();
-        says("listening");
-        main.exit()
-    };
-    let command = command_for(story);
-    if may_unshare() {
-        let (mut program, first) = as_first(&command);
-        kill(first, SIGTERM).unwrap();
-        program.wait_for("Received quit from");
-        kill(first, SIGTERM).unwrap();
-        program.end().with_code(130);
+    /// A program that is the first process of its namespace, and its id seen from outside.
+    fn as_first(command: &Command) -> (Process, Pid) {
+        // The shell prints its id, then becomes unshare.
+        let mut shell = vec![
+            "sh",
+            "-c",
+            "echo \"unshare is process $$\"; exec \"$0\" \"$@\"",
+        ];
+        shell.extend(UNSHARE);
+        let mut program = Process::start(&mut wrapped(&shell, command));
+        let unshare = pid_in(&program.wait_for("unshare is process"));
+        let line = program.wait_for("listening");
+        assert!(line.ends_with(", process 1\n"), "{line}");
+        (program, child_of(unshare))
     }
-}
 
-#[test]
-#[cfg(target_os = "linux")]
-fn as_the_first_process_it_is_ended_by_force() {
-    let story = || {
-        let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
-        builder.source(QuitSource::os_signal()).run(|_| -> () {
+    /// Asserts that the first process receives a signal from outside and ends cleanly.
+    fn works_as_first(command: &Command, signal: Signal) {
+        if may_unshare() {
+            let (program, first) = as_first(command);
+            kill(first, signal).unwrap();
+            quit_by(signal, program.end().with_code(0));
+        }
+    }
+
+    #[test]
+    fn as_the_first_process_sigterm_works() {
+        works_as_first(&command_for(|| listens()), SIGTERM);
+    }
+
+    #[test]
+    fn as_the_first_process_sigint_works() {
+        works_as_first(&command_for(|| listens()), SIGINT);
+    }
+
+    #[test]
+    fn as_the_first_process_a_second_signal_ends_it() {
+        let story = || {
+            let main = MainQuitter::new(Duration::MAX, [QuitSource::os_signal()]);
+            main.routine("deaf").add(|_| hang()).unwrap();
             says("listening");
-            hang()
-        })
-    };
-    let command = command_for(story);
-    if may_unshare() {
-        let (program, first) = as_first(&command);
-        kill(first, SIGTERM).unwrap();
-        program
-            .end()
-            .with_code(1)
-            .saying(&["Failed to quit: 1 routine", "main  running"]);
+            main.exit()
+        };
+        let command = command_for(story);
+        if may_unshare() {
+            let (mut program, first) = as_first(&command);
+            kill(first, SIGTERM).unwrap();
+            program.wait_for("Received quit from");
+            kill(first, SIGTERM).unwrap();
+            program.end().with_code(130);
+        }
+    }
+
+    #[test]
+    fn as_the_first_process_it_is_ended_by_force() {
+        let story = || {
+            let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
+            builder.source(QuitSource::os_signal()).run(|_| -> () {
+                says("listening");
+                hang()
+            })
+        };
+        let command = command_for(story);
+        if may_unshare() {
+            let (program, first) = as_first(&command);
+            kill(first, SIGTERM).unwrap();
+            program
+                .end()
+                .with_code(1)
+                .saying(&["Failed to quit: 1 routine", "main  running"]);
+        }
     }
 }
 

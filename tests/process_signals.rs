@@ -1,4 +1,4 @@
-//! Real signals: the first makes the program quit, the second ends it.
+//! Real signals: the first one makes the program quit, the second one ends it.
 
 #![cfg(unix)]
 #![expect(
@@ -20,7 +20,7 @@ use quitter::{ExitReport, MainQuitter, MainQuitterError, QuitSource};
 
 use common::{PATIENCE, Process, after_shell, alone, command_for};
 
-/// A program that listens to signals, says so, and exits.
+/// A program that listens to signals, prints that it does, and exits.
 fn listens() -> ExitReport {
     let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
     main.add_routine(|q| q.wait_quit()).unwrap();
@@ -104,7 +104,7 @@ fn a_signal_is_seen_by_routines_while_main_still_works() {
     ends_clean_on(alone(story), SIGTERM);
 }
 
-/// A program with a routine that does not return, and all the time in the world.
+/// A program with a routine that never returns, and no quit timeout.
 fn hangs() -> ExitReport {
     let main = MainQuitter::new(Duration::MAX, [QuitSource::os_signal()]);
     main.add_routine(|_| hang()).unwrap();
@@ -151,7 +151,7 @@ fn a_program_that_hangs_in_a_quit_of_its_own_is_ended_by_signals() {
     };
     let mut program = alone(story);
     program.wait_for("Received quit from send_quit");
-    // The first one is one more quit event.
+    // The first signal is one more quit event.
     program.send(SIGTERM);
     program.send(SIGINT);
     program.end().with_code(130);
@@ -176,7 +176,7 @@ fn a_signal_after_exit_ends_the_program() {
 fn a_signal_after_the_main_quitter_was_dropped_ends_the_program() {
     let story = || -> ExitReport {
         drop(MainQuitter::new(PATIENCE, [QuitSource::os_signal()]));
-        // The drop waits for nothing: the watching may end a little later, and take the first ones.
+        // The drop does not wait: the watcher may end a little later, and take the first signals.
         loop {
             raise(SIGTERM).unwrap();
             thread::sleep(Duration::from_millis(1));
@@ -215,7 +215,7 @@ fn a_signal_source_can_be_added_later() {
 #[test]
 fn signals_that_cannot_be_listened_to_are_an_error_that_leaves_no_claim() {
     let story = || {
-        // To listen takes a few file handles.
+        // Listening takes a few file descriptors.
         let files = std::iter::from_fn(|| File::open("/dev/null").ok());
         let all: Vec<File> = files.collect();
         let refused = MainQuitter::try_new(PATIENCE, [QuitSource::os_signal()]);
@@ -245,7 +245,7 @@ fn one_signal_for_two_signal_sources_is_no_second_signal() {
     program.end().with_code(0).saying(&["SIGTERM", "Quit: all"]);
 }
 
-/// The signal was ignored when the program started, as `nohup` and a shell's `&` have it.
+/// The signal is ignored when the program starts, as under `nohup` and a shell's `&`.
 fn stays_ignored(signal: Signal, mut program: Process) {
     program.wait_for("listening");
     program.send(signal);

@@ -1,4 +1,4 @@
-//! Which quit source fired, and what the report says of it.
+//! The report says which quit source fired, with its message.
 
 #![cfg(unix)]
 
@@ -27,7 +27,7 @@ fn source(index: usize, description: &str, message: Option<&str>, closed: bool) 
     }
 }
 
-/// The report of a program with one source, whose channel has this message.
+/// The report of a program with one source, whose channel holds this message.
 fn quit_by<T: Send + 'static>(message: T, source: fn(Receiver<T>) -> QuitSource) -> ExitReport {
     let (send, receive) = bounded(1);
     send.send(message).expect("there is room for one");
@@ -196,7 +196,7 @@ fn an_event_is_seen_by_routines_while_main_still_works() {
         main.add_routine(routine).unwrap();
 
         send.send("stop").unwrap();
-        // `exit` is not called yet.
+        // Before `exit` is called.
         let cause = told.recv_timeout(PATIENCE).unwrap();
         assert_eq!(cause, Some(source(0, "admin", Some("stop"), false)));
         main.exit()
@@ -235,10 +235,10 @@ fn the_first_cause_is_kept_and_later_ones_are_listed() {
     ]);
 }
 
-/// Holds the thread that watches the sources, which shows the messages.
+/// Blocks the watcher, which formats the messages, for as long as it is held.
 struct Hold {
     reached: Sender<()>,
-    /// Held until the other end is gone.
+    /// Blocks until the other end is gone.
     released: Receiver<()>,
 }
 
@@ -256,7 +256,7 @@ fn of_many_sources_that_are_ready_at_once_none_is_lost() {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..20).map(|_| bounded(1)).unzip();
         let main = MainQuitter::new(PATIENCE, receivers.into_iter().map(channel));
         let (hold, held) = bounded(1);
-        // Added last, and watched in the order of adding: once it is reached, all are watched.
+        // Sources are watched in the order in which they were added: once this one is, all are.
         main.add_source(QuitSource::channel_with("held", held, Hold::show));
 
         let (reached, until_reached) = bounded(1);

@@ -1,4 +1,4 @@
-//! A stderr that is closed, full or broken changes neither the exit code nor how long an exit takes.
+//! A closed, full or broken stderr changes neither the exit code nor the duration of the exit.
 
 #![cfg(unix)]
 #![expect(
@@ -9,7 +9,6 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -22,12 +21,12 @@ use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource};
 
 use common::{PATIENCE, Process, after_shell, broken_pipe, command_for};
 
-/// A program with plenty to say, which ends clean.
+/// A program that prints its lines and ends cleanly.
 fn clean() -> ExitReport {
     MainQuitter::new(PATIENCE, [QuitSource::all_done()]).exit()
 }
 
-/// A program in which one routine panics and another one hangs.
+/// A program in which one routine panics and another hangs.
 fn troubled() -> ExitReport {
     MainQuitter::builder()
         .timeout(Duration::from_millis(300))
@@ -50,8 +49,12 @@ fn started_with(stderr: impl Into<Stdio>, command: &mut Command) -> Process {
     Process::start_into(command, Stdio::piped(), stderr)
 }
 
-fn full_device() -> File {
-    File::options().write(true).open("/dev/full").unwrap()
+#[cfg(target_os = "linux")]
+fn full_device() -> std::fs::File {
+    std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap()
 }
 
 #[test]
@@ -115,18 +118,18 @@ fn a_routine_that_holds_stdout_and_stderr_does_not_hold_up_the_end() {
         .saying(&["Failed to quit: 1 routine ", "holds"]);
 }
 
-/// A pipe that is full, and its end that nobody reads from.
+/// A full pipe, and its reading end, which is not read.
 fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
     let mut filler = writer.try_clone().unwrap();
-    // Blocks once the pipe is full, until the reader is gone.
+    // Blocks when the pipe is full, until the reader is gone.
     thread::spawn(move || while filler.write(&[b'x'; 4096]).is_ok() {});
     (reader, writer)
 }
 
 #[test]
 fn a_pipe_that_nobody_reads_does_not_hold_up_exit() {
-    // The report is not printed: that would wait for a reader.
+    // On failure the report is not printed: that would wait for a reader.
     let mut command = command_for(|| assert_eq!(clean().exit_code, 0));
     let (_reader, pipe) = full_pipe();
     started_with(pipe, &mut command).end().with_code(0);

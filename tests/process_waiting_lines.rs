@@ -1,4 +1,4 @@
-//! What is said while a program waits: who is waited for, who has returned, and hints.
+//! The lines that a waiting program prints: which routines it waits for, which have returned, hints.
 
 #![cfg(unix)]
 
@@ -38,7 +38,7 @@ fn stuck(builder: MainQuitterBuilder) -> ExitReport {
     })
 }
 
-/// The signal by which a test talks to its program.
+/// The signal that a test sends to its program as a message.
 fn blocked() -> SigSet {
     SigSet::from_iter([SIGUSR1])
 }
@@ -103,14 +103,14 @@ fn a_line_says_that_a_named_routine_has_returned() {
         builder(Duration::from_secs(60)).run(|main| {
             main.child("db")?.routine("slow").add(|_| {
                 println!("listening");
-                // Until the test has seen that it was named.
+                // Until the test has seen the line that names this routine.
                 let _ = blocked().wait();
             })?;
             main.routine("deaf").add(|_| hang())?;
             Ok::<_, AddRoutineError>(())
         })
     };
-    // The program inherits that it is blocked, so that it is only waited for.
+    // The program inherits the blocked signal, and takes it only by waiting for it.
     blocked().thread_block().unwrap();
     let mut program = quitting(alone(story));
     let line = program.wait_for("Waiting for 2 routines");

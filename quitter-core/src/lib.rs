@@ -25,6 +25,11 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg, never_type))]
 
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("quitter needs 64-bit atomics, which this target does not have");
+#[cfg(not(any(unix, windows)))]
+compile_error!("quitter needs threads and signals: it runs on Unix and on Windows");
+
 mod error;
 mod main_quitter;
 mod never;
@@ -60,6 +65,6 @@ pub use routine::ticks::Ticks;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::routine::builder::RoutineBuilder;
-    pub use crate::routine::registry::{ROUTINES, RegisteredRoutine, type_id_of};
-    pub use linkme;
+    pub use crate::routine::registry::{RegisteredRoutine, type_id_of};
+    pub use inventory::submit;
 }

@@ -1,12 +1,15 @@
-//! The locks and atomics of the tree: std's, or loom's when the interleavings are explored.
+//! The tree's locks and atomics: std's, or loom's in this crate's own tests under `--cfg loom`.
+//!
+//! A build of the library never uses loom, so that loom can be a dev-dependency and stays out of the
+//! lock files of dependents.
 
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 pub(crate) use loom::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
@@ -19,13 +22,13 @@ use crossbeam_utils::CachePadded;
 
 /// How many quits there were in this process, and one. Every poll reads it, so nothing else shares
 /// its cache line.
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 pub(crate) fn quit_epoch() -> &'static AtomicU64 {
     static EPOCH: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(1));
     &EPOCH
 }
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 pub(crate) fn quit_epoch() -> &'static CachePadded<AtomicU64> {
     loom::lazy_static! {
         static ref EPOCH: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(1));

@@ -1,5 +1,5 @@
-//! A quitter that several threads use often keeps what they make apart inside. Nobody is to notice:
-//! each test does from several threads what other tests do from one.
+//! A quitter that several threads use often keeps their routines apart inside. That must not be
+//! visible: each test does from several threads what other tests do from one.
 
 mod common;
 
@@ -13,7 +13,7 @@ use common::{PATIENCE, ids, in_time, paths};
 
 const THREADS: usize = 4;
 
-/// More than it takes until threads are kept apart.
+/// More operations than it takes until threads are kept apart.
 const OFTEN: usize = 200;
 
 /// A quitter that several threads have used often.
@@ -27,7 +27,7 @@ fn used_by_several(quitter: &Quitter) -> &Quitter {
     quitter
 }
 
-/// Calls `f` on several threads at the same time.
+/// Calls `f` on several threads at once.
 fn by_several<T: Send>(f: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(THREADS);
     thread::scope(|scope| {
@@ -127,7 +127,7 @@ fn a_failure_quits_the_quitter_and_not_only_a_part() {
         let routine = own.routine("fails").on_failure(OnFailure::QuitOwn);
         routine.add(|_| Err::<(), _>("no such device"))
     });
-    // The first failure may have come before the others were added.
+    // The first routine may have failed before the others were added.
     let handle = fails.into_iter().find_map(Result::ok).unwrap();
     handle.wait(PATIENCE).unwrap();
     assert!(own.has_to_quit() && !root.has_to_quit());

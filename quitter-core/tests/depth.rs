@@ -1,5 +1,5 @@
-//! Deep is fine (rule 8): a chain of a million quitters is made, quit, waited for, printed and
-//! dropped, each on a thread with a small stack.
+//! Depth is no problem (rule 8): a chain of a million quitters is created, quit, waited for, printed
+//! and dropped, each on a thread with a small stack.
 
 mod common;
 
@@ -18,7 +18,7 @@ fn on_a_small_stack(f: impl FnOnce() + Send + 'static) {
     thread.unwrap().join().unwrap();
 }
 
-/// A chain's quitters, the root first.
+/// The quitters of a chain, the root first.
 fn chain() -> Vec<Quitter> {
     let mut all = Vec::with_capacity(LEVELS);
     all.push(Quitter::root("n"));
@@ -28,7 +28,7 @@ fn chain() -> Vec<Quitter> {
     all
 }
 
-/// A chain's leaf, which alone keeps it.
+/// The leaf of a chain, which alone keeps the chain alive.
 fn leaf() -> Quitter {
     let mut leaf = Quitter::root("n");
     for _ in 1..LEVELS {
@@ -48,7 +48,7 @@ fn a_chain_is_quit_waited_for_and_dropped_from_the_root_down() {
         assert!(leaf.deadline().is_some());
         assert!(leaf.quit_cause().is_some());
         assert_eq!(leaf.child("late").unwrap_err(), Quitting);
-        // In order: the root's handle first, whose node the others keep.
+        // Dropped in order: the root's handle first, whose node the others keep alive.
         all.into_iter().for_each(drop);
     });
 }
@@ -92,7 +92,7 @@ fn a_wait_on_the_root_of_a_chain_finds_the_stuck_guard_at_its_bottom() {
         let stuck: Vec<_> = timeouts.routines().map(|routine| routine.id).collect();
         assert_eq!(stuck, [guard.id()]);
         drop(all);
-        // The guard alone keeps the chain, which goes with it.
+        // Only the guard keeps the chain alive, so both go together.
         drop(guard);
     });
 }
@@ -106,8 +106,8 @@ fn a_failure_at_the_bottom_of_a_chain_reaches_its_root() {
         handle.wait(PATIENCE).unwrap();
         assert!(all[0].has_to_quit());
         assert_eq!(all[0].failures().len(), 1);
-        // The handle of the finished routine keeps memory, but no node in the tree: the last to
-        // go, it takes the whole chain along.
+        // The handle of the finished routine keeps memory, but no node in the tree. Dropped last,
+        // it frees the whole chain.
         drop(all);
         assert_eq!(handle.name(), "fails");
         drop(handle);

@@ -1,14 +1,14 @@
-//! The defects of go-quitter, each with a test that it cannot come back here.
+//! The defects of go-quitter, each with a test that quitter does not have it.
 //!
-//! The numbers are those of the list that was made of them. Without a test:
+//! The defects are numbered. These have no test:
 //!
-//! - 20, a source that is no channel and is found out at shutdown: a type error in Rust.
+//! - 20, a source that is no channel and is noticed only at shutdown: a type error in Rust.
 //!   `QuitSource::channel` takes a `Receiver`, which is never nil.
 //! - 21, a nil child after the quit: a type error in Rust. `child` returns a `Result`.
-//! - 25, polls that take a mutex: a matter of time, so of the benches.
+//! - 25, polls that take a mutex: a matter of speed, so of the benchmarks.
 //!
-//! Defects that need a main quitter, of which a process has one, run in processes of their own:
-//! this binary again, with one of the ignored tests below.
+//! Defects that need a main quitter run in processes of their own, because a process has one: this
+//! binary again, with one of the ignored tests below.
 
 mod common;
 
@@ -212,7 +212,7 @@ fn defect_06_finished_children_leave_neither_threads_nor_memory() {
     succeeds_in_own_process("own_process_finished_children_leave_neither_threads_nor_memory");
 }
 
-/// Seen from the operating system; `memory.rs` counts to the byte.
+/// As the operating system sees it; `memory.rs` counts bytes.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "in a process of its own"]
@@ -293,7 +293,7 @@ fn defect_09_no_accepted_routine_runs_after_all_done() {
                             late.fetch_add(1, Ordering::SeqCst);
                         }
                     });
-                    // Waiting for it shows it to the test even when the tree had forgotten it.
+                    // Waiting on the handle finds the routine even if the tree has lost it.
                     if let Ok(handle) = added {
                         handle.wait(PATIENCE).unwrap();
                     }
@@ -362,7 +362,7 @@ fn defect_12_a_report_has_a_stable_order() {
     let guards: Vec<_> = (0..100)
         .map(|at| children[at * 7 % 20].guard(at.to_string()).unwrap())
         .collect();
-    // Holes in the lists, which later ones fill.
+    // Leaves holes in the lists, which later routines fill.
     let guards: Vec<_> = guards
         .into_iter()
         .enumerate()
@@ -616,7 +616,7 @@ fn own_process_a_signal_during_a_long_main_body() {
         })
         .unwrap();
     raise(nix::sys::signal::SIGTERM);
-    // The long body: it does not call exit before the routine has seen the quit.
+    // A long body: it calls exit only when the routine has seen the quit.
     let cause = seen.recv_timeout(PATIENCE).unwrap();
     let report = main.exit();
     assert_eq!(Some(&report.cause), cause.as_ref());
@@ -649,7 +649,7 @@ fn own_process_a_second_signal_ends_the_process() {
     }
     let main = MainQuitter::new(6 * PATIENCE, [QuitSource::os_signal()]);
     let (_, _end) = deaf(&main, "deaf");
-    // Not SIGINT: where tests run in the background of a shell it is ignored, and stays so.
+    // Not SIGINT: it is ignored where tests run in the background of a shell.
     raise(nix::sys::signal::SIGTERM);
     main.wait_quit();
     raise(nix::sys::signal::SIGTERM);
@@ -668,7 +668,7 @@ fn defect_22_the_quit_channel_is_pending_before_and_ready_after_for_ever() {
     for _ in 0..100 {
         assert!(token.try_recv().unwrap_err().is_disconnected());
     }
-    // One that is asked for only now is ready, too.
+    // A channel that is first asked for after the quit is ready, too.
     assert!(root.quit_chan().try_recv().unwrap_err().is_disconnected());
 }
 
@@ -714,7 +714,7 @@ fn defect_24_a_tree_has_as_many_lives_as_one_makes_roots() {
     for _ in 0..3 {
         let roots = ["main", "main"].map(Quitter::root);
         let (stuck, end) = deaf(&roots[0], "stuck");
-        // One does not know of the other.
+        // The two do not know each other.
         roots[1].quit_and_wait(PATIENCE).unwrap();
         assert!(!roots[0].has_to_quit());
         assert_eq!(
@@ -729,7 +729,7 @@ fn defect_24_a_tree_has_as_many_lives_as_one_makes_roots() {
 
 #[test]
 fn defect_26_everything_public_has_a_name_and_a_routine_may_quit_and_wait() {
-    /// A supervisor as a user writes it: each type can be named.
+    /// A supervisor as a user writes it, which must be able to name each type.
     struct Supervisor {
         below: Quitter,
         seen: Arc<Mutex<Vec<String>>>,

@@ -1,6 +1,6 @@
-//! Finished leaves nothing (rule 7): the heap, to the byte, and the operating system's threads.
+//! Finished work leaves nothing behind (rule 7): neither a byte of heap nor a thread.
 //!
-//! The counters are the process's, so the tests run one at a time, and this binary has no others.
+//! The counters cover the whole process, so the tests run one at a time, in a binary of their own.
 
 // The interface of a global allocator is unsafe.
 #![allow(unsafe_code)]
@@ -16,7 +16,7 @@ use quitter_core::{OnFailure, Quitter, RoutineHandle, RoutineQuitter};
 
 use common::PATIENCE;
 
-/// Bytes of the heap that are in use.
+/// The bytes of heap in use.
 static IN_USE: AtomicIsize = AtomicIsize::new(0);
 
 struct Counting;
@@ -25,19 +25,18 @@ fn count(layout: Layout) -> isize {
     isize::try_from(layout.size()).expect("a layout's size fits by its contract")
 }
 
-// SAFETY: each call is passed on as it is to `System`, which keeps the contract; the counter is
-// an atomic and allocates nothing. `realloc` and `alloc_zeroed` are the trait's own, which call
-// these two.
+// SAFETY: each call goes unchanged to `System`, which keeps the contract; the counter is an atomic
+// and allocates nothing. `realloc` and `alloc_zeroed` are the trait's defaults, which call these two.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         IN_USE.fetch_add(count(layout), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        // SAFETY: the caller keeps the contract of `alloc`, which is also `System`'s.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         IN_USE.fetch_sub(count(layout), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `dealloc`; `at` came from `System.alloc`.
+        // SAFETY: the caller keeps the contract of `dealloc`, and `at` came from `System.alloc`.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -67,7 +66,7 @@ fn leaves_nothing(repetitions: usize, work: impl Fn(usize)) {
     settle();
     let kept = IN_USE.load(Ordering::Relaxed) - before;
     assert!(kept.abs() < SLACK, "{kept} bytes are kept");
-    // Libtest may have started the thread of its next test.
+    // Libtest may have started the thread of the next test.
     assert!(
         os_threads() < threads + 10,
         "{} threads more",
@@ -75,7 +74,7 @@ fn leaves_nothing(repetitions: usize, work: impl Fn(usize)) {
     );
 }
 
-/// Waits until the threads of finished routines are gone: a routine is done before its thread is.
+/// Waits until the threads of finished routines are gone. A routine is done before its thread is.
 fn settle() {
     #[cfg(target_os = "linux")]
     {
@@ -194,14 +193,14 @@ fn quitters_that_several_threads_use_often_leave_nothing() {
                 let threads = [(); 3].map(|()| scope.spawn(use_often));
                 threads.map(|thread| thread.join().unwrap())
             });
-            // Either may be the last to hold the child.
+            // Either of them may be the last to hold the child.
             drop(child);
             drop(guards);
         }
     });
 }
 
-/// As a server's: one child and one routine are there for ever, and a burst of connections comes.
+/// As in a server: one child and one routine live on while a burst of connections comes and goes.
 #[test]
 fn a_burst_beside_what_lives_on_returns_its_memory() {
     let root = Quitter::root("root");
@@ -250,7 +249,7 @@ fn handles_of_finished_routines_leave_nothing_once_they_are_dropped() {
     });
 }
 
-/// The first thousand failures are kept, whatever comes: the warm-up has them all.
+/// The first thousand failures are always kept, so the warm-up makes that many.
 #[test]
 fn a_routine_that_fails_again_and_again_does_not_fill_the_memory() {
     let root = Quitter::root("root");

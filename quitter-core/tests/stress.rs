@@ -1,11 +1,11 @@
 //! Random operations from several threads against a simple model.
 //!
-//! What can be checked exactly, whatever the interleaving: flags of the model are set on the safe
-//! side of the operation that they stand for (`told` once a quit has returned, `ending` before a
-//! routine's end begins, `gone` once it is over), so each check is an implication that always holds.
+//! Each check must hold in every interleaving. So the model sets its flags on the safe side of the
+//! operation that they stand for: `told` once a quit has returned, `ending` before a routine's end
+//! begins, `gone` once it is over. Each check is an implication between flags.
 //!
-//! `QUITTER_STRESS_SEED` repeats a run, as far as the scheduler lets it; `QUITTER_STRESS_OPS` sets
-//! how many operations there are.
+//! `QUITTER_STRESS_SEED` repeats a run, as far as the scheduler allows; `QUITTER_STRESS_OPS` is the
+//! number of operations.
 
 mod common;
 
@@ -22,17 +22,17 @@ use quitter_core::{OnFailure, Quitter, RoutineGuard, RoutineHandle, Timeouts};
 use common::PATIENCE;
 
 const THREADS: usize = 4;
-/// Operations on one tree. The failures of a tree are listed up to a thousand: it stays below.
+/// Operations on one tree. Fewer than a thousand, because a tree lists a thousand failures.
 const OPS_OF_A_TREE: usize = 5_000;
-/// Above this, a new child replaces another.
+/// With this many children, a new one replaces another.
 const MOST_QUITTERS: usize = 100;
-/// Above this, a thread ends a guard before it makes another.
+/// With this many guards, a thread ends one before it makes another.
 const MOST_GUARDS: usize = 20;
 
-/// A quitter as the model knows it. Stays when the real one is gone.
+/// A quitter in the model. It stays when the real one is gone.
 struct Place {
     above: Option<Arc<Place>>,
-    /// A quit of this very quitter has returned.
+    /// A quit of this quitter itself has returned.
     told: AtomicBool,
 }
 
@@ -53,14 +53,14 @@ impl Place {
     }
 }
 
-/// A quitter, and what the model knows of it.
+/// A real quitter and its model.
 #[derive(Clone)]
 struct Both {
     quitter: Quitter,
     place: Arc<Place>,
 }
 
-/// A routine or guard as the model knows it.
+/// A routine or guard in the model.
 struct Job {
     at: Arc<Place>,
     id: u64,
@@ -71,7 +71,7 @@ struct Job {
 struct Flags {
     ran: AtomicUsize,
     ending: AtomicBool,
-    /// When the end was over, on the clock of [`Tree::clock`]; zero: not yet.
+    /// When it was gone, on the clock [`Tree::clock`]; zero until then.
     gone: AtomicU64,
 }
 
@@ -98,7 +98,7 @@ struct Tree {
     jobs: Mutex<Vec<Arc<Job>>>,
     clock: AtomicU64,
     failures: AtomicUsize,
-    /// What reports have listed: the top, when the wait began, the routine.
+    /// The routines that reports have listed: top of the wait, start of the wait, routine.
     listed: Mutex<Vec<(Arc<Place>, u64, u64)>>,
 }
 
@@ -138,7 +138,7 @@ impl Tree {
         job
     }
 
-    /// The jobs below `top` that are known to be admitted and whose end has not begun.
+    /// The jobs below `top` that were admitted and whose end has not begun.
     fn live_below(&self, top: &Arc<Place>) -> Vec<Arc<Job>> {
         let jobs = self.jobs.lock().unwrap();
         let live = jobs
@@ -175,7 +175,7 @@ impl User<'_> {
         }
     }
 
-    /// `admitted`: what the real quitter at `place` said; `told`: what the model had said before.
+    /// `admitted` is the answer of the real quitter at `place`, `told` what the model said before it.
     fn check_answer(both: &Both, told: bool, admitted: bool) {
         if admitted {
             assert!(!told, "admitted after a quit that had returned");
@@ -210,7 +210,7 @@ impl User<'_> {
         job.flags.gone.store(self.tree.now(), Ordering::SeqCst);
     }
 
-    /// A real routine, which now and then sleeps a little.
+    /// A real routine, which sometimes sleeps a little.
     fn fork(&mut self) {
         let both = self.tree.any(&mut self.rng);
         let told = both.place.is_told();
@@ -251,7 +251,7 @@ impl User<'_> {
             inside.ran.fetch_add(1, Ordering::SeqCst);
             inside.ending.store(true, Ordering::SeqCst);
             if by_panic {
-                // As `panic!`, without a text on stderr.
+                // Like `panic!`, without a text on stderr.
                 resume_unwind(Box::new("panic"));
             }
             Err::<(), _>("error")
@@ -322,7 +322,7 @@ impl User<'_> {
         }
     }
 
-    /// Tells a quitter to quit, rarely one near the root, and never the root: that ends all work.
+    /// Tells a quitter to quit: rarely one near the root, and never the root, which would end all work.
     fn quit(&mut self) {
         let both = self.tree.any(&mut self.rng);
         let depth = both.place.upwards().count();
@@ -334,7 +334,7 @@ impl User<'_> {
         self.check_below(&both.place);
     }
 
-    /// Everything below a quitter that was told quits and refuses, own guards too.
+    /// Everything below a quitter that was told quits and refuses work, own guards included.
     fn check_below(&self, top: &Arc<Place>) {
         let quitters = self.tree.quitters.read().unwrap().clone();
         for both in quitters.iter().filter(|both| both.place.is_below(top)) {
@@ -359,7 +359,7 @@ impl User<'_> {
         both.place.told.store(true, Ordering::SeqCst);
         assert!(both.quitter.deadline().is_some());
         self.check_wait(&both.place, began, &live, done);
-        // Nothing can start there any more.
+        // From here on nothing can start there.
         self.check_below(&both.place);
     }
 
@@ -371,7 +371,7 @@ impl User<'_> {
         self.check_wait(&both.place, began, &live, done);
     }
 
-    /// `live`: jobs that were live when the wait began.
+    /// `live` are the jobs that were live when the wait began.
     fn check_wait(
         &self,
         top: &Arc<Place>,
@@ -425,7 +425,7 @@ impl User<'_> {
         }
     }
 
-    /// Ends this thread's guards, and lets half of its routines end by themselves.
+    /// Ends this thread's guards, and half of its routines.
     fn finish(mut self) {
         while !self.guards.is_empty() {
             self.end_guard();
@@ -437,8 +437,8 @@ impl User<'_> {
     }
 }
 
-/// Waits until the routine has returned. A quit with a deadline that another thread sends meanwhile
-/// ends a wait (rule 5): then this waits again.
+/// Waits until the routine has returned. Waits again if another thread's quit with a deadline ends the
+/// wait (rule 5).
 fn wait_for(handle: &RoutineHandle) {
     let until = Instant::now() + PATIENCE;
     while handle.wait(PATIENCE).is_err() {
@@ -468,7 +468,7 @@ fn use_tree(seed: u64, ops: usize) {
     check_end(tree);
 }
 
-/// The threads are through: what they have left ends, and then the books must be right.
+/// Once the threads are done, ends everything that is left and checks the final counts.
 fn check_end(tree: Tree) {
     let root = &tree.root.quitter;
     root.quit_and_wait(PATIENCE).unwrap();
@@ -521,7 +521,7 @@ fn a_tree_keeps_its_promises_whatever_several_threads_do_to_it() {
     }
 }
 
-/// Quits of the root come while other threads still work: the end, again and again.
+/// Quits the root while other threads still work, again and again.
 #[test]
 fn a_tree_keeps_its_promises_when_it_is_quit_amid_the_work() {
     let seed = from_env("QUITTER_STRESS_SEED").unwrap_or_else(|| fastrand::u64(..));

@@ -1,5 +1,5 @@
-//! What the public types promise without a call: that they may go to other threads, live as long as
-//! they like, pass through `catch_unwind`, and that errors are errors.
+//! The traits of the public types: they can be sent to other threads, are `'static`, pass through
+//! `catch_unwind`, and errors implement `Error`.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};

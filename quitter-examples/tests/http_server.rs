@@ -150,7 +150,7 @@ fn every_request_is_answered_when_the_program_is_told_to_quit() {
     let (program, address) = Program::serving(AN_HOUR);
     let mut clients: Vec<_> = (0..300)
         .map(|_| {
-            // One after the other: tiny_http leaves connections of a burst waiting for each other.
+            // One after the other, because tiny_http makes connections of a burst wait for each other.
             let mut client = Client::connect(address);
             assert_eq!(client.get("/healthz").0, 200);
             client
@@ -159,7 +159,7 @@ fn every_request_is_answered_when_the_program_is_told_to_quit() {
     for client in &mut clients {
         client.send("GET / HTTP/1.1");
     }
-    // The server has read some of them, and answers none.
+    // The server has read some of the requests, and answers none.
     let told_at = Instant::now();
     program.terminate();
     for (i, client) in clients.iter_mut().enumerate() {
@@ -183,7 +183,7 @@ fn a_request_that_does_not_finish_is_named_and_holds_nothing_up() {
     let (program, address) = Program::serving(AN_HOUR);
     let mut client = Client::connect(address);
     client.send("POST /healthz HTTP/1.1\r\nContent-Length: 5000");
-    // Answered, but its routine waits for the rest of it.
+    // Answered, but its routine waits for the rest of the request.
     assert_eq!(client.answer().unwrap().0, 200);
 
     program.terminate();

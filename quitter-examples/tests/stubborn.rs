@@ -1,4 +1,4 @@
-//! `stubborn`: whatever hangs, the program ends, and names it if it has a name.
+//! `stubborn`: whatever hangs, the program ends, and names the stuck routines if there are any.
 
 #![cfg(unix)]
 
@@ -15,14 +15,14 @@ use common::{Ended, Process};
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Extra time for busy machines. An idle one needs 250 ms.
+/// Enough for busy machines; an idle one needs 250 ms.
 const SLACK: Duration = Duration::from_secs(2);
 
 fn started(case: &str) -> Process {
     Process::start(Command::new(env!("CARGO_BIN_EXE_stubborn")).arg(case))
 }
 
-/// Waits for the quit event, and then for the end, in time.
+/// Waits for the quit event, then for the end within the bound.
 #[track_caller]
 fn ended(case: &str, mut stubborn: Process) -> Ended {
     stubborn.wait_for("Received quit from");
@@ -54,7 +54,7 @@ fn names(ended: &Ended) -> Vec<&str> {
         .collect()
 }
 
-/// Asserts that the report names these routines, each once and with its place, and that the code is 1.
+/// Asserts that the report names these routines once each, with where they were spawned, and code 1.
 #[track_caller]
 fn blames(ended: Ended, routines: &[&str]) -> Ended {
     let ended = ended.with_code(1);
@@ -65,7 +65,7 @@ fn blames(ended: Ended, routines: &[&str]) -> Ended {
     ended
 }
 
-/// Asserts a clean end, with nothing to blame.
+/// Asserts that no routine is named and that the end is clean.
 #[track_caller]
 fn is_clean(ended: Ended) -> Ended {
     let ended = ended.with_code(0);

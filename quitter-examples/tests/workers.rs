@@ -17,7 +17,7 @@ fn workers(arguments: &[&str]) -> Process {
     Process::start(Command::new(env!("CARGO_BIN_EXE_workers")).args(arguments))
 }
 
-/// The numbers of the jobs that were done, in order.
+/// The numbers of the finished jobs, in order.
 fn jobs_done(ended: &Ended) -> Vec<u32> {
     let lines = ended.stdout.lines();
     let done = lines.filter_map(|line| Some(line.split_once("has done job ")?.1));

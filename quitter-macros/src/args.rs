@@ -1,4 +1,4 @@
-//! What stands in the parentheses of an attribute.
+//! The options in the parentheses of an attribute.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ fn facade() -> Path {
     parse_quote!(::quitter)
 }
 
-/// Reads the names between the commas; `take` reads what belongs to a name.
+/// Reads options separated by commas. `take` gets the name of each and reads the rest of it.
 fn for_each_option(
     input: ParseStream<'_>,
     options: &str,
@@ -98,7 +98,7 @@ fn for_each_option(
         let option = input.call(Ident::parse_any).map_err(no_option)?;
         take(&option)?;
         if !input.is_empty() && !input.peek(Token![,]) {
-            let message = "a comma is missing: write `,` between two options";
+            let message = "missing comma: write `,` between two options";
             return Err(Error::new(input.span(), message));
         }
         input.parse::<Option<Token![,]>>()?;
@@ -106,12 +106,12 @@ fn for_each_option(
     Ok(())
 }
 
-/// Fills the slot of an option that may be given once.
+/// Stores the value of an option. An option may be given once.
 fn once<T>(slot: &mut Option<T>, option: &Ident, value: T) -> Result<()> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => {
-            let message = format!("`{option}` is given twice: leave one of them out");
+            let message = format!("`{option}` is given twice: remove one of them");
             Err(Error::new(option.span(), message))
         }
     }
@@ -125,7 +125,7 @@ fn unknown(option: &Ident, options: &str) -> Error {
 fn duration(option: &Ident, input: ParseStream<'_>) -> Result<Duration> {
     let text = string(option, input, DURATIONS)?;
     humantime::parse_duration(&text.value()).map_err(|why| {
-        let message = format!("not a duration ({why}): {DURATIONS}");
+        let message = format!("invalid duration ({why}): {DURATIONS}");
         Error::new(text.span(), message)
     })
 }
@@ -135,8 +135,8 @@ fn source_list(option: &Ident, input: ParseStream<'_>) -> Result<ExprArray> {
     equals(option, input, WRITE)?;
     match input.parse()? {
         Expr::Array(list) if list.elems.is_empty() => {
-            let message = "nothing could tell this program to quit: name a quit source, or leave \
-                `sources` out to quit on an OS signal";
+            let message = "nothing could tell this program to quit: list a quit source, or remove \
+                `sources` to quit on an OS signal";
             Err(Error::new_spanned(list, message))
         }
         Expr::Array(list) => Ok(list),
@@ -153,7 +153,7 @@ fn start_word(option: &Ident, input: ParseStream<'_>) -> Result<Start> {
     match word.value().as_str() {
         "before_body" => Ok(Start::BeforeBody),
         "after_body" => Ok(Start::AfterBody),
-        _ => Err(Error::new(word.span(), format!("no such start: {WRITE}"))),
+        _ => Err(Error::new(word.span(), format!("unknown start: {WRITE}"))),
     }
 }
 
@@ -173,7 +173,7 @@ fn yes_or_no(option: &Ident, input: ParseStream<'_>) -> Result<LitBool> {
     const WRITE: &str = "write `true` or `false`";
     equals(option, input, WRITE)?;
     let start = input.span();
-    let wrong = |_| Error::new(start, format!("`{option}` takes yes or no: {WRITE}"));
+    let wrong = |_| Error::new(start, format!("`{option}` takes a bool: {WRITE}"));
     input.parse().map_err(wrong)
 }
 
@@ -181,7 +181,9 @@ fn routine_name(option: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
     const WRITE: &str = r#"write a name such as "heartbeat""#;
     let name = string(option, input, WRITE)?;
     if name.value().trim().is_empty() {
-        let message = format!("a report shows routines by their names: {WRITE}, or leave it out");
+        let message = format!(
+            "reports show a routine by its name, which cannot be empty: {WRITE}, or remove `name`"
+        );
         return Err(Error::new(name.span(), message));
     }
     Ok(name)
@@ -196,13 +198,13 @@ fn no_value(option: &Ident, input: ParseStream<'_>) -> Result<()> {
 }
 
 fn crate_path(option: &Ident, input: ParseStream<'_>) -> Result<Path> {
-    const WRITE: &str = "write where the crate quitter is, such as `crate = ::quitter`";
+    const WRITE: &str = "write the path of the crate quitter, such as `crate = ::quitter`";
     equals(option, input, WRITE)?;
     let path = input.call(Path::parse_mod_style);
     path.map_err(|error| Error::new(error.span(), format!("`crate` takes a path: {WRITE}")))
 }
 
-/// Reads `= "text"`; without it the answer is what to `write`.
+/// Reads `= "text"`. The error says what to `write` instead.
 fn string(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<LitStr> {
     equals(option, input, write)?;
     if input.peek(LitStr) {
@@ -210,7 +212,7 @@ fn string(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<LitStr>
     }
     let start = input.span();
     let message = format!("`{option}` takes a string: {write}");
-    // A whole expression, so that all of it is shown and not only its first word.
+    // Parsing the whole expression makes the error point at all of it.
     match input.parse::<Expr>() {
         Ok(other) => Err(Error::new_spanned(other, message)),
         Err(_) => Err(Error::new(start, message)),

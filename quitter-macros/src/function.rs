@@ -1,4 +1,4 @@
-//! The function below an attribute, and the checks that both attributes share.
+//! The annotated function, and the checks that both attributes share.
 
 use proc_macro2::{Group, TokenStream};
 use quote::{ToTokens, quote};
@@ -6,9 +6,7 @@ use syn::parse::{Error, ParseStream, Parser, Result};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, FnArg, Meta, Safety, Signature, Token, Type, Visibility, token};
 
-/// A function as an attribute sees it.
-///
-/// The body stays the tokens that it came as, because nothing here has to understand it.
+/// An annotated function. Its body stays unparsed: no check needs it.
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
@@ -17,8 +15,7 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Reads a function. Anything else is answered with `otherwise`, at the word that shows what it
-    /// is.
+    /// Parses a function. For any other item the error is `otherwise`, at the item's keyword.
     pub(crate) fn parse(tokens: TokenStream, otherwise: &str) -> Result<Self> {
         let parser = |input: ParseStream<'_>| {
             let attrs = input.call(Attribute::parse_outer)?;
@@ -39,21 +36,21 @@ impl Function {
         parser.parse2(tokens)
     }
 
-    /// Refuses everything but a plain free function. `what` is what it is meant to be, `write` its
-    /// signature put right.
+    /// Refuses anything but a plain free function. In the error, `what` says what the function is for,
+    /// and `write` is the correct signature.
     pub(crate) fn check_plain(&self, what: &str, write: &str) -> Result<()> {
         let sig = &self.sig;
         let params = (!sig.generics.params.is_empty()).then_some(&sig.generics);
         let faults = [
             (tokens(sig.receiver()), "a method, only a free function"),
             (tokens(sig.constness), "`const`"),
-            (tokens(sig.asyncness), "`async`, tasks come later"),
+            (tokens(sig.asyncness), "`async`"),
             (tokens(unsafety(sig)), "`unsafe`"),
             (tokens(sig.abi.as_ref()), "`extern`"),
             (tokens(params), "generic"),
             (
                 tokens(sig.generics.where_clause.as_ref()),
-                "bound by a `where` clause",
+                "restricted by a `where` clause",
             ),
         ];
         for (found, fault) in faults {
@@ -74,13 +71,13 @@ impl Function {
         typed.collect()
     }
 
-    /// Whether every use of the function is warned about, also a generated one.
+    /// Whether uses of the function cause a warning, generated ones included.
     pub(crate) fn is_deprecated(&self) -> bool {
         let mut attrs = self.attrs.iter();
         attrs.any(|attr| attr.path().is_ident("deprecated"))
     }
 
-    /// The attributes that decide whether the function exists, for what is to exist only beside it.
+    /// The `cfg` attributes of the function, for generated items that must come and go with it.
     pub(crate) fn cfgs(&self) -> Vec<TokenStream> {
         self.attrs
             .iter()
@@ -115,8 +112,8 @@ fn unsafety(sig: &Signature) -> Option<Token![unsafe]> {
     }
 }
 
-/// The part of an attribute that is `cfg`: all of `cfg(..)`, the `cfg(..)` within `cfg_attr(..,
-/// cfg(..), inline)`.
+/// The `cfg` part of an attribute: all of `cfg(..)`, or `cfg_attr(a, cfg(b))` of
+/// `cfg_attr(a, cfg(b), inline)`.
 fn only_cfg(meta: &Meta) -> Option<TokenStream> {
     if meta.path().is_ident("cfg") {
         return Some(meta.to_token_stream());

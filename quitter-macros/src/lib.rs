@@ -1,8 +1,8 @@
 //! The attributes [`#[quitter::main]`](macro@main) and [`#[quitter::routine]`](macro@routine).
 //!
-//! This crate is a part of [`quitter`](https://docs.rs/quitter): depend on that one, which has both
-//! attributes and what their output calls. Both are sugar. Each is shown here with the same program
-//! written without it.
+//! This crate is part of [`quitter`](https://docs.rs/quitter). Depend on `quitter`, which exports both
+//! attributes and everything that their expansions call. Both attributes are sugar: each is documented
+//! beside the same program written without it.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -28,12 +28,12 @@ mod routine_attr;
 
 use proc_macro::TokenStream;
 
-/// Makes `main` the body of a program under a main quitter.
+/// Runs `main` under a main quitter.
 ///
-/// The program listens to its quit sources from the start, runs the body, forks the routines that
-/// [`#[quitter::routine]`](macro@routine) registered, and waits for a quit event. Then every
-/// quitter is told to quit, all routines have the quit timeout to return, and what came of it is
-/// printed and becomes the exit code.
+/// The program listens to its quit sources from the start, runs the body of `main`, starts the
+/// routines that [`#[quitter::routine]`](macro@routine) registered, and waits for a quit event. Then
+/// it tells every quitter to quit and waits for the routines, at most for the quit timeout. It prints
+/// the outcome, which also decides the exit code.
 ///
 /// ```no_run
 /// #[quitter::main]
@@ -42,7 +42,7 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// does what this does without the attribute:
+/// is the same as:
 ///
 /// ```no_run
 /// use quitter::{ExitReport, MainQuitter};
@@ -56,10 +56,9 @@ use proc_macro::TokenStream;
 ///
 /// # The body
 ///
-/// The body is the place to set the program up: what it set up is there when the registered
-/// routines start. It may take the main quitter, to fork routines and make child quitters by hand,
-/// and it may return what std allows of a `main`: `()`, `!`, [`ExitCode`], or a `Result` of these
-/// whose error is `Debug`.
+/// The body sets the program up: registered routines start when it has returned. It may take the
+/// main quitter, to start routines and create child quitters itself. It may return what std allows
+/// `main` to return: `()`, `!`, [`ExitCode`], or a `Result` of these whose error is `Debug`.
 ///
 /// ```no_run
 /// use std::error::Error;
@@ -79,7 +78,7 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// without the attribute:
+/// Without the attribute:
 ///
 /// ```no_run
 /// use std::error::Error;
@@ -102,28 +101,27 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// A body that fails, panics or returns an [`ExitCode`] that is not zero makes the program quit at
-/// once. The body counts as the routine `main`: a quit event that comes while it runs is seen by
-/// all routines at once, and a body that has not returned by the deadline is reported like any
-/// routine, and the program ends with exit code 1.
+/// The program quits at once if the body fails, panics or returns a non-zero [`ExitCode`]. The body
+/// counts as the routine `main`: a quit event during the body reaches all routines at once, and a
+/// body that has not returned by the deadline is reported like any other routine, with exit code 1.
 ///
 /// # Options
 ///
-/// Each may be given once, in any order.
+/// Each option may be given once, in any order.
 ///
 /// ## `timeout = "…"`
 ///
-/// How long all routines together have to return, from the quit event on: 10 seconds if not given.
-/// The text is a number with a unit, or several: `"2s"`, `"500ms"`, `"1m 30s"`, `"2h"` (as the
-/// crate [humantime] reads it; a small `m` is a minute, a capital `M` a month). `"0s"` is allowed:
-/// who has not returned at once is reported.
+/// How long the whole program may take to quit, counted from the quit event. The default is 10
+/// seconds. The text is a number with a unit, or several of them: `"2s"`, `"500ms"`, `"1m 30s"`,
+/// `"2h"`. The crate [humantime] parses it; `m` is a minute and `M` a month. `"0s"` is allowed: every
+/// routine that has not returned at the quit event is reported.
 ///
 /// ```no_run
 /// #[quitter::main(timeout = "1m 30s")]
 /// fn main() {}
 /// ```
 ///
-/// without the attribute:
+/// Without the attribute:
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -139,10 +137,9 @@ use proc_macro::TokenStream;
 ///
 /// ## `sources = […]`
 ///
-/// What tells the program to quit: a list of expressions of the type `QuitSource`, at least one. If
-/// not given, that is `QuitSource::os_signal()`; if given, only what is in the list. The
-/// expressions are evaluated once, before anything else in the program runs. Sources that exist
-/// only once the body has run are for `main.add_source(..)`.
+/// The quit sources of the program: a list of at least one expression of the type `QuitSource`. The
+/// default is `QuitSource::os_signal()`; a list replaces it. The expressions are evaluated once,
+/// before the body runs. The body adds sources that it creates with `main.add_source(..)`.
 ///
 /// ```standalone_crate
 /// use quitter::{QuitSource, RoutineQuitter};
@@ -156,7 +153,7 @@ use proc_macro::TokenStream;
 /// fn main() {}
 /// ```
 ///
-/// without the attribute:
+/// Without the attribute:
 ///
 /// ```standalone_crate
 /// use quitter::{ExitReport, MainQuitter, QuitSource, RoutineQuitter};
@@ -174,8 +171,8 @@ use proc_macro::TokenStream;
 ///
 /// ## `start = "…"`
 ///
-/// When the registered routines start: `"after_body"`, which is the default, or `"before_body"`,
-/// for a body that is itself the foreground loop. A body can also choose its moment by
+/// When the registered routines start: `"after_body"` (the default), or `"before_body"` for a body
+/// that is itself the foreground loop. A body can also start them at any moment with
 /// `main.start_routines()`.
 ///
 /// ```no_run
@@ -192,7 +189,7 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// without the attribute:
+/// Without the attribute:
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -215,8 +212,8 @@ use proc_macro::TokenStream;
 ///
 /// ## `second_signal = policy`
 ///
-/// What a signal does that comes while the program quits, as a `SecondSignal`: end it at once, which
-/// is the default, end it unless it comes so soon that it was an accident, or nothing.
+/// How the program reacts to a further signal while it quits, as a `SecondSignal`: it ends at once
+/// (the default), it ends unless the signal came too soon after the first, or it ignores the signal.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -227,7 +224,7 @@ use proc_macro::TokenStream;
 /// fn main() {}
 /// ```
 ///
-/// without the attribute:
+/// Without the attribute:
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -243,15 +240,15 @@ use proc_macro::TokenStream;
 ///
 /// ## `progress_lines = false`
 ///
-/// Whether, from a second after the quit event on, lines say who is waited for, and who of those has
-/// returned. `true` if not given.
+/// Whether a quit that takes longer than a second prints which routines it still waits for, and which
+/// of them have returned. The default is `true`.
 ///
 /// ```no_run
 /// #[quitter::main(progress_lines = false)]
 /// fn main() {}
 /// ```
 ///
-/// without the attribute:
+/// Without the attribute:
 ///
 /// ```no_run
 /// use quitter::{ExitReport, MainQuitter};
@@ -263,8 +260,8 @@ use proc_macro::TokenStream;
 ///
 /// ## `crate = path`
 ///
-/// Where the crate quitter is, for a dependency under another name or a re-export: `crate = ::q`,
-/// `crate = my_framework::quitter`. It is `::quitter` if not given.
+/// The path of the crate quitter, for a renamed or re-exported dependency: `crate = ::q`,
+/// `crate = my_framework::quitter`. The default is `::quitter`.
 ///
 /// ```no_run
 /// mod framework {
@@ -277,11 +274,11 @@ use proc_macro::TokenStream;
 ///
 /// # Misuse
 ///
-/// Anything else is a compile error that says what to write: a function that is not called `main`,
-/// an `async`, `const`, `unsafe`, `extern` or generic one, another parameter than `&MainQuitter`,
-/// an unknown option, one given twice, a text that is no duration, an empty list of sources. The
-/// attribute belongs on the `main` of a program: there is one main quitter in a process, and a
-/// second one does not start.
+/// Misuse is a compile error that says what to write instead: a function that is not called `main`, a
+/// function that is `async`, `const`, `unsafe`, `extern` or generic, a parameter other than
+/// `&MainQuitter`, an unknown or repeated option, an invalid duration, an empty list of sources. The
+/// attribute is for the `main` of a program: a process has one main quitter, and a second one is an
+/// error at run time.
 ///
 /// [`ExitCode`]: std::process::ExitCode
 /// [humantime]: https://docs.rs/humantime/latest/humantime/fn.parse_duration.html
@@ -292,10 +289,9 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Registers a function as a routine of the program.
 ///
-/// [`#[quitter::main]`](macro@main) forks it once, as a routine of the main quitter and under the
-/// name of the function. The function itself stays what it is: it keeps its attributes, its
-/// visibility and its documentation, can be called with any `&RoutineQuitter`, and can be added to
-/// any quitter by hand.
+/// [`#[quitter::main]`](macro@main) starts it once, as a routine of the main quitter, under the name
+/// of the function. The function itself does not change: it keeps its attributes, visibility and
+/// documentation, can be called with any `&RoutineQuitter`, and can be added to any quitter.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -313,7 +309,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// fn main() {}
 /// ```
 ///
-/// does what this does without the attribute:
+/// is the same as:
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -336,18 +332,18 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # The function
 ///
 /// It is a free function that takes `&RoutineQuitter` and returns `()`, `!`, or a `Result<(), E>`
-/// whose error can become a `Box<dyn Error + Send + Sync>`. It can stand in any module, and in the
-/// body of another function. What a routine needs beside its quitter, a closure carries:
+/// whose error converts into `Box<dyn Error + Send + Sync>`. It may be in any module, or in the body
+/// of another function. A routine that needs more than its quitter is a closure instead:
 /// `main.add_routine(move |q| serve(q, listener))`.
 ///
 /// # Options
 ///
-/// Each may be given once, in any order.
+/// Each option may be given once, in any order.
 ///
 /// ## `name = "…"`
 ///
-/// The name that the routine has in reports, instead of the name of the function. Wherever the
-/// function is added, also by hand, it has this name.
+/// The name of the routine in reports, instead of the name of the function. It applies wherever the
+/// function is added, also with `add_routine`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -364,7 +360,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// let routine = root.add_routine(heartbeat)?;
 /// assert_eq!(routine.name(), "beat");
 ///
-/// // A call needs no thread of its own.
+/// // The function can also be called directly, on this thread.
 /// let guard = root.guard("call")?;
 /// root.send_quit();
 /// heartbeat(&guard);
@@ -374,7 +370,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// without the attribute:
+/// Without the attribute:
 ///
 /// ```
 /// use quitter::{Quitter, RoutineQuitter};
@@ -394,8 +390,8 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ## `manual`
 ///
-/// Registers the name of the function and nothing more: nobody forks it by itself. It is for
-/// routines that belong to a child quitter, start later, or run several times.
+/// Registers only the name of the function; the main quitter does not start it. Use it for routines
+/// that belong to a child quitter, start later, or run several times.
 ///
 /// ```no_run
 /// use std::error::Error;
@@ -417,11 +413,11 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// without the attribute, `pool.routine("worker").add(work)` forks the same routine.
+/// Without the attribute, `pool.routine("worker").add(work)` starts the same routine.
 ///
 /// ## `crate = path`
 ///
-/// Where the crate quitter is, as for [`#[quitter::main]`](macro@main#crate--path).
+/// The path of the crate quitter, as for [`#[quitter::main]`](macro@main#crate--path).
 ///
 /// ```
 /// mod framework {
@@ -436,22 +432,27 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Routines of other crates
 ///
-/// Registered routines take part from every crate of the program. But a crate that the program
-/// never mentions is not linked into it, and its routines do not start. To mention it is enough:
-/// `use that_crate as _;`.
+/// Routines of every crate in the program are registered. A crate that the program never mentions is
+/// not linked, so its routines do not start. One mention is enough: `use that_crate as _;`.
 ///
-/// In which order routines start is not defined. A routine that needs another one first, or
-/// something set up first, is a `manual` one that the body adds when its time has come. Two
-/// routines that are forked by themselves cannot have the same name: the program does not start,
-/// and says where both are. A `manual` one may share its name with any other.
+/// The order in which routines start is unspecified. A routine that depends on another one, or on some
+/// set-up, should be `manual`; the body adds it when it can run.
+///
+/// Two automatic routines cannot have the same name. Within one crate this is a compile error if the
+/// name is an identifier. Otherwise the program does not start, and says where both are. A `manual`
+/// routine may share its name with any other.
+///
+/// Registering takes a constructor that runs before `main`, which linkers keep on all supported
+/// systems. If a special link step drops them, the program does not start, and says so.
 ///
 /// # Misuse
 ///
-/// Anything else is a compile error that says what to write: a method, an `async`, `const`,
-/// `unsafe`, `extern` or generic function, another parameter than `&RoutineQuitter`, none, or a
-/// second one, a return type that says nothing about success, an unknown option, one given twice,
-/// an empty name. One kind the attribute cannot tell from a free function: an associated function
-/// without `self`. The compiler refuses its registration; put the function beside the `impl`.
+/// Misuse is a compile error that says what to write instead: a method, a function that is `async`,
+/// `const`, `unsafe`, `extern` or generic, a parameter list other than one `&RoutineQuitter`, a
+/// return type that does not tell success from failure, an unknown or repeated option, an empty name.
+///
+/// The attribute cannot tell an associated function from a free one. There the compiler says that a
+/// struct, which holds the registration, is not supported in an `impl`: move the function out.
 #[proc_macro_attribute]
 pub fn routine(args: TokenStream, item: TokenStream) -> TokenStream {
     routine_attr::attribute(args.into(), item.into()).into()

@@ -38,7 +38,7 @@ fn check(function: &Function) -> Result<()> {
         return Err(Error::new(sig.ident.span(), message));
     }
     if let Some(further) = sig.inputs.get(1) {
-        let message = format!("`main` takes its quitter and nothing else: write `{write}`");
+        let message = format!("`main` takes its quitter and no other parameter: write `{write}`");
         return Err(Error::new_spanned(further, message));
     }
     match parameters.first() {
@@ -61,12 +61,12 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
         body,
     } = function;
     let main = sig.ident.clone();
-    // The function inside begins generated, so that no lint asks to make it `const`.
+    // The inner function starts with a generated token, so that no lint asks to make it `const`.
     sig.fn_token.span = Span::call_site();
     if sig.inputs.is_empty() {
         sig.inputs.push(parse_quote!(_: &#krate::MainQuitter));
     }
-    // The body keeps the name `main`: any other could hide something that the options name.
+    // The inner function is called `main` too: any other name could shadow one that the options use.
     quote! {
         #(#attrs)*
         #vis fn #main() -> #krate::ExitReport {
@@ -77,7 +77,7 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
     }
 }
 
-/// Runs the body under `builder`. A wrong signature is shown in the signature.
+/// Runs the body under `builder`. Errors about its signature point at the signature.
 fn run(krate: &Path, function: &Function) -> TokenStream {
     let parameter = Place::of(&function.parameters().first());
     let output = Place::of(&function.sig.output);
@@ -89,7 +89,7 @@ fn run(krate: &Path, function: &Function) -> TokenStream {
     )
 }
 
-/// The calls on the builder that stand for the options.
+/// The builder calls for the options.
 fn settings(args: &MainArgs) -> TokenStream {
     let krate = &args.krate;
     let timeout = args.timeout.map(|timeout| {
@@ -108,8 +108,8 @@ fn settings(args: &MainArgs) -> TokenStream {
     quote!(#timeout #sources #start #second_signal #progress_lines)
 }
 
-/// A `fn main` for a program whose own one is refused, so that the compiler does not go on about
-/// it. The refused one is kept inside, where more kinds of function are allowed.
+/// A `fn main` for a program whose own `main` was refused, to avoid further errors about it. The
+/// refused function is kept inside, where more kinds of functions are allowed.
 fn usable(function: Function) -> TokenStream {
     let Function {
         attrs,

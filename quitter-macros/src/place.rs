@@ -1,19 +1,19 @@
-//! Where the compiler shows what it finds wrong with generated code.
+//! Spans that make errors in generated code point at what the user wrote.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
-/// The place of something that the user wrote.
+/// The first and the last span of something that the user wrote.
 ///
-/// Stable Rust cannot make one span out of several, but shows an expression from its first token to
-/// its last. So generated expressions begin and end with a token of their own at the place.
+/// Stable Rust cannot join spans, but the compiler underlines an expression from its first token to
+/// its last. So a generated expression starts with a token at `start` and ends with one at `end`.
 pub(crate) struct Place {
     start: Span,
     end: Span,
 }
 
 impl Place {
-    /// The place of `written`; that of the attribute where nothing is written.
+    /// The place of `written`, or of the attribute if `written` is empty.
     pub(crate) fn of(written: &impl ToTokens) -> Self {
         let here = Span::call_site();
         let tokens = written.to_token_stream().into_iter();
@@ -23,7 +23,7 @@ impl Place {
         Place { start, end }
     }
 
-    /// A call that is shown here.
+    /// A function call that errors show at this place.
     pub(crate) fn call(&self, function: &TokenStream, arguments: &TokenStream) -> TokenStream {
         let function = quote_spanned!(self.start=> (#function));
         let arguments = quote_spanned!(self.end=> (#arguments));
@@ -31,7 +31,7 @@ impl Place {
     }
 }
 
-/// A use of `ident` that counts as generated, which most lints leave alone.
+/// The same identifier marked as generated, which most lints ignore.
 pub(crate) fn generated(ident: &Ident) -> Ident {
     let mut generated = ident.clone();
     generated.set_span(Span::call_site().located_at(ident.span()));

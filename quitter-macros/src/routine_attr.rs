@@ -28,13 +28,14 @@ fn check(function: &Function) -> Result<()> {
     let write = format!("fn {}(q: &RoutineQuitter)", sig.ident);
     function.check_plain("a routine", &write)?;
     let Some(ty) = function.parameters().first().copied() else {
-        let message = format!("a routine asks its quitter whether to quit: write `{write}`");
+        let message =
+            format!("a routine needs its quitter, to learn when to quit: write `{write}`");
         return Err(Error::new(sig.paren_token.span.join(), message));
     };
     if let Some(further) = sig.inputs.get(1) {
         let message = format!(
-            "a routine takes its quitter and nothing else: write `{write}`, or hand over more with \
-            a closure, `quitter.add_routine(move |q| ..)`"
+            "a routine takes its quitter and no other parameter: write `{write}`, or pass more \
+            with a closure, `quitter.add_routine(move |q| ..)`"
         );
         return Err(Error::new_spanned(further, message));
     }
@@ -50,35 +51,72 @@ fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
     let cfgs = function.cfgs();
     let quiet = function.is_deprecated();
     let quiet = quiet.then(|| quote!(#[allow(deprecated)]));
-    let registered = registered(args, function);
-    quote! {
-        #(#cfgs)*
+    let name = name(args, function);
+    let claim = if args.manual { None } else { claim(&name) };
+    let registered = registered(&name, !args.manual, function);
+    let registration = quote! {
         #quiet
         const _: () = {
+            #claim
+
             use #krate::__private;
 
-            #[__private::linkme::distributed_slice(__private::ROUTINES)]
-            #[linkme(crate = __private::linkme)]
-            static QUITTER_ROUTINE: __private::RegisteredRoutine = #registered;
+            __private::submit! { #registered }
         };
+    };
+    in_a_struct(&function.sig.ident, &cfgs, &registration)
+}
+
+/// Wraps the registration into a struct, which an `impl` refuses as a whole.
+///
+/// An attribute cannot tell an associated function from a free one. Without the struct, an associated
+/// function is answered with several errors about generated code; with it, the only error is at the
+/// function and says to move something out of the `impl`.
+fn in_a_struct(ident: &Ident, cfgs: &[TokenStream], registration: &TokenStream) -> TokenStream {
+    let span = generated(ident).span();
+    let holder = Ident::new(&format!("__quitter_routine_{}", ident.unraw()), span);
+    let array = quote!([u8; { #registration 1 }]);
+    quote_spanned! {span=>
+        #(#cfgs)*
+        #[allow(dead_code, non_camel_case_types, non_local_definitions)]
+        struct #holder(#array);
     }
 }
 
-/// The registration as a constant expression.
-fn registered(args: &RoutineArgs, function: &Function) -> TokenStream {
+/// Makes a second automatic routine of this name in the same crate a compile error that shows both.
+///
+/// An exported macro stands at the root of its crate, wherever it is defined, and can be defined there
+/// once. Nothing calls this one. Names that are no identifiers are compared when the program starts,
+/// as are those of other crates.
+fn claim(name: &LitStr) -> Option<TokenStream> {
+    let text = format!("__quitter_automatic_routine_{}", name.value());
+    let mut ident: Ident = syn::parse_str(&text).ok()?;
+    let span = Span::call_site().located_at(name.span());
+    ident.set_span(span);
+    Some(quote_spanned! {span=>
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! #ident { () => {}; }
+    })
+}
+
+/// The name of the routine in reports.
+fn name(args: &RoutineArgs, function: &Function) -> LitStr {
     let ident = &function.sig.ident;
-    let name = match &args.name {
-        Some(name) => name.clone(),
-        None => LitStr::new(&ident.unraw().to_string(), ident.span()),
-    };
-    let automatic = !args.manual;
+    let of_function = || LitStr::new(&ident.unraw().to_string(), ident.span());
+    args.name.clone().unwrap_or_else(of_function)
+}
+
+/// The registration as a constant expression.
+fn registered(name: &LitStr, automatic: bool, function: &Function) -> TokenStream {
+    let ident = &function.sig.ident;
     let routine = generated(ident);
     let add = add(function, &routine);
     let arguments = quote_spanned! {Span::mixed_site()=>
         #name, #automatic, || __private::type_id_of(&#routine), |routine| #add
     };
-    // `new` asks for its caller. With the span of the user's own name that is the line of the
-    // function, else it would be that of the attribute.
+    // `new` records its caller's location. With this span that is the line of the function, not of
+    // the attribute.
     quote_spanned!(ident.span()=> __private::RegisteredRoutine::new(#arguments))
 }
 

@@ -1,5 +1,5 @@
-//! Whole processes in tests: started, read line by line, sent signals to, and waited for, every
-//! wait bounded.
+//! Starts whole processes in tests, reads their output line by line, sends them signals and waits for
+//! them. Every wait is bounded.
 
 use std::any::type_name;
 use std::env;
@@ -13,22 +13,22 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// The longest that any wait of these tests takes.
+/// The longest that any of these tests waits for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A process whose output is read. Ended with SIGKILL when it is dropped before its end was seen.
+/// A process whose output is read. Dropping it before its end was seen kills the process.
 pub(crate) struct Process {
     pid: Pid,
     events: Receiver<Event>,
-    stdout: String,
-    stderr: String,
+    stdout: Written,
+    stderr: Written,
     ended: Option<ExitStatus>,
 }
 
-/// What a process left.
+/// The exit code and the whole output of a process that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// `None`: a signal ended it.
+    /// `None` if a signal ended it.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -45,13 +45,37 @@ enum Stream {
     Stderr,
 }
 
+/// The lines of one stream so far.
+#[derive(Default)]
+struct Written {
+    text: String,
+    /// Where the lines begin that no wait has passed.
+    unread: usize,
+}
+
+impl Written {
+    /// Finds the next unread line that contains `text`, and passes it and all before it.
+    fn find(&mut self, text: &str) -> Option<String> {
+        let mut at = self.unread;
+        for line in self.text[self.unread..].split_inclusive('\n') {
+            at += line.len();
+            if line.contains(text) {
+                let line = line.to_owned();
+                self.unread = at;
+                return Some(line);
+            }
+        }
+        None
+    }
+}
+
 impl Process {
     /// Starts a command and reads its output.
     pub(crate) fn start(command: &mut Command) -> Self {
         Self::start_into(command, Stdio::piped(), Stdio::piped())
     }
 
-    /// Starts a command whose output goes elsewhere, or is read where it goes into a new pipe.
+    /// Starts a command with its output redirected. Streams that are `Stdio::piped()` are read.
     pub(crate) fn start_into(
         command: &mut Command,
         stdout: impl Into<Stdio>,
@@ -67,7 +91,7 @@ impl Process {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        // To print one takes seconds where the machine is busy.
+        // Printing a backtrace takes seconds on a busy machine.
         command.env("RUST_BACKTRACE", "0");
         let mut child = command.spawn().expect("the program starts");
         let pid = Pid::from_raw(child.id().try_into().expect("a process id fits"));
@@ -86,30 +110,41 @@ impl Process {
         Self {
             pid,
             events,
-            stdout: String::new(),
-            stderr: String::new(),
+            stdout: Written::default(),
+            stderr: Written::default(),
             ended: None,
         }
     }
 
-    /// Waits for the next line, of stdout or stderr, that has `text` in it.
+    /// Waits for the next line of stdout or stderr that contains `text`.
+    ///
+    /// The order of lines is kept within a stream only. So finding a line passes the earlier lines of
+    /// its own stream, and none of the other one.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let until = Instant::now() + PATIENCE;
-        while let Some(event) = self.next_event(until) {
-            match event {
-                Event::Line(_, line) if line.contains(text) => return line,
-                Event::Line(..) => {}
-                Event::Ended(_) => panic!("ended before it wrote {text:?}\n{}", self.output()),
+        loop {
+            let found = self.stdout.find(text);
+            if let Some(line) = found.or_else(|| self.stderr.find(text)) {
+                return line;
             }
+            assert!(
+                self.ended.is_none(),
+                "ended before it wrote {text:?}\n{}",
+                self.output()
+            );
+            assert!(
+                self.next_event(until),
+                "did not write {text:?} in time\n{}",
+                self.output()
+            );
         }
-        panic!("did not write {text:?} in time\n{}", self.output());
     }
 
     pub(crate) fn send(&self, signal: Signal) {
         assert!(
             self.ended.is_none(),
-            "the process is there to hear {signal}"
+            "the process still runs to receive {signal}"
         );
         kill(self.pid, signal).expect("the process is ours");
     }
@@ -119,36 +154,39 @@ impl Process {
     pub(crate) fn end(mut self) -> Ended {
         let until = Instant::now() + PATIENCE;
         let status = loop {
-            match (self.ended, self.next_event(until)) {
-                (Some(ended), _) => break ended,
-                (None, Some(_)) => {}
-                (None, None) => panic!("did not end in time\n{}", self.output()),
+            if let Some(status) = self.ended {
+                break status;
             }
+            let in_time = self.next_event(until);
+            assert!(in_time, "did not end in time\n{}", self.output());
         };
         Ended {
             code: status.code(),
-            stdout: std::mem::take(&mut self.stdout),
-            stderr: std::mem::take(&mut self.stderr),
+            stdout: std::mem::take(&mut self.stdout.text),
+            stderr: std::mem::take(&mut self.stderr.text),
         }
     }
 
-    /// Keeps what it hands out, too.
-    fn next_event(&mut self, until: Instant) -> Option<Event> {
-        let event = self.events.recv_deadline(until).ok()?;
-        match &event {
-            // A story ends its process before the test binary says that all is well.
+    /// Takes in the next line or the end. Returns whether there was one in time.
+    fn next_event(&mut self, until: Instant) -> bool {
+        let Ok(event) = self.events.recv_deadline(until) else {
+            return false;
+        };
+        match event {
+            // A story ends its process before the test binary prints its own result.
             Event::Line(_, line) if line.starts_with("test result: ok") => {
-                panic!("no story was told: it has to be a closure in a test")
+                panic!("no story ran: it has to be a closure in a test")
             }
-            Event::Line(Stream::Stdout, line) => self.stdout.push_str(line),
-            Event::Line(Stream::Stderr, line) => self.stderr.push_str(line),
-            Event::Ended(status) => self.ended = Some(*status),
+            Event::Line(Stream::Stdout, line) => self.stdout.text.push_str(&line),
+            Event::Line(Stream::Stderr, line) => self.stderr.text.push_str(&line),
+            Event::Ended(status) => self.ended = Some(status),
         }
-        Some(event)
+        true
     }
 
     fn output(&self) -> String {
-        let mut text = format!("── stdout\n{}── stderr\n{}", self.stdout, self.stderr);
+        let (stdout, stderr) = (&self.stdout.text, &self.stderr.text);
+        let mut text = format!("── stdout\n{stdout}── stderr\n{stderr}");
         if let Some(status) = self.ended {
             let _ = write!(text, "── {status}");
         }
@@ -179,7 +217,7 @@ fn read(stream: Stream, from: impl Read + Send + 'static, to: &Sender<Event>) ->
 
 type Reader = thread::JoinHandle<()>;
 
-/// Waits for the process, then for the rest of its output, so that its end comes last.
+/// Waits for the process, then for the rest of its output, so that the end is the last event.
 fn wait(child: &mut Child, readers: impl Iterator<Item = Reader>, to: &Sender<Event>) {
     let status = child.wait().expect("the process is ours to wait for");
     for reader in readers {
@@ -188,20 +226,20 @@ fn wait(child: &mut Child, readers: impl Iterator<Item = Reader>, to: &Sender<Ev
     let _ = to.send(Event::Ended(status));
 }
 
-/// A pipe that nobody reads from any more.
+/// The writing end of a pipe that has no reader.
 pub(crate) fn broken_pipe() -> io::PipeWriter {
     io::pipe().expect("there is a pipe to be had").1
 }
 
 impl Ended {
-    /// Asserts the exit code; shows the output otherwise.
+    /// Asserts the exit code. Shows the output on failure.
     #[track_caller]
     pub(crate) fn with_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
         self
     }
 
-    /// Asserts that stderr has these texts, in this order.
+    /// Asserts that stderr contains these texts, in this order.
     #[track_caller]
     pub(crate) fn saying(self, texts: &[&str]) -> Self {
         let mut rest = &self.stderr[..];
@@ -213,19 +251,19 @@ impl Ended {
         self
     }
 
-    /// How often stderr has this text.
+    /// How often stderr contains this text.
     pub(crate) fn count(&self, text: &str) -> usize {
         self.stderr.matches(text).count()
     }
 }
 
-/// Says which story a process is for.
+/// The environment variable that tells a process which story to run.
 const STORY: &str = "QUITTER_TEST_STORY";
 
-/// Runs a story in a process of its own: this test binary again, for the test that calls this.
-/// What the story returns is what that process ends with, as if it were `main`.
+/// Runs a story in a process of its own: this test binary, started again for the calling test alone.
+/// The process ends with the story's result, as if the story were `main`.
 ///
-/// The story is a closure in the test itself: its type's name has the test's name.
+/// The story must be a closure in the test itself, because its type's name contains the test's name.
 pub(crate) fn alone<T, F>(story: F) -> Process
 where
     T: Termination,
@@ -234,7 +272,7 @@ where
     Process::start(&mut command_for(story))
 }
 
-/// The command behind [`alone`], for a process that is started in a special way.
+/// The command that [`alone`] starts, for tests that start it in a special way.
 pub(crate) fn command_for<T, F>(story: F) -> Command
 where
     T: Termination,
@@ -251,20 +289,20 @@ where
     command
 }
 
-/// The path of the test in which a closure stands, as the test binary knows it.
+/// The name of the test that contains a closure, as the test binary knows it.
 fn test_of<F>() -> &'static str {
     let name = type_name::<F>();
     let name = name.split_once("::").map_or(name, |(_crate, name)| name);
     name.split("::{{closure}}").next().unwrap_or(name)
 }
 
-/// std has no way back from an `ExitCode` to its number, but compares.
+/// The number of an exit code. std offers no conversion, but comparing works.
 fn number(code: ExitCode) -> i32 {
     let code = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
     code.expect("an exit code is a byte on Unix").into()
 }
 
-/// A command that runs `command` after a shell has done `set_up`, in the same process.
+/// A command that runs `command` in the process of a shell, after the shell has run `set_up`.
 pub(crate) fn after_shell(set_up: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(format!("{set_up}; exec \"$0\" \"$@\""));

@@ -273,8 +273,8 @@ impl MainQuitterBuilder {
         let waits_for_body = start == StartRoutines::AfterBody;
         self.force_exit = true;
         let hint_at = waits_for_body.then(|| Instant::now() + PATIENCE);
-        if let Err(duplicate) = registry::automatic() {
-            return ExitReport::not_started(full_text(&duplicate));
+        if let Err(error) = registry::automatic() {
+            return ExitReport::not_started(full_text(&error));
         }
         match self.make(hint_at) {
             Ok(main) => run::run(main, start, body),

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::routine::current::waiting_routine;
-use crate::routine::registry::{self, RegisteredRoutine};
+use crate::routine::record::Place;
+use crate::routine::registry;
 use crate::system;
 use crate::tree::{Excluded, Limits, LiveAt};
 
@@ -111,6 +113,7 @@ impl MainQuitter {
     /// foreground loop calls it first. Does nothing once the tree was told to quit. If two of them
     /// have the same name, or the operating system refuses a thread, that is recorded as the
     /// routine's failure, and the program quits.
+    #[track_caller]
     pub fn start_routines(&self) {
         let started = std::mem::replace(&mut self.ending.state().routines_started, true);
         if started {
@@ -118,32 +121,38 @@ impl MainQuitter {
         }
         let routines = match registry::automatic() {
             Ok(routines) => routines,
-            Err(duplicate) => return self.cannot_start(duplicate.first, &duplicate),
+            Err(error) => {
+                let (name, place) = match error.routine() {
+                    Some(routine) => (routine.name(), routine.place()),
+                    None => ("start_routines", Location::caller()),
+                };
+                return self.cannot_start(name, place, &error);
+            }
         };
         for routine in routines {
             match routine.add(self.root.routine(routine.name())) {
                 Ok(_detached) => {}
                 Err(AddRoutineError::Quitting) => return,
-                Err(error) => return self.cannot_start(routine, &error),
+                Err(error) => return self.cannot_start(routine.name(), routine.place(), &error),
             }
         }
     }
 
-    fn cannot_start(&self, routine: &RegisteredRoutine, error: &(dyn Error + 'static)) {
+    fn cannot_start(&self, name: &str, place: Place, error: &(dyn Error + 'static)) {
         let node = self.root.node();
         let kind = FailureKind::of_error(error);
         node.record_failure(true, |path| RoutineFailure {
             path,
-            name: routine.name().to_owned(),
+            name: name.to_owned(),
             id: 0,
-            spawned_at: routine.place(),
+            spawned_at: place,
             ran_for: Duration::ZERO,
             while_quitting: false,
             kind,
         });
         let cause = QuitCause::RoutineFailed {
             path: node.path().into(),
-            name: routine.name().to_owned(),
+            name: name.to_owned(),
             id: 0,
         };
         node.quit(cause, None);

@@ -1,4 +1,7 @@
-//! The functions annotated with `#[quitter::routine]`, from all crates of the program.
+//! The functions that `#[quitter::routine]` registered, from every crate of the program.
+//!
+//! Each registration is a constructor that runs before `main`. Linkers keep constructors; should one
+//! drop them all the same, the probe is lost too, and the program does not start.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -7,17 +10,19 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::OnceLock;
 
-use linkme::distributed_slice;
-
 use super::builder::RoutineBuilder;
 use super::handle::RoutineHandle;
 use super::record::Place;
 use crate::error::AddRoutineError;
 use crate::report::escape::Name;
 
-/// The annotated functions, in no particular order.
-#[distributed_slice]
-pub static ROUTINES: [RegisteredRoutine];
+inventory::collect!(RegisteredRoutine);
+
+/// Registered as routines are, to tell "no routine is registered" from "registrations are lost".
+struct Probe;
+
+inventory::collect!(Probe);
+inventory::submit! { Probe }
 
 /// A function annotated with `#[quitter::routine]`.
 pub struct RegisteredRoutine {
@@ -29,7 +34,7 @@ pub struct RegisteredRoutine {
 }
 
 impl RegisteredRoutine {
-    /// `automatic`: started by the main quitter. `add` adds the function as a routine.
+    /// An `automatic` routine is started by the main quitter. `add` adds the function as a routine.
     #[track_caller]
     #[must_use]
     pub const fn new(
@@ -79,53 +84,76 @@ pub fn type_id_of<F: 'static>(_: &F) -> TypeId {
     TypeId::of::<F>()
 }
 
-/// The registration of a function. Found by its type, since names may repeat.
+fn registered() -> impl Iterator<Item = &'static RegisteredRoutine> {
+    inventory::iter::<RegisteredRoutine>.into_iter()
+}
+
+/// Finds a function's registration by its type, because names may repeat.
 pub(crate) fn find(type_id: TypeId) -> Option<&'static RegisteredRoutine> {
     static BY_TYPE: OnceLock<HashMap<TypeId, &'static RegisteredRoutine>> = OnceLock::new();
     let by_type = BY_TYPE.get_or_init(|| {
-        let routines = ROUTINES.iter();
-        routines
+        registered()
             .map(|routine| ((routine.type_id)(), routine))
             .collect()
     });
     by_type.get(&type_id).copied()
 }
 
-/// Two functions that the main quitter would start under one name. A report could not tell them
-/// apart.
+/// Why the registered routines cannot be started.
 #[derive(Debug)]
-pub(crate) struct Duplicate {
-    pub(crate) first: &'static RegisteredRoutine,
-    second: &'static RegisteredRoutine,
+pub(crate) enum RegistryError {
+    /// The main quitter would start two functions under one name; a report could not tell them
+    /// apart.
+    Duplicate {
+        first: &'static RegisteredRoutine,
+        second: &'static RegisteredRoutine,
+    },
+    /// The linker dropped the registrations, or their constructors did not run.
+    Lost,
 }
 
-impl fmt::Display for Duplicate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "two routines are registered under the name '{}', at {} and at {}; \
-             give one of them another name with #[quitter::routine(name = \"…\")]",
-            Name(self.first.name),
-            self.first.place,
-            self.second.place
-        )
+impl RegistryError {
+    /// The routine to name in a report, if it is about one.
+    pub(crate) fn routine(&self) -> Option<&'static RegisteredRoutine> {
+        match self {
+            Self::Duplicate { first, .. } => Some(first),
+            Self::Lost => None,
+        }
     }
 }
 
-impl Error for Duplicate {}
+impl fmt::Display for RegistryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicate { first, second } => write!(
+                f,
+                "two routines are registered under the name '{}', at {} and at {}; \
+                 give one of them another name with #[quitter::routine(name = \"…\")]",
+                Name(first.name),
+                first.place,
+                second.place
+            ),
+            Self::Lost => f.write_str(
+                "the linker has dropped what #[quitter::routine] registers; link this program \
+                 with its constructors (the section .init_array, .CRT or __mod_init_func), or \
+                 make its MainQuitter without #[quitter::main] and call add_routine",
+            ),
+        }
+    }
+}
+
+impl Error for RegistryError {}
 
 /// The routines that the main quitter starts, sorted by name.
-pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, Duplicate> {
-    let mut routines: Vec<_> = ROUTINES
-        .iter()
-        .filter(|routine| routine.automatic)
-        .collect();
+pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, RegistryError> {
+    check(inventory::iter::<Probe>.into_iter())?;
+    let mut routines: Vec<_> = registered().filter(|routine| routine.automatic).collect();
     routines.sort_by_key(|routine| (routine.name, routine.place.file(), routine.place.line()));
     let twins = routines
         .windows(2)
         .find(|pair| pair[0].name == pair[1].name);
     match twins {
-        Some(pair) => Err(Duplicate {
+        Some(pair) => Err(RegistryError::Duplicate {
             first: pair[0],
             second: pair[1],
         }),
@@ -133,7 +161,31 @@ pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, Duplicate> 
     }
 }
 
+fn check(mut probes: impl Iterator<Item = &'static Probe>) -> Result<(), RegistryError> {
+    match probes.next() {
+        Some(_) => Ok(()),
+        None => Err(RegistryError::Lost),
+    }
+}
+
 /// Whether the main quitter has routines to start.
 pub(crate) fn has_automatic() -> bool {
-    ROUTINES.iter().any(|routine| routine.automatic)
+    registered().any(|routine| routine.automatic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_registrations_are_an_error_that_says_what_to_do() {
+        let error = check(std::iter::empty()).unwrap_err().to_string();
+        assert!(error.contains("the linker has dropped"), "{error}");
+        assert!(error.contains("call add_routine"), "{error}");
+    }
+
+    #[test]
+    fn this_program_has_the_probe() {
+        assert!(automatic().is_ok());
+    }
 }

@@ -1,4 +1,4 @@
-//! What several test binaries use.
+//! Helpers that several test binaries share.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::panic::resume_unwind;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use quitter_core::{Quitter, RoutineHandle, Timeouts};
 
-/// How long a test waits for what must come: a failure, then, and no hang.
+/// How long a test waits for something that must happen, so that a fault is a failure and no hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A timeout that is meant to be over before the routine returns.
+/// A timeout that is meant to pass before the routine returns.
 pub(crate) const SHORT: Duration = Duration::from_millis(50);
 
-/// Something that happens once, and that any number of threads wait for.
+/// Something that happens once, and that any number of threads can wait for.
 #[derive(Clone, Default)]
 pub(crate) struct Event(Arc<(Mutex<bool>, Condvar)>);
 
@@ -29,7 +29,7 @@ impl Event {
         self.0.1.notify_all();
     }
 
-    /// Panics when it does not happen in time.
+    /// Panics if it does not happen in time.
     #[track_caller]
     pub(crate) fn wait(&self) {
         let happened = self.0.0.lock().unwrap();
@@ -42,7 +42,7 @@ impl Event {
     }
 }
 
-/// Runs `f` on a thread of its own, and panics when it does not return in time.
+/// Runs `f` on a thread of its own. Panics if it does not return in time.
 #[track_caller]
 pub(crate) fn in_time<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, returned) = mpsc::channel();
@@ -56,7 +56,7 @@ pub(crate) fn in_time<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-/// Waits until `condition` holds, and panics when it does not in time. For what has no event.
+/// Polls until `condition` holds, for conditions without an event. Panics if it does not in time.
 #[track_caller]
 pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
@@ -66,13 +66,13 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Gives threads that are about to wait the time to do so. Nothing depends on it but how much a test
-/// tests: whoever has not fallen asleep yet must find what it waits for, too.
+/// Gives threads that are about to wait the time to fall asleep. It only makes a test likelier to find
+/// a fault: a thread that is still awake must find what it waits for, too.
 pub(crate) fn fall_asleep() {
     thread::sleep(SHORT / 2);
 }
 
-/// Forks a routine that does not listen to its quitter, and returns when the event happens.
+/// Starts a routine that ignores its quitter and returns when the event happens.
 #[track_caller]
 pub(crate) fn deaf(quitter: &Quitter, name: &'static str) -> (RoutineHandle, Event) {
     let end = Event::new();
@@ -81,31 +81,31 @@ pub(crate) fn deaf(quitter: &Quitter, name: &'static str) -> (RoutineHandle, Eve
     (handle, end)
 }
 
-/// The listed routines' names, in order.
+/// The names of the listed routines, in order.
 pub(crate) fn names(timeouts: &Timeouts) -> Vec<&str> {
     timeouts.routines().map(|r| r.name.as_str()).collect()
 }
 
-/// The listed routines' numbers, in order.
+/// The ids of the listed routines, in order.
 pub(crate) fn ids(timeouts: &Timeouts) -> Vec<u64> {
     timeouts.routines().map(|r| r.id).collect()
 }
 
-/// The listed quitters' paths, in order.
+/// The paths of the listed quitters, in order.
 pub(crate) fn paths(timeouts: &Timeouts) -> Vec<&str> {
     timeouts.iter().map(|at| &*at.quitter).collect()
 }
 
 const OWN_PROCESS: &str = "QUITTER_TEST_OWN_PROCESS";
 
-/// Whether this process was started by [`in_own_process`]. The tests that it is for do nothing
-/// otherwise: `cargo test -- --ignored` would run them all in one.
+/// Whether [`in_own_process`] started this process. Its tests do nothing otherwise, because
+/// `cargo test -- --ignored` would run them all in one process.
 pub(crate) fn is_own_process() -> bool {
     std::env::var_os(OWN_PROCESS).is_some()
 }
 
-/// Runs the ignored test `name` of this test binary in a process of its own, which is ended when it
-/// does not end in time. For what there is once in a process: the main quitter, its exit code.
+/// Runs the ignored test `name` of this test binary in a process of its own, and kills it if it does
+/// not end in time. For tests of the main quitter and the exit code, which a process has once.
 #[track_caller]
 pub(crate) fn in_own_process(name: &str) -> Output {
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -128,7 +128,7 @@ pub(crate) fn in_own_process(name: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// What a process has printed.
+/// The whole output of a process.
 pub(crate) fn text(output: &Output) -> String {
     let [out, err] =
         [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());

@@ -1,4 +1,4 @@
-//! Programs with `#[quitter::main]`, as processes: what they print and how they end.
+//! Programs with `#[quitter::main]`, run as processes: their output and how they end.
 
 #![cfg(unix)]
 
@@ -133,7 +133,7 @@ fn a_signal_while_the_body_works_is_seen_by_routines_at_once() {
     ]);
 }
 
-/// A body that does not hear: named as `main`, and ended by force at the quit timeout of 0.3 s.
+/// Asserts that a stuck body is named as `main`, and ended by force at the quit timeout of 0.3 s.
 fn is_ended_by_force(mut program: Process) {
     program.wait_for("body");
     let sent = Instant::now();
@@ -227,9 +227,9 @@ fn a_long_body_that_routines_wait_for_is_told_so_once() {
 fn two_automatic_routines_of_one_name_are_an_error_that_names_both_places() {
     let ended = program(env!("CARGO_BIN_EXE_twins")).with_code(1).saying(&[
         "Failed to start: ",
-        "'heartbeat'",
-        "src/bin/twins.rs:4",
-        "src/bin/twins.rs:8",
+        "'heart beat'",
+        "src/bin/twins.rs:6",
+        "src/bin/twins.rs:10",
     ]);
     assert_eq!(ended.count("the body runs"), 0, "{}", ended.stderr);
 }

@@ -1,5 +1,5 @@
-//! Stdout and stderr that take nothing, both at once: they change neither the exit code nor whether
-//! the program ends in time.
+//! With stdout and stderr both blocked or broken, the exit code is the same, and the program still
+//! ends in time.
 
 #![cfg(unix)]
 
@@ -25,7 +25,7 @@ use common::{Ended, PATIENCE, Process, after_shell};
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_secs(2);
 
-/// Where a program says that it is set up.
+/// The socket on which a program says that it is set up.
 struct Socket {
     path: PathBuf,
     listener: UnixListener,
@@ -83,7 +83,7 @@ fn start(command: &mut Command, stream: impl Into<OwnedFd>) -> Process {
     Process::start_into(command, stdout, Stdio::from(stream))
 }
 
-/// Fills a pipe until it takes nothing more. Whoever writes to it blocks, until the reader is gone.
+/// Fills a pipe. Further writes block until the reader is gone.
 fn fill(pipe: &io::PipeWriter) {
     let mut filler = pipe.try_clone().unwrap();
     let (wrote, written) = bounded(1);
@@ -92,11 +92,11 @@ fn fill(pipe: &io::PipeWriter) {
             let _ = wrote.send(());
         }
     });
-    // No more is written: the pipe is full.
+    // Nothing more was written: the pipe is full.
     while written.recv_timeout(Duration::from_millis(300)).is_ok() {}
 }
 
-/// Ends with `code` when stdout and stderr are both a pipe that is full.
+/// Ends with `code` when stdout and stderr are both a full pipe.
 fn ends_with_full_pipes(case: &str, code: i32) {
     let (_reader, writer) = io::pipe().unwrap();
     fill(&writer);
@@ -105,13 +105,13 @@ fn ends_with_full_pipes(case: &str, code: i32) {
     is_ended_in_time(&socket, program).with_code(code);
 }
 
-/// Ends with `code` when stdout and stderr are both a socket that nobody reads from.
+/// Ends with `code` when stdout and stderr are both a socket that is never read.
 fn ends_with_full_sockets(case: &str, code: i32) {
     let (_reader, mut writer) = UnixStream::pair().unwrap();
     writer.set_nonblocking(true).unwrap();
     while writer.write(&[b'x'; 4096]).is_ok() {}
     while writer.write(b"x").is_ok() {}
-    // The flag is the socket's: what the program has of it blocks, too.
+    // The flag belongs to the socket: it also makes the program's end block.
     writer.set_nonblocking(false).unwrap();
     let socket = Socket::new();
     let program = start(&mut silent(case, &socket), writer);
@@ -126,7 +126,7 @@ fn ends_with_closed_streams(case: &str, code: i32) {
     is_ended_in_time(&socket, program).with_code(code);
 }
 
-/// Ends with `code` when stdout and stderr are both a disk without space.
+/// Ends with `code` when stdout and stderr are both a full disk.
 fn ends_with_full_devices(case: &str, code: i32) {
     let device = File::options().write(true).open("/dev/full").unwrap();
     let socket = Socket::new();
@@ -141,7 +141,7 @@ fn ends_with_broken_pipes(case: &str, code: i32) {
     is_ended_in_time(&socket, program).with_code(code);
 }
 
-/// What hangs, and the exit code: a test each.
+/// One test for each part that hangs, with the expected exit code.
 macro_rules! cases {
     ($ends:ident: $($test:ident = $case:literal -> $code:literal,)*) => {
         $(
@@ -204,7 +204,7 @@ cases! {
     broken_pipes_and_locks_that_are_held_end = "locks" -> 1,
 }
 
-/// The main quitter cannot be made: there is no quit event, but the program must end.
+/// The main quitter cannot be made: there is no quit event, and the program must still end.
 #[test]
 fn a_program_that_cannot_start_ends_with_a_full_pipe_too() {
     let (_reader, writer) = io::pipe().unwrap();

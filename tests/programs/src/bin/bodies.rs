@@ -1,4 +1,4 @@
-//! Bodies of `main`, one a module. The first argument says which one runs.
+//! Bodies of `main`, one per module. The first argument selects the one that runs.
 
 use std::env;
 use std::error::Error;
@@ -128,7 +128,7 @@ mod is_told {
             let _ = told.send(());
         };
         main.routine("listener").add(listener)?;
-        // The body works until the routine has heard of the quit.
+        // The body works until the routine has seen the quit.
         tell.recv()?;
         eprintln!("the routine was told while the body worked");
         Ok(())

@@ -1,4 +1,4 @@
-//! Mentions a crate, and thereby starts its routine.
+//! Mentions a crate, which is enough to start its routine.
 
 use quitter_test_programs as _;
 

@@ -1,4 +1,4 @@
-//! When registered routines start. The first argument says which `main` runs.
+//! When registered routines start. The first argument selects the `main` that runs.
 
 use std::env;
 
@@ -7,19 +7,19 @@ use quitter::{ExitReport, MainQuitter, QuitSource, RoutineQuitter};
 #[quitter::routine(name = "automatic")]
 fn first(q: &RoutineQuitter) {
     assert_eq!(q.name(), "automatic");
-    // Nothing to insert: so it is written in one piece, and no other line comes into it.
+    // Without arguments the line is written in one piece, so no other line can split it.
     eprintln!("'automatic' runs");
     q.wait_quit();
 }
 
-/// Forked by hand, or by nobody.
+/// Starts only where a body adds it.
 #[quitter::routine(manual)]
 fn manual(q: &RoutineQuitter) {
     assert_eq!(q.name(), "manual");
     eprintln!("'manual' runs");
 }
 
-/// Two of one name: an error only if the main quitter were to fork them.
+/// Two routines have one name, which is an error only for automatic ones.
 mod elsewhere {
     #[quitter::routine(manual)]
     pub(super) fn manual(_: &quitter::RoutineQuitter) {}
@@ -30,7 +30,7 @@ mod after_body {
 
     #[quitter::main(timeout = "2s")]
     pub(super) fn main(main: &MainQuitter) {
-        // Long enough for a thread to show up that should not.
+        // Long enough for a wrongly started thread to show up.
         let _ = main.sleep(std::time::Duration::from_millis(100));
         eprintln!("the body returns");
     }

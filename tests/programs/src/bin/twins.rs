@@ -1,10 +1,12 @@
-//! Two automatic routines of one name: does not start.
+//! Two automatic routines have one name: the program does not start.
+//!
+//! The compiler finds that by itself only for names that are identifiers, and within one crate.
 
-#[quitter::routine]
+#[quitter::routine(name = "heart beat")]
 fn heartbeat(_: &quitter::RoutineQuitter) {}
 
 mod elsewhere {
-    #[quitter::routine(name = "heartbeat")]
+    #[quitter::routine(name = "heart beat")]
     fn another(_: &quitter::RoutineQuitter) {}
 }
 
