@@ -98,11 +98,6 @@ impl State {
         records.filter(move |record| Some(record.id) != excluding)
     }
 
-    fn shards(&self) -> impl Iterator<Item = Arc<Node>> {
-        let children = self.children.iter().filter_map(Weak::upgrade);
-        children.filter(|child| child.is_shard())
-    }
-
     /// Lets a tally count what comes and goes here from now on, beginning with `live`.
     pub(super) fn attach(&mut self, tally: &Arc<Tally>, live: usize) {
         self.tallies.retain(|other| !other.is_over());
@@ -321,12 +316,13 @@ impl Node {
     /// This node and its shards, or those of the node that it is a shard of.
     pub(super) fn parts(self: &Arc<Self>) -> Vec<Arc<Node>> {
         let owner = self.owner();
-        let shards = owner
-            .roster
-            .get()
-            .map(|roster| roster.lock().shards().collect());
-        let mut parts: Vec<_> = shards.unwrap_or_default();
-        parts.insert(0, Arc::clone(owner));
+        let mut parts = vec![Arc::clone(owner)];
+        if let Some(roster) = owner.roster.get() {
+            // Upgraded after unlocking, since each may be the last handle by the time it is dropped.
+            let children = roster.lock().children.clone();
+            let children = children.iter().filter_map(Weak::upgrade);
+            parts.extend(children.filter(|child| child.is_shard()));
+        }
         parts
     }
 

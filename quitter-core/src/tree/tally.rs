@@ -10,7 +10,7 @@
 //!
 //! While nobody waits there are no tallies, and a start costs nothing but a look at an empty list.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError};
 
 use super::list::List;
 use super::live::LiveAt;
@@ -25,9 +25,14 @@ pub(super) struct Tally {
     waiters: Mutex<List<Waiter>>,
     /// Set when nobody waits any more: rosters then let the tally go.
     over: AtomicBool,
-    /// One routine that has started since, for a look that has to name one.
-    started: OnceLock<LiveAt>,
-    names_started: bool,
+    started: std::sync::Mutex<Started>,
+}
+
+/// A routine that has started since the tally was made, for a look that has to name one.
+enum Started {
+    Unwanted,
+    Wanted,
+    Seen(LiveAt),
 }
 
 /// At this many live routines the first waiters may be woken: see [`Waiter::wants`].
@@ -39,26 +44,25 @@ const ATTACHING: usize = MOST_SPARE + 1;
 impl Tally {
     /// A tally for waits for a subtree, to be attached to it.
     pub(super) fn of_subtree() -> Arc<Self> {
-        Arc::new(Self::new(ATTACHING, false))
+        Arc::new(Self::new(ATTACHING, Started::Unwanted))
     }
 
     /// A tally for waits for one routine, which is live.
     pub(super) fn of_one() -> Arc<Self> {
-        Arc::new(Self::new(1, false))
+        Arc::new(Self::new(1, Started::Unwanted))
     }
 
     /// A tally for one look, to be attached. It names a routine that has started since.
     pub(super) fn for_a_look() -> Arc<Self> {
-        Arc::new(Self::new(ATTACHING, true))
+        Arc::new(Self::new(ATTACHING, Started::Wanted))
     }
 
-    fn new(live: usize, names_started: bool) -> Self {
+    fn new(live: usize, started: Started) -> Self {
         Self {
             live: AtomicUsize::new(live),
             waiters: Mutex::default(),
             over: AtomicBool::new(false),
-            started: OnceLock::new(),
-            names_started,
+            started: std::sync::Mutex::new(started),
         }
     }
 
@@ -75,10 +79,11 @@ impl Tally {
 
     /// Counts a routine that starts. Called under its roster's lock.
     pub(super) fn on_start(&self, node: &Arc<Node>, record: &Arc<Record>) {
-        if self.names_started {
-            // The caller holds the node, so nothing that matters is dropped here.
-            let _ = self.started.set(LiveAt::one(node, record));
+        let mut started = self.started();
+        if let Started::Wanted = *started {
+            *started = Started::Seen(LiveAt::one(node, record));
         }
+        drop(started);
         // A look that finds the count also finds the routine.
         self.add(1);
     }
@@ -119,9 +124,17 @@ impl Tally {
         drop(left);
     }
 
-    /// A routine that has started since the tally was made.
-    pub(super) fn started(&self) -> Option<LiveAt> {
-        self.started.get().cloned()
+    fn started(&self) -> std::sync::MutexGuard<'_, Started> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a routine that has started since the tally was made. From then on the tally holds none,
+    /// since it may be dropped under a lock, which the drop of a node takes, too.
+    pub(super) fn take_started(&self) -> Option<LiveAt> {
+        match std::mem::replace(&mut *self.started(), Started::Unwanted) {
+            Started::Seen(live) => Some(live),
+            Started::Wanted | Started::Unwanted => None,
+        }
     }
 
     pub(super) fn end(&self) {

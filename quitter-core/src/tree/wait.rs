@@ -224,8 +224,11 @@ impl Node {
         });
         let started = tally.and_then(|tally| {
             let _ = tally.attached();
+            let started = tally.take_started();
+            let started = started.filter(|_| tally.live() > 0);
+            // Only now: a roster that lets it go counts no more starts.
             tally.end();
-            (tally.live() > 0).then(|| tally.started()).flatten()
+            started
         });
         match visited.is_empty() {
             false => Err(visited.in_order()),
