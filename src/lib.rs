@@ -134,8 +134,8 @@
 //!
 //! The quit timeout is one deadline for the whole tree, counted from the quit event; routines can read
 //! it with [`deadline`](RoutineQuitter::deadline), and why they have to quit with
-//! [`quit_cause`](RoutineQuitter::quit_cause). A second signal ends the process at once. Exit codes are in
-//! [`exit_code`].
+//! [`quit_cause`](RoutineQuitter::quit_cause). A second signal ends the process, unless it comes
+//! within half a second: see [`SecondSignal`]. Exit codes are in [`exit_code`].
 //!
 //! # Limitations
 //!

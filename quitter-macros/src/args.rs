@@ -9,7 +9,7 @@ use syn::{Expr, ExprArray, LitBool, LitStr, Path, Token, parse_quote, token};
 
 const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
     `sources = [QuitSource::os_signal()]`, `start = \"before_body\"`, \
-    `second_signal = SecondSignal::Exit`, `progress_lines = false` and `crate = path`";
+    `second_signal = SecondSignal::Ignore`, `progress_lines = false` and `crate = path`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;

@@ -215,15 +215,15 @@ use proc_macro::TokenStream;
 ///
 /// ## `second_signal = policy`
 ///
-/// What a signal does that comes while the program quits, as a `SecondSignal`: end it at once, which
-/// is the default, end it unless it comes so soon that it was an accident, or nothing.
+/// What a further signal does while the program quits, as a `SecondSignal`: end it, unless it comes
+/// within a time (half a second by default, since signals come in pairs), end it at once, or nothing.
 ///
 /// ```no_run
 /// use std::time::Duration;
 ///
 /// use quitter::SecondSignal;
 ///
-/// #[quitter::main(second_signal = SecondSignal::ExitAfter(Duration::from_millis(500)))]
+/// #[quitter::main(second_signal = SecondSignal::ExitUnlessWithin(Duration::from_secs(1)))]
 /// fn main() {}
 /// ```
 ///
@@ -236,7 +236,7 @@ use proc_macro::TokenStream;
 ///
 /// fn main() -> ExitReport {
 ///     MainQuitter::builder()
-///         .second_signal(SecondSignal::ExitAfter(Duration::from_millis(500)))
+///         .second_signal(SecondSignal::ExitUnlessWithin(Duration::from_secs(1)))
 ///         .run(|_| {})
 /// }
 /// ```

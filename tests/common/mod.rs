@@ -22,6 +22,8 @@ pub(crate) struct Process {
     events: Receiver<Event>,
     stdout: String,
     stderr: String,
+    /// Lines of one stream that came while a line of the other was waited for.
+    passed: Vec<(Stream, String)>,
     ended: Option<ExitStatus>,
 }
 
@@ -39,7 +41,7 @@ enum Event {
     Ended(ExitStatus),
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Stream {
     Stdout,
     Stderr,
@@ -79,18 +81,31 @@ impl Process {
             events,
             stdout: String::new(),
             stderr: String::new(),
+            passed: Vec::new(),
             ended: None,
         }
     }
 
-    /// Waits for the next line, of stdout or stderr, that has `text` in it.
+    /// Waits for the next line, of stdout or stderr, that has `text` in it. The streams have no
+    /// order among each other: one that was not waited for may have the line already.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let until = Instant::now() + PATIENCE;
+        let passed = self.passed.iter().position(|(_, line)| line.contains(text));
+        if let Some(at) = passed {
+            let (stream, line) = self.passed.remove(at);
+            let later = self.passed.split_off(at);
+            self.passed.retain(|(other, _)| *other != stream);
+            self.passed.extend(later);
+            return line;
+        }
         while let Some(event) = self.next_event(until) {
             match event {
-                Event::Line(_, line) if line.contains(text) => return line,
-                Event::Line(..) => {}
+                Event::Line(stream, line) if line.contains(text) => {
+                    self.passed.retain(|(other, _)| *other != stream);
+                    return line;
+                }
+                Event::Line(stream, line) => self.passed.push((stream, line)),
                 Event::Ended(_) => panic!("ended before it wrote {text:?}\n{}", self.output()),
             }
         }
@@ -103,6 +118,12 @@ impl Process {
             "the process is there to hear {signal}"
         );
         kill(self.pid, signal).expect("the process is ours");
+    }
+
+    /// Sends a signal when it does not count as a pair with the one before any more.
+    pub(crate) fn send_later(&self, signal: Signal) {
+        thread::sleep(Duration::from_millis(550));
+        self.send(signal);
     }
 
     /// Waits for the end.

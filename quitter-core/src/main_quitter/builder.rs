@@ -199,8 +199,8 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets what a second signal does while the program quits. The default ends the process at
-    /// once.
+    /// Sets what a second signal does while the program quits. The default ends the process, unless
+    /// it comes within half a second: signals come in pairs. See [`SecondSignal`].
     pub fn second_signal(mut self, second_signal: SecondSignal) -> Self {
         self.second_signal = second_signal;
         self

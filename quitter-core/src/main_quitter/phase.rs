@@ -208,7 +208,7 @@ impl Ending {
             Effect::Fires { source, quits } => {
                 if !quits && self.second_signal != SecondSignal::Ignore {
                     console::say(format!(
-                        "Received {name} while quitting; once more ends the program at once"
+                        "Received {name} while quitting; a further signal ends the program"
                     ));
                 }
                 self.fire(source, Some(name.to_owned()), false);
@@ -219,24 +219,22 @@ impl Ending {
     fn effect_of_signal(&self) -> Effect {
         let quits = !self.root.has_to_quit();
         let mut state = self.state();
-        match &state.phase {
-            // Nothing is left of the program's own plan to end.
-            Phase::Dropped => return Effect::EndsProcess,
-            Phase::Exited(_) if !self.force => return Effect::EndsProcess,
-            Phase::Exited(_) => {}
-            Phase::Running | Phase::Quitting => {
-                if let Signals::Awaited(source) = &state.signals {
-                    let source = source.clone();
-                    state.signals = Signals::Came(Instant::now());
-                    return Effect::Fires { source, quits };
-                }
-            }
+        if let (false, Signals::Awaited(source)) = (state.phase.is_over(), &state.signals) {
+            let source = source.clone();
+            state.signals = Signals::Came(Instant::now());
+            return Effect::Fires { source, quits };
         }
         let since_first = match state.signals {
             Signals::Came(first) => Some(first.elapsed()),
             _ => None,
         };
-        match self.second_signal.ends(since_first) {
+        let ends = match state.phase {
+            Phase::Exited(_) if self.force => self.second_signal.ends(since_first),
+            // Nothing else ends the program.
+            Phase::Exited(_) | Phase::Dropped => !self.second_signal.is_pair(since_first),
+            Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
+        };
+        match ends {
             true => Effect::EndsProcess,
             false => Effect::Nothing,
         }

@@ -10,43 +10,59 @@ use crate::error::MainQuitterError;
 
 /// What a further signal does while the program quits.
 ///
+/// The default is [`ExitUnlessWithin`](Self::ExitUnlessWithin) half a second: supervisors, coreutils'
+/// `timeout` and a terminal that closes send two signals at a time, and mean one. Somebody who presses
+/// Ctrl-C again because nothing seems to happen takes longer.
+///
 /// After [`exit`](crate::MainQuitter::exit) has returned, or the main quitter was dropped, a signal
-/// always ends the process. Under [`run`](crate::MainQuitterBuilder::run) and
-/// [`force_exit`](crate::MainQuitterBuilder::force_exit), where the program is bound to end, this
-/// policy still applies after the exit.
+/// ends the process whatever the policy says, unless it comes as one of such a pair. Under
+/// [`run`](crate::MainQuitterBuilder::run) and [`force_exit`](crate::MainQuitterBuilder::force_exit),
+/// where the program is bound to end, the policy still applies after the exit.
 ///
 /// # Examples
 ///
 /// ```
 /// # use quitter_core as quitter;
-/// use std::time::Duration;
 /// use quitter::{MainQuitter, SecondSignal};
 ///
-/// let builder = MainQuitter::builder()
-///     .second_signal(SecondSignal::ExitAfter(Duration::from_millis(500)));
+/// let builder = MainQuitter::builder().second_signal(SecondSignal::ExitAtOnce);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecondSignal {
-    /// Ends the process at once, with the report so far and exit code
-    /// [130](crate::exit_code::SECOND_SIGNAL).
-    #[default]
-    Exit,
-    /// As [`Exit`](Self::Exit), but an accidental double tap is ignored: nothing happens for so
-    /// long after the first signal.
-    ExitAfter(Duration),
+    /// Ends the process, with the report so far and exit code
+    /// [130](crate::exit_code::SECOND_SIGNAL), unless it comes within this time after the first
+    /// signal: then it is ignored.
+    ExitUnlessWithin(Duration),
+    /// Ends the process, however soon it comes after the first one. A program that is stopped by
+    /// `timeout` or by closing its terminal gets no time to quit.
+    ExitAtOnce,
     /// Nothing happens: only the quit timeout ends the program.
     Ignore,
+}
+
+/// The time in which signals come in pairs.
+const PAIR: Duration = Duration::from_millis(500);
+
+impl Default for SecondSignal {
+    /// [`ExitUnlessWithin`](Self::ExitUnlessWithin) 500 ms.
+    fn default() -> Self {
+        Self::ExitUnlessWithin(PAIR)
+    }
 }
 
 impl SecondSignal {
     /// Whether a signal that comes this long after the first one ends the process. `None`: there was
     /// no signal before it.
     pub(crate) fn ends(self, since_first: Option<Duration>) -> bool {
+        self != Self::Ignore && !self.is_pair(since_first)
+    }
+
+    /// Whether such a signal belongs to the first one.
+    pub(crate) fn is_pair(self, since_first: Option<Duration>) -> bool {
         match self {
-            Self::Exit => true,
-            Self::ExitAfter(delay) => since_first.is_none_or(|since| since >= delay),
-            Self::Ignore => false,
+            Self::ExitUnlessWithin(time) => since_first.is_some_and(|since| since < time),
+            Self::ExitAtOnce | Self::Ignore => false,
         }
     }
 }

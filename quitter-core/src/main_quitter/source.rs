@@ -54,7 +54,8 @@ impl QuitSource {
     /// and Ctrl-Break on Windows.
     ///
     /// A signal that was ignored when the main quitter was made, as `nohup` has it, stays ignored.
-    /// A second signal ends the process at once, with exit code 130. On Unix, handlers that other
+    /// A second signal ends the process, with exit code 130, unless it comes within half a second:
+    /// see [`SecondSignal`](crate::SecondSignal). On Unix, handlers that other
     /// parts of the program have set are called as before; on Windows a handler that another part
     /// of the program has set with the ctrlc crate is an error.
     ///

@@ -6,8 +6,10 @@
 //! cargo run -p quitter-examples --bin stubborn -- tls-destructor
 //! ```
 //!
-//! Expect a report that says who hangs, where there is somebody to name, and the end of the process
-//! about a second after Ctrl-C: the quit timeout is 1 s. Without an argument it lists the cases.
+//! Expect a report that names the routine that hangs, if there is one, and the end of the process about
+//! a second after Ctrl-C: the quit timeout is 1 s. A second Ctrl-C, half a second or more after the
+//! first, ends it at once with exit code 130. Sooner it is ignored: signals come in pairs. Without an
+//! argument the program lists the cases.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -88,7 +90,7 @@ fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn std::error::Error>> {
         return Ok(ExitCode::from(2));
     };
     set(main)?;
-    say("ready: press Ctrl-C");
+    say("ready: press Ctrl-C; the program ends a second later, or on another Ctrl-C");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,8 @@
 //!
 //! Start it with `cargo run -p quitter-examples --bin stuck` and press Ctrl-C. After two seconds,
 //! the quit timeout, the program ends with exit code 1 and names the five routines, each once. A
-//! second Ctrl-C ends it before that, with the report so far and exit code 130.
+//! second Ctrl-C, half a second or more after the first, ends it before that, with the report so far
+//! and exit code 130.
 
 use std::sync::Mutex;
 use std::time::Duration;
