@@ -166,9 +166,9 @@
 pub use quitter_core::{
     AddRoutineError, ExitReport, FailureKind, LastSeen, MainOutcome, MainQuitter,
     MainQuitterBuilder, MainQuitterError, Never, OnFailure, QuitCause, QuitSource, Quitter,
-    Quitting, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineOutcome,
-    RoutineQuitter, SecondSignal, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
-    exit_code,
+    Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
+    RoutineOutcome, RoutineQuitter, SecondSignal, StartRoutines, StuckRoutine, Ticks,
+    TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(feature = "macros")]

@@ -43,7 +43,7 @@ pub use main_quitter::run::StartRoutines;
 pub use main_quitter::signal::SecondSignal;
 pub use main_quitter::source::QuitSource;
 pub use quitter::Quitter;
-pub use report::cause::QuitCause;
+pub use report::cause::{QuitCause, RequestingRoutine};
 pub use report::exit::{ExitReport, exit_code};
 pub use report::failure::{FailureKind, OnFailure, RoutineFailure};
 pub use report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};

@@ -42,6 +42,15 @@ pub enum QuitCause {
         /// Where.
         at: &'static Location<'static>,
     },
+    /// Somebody called [`request_quit`](crate::Quitter::request_quit).
+    Requested {
+        /// The reason that was given.
+        reason: String,
+        /// The routine that asked for it; `None`: it was asked for on a plain quitter.
+        routine: Option<RequestingRoutine>,
+        /// Where.
+        at: &'static Location<'static>,
+    },
     /// A routine failed, and its [`OnFailure`](crate::OnFailure) said that others are to quit.
     RoutineFailed {
         /// The path of the routine's quitter.
@@ -63,6 +72,18 @@ pub enum QuitCause {
     MainDropped,
 }
 
+/// The routine that called [`request_quit`](crate::RoutineQuitter::request_quit).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestingRoutine {
+    /// The path of the routine's quitter.
+    pub path: String,
+    /// The routine's name.
+    pub name: String,
+    /// The routine's number, as in [`RoutineHandle::id`](crate::RoutineHandle::id).
+    pub id: u64,
+}
+
 impl fmt::Display for QuitCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -80,6 +101,15 @@ impl fmt::Display for QuitCause {
                 }
             }
             Self::SendQuit { at } => write!(f, "send_quit at {at}"),
+            Self::Requested {
+                reason,
+                routine: Some(routine),
+                ..
+            } => {
+                let RequestingRoutine { path, name, .. } = routine;
+                write!(f, "routine '{name}' of {path}: {reason}")
+            }
+            Self::Requested { reason, at, .. } => write!(f, "request_quit at {at}: {reason}"),
             Self::RoutineFailed { path, name } => {
                 write!(f, "routine '{name}' of {path}, which failed")
             }
