@@ -164,11 +164,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
-    AddRoutineError, ExitReport, FailureKind, LastSeen, MainOutcome, MainQuitter,
-    MainQuitterBuilder, MainQuitterError, Never, OnFailure, QuitCause, QuitSource, Quitter,
-    Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
-    RoutineOutcome, RoutineQuitter, SecondSignal, StartRoutines, StuckRoutine, Ticks,
-    TimedOutQuitter, Timeouts, exit_code,
+    AddRoutineError, End, ExitReport, FailureKind, LastSeen, MainOutcome, MainQuitter,
+    MainQuitterBuilder, MainQuitterError, Never, OnFailure, QuitCause, QuitSignal, QuitSource,
+    Quitter, Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure, RoutineGuard,
+    RoutineHandle, RoutineOutcome, RoutineQuitter, SecondSignal, SignalExitCode, StartRoutines,
+    StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(feature = "macros")]

@@ -404,7 +404,8 @@ fn one_signal_after_a_drop_ends_a_process_whose_exit_is_forced_with_130() {
 fn without_the_source_a_signal_while_quitting_has_its_default_effect() {
     let story = || {
         let silence = QuitSource::channel("silence", never::<()>());
-        MainQuitter::builder().source(silence).run(|main| {
+        let builder = MainQuitter::builder().signals(false);
+        builder.source(silence).run(|main| {
             main.routine("deaf").add(|_| hang())?;
             main.send_quit();
             Ok::<_, AddRoutineError>(())

@@ -139,10 +139,9 @@ use proc_macro::TokenStream;
 ///
 /// ## `sources = […]`
 ///
-/// What tells the program to quit: a list of expressions of the type `QuitSource`, at least one. If
-/// not given, that is `QuitSource::os_signal()`; if given, only what is in the list. The
-/// expressions are evaluated once, before anything else in the program runs. Sources that exist
-/// only once the body has run are for `main.add_source(..)`.
+/// What tells the program to quit, beside the signals of the operating system: a list of expressions
+/// of the type `QuitSource`. They are evaluated once, before anything else in the program runs.
+/// Sources that exist only once the body has run are for `main.add_source(..)`.
 ///
 /// ```standalone_crate
 /// use quitter::{QuitSource, RoutineQuitter};
@@ -152,7 +151,7 @@ use proc_macro::TokenStream;
 ///     println!("a job that ends by itself, and the program with it");
 /// }
 ///
-/// #[quitter::main(sources = [QuitSource::os_signal(), QuitSource::all_done()])]
+/// #[quitter::main(sources = [QuitSource::all_done()])]
 /// fn main() {}
 /// ```
 ///
@@ -167,8 +166,96 @@ use proc_macro::TokenStream;
 ///
 /// fn main() -> ExitReport {
 ///     MainQuitter::builder()
-///         .sources([QuitSource::os_signal(), QuitSource::all_done()])
+///         .sources([QuitSource::all_done()])
 ///         .run(|main: &MainQuitter| main.add_routine(job).map(drop))
+/// }
+/// ```
+///
+/// ## `signals = false`
+///
+/// Leaves the signals of the operating system out of the quit sources: they do what they do in a
+/// program without quitter.
+///
+/// ```standalone_crate
+/// use quitter::QuitSource;
+///
+/// #[quitter::main(signals = false, sources = [QuitSource::all_done()])]
+/// fn main() {}
+/// ```
+///
+/// without the attribute:
+///
+/// ```standalone_crate
+/// use quitter::{ExitReport, MainQuitter, QuitSource};
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder()
+///         .signals(false)
+///         .sources([QuitSource::all_done()])
+///         .run(|_| {})
+/// }
+/// ```
+///
+/// ## `end = "…"`
+///
+/// When the program ends: `"on_quit_event"`, which is the default, or `"with_body"`, for a body that
+/// is the foreground work: its return, whatever it returns, is a quit event. The registered routines
+/// then start before the body.
+///
+/// ```standalone_crate
+/// use quitter::{MainQuitter, RoutineQuitter};
+///
+/// #[quitter::routine]
+/// fn saves(q: &RoutineQuitter) {
+///     q.wait_quit();
+///     println!("saved");
+/// }
+///
+/// #[quitter::main(end = "with_body")]
+/// fn main(main: &MainQuitter) {
+///     println!("the foreground work of {}", main.name());
+/// }
+/// ```
+///
+/// without the attribute:
+///
+/// ```standalone_crate
+/// use quitter::{End, ExitReport, MainQuitter, RoutineQuitter};
+///
+/// fn saves(q: &RoutineQuitter) {
+///     q.wait_quit();
+///     println!("saved");
+/// }
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder().end(End::WithBody).run(|main: &MainQuitter| {
+///         main.add_routine(saves).unwrap();
+///         println!("the foreground work of {}", main.name());
+///     })
+/// }
+/// ```
+///
+/// ## `signal_exit_code = "…"`
+///
+/// The exit code of a program that a signal made quit and that ended cleanly: `"0"`, which is the
+/// default, or `"128+n"`, where n is the number of the signal. A service was asked to end and did: with
+/// another code supervisors and container runtimes take it for failed. A tool must not look successful
+/// after Ctrl-C, where a shell goes on to the next command of `tool && deploy`.
+///
+/// ```no_run
+/// #[quitter::main(signal_exit_code = "128+n")]
+/// fn main() {}
+/// ```
+///
+/// without the attribute:
+///
+/// ```no_run
+/// use quitter::{ExitReport, MainQuitter, SignalExitCode};
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder()
+///         .signal_exit_code(SignalExitCode::Plus128)
+///         .run(|_| {})
 /// }
 /// ```
 ///

@@ -5,7 +5,7 @@ use quote::quote;
 use syn::parse::{Error, Result};
 use syn::{Path, parse_quote};
 
-use crate::args::{MainArgs, Start};
+use crate::args::{End, MainArgs, SignalExitCode, Start};
 use crate::function::{Function, is_shared_reference};
 use crate::place::{Place, generated};
 
@@ -101,11 +101,23 @@ fn settings(args: &MainArgs) -> TokenStream {
         Start::BeforeBody => quote!(.start(#krate::StartRoutines::BeforeBody)),
         Start::AfterBody => quote!(.start(#krate::StartRoutines::AfterBody)),
     });
+    let signals = args
+        .signals
+        .as_ref()
+        .map(|signals| quote!(.signals(#signals)));
+    let end = args.end.as_ref().map(|end| match end {
+        End::OnQuitEvent => quote!(.end(#krate::End::OnQuitEvent)),
+        End::WithBody => quote!(.end(#krate::End::WithBody)),
+    });
+    let code = args.signal_exit_code.as_ref().map(|code| match code {
+        SignalExitCode::Zero => quote!(.signal_exit_code(#krate::SignalExitCode::Zero)),
+        SignalExitCode::Plus128 => quote!(.signal_exit_code(#krate::SignalExitCode::Plus128)),
+    });
     let second_signal = args.second_signal.as_ref();
     let second_signal = second_signal.map(|policy| quote!(.second_signal(#policy)));
     let progress_lines = args.progress_lines.as_ref();
     let progress_lines = progress_lines.map(|said| quote!(.progress_lines(#said)));
-    quote!(#timeout #sources #start #second_signal #progress_lines)
+    quote!(#timeout #signals #sources #start #end #code #second_signal #progress_lines)
 }
 
 /// A `fn main` for a program whose own one is refused, so that the compiler does not go on about

@@ -67,14 +67,47 @@ impl SecondSignal {
     }
 }
 
+/// The exit code of a program that a signal made quit, if everything returned and nothing failed.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{MainQuitter, SignalExitCode};
+///
+/// let builder = MainQuitter::builder().signal_exit_code(SignalExitCode::Plus128);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignalExitCode {
+    /// 0: it was asked to end, and did. Supervisors and container runtimes take another code for a
+    /// failure.
+    #[default]
+    Zero,
+    /// 128 and the number of the signal, as a shell shows a program that a signal has killed: so
+    /// `tool && deploy` stops after Ctrl-C.
+    Plus128,
+}
+
+/// A signal of the operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct QuitSignal {
+    /// Its number, such as 15. For an event of a Windows console, which has none, that of the signal
+    /// that means the same: 2 for Ctrl-C, 1 for the others.
+    pub number: i32,
+    /// Its name, such as "SIGTERM".
+    pub name: &'static str,
+}
+
 /// The exit code of a process that a second signal ended: 128 and the number of SIGINT, by the
 /// shells' convention (`bash(1)`, "EXIT STATUS").
 pub const SECOND_SIGNAL: u8 = 130;
 
-/// Starts to listen: calls `handle` with the name of each signal, on one thread. The handlers stay for
+/// Starts to listen: calls `handle` with each signal, on one thread. The handlers stay for
 /// the life of the process; after an error there are none.
 pub(crate) fn listen(
-    handle: impl Fn(&'static str) + Send + Sync + 'static,
+    handle: impl Fn(QuitSignal) + Send + Sync + 'static,
 ) -> Result<(), MainQuitterError> {
     os::listen(handle)
 }
@@ -98,13 +131,14 @@ mod os {
     use signal_hook::iterator::Signals;
     use signal_hook::{flag, low_level};
 
+    use super::QuitSignal;
     use crate::error::MainQuitterError;
     use crate::system;
 
     const SIGNALS: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
 
     pub(super) fn listen(
-        handle: impl Fn(&'static str) + Send + Sync + 'static,
+        handle: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         listen_on(thread::Builder::new(), handle)
     }
@@ -113,7 +147,7 @@ mod os {
     /// would make the process deaf.
     fn listen_on(
         thread: thread::Builder,
-        handle: impl Fn(&'static str) + Send + Sync + 'static,
+        handle: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         let (opened, is_open) = bounded(1);
         let listener = move || {
@@ -123,7 +157,11 @@ mod os {
             };
             let _ = opened.send(Ok(()));
             for signal in signals.forever() {
-                handle(low_level::signal_name(signal).unwrap_or("signal"));
+                let name = low_level::signal_name(signal).unwrap_or("signal");
+                handle(QuitSignal {
+                    number: signal,
+                    name,
+                });
             }
         };
         let thread = thread.name("quitter signals".to_owned());
@@ -176,21 +214,25 @@ mod os {
     use std::io;
     use std::sync::OnceLock;
 
+    use super::QuitSignal;
     use crate::error::MainQuitterError;
     use crate::system;
 
-    type Handle = Box<dyn Fn(&'static str) + Send + Sync>;
+    type Handle = Box<dyn Fn(QuitSignal) + Send + Sync>;
 
     static HANDLE: OnceLock<Handle> = OnceLock::new();
 
     fn handle(name: &'static str) {
+        const SIGHUP: i32 = 1;
+        const SIGINT: i32 = 2;
+        let number = if name == "Ctrl-C" { SIGINT } else { SIGHUP };
         if let Some(handle) = HANDLE.get() {
-            handle(name);
+            handle(QuitSignal { number, name });
         }
     }
 
     pub(super) fn listen(
-        handler: impl Fn(&'static str) + Send + Sync + 'static,
+        handler: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));
         set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))?;

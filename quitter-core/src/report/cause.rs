@@ -63,7 +63,8 @@ pub enum QuitCause {
         /// The error, as std would have shown it, or the panic's message.
         message: String,
     },
-    /// The body of `main` returned an exit code that is not zero.
+    /// The body of `main` returned: an exit code that is not zero, or anything where the program
+    /// [ends with it](crate::End::WithBody).
     MainReturned {
         /// The exit code.
         code: u8,
@@ -114,6 +115,7 @@ impl fmt::Display for QuitCause {
                 write!(f, "routine '{name}' of {path}, which failed")
             }
             Self::MainFailed { message } => write!(f, "main, which failed: {message}"),
+            Self::MainReturned { code: 0 } => f.write_str("main, which returned"),
             Self::MainReturned { code } => write!(f, "main, which returned exit code {code}"),
             Self::MainDropped => f.write_str("the main quitter, which was dropped without exit()"),
         }
