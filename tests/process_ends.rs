@@ -1,6 +1,10 @@
 //! What ends a program beside its quit sources, and which exit code a signal gives.
 
 #![cfg(unix)]
+#![expect(
+    clippy::redundant_closure,
+    reason = "a closure's type has the name of its test"
+)]
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
@@ -129,4 +133,48 @@ fn a_clone_of_the_main_quitter_is_a_handle_of_its_root() {
         })
     };
     alone(story).end().with_code(0);
+}
+
+#[test]
+fn a_main_quitter_that_is_dropped_while_routines_live_says_so() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        let _guard = main.guard("left running").unwrap();
+        drop(main);
+        loop {
+            std::thread::park();
+        }
+    };
+    let mut program = alone(story);
+    program.wait_for("Received quit from the main quitter, which was dropped without exit()");
+    program.wait_for("Nothing waits for the routine that is live");
+}
+
+#[test]
+fn a_body_that_returns_quitting_in_an_anyhow_error_has_not_failed() {
+    #[quitter::main(timeout = "2s")]
+    fn main(main: &MainQuitter) -> anyhow::Result<()> {
+        use anyhow::Context;
+
+        main.send_quit();
+        main.sleep(Duration::from_secs(60))
+            .context("between two beats")?;
+        unreachable!("told to quit")
+    }
+    alone(|| main())
+        .end()
+        .with_code(0)
+        .saying(&["Received quit from send_quit", "Quit: all routines"]);
+}
+
+#[test]
+fn an_anyhow_error_of_the_body_is_one_line() {
+    #[quitter::main(timeout = "2s")]
+    fn main() -> anyhow::Result<()> {
+        Err(anyhow::anyhow!("disk full").context("cannot save"))
+    }
+    alone(|| main())
+        .end()
+        .with_code(1)
+        .saying(&["Received quit from main, which failed: cannot save: disk full\n"]);
 }

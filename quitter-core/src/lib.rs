@@ -57,6 +57,7 @@ pub use routine::ticks::Ticks;
 /// What the attributes' output needs. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::main_quitter::body::{AsError, ErrorOf, KnownError, UnknownError};
     pub use crate::quitter::Quitter;
     pub use crate::routine::registry::{ROUTINES, RegisteredRoutine, type_id_of};
     pub use linkme;

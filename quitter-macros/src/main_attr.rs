@@ -1,9 +1,9 @@
 //! `#[quitter::main]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::{Error, Result};
-use syn::{Path, parse_quote};
+use syn::{Path, ReturnType, Type, parse_quote};
 
 use crate::args::{End, MainArgs, SignalExitCode, Start};
 use crate::function::{Function, is_shared_reference};
@@ -54,6 +54,7 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
     let krate = &args.krate;
     let run = run(krate, &function);
     let settings = settings(args);
+    let known_error = known_error(krate, &function.sig.output);
     let Function {
         attrs,
         vis,
@@ -71,7 +72,7 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
         #(#attrs)*
         #vis fn #main() -> #krate::ExitReport {
             #sig #body
-            let builder = #krate::MainQuitter::builder()#settings;
+            let builder = #krate::MainQuitter::builder()#settings #known_error;
             #run
         }
     }
@@ -87,6 +88,33 @@ fn run(krate: &Path, function: &Function) -> TokenStream {
         &quote!(#krate::MainQuitterBuilder::run),
         &quote!(builder, #body),
     )
+}
+
+/// Finds out whether the error of a `Result` shows itself as an error, as `anyhow::Error` does, though it is
+/// none: by which of two traits the method is found.
+fn known_error(krate: &Path, output: &ReturnType) -> Option<TokenStream> {
+    let ReturnType::Type(_, ty) = output else {
+        return None;
+    };
+    let Type::Path(path) = &**ty else {
+        return None;
+    };
+    // A type without a name can stand only in the signature.
+    let is_result = path.path.segments.last()?.ident == "Result" && !has_impl(quote!(#ty));
+    is_result.then(|| {
+        quote!(.known_error({
+            use #krate::__private::{KnownError as _, UnknownError as _};
+            (&#krate::__private::ErrorOf::<#ty>::new()).as_error()
+        }))
+    })
+}
+
+fn has_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "impl",
+        TokenTree::Group(group) => has_impl(group.stream()),
+        _ => false,
+    })
 }
 
 /// The calls on the builder that stand for the options.

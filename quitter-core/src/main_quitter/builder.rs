@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::unbounded;
 
 use crate::error::{MainQuitterError, full_text};
-use crate::main_quitter::body::MainOutcome;
+use crate::main_quitter::body::{AsError, MainOutcome};
 use crate::main_quitter::exit::{MainQuitter, add_source};
 use crate::main_quitter::phase::Ending;
 use crate::main_quitter::run::{self, End, StartRoutines};
@@ -51,6 +51,7 @@ pub struct MainQuitterBuilder {
     start: Option<StartRoutines>,
     end: End,
     signal_exit_code: SignalExitCode,
+    known_error: Option<AsError>,
     force_exit: bool,
     second_signal: SecondSignal,
     progress_lines: bool,
@@ -65,6 +66,7 @@ impl Default for MainQuitterBuilder {
             start: None,
             end: End::default(),
             signal_exit_code: SignalExitCode::default(),
+            known_error: None,
             force_exit: false,
             second_signal: SecondSignal::default(),
             progress_lines: true,
@@ -270,6 +272,13 @@ impl MainQuitterBuilder {
         self
     }
 
+    /// What the attribute finds out of the body's error.
+    #[doc(hidden)]
+    pub fn known_error(mut self, known_error: Option<AsError>) -> Self {
+        self.known_error = known_error;
+        self
+    }
+
     /// Creates the main quitter.
     ///
     /// # Panics
@@ -326,7 +335,7 @@ impl MainQuitterBuilder {
     #[track_caller]
     pub fn run<B: MainOutcome>(mut self, body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
         const PATIENCE: Duration = Duration::from_secs(2);
-        let end = self.end;
+        let (end, known_error) = (self.end, self.known_error);
         let start = self.start.unwrap_or(match end {
             End::OnQuitEvent => StartRoutines::AfterBody,
             End::WithBody => StartRoutines::BeforeBody,
@@ -338,7 +347,7 @@ impl MainQuitterBuilder {
             return ExitReport::not_started(full_text(&duplicate));
         }
         match self.make(hint_at) {
-            Ok(main) => run::run(main, start, end, body),
+            Ok(main) => run::run(main, start, end, known_error, body),
             Err(error) => ExitReport::not_started(full_text(&error)),
         }
     }

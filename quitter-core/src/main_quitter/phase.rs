@@ -309,6 +309,21 @@ impl Ending {
         self.root.node().quit(QuitCause::MainDropped, None);
         self.announce();
         self.state().phase = Phase::Dropped;
+        let ending = Arc::clone(self);
+        console::afterwards(move || ending.say_left_running());
+    }
+
+    /// Says that nothing waits for the routines, if there are any. For the console's thread.
+    fn say_left_running(&self) {
+        let count: usize = self.live_now().iter().map(|at| at.routines.len()).sum();
+        let routines = match count {
+            0 => return,
+            1 => "the routine that is live".to_owned(),
+            n => format!("the {n} routines that are live"),
+        };
+        console::say_now(&format_args!(
+            "Nothing waits for {routines}: call exit() instead of dropping the main quitter"
+        ));
     }
 
     /// `exit` was called.

@@ -1,6 +1,6 @@
 //! Runs a whole program: the body of `main`, the registered routines, and the exit.
 
-use crate::main_quitter::body::{Body, MainOutcome};
+use crate::main_quitter::body::{AsError, Body, MainOutcome};
 use crate::main_quitter::exit::MainQuitter;
 use crate::report::cause::QuitCause;
 use crate::report::exit::ExitReport;
@@ -55,12 +55,13 @@ pub(crate) fn run<B: MainOutcome>(
     main: MainQuitter,
     start: StartRoutines,
     end: End,
+    known_error: Option<AsError>,
     body: impl FnOnce(&MainQuitter) -> B,
 ) -> ExitReport {
     if start == StartRoutines::BeforeBody {
         main.start_routines();
     }
-    run_body(&main, body);
+    run_body(&main, known_error, body);
     if end == End::WithBody {
         main.node().quit(QuitCause::MainReturned { code: 0 }, None);
     }
@@ -70,7 +71,11 @@ pub(crate) fn run<B: MainOutcome>(
 
 /// Runs the body as the routine `main`, and does what its outcome asks for.
 #[track_caller]
-fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) -> B) {
+fn run_body<B: MainOutcome>(
+    main: &MainQuitter,
+    known_error: Option<AsError>,
+    body: impl FnOnce(&MainQuitter) -> B,
+) {
     // After an early quit event there is nothing left to set up.
     let Ok(guard) = main.guard("main") else {
         return;
@@ -87,7 +92,7 @@ fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) 
         }
         Body::Failed(kind) => failed(kind),
     };
-    live::run_as(&guard, || body(main).settle(&ended), failed);
+    live::run_as(&guard, || body(main).settle(known_error, &ended), failed);
 }
 
 /// Said once, when the body has returned and no routine is left, in a program that waits for a quit
