@@ -30,7 +30,7 @@ use proc_macro::TokenStream;
 
 /// Makes `main` the body of a program under a main quitter.
 ///
-/// The program listens to its quit sources from the start, runs the body, forks the routines that
+/// The program listens to its quit sources from the start, runs the body, starts the routines that
 /// [`#[quitter::routine]`](macro@routine) registered, and waits for a quit event. Then every
 /// quitter is told to quit, all routines have the quit timeout to return, and what came of it is
 /// printed and becomes the exit code.
@@ -330,8 +330,8 @@ use proc_macro::TokenStream;
 ///
 /// ## `progress_lines = false`
 ///
-/// Whether, from a second after the quit event on, lines say who is waited for, and who of those has
-/// returned. `true` if not given.
+/// Whether lines say, from a second after the quit event, which routines are waited for and which of
+/// those have returned. The default is `true`.
 ///
 /// ```no_run
 /// #[quitter::main(progress_lines = false)]

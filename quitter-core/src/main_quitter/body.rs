@@ -1,4 +1,4 @@
-//! The body of `main`: what it may return, and what comes of that.
+//! The body of `main`: what it may return, and what that means.
 
 use std::any::Any;
 use std::error::Error;
@@ -27,7 +27,7 @@ use crate::report::timeouts::Timeouts;
     note = "return `()`, `!`, `ExitCode`, or a `Result` of these whose error is `Debug`"
 )]
 pub trait MainOutcome: sealed::Sealed {
-    /// Tells `ended` what came of the body before an error is dropped: its drop may never end.
+    /// Tells `ended` how the body ended, before an error is dropped: its drop may block for ever.
     #[doc(hidden)]
     fn settle(self, known: Option<AsError>, ended: &dyn Fn(Body));
 }
@@ -91,7 +91,7 @@ mod sealed {
     impl<T: Sealed, E> Sealed for Result<T, E> {}
 }
 
-/// What came of the body of `main`.
+/// How the body of `main` ended.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Body {
@@ -135,8 +135,8 @@ impl<T: MainOutcome, E: fmt::Debug + 'static> MainOutcome for Result<T, E> {
     }
 }
 
-/// An error of `main`, of which only `Debug` is known, as an error: if it is boxed, as is usual, or
-/// one of those that end a wait.
+/// An error of `main`, of which only `Debug` is known, as an error: if it is boxed, as is usual, or of
+/// one of the types that this crate's calls return.
 fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     fn plain<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
         error.downcast_ref::<E>().map(|error| error as _)
