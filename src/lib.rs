@@ -139,7 +139,8 @@
 //!
 //! The quit timeout is one deadline for the whole tree, counted from the quit event. Routines can read
 //! it with [`deadline`](RoutineQuitter::deadline), and the reason for the quit with
-//! [`quit_cause`](RoutineQuitter::quit_cause). The exit codes are constants in [`exit_code`].
+//! [`quit_cause`](RoutineQuitter::quit_cause). A second signal ends the process, unless it comes
+//! within half a second of the first: see [`SecondSignal`]. The exit codes are constants in [`exit_code`].
 //!
 //! # Guide
 //!
@@ -154,11 +155,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
-    AddRoutineError, ExitReport, FailureKind, LastSeen, MainOutcome, MainQuitter,
-    MainQuitterBuilder, MainQuitterError, Notice, OnFailure, QuitCause, QuitSource, Quitter,
-    QuitterPath, Quitting, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
-    RoutineOutcome, RoutineQuitter, SecondSignal, StartRoutines, StuckRoutine, Ticks,
-    TimedOutQuitter, Timeouts, exit_code,
+    AddRoutineError, End, ExitReport, FailureKind, LastSeen, MainOutcome, MainQuitter,
+    MainQuitterBuilder, MainQuitterError, Notice, OnFailure, QuitCause, QuitSignal, QuitSource,
+    Quitter, QuitterPath, Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure,
+    RoutineGuard, RoutineHandle, RoutineOutcome, RoutineQuitter, SecondSignal, SignalExitCode,
+    StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(feature = "macros")]

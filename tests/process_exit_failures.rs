@@ -593,7 +593,7 @@ fn a_second_signal_outranks_an_exit_code_of_the_body() {
     program.wait_for("listening");
     program.send(SIGTERM);
     program.wait_for("Received quit from");
-    program.send(SIGTERM);
+    program.send_later(SIGTERM);
     program.end().with_code(130);
 }
 

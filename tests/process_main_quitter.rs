@@ -534,3 +534,36 @@ fn a_supervisor_that_returns_after_the_deadline_is_left_out_of_the_report() {
     ]);
     assert_eq!(ended.count("supervisor"), 0, "{ended:?}");
 }
+
+#[test]
+fn a_routine_that_requests_the_quit_of_the_program_gives_the_reason() {
+    let story = || {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        let prompt = main.child("prompt").unwrap();
+        prompt
+            .routine("reads")
+            .add(|q| {
+                q.request_quit("'exit' was typed");
+                q.wait_quit();
+            })
+            .unwrap();
+        let report = main.exit();
+        let QuitCause::Requested {
+            reason,
+            routine: Some(routine),
+            at,
+            ..
+        } = &report.cause
+        else {
+            panic!("{:?}", report.cause);
+        };
+        assert_eq!(reason, "'exit' was typed");
+        assert_eq!((&*routine.path, &*routine.name), ("main/prompt", "reads"));
+        assert_eq!(at.file(), file!());
+        report
+    };
+    alone(story).end().with_code(0).saying(&[
+        "Received quit from routine 'reads' of main/prompt: 'exit' was typed\n",
+        "Quit: all routines returned",
+    ]);
+}

@@ -1,6 +1,10 @@
 //! A second signal while the program quits, under each policy; and storms of signals.
 
 #![cfg(unix)]
+#![expect(
+    clippy::redundant_closure,
+    reason = "a closure's type has the name of its test"
+)]
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
@@ -88,52 +92,119 @@ fn ends_at_once(mut program: Process, first: Signal, second: Signal) -> Ended {
 }
 
 #[test]
-fn exit_ends_at_once_with_the_report_so_far_and_code_130() {
+fn exit_at_once_ends_with_the_report_so_far_and_code_130() {
     ends_at_once(
-        alone(|| stuck(SecondSignal::Exit, Duration::MAX)),
+        alone(|| stuck(SecondSignal::ExitAtOnce, Duration::MAX)),
         SIGINT,
         SIGINT,
     );
 }
 
 #[test]
-fn exit_names_a_sigterm_after_a_sighup() {
+fn exit_at_once_names_a_sigterm_after_a_sighup() {
     ends_at_once(
-        alone(|| stuck(SecondSignal::Exit, Duration::MAX)),
+        alone(|| stuck(SecondSignal::ExitAtOnce, Duration::MAX)),
         SIGHUP,
         SIGTERM,
     );
 }
 
 #[test]
-fn exit_names_a_sighup_after_a_sigterm() {
+fn exit_at_once_names_a_sighup_after_a_sigterm() {
     ends_at_once(
-        alone(|| stuck(SecondSignal::Exit, Duration::MAX)),
+        alone(|| stuck(SecondSignal::ExitAtOnce, Duration::MAX)),
         SIGTERM,
         SIGHUP,
     );
 }
 
+/// A program whose routine needs a moment to flush.
+fn flushes() -> ExitReport {
+    let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+    main.routine("flushes")
+        .add(|q| {
+            says("listening");
+            q.wait_quit();
+            thread::sleep(Duration::from_millis(300));
+            println!("flushed");
+        })
+        .unwrap();
+    main.exit()
+}
+
+#[track_caller]
+fn has_flushed(ended: Ended) {
+    let ended = ended.with_code(0);
+    assert!(ended.stdout.contains("flushed"), "{ended:?}");
+    assert_eq!(ended.count("ending now"), 0, "{ended:?}");
+}
+
 #[test]
-fn exit_is_the_default() {
+fn a_pair_of_signals_leaves_the_time_to_quit() {
+    for second in [SIGTERM, SIGHUP, SIGINT] {
+        let mut program = alone(|| flushes());
+        program.wait_for("listening");
+        program.send(SIGTERM);
+        program.send(second);
+        has_flushed(program.end());
+    }
+}
+
+#[test]
+fn a_pair_of_signals_leaves_the_time_to_write_the_report_after_the_exit() {
     let story = || {
-        let main = MainQuitter::new(Duration::MAX, [QuitSource::os_signal()]);
-        main.routine("deaf")
-            .add(|q| {
-                q.set_status("deaf as a post");
-                says("listening");
-                hang()
-            })
-            .unwrap();
-        main.exit()
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        says("listening");
+        let report = main.exit();
+        says("exited");
+        thread::sleep(Duration::from_millis(200));
+        report
     };
-    ends_at_once(alone(story), SIGTERM, SIGTERM);
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.wait_for("exited");
+    program.send(SIGTERM);
+    program.end().with_code(0).saying(&["Quit: all routines"]);
+}
+
+/// Coreutils' `timeout` sends its signal to the program, and then to its process group.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_program_under_timeout_has_the_time_to_quit() {
+    let started: Vec<_> = (0..8)
+        .map(|_| {
+            let command = command_for(|| flushes());
+            let mut timeout = std::process::Command::new("timeout");
+            timeout.args(["--preserve-status", "1"]);
+            timeout.arg(command.get_program()).args(command.get_args());
+            for (name, value) in command.get_envs() {
+                timeout.env(name, value.unwrap_or_default());
+            }
+            Process::start(&mut timeout)
+        })
+        .collect();
+    started
+        .into_iter()
+        .for_each(|program| has_flushed(program.end()));
 }
 
 #[test]
-fn exit_after_a_moment_ends_at_once_when_that_is_over() {
+fn by_default_a_signal_half_a_second_after_the_first_ends_the_program() {
+    let mut program = alone(|| stuck(SecondSignal::default(), Duration::MAX));
+    quitting(&mut program, SIGTERM);
+    program.send(SIGTERM);
+    program.send_later(SIGTERM);
+    program
+        .end()
+        .with_code(130)
+        .saying(&["ending now", "Failed to quit: 1 "]);
+}
+
+#[test]
+fn exit_unless_within_a_moment_ends_at_once_when_that_is_over() {
     let moment = Duration::from_millis(200);
-    let story = move || stuck(SecondSignal::ExitAfter(moment), Duration::MAX);
+    let story = move || stuck(SecondSignal::ExitUnlessWithin(moment), Duration::MAX);
     let mut program = alone(story);
     quitting(&mut program, SIGINT);
     // The sleep is the thing under test: the second signal comes later.
@@ -146,8 +217,8 @@ fn exit_after_a_moment_ends_at_once_when_that_is_over() {
 }
 
 #[test]
-fn exit_after_nothing_ends_at_once() {
-    let policy = SecondSignal::ExitAfter(Duration::ZERO);
+fn exit_unless_within_nothing_ends_at_once() {
+    let policy = SecondSignal::ExitUnlessWithin(Duration::ZERO);
     let story = move || stuck(policy, Duration::MAX);
     ends_at_once(alone(story), SIGTERM, SIGINT);
 }
@@ -169,16 +240,16 @@ fn is_ignored(timeout: Duration, mut program: Process) {
 }
 
 #[test]
-fn exit_after_long_ignores_an_accidental_double_tap() {
+fn exit_unless_within_long_ignores_an_accidental_double_tap() {
     let timeout = Duration::from_secs(1);
-    let story = move || stuck(SecondSignal::ExitAfter(LONG), timeout);
+    let story = move || stuck(SecondSignal::ExitUnlessWithin(LONG), timeout);
     is_ignored(timeout, alone(story));
 }
 
 #[test]
-fn exit_after_for_ever_ignores_a_double_tap() {
+fn exit_unless_within_for_ever_ignores_a_double_tap() {
     let timeout = Duration::from_secs(1);
-    let story = move || stuck(SecondSignal::ExitAfter(Duration::MAX), timeout);
+    let story = move || stuck(SecondSignal::ExitUnlessWithin(Duration::MAX), timeout);
     is_ignored(timeout, alone(story));
 }
 
@@ -219,8 +290,8 @@ fn ignore_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
 }
 
 #[test]
-fn exit_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
-    ends_after_exit(alone(|| hangs_after_exit(SecondSignal::Exit)), 130);
+fn exit_at_once_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
+    ends_after_exit(alone(|| hangs_after_exit(SecondSignal::ExitAtOnce)), 130);
 }
 
 #[test]
@@ -266,6 +337,7 @@ fn after_another_quit_event_the_first_signal_is_one_more_event() {
 fn a_second_signal_ends_a_stuck_body() {
     let story = || {
         let builder = MainQuitter::builder().timeout(Duration::MAX);
+        let builder = builder.second_signal(SecondSignal::ExitAtOnce);
         builder.source(QuitSource::os_signal()).run(|_| -> () {
             says("listening");
             hang();
@@ -285,6 +357,7 @@ fn a_second_signal_ends_a_stuck_body() {
 fn a_second_signal_ends_a_program_whose_stderr_is_locked() {
     let story = || {
         let builder = MainQuitter::builder().timeout(Duration::MAX);
+        let builder = builder.second_signal(SecondSignal::ExitAtOnce);
         builder.source(QuitSource::os_signal()).run(|main| {
             main.routine("locks").add(|_| -> ! {
                 let _lock = io::stderr().lock();
@@ -307,6 +380,7 @@ fn a_second_signal_ends_a_program_whose_stderr_is_locked() {
 fn a_second_signal_has_the_failures_so_far_in_the_report() {
     let story = || {
         let builder = MainQuitter::builder().timeout(Duration::MAX);
+        let builder = builder.second_signal(SecondSignal::ExitAtOnce);
         builder.source(QuitSource::os_signal()).run(|main| {
             main.routine("deaf").add(|_| hang())?;
             main.routine("fails late").add(|q| {
@@ -345,6 +419,7 @@ fn a_second_signal_ends_a_program_whose_stderr_is_a_full_pipe() {
     let (fill, filled) = bounded::<()>(0);
     let story = || {
         let builder = MainQuitter::builder().timeout(Duration::MAX);
+        let builder = builder.second_signal(SecondSignal::ExitAtOnce);
         builder.source(QuitSource::os_signal()).run(|main| {
             main.routine("deaf").add(|q| -> ! {
                 says("listening");
@@ -403,7 +478,7 @@ fn stormed(mut program: Process, from: &str, codes: &[i32]) -> Ended {
 #[test]
 fn a_storm_of_signals_ends_a_stuck_program() {
     let ended = stormed(
-        alone(|| stuck(SecondSignal::Exit, Duration::MAX)),
+        alone(|| stuck(SecondSignal::ExitAtOnce, Duration::MAX)),
         "listening",
         &[130],
     );
@@ -420,7 +495,7 @@ fn a_storm_of_signals_that_are_ignored_leaves_the_end_to_the_quit_timeout() {
 
 #[test]
 fn a_storm_of_signals_within_the_time_of_a_double_tap_leaves_the_end_to_the_quit_timeout() {
-    let story = || stuck(SecondSignal::ExitAfter(LONG), Duration::from_secs(1));
+    let story = || stuck(SecondSignal::ExitUnlessWithin(LONG), Duration::from_secs(1));
     let ended = stormed(alone(story), "listening", &[1]);
     ended.saying(&["Failed to quit: 1 routine"]);
 }
@@ -520,7 +595,7 @@ fn a_storm_of_signals_from_the_program_itself_ends_it() {
 #[test]
 fn a_signal_before_the_report_is_printed_does_not_lose_it() {
     let story = || -> ExitReport {
-        let _report = stuck(SecondSignal::Exit, Duration::from_millis(300));
+        let _report = stuck(SecondSignal::ExitAtOnce, Duration::from_millis(300));
         // The program sends it itself, so that it comes before the forced end.
         nix::sys::signal::raise(SIGTERM).unwrap();
         hang()
@@ -536,6 +611,7 @@ fn a_signal_before_the_report_is_printed_does_not_lose_it() {
 fn two_signals_at_once_never_lose_the_event_or_the_report() {
     let story = || {
         let builder = MainQuitter::builder().timeout(PATIENCE);
+        let builder = builder.second_signal(SecondSignal::ExitAtOnce);
         builder.source(QuitSource::os_signal()).run(|main| {
             main.routine("returns").add(|q| {
                 says("listening");

@@ -122,7 +122,7 @@ fn ends_on_a_second_signal(mut program: Process, first: Signal, second: Signal) 
     program.wait_for("listening");
     program.send(first);
     program.wait_for("Received quit from");
-    program.send(second);
+    program.send_later(second);
     let ended = program.end().with_code(130).saying(&[
         second.as_str(),
         "ending now",
@@ -132,7 +132,7 @@ fn ends_on_a_second_signal(mut program: Process, first: Signal, second: Signal) 
 }
 
 #[test]
-fn a_second_signal_ends_the_program_at_once() {
+fn a_second_signal_ends_the_program() {
     ends_on_a_second_signal(alone(|| hangs()), SIGINT, SIGINT);
 }
 
@@ -153,7 +153,7 @@ fn a_program_that_hangs_in_a_quit_of_its_own_is_ended_by_signals() {
     program.wait_for("Received quit from send_quit");
     // The first signal is one more quit event.
     program.send(SIGTERM);
-    program.send(SIGINT);
+    program.send_later(SIGINT);
     program.end().with_code(130);
 }
 

@@ -45,7 +45,7 @@ fn blocked() -> SigSet {
 
 /// Ends a program with a second signal.
 fn end(program: Process) -> common::Ended {
-    program.send(SIGTERM);
+    program.send_later(SIGTERM);
     program.end().with_code(130)
 }
 

@@ -44,11 +44,11 @@ pub use error::{AddRoutineError, MainQuitterError, Quitting};
 pub use main_quitter::body::MainOutcome;
 pub use main_quitter::builder::MainQuitterBuilder;
 pub use main_quitter::exit::MainQuitter;
-pub use main_quitter::run::StartRoutines;
-pub use main_quitter::signal::SecondSignal;
+pub use main_quitter::run::{End, StartRoutines};
+pub use main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
 pub use main_quitter::source::QuitSource;
 pub use quitter::Quitter;
-pub use report::cause::QuitCause;
+pub use report::cause::{QuitCause, RequestingRoutine};
 pub use report::exit::{ExitReport, exit_code};
 pub use report::failure::{FailureKind, OnFailure, RoutineFailure};
 pub use report::notice::Notice;
@@ -64,6 +64,7 @@ pub use routine::ticks::Ticks;
 /// What the attributes' output needs. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::main_quitter::body::{AsError, ErrorOf, KnownError, UnknownError};
     pub use crate::routine::builder::RoutineBuilder;
     pub use crate::routine::registry::{RegisteredRoutine, type_id_of};
     pub use inventory::submit;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use crate::error::{AddRoutineError, Quitting};
-use crate::report::cause::QuitCause;
+use crate::report::cause::{QuitCause, RequestingRoutine};
 use crate::report::failure::{OnFailure, RoutineFailure};
 use crate::report::timeouts::Timeouts;
 use crate::routine::builder::RoutineBuilder;
@@ -382,6 +382,31 @@ impl Quitter {
         self.quit_by_hand(Location::caller(), None);
     }
 
+    /// Asks the whole tree to quit, for a reason that the event line and the report show: an `exit`
+    /// typed at a prompt, an admin's request.
+    ///
+    /// Unlike [`send_quit`](Self::send_quit) this does not stop at this quitter: the root quits, and
+    /// with it every quitter of the tree. It is no failure: the exit code stays 0. If the tree quits
+    /// already, nothing happens: the first cause is kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{QuitCause, Quitter};
+    ///
+    /// let root = Quitter::root("main");
+    /// let prompt = root.child("prompt").unwrap();
+    /// prompt.request_quit("'exit' was typed");
+    /// assert!(root.has_to_quit());
+    /// let cause = root.quit_cause().unwrap();
+    /// assert!(matches!(&cause, QuitCause::Requested { reason, .. } if reason == "'exit' was typed"));
+    /// ```
+    #[track_caller]
+    pub fn request_quit(&self, reason: impl Into<Cow<'static, str>>) {
+        request_quit(&self.node, reason.into(), None, Location::caller());
+    }
+
     fn quit_by_hand(&self, at: Place, timeout: Option<Duration>) {
         self.node.quit(QuitCause::SendQuit { at }, timeout);
     }
@@ -551,6 +576,20 @@ pub(crate) fn sleep(node: &Arc<Node>, duration: Duration) -> Result<(), Quitting
     } else {
         Ok(())
     }
+}
+
+pub(crate) fn request_quit(
+    node: &Arc<Node>,
+    reason: Cow<'static, str>,
+    routine: Option<RequestingRoutine>,
+    at: Place,
+) {
+    let cause = QuitCause::Requested {
+        reason: reason.into_owned(),
+        routine,
+        at,
+    };
+    node.root_node().quit(cause, None);
 }
 
 pub(crate) fn quit_cause(node: &Arc<Node>) -> Option<QuitCause> {

@@ -69,11 +69,11 @@ fn after_the_timeout_each_stuck_routine_is_named_once_with_its_path() {
 }
 
 #[test]
-fn a_second_signal_ends_the_program_at_once_with_the_report() {
+fn a_second_signal_half_a_second_later_ends_the_program_with_the_report() {
     let mut stuck = stuck();
     stuck.send(SIGINT);
     stuck.wait_for("Received quit from 'OS interrupt/termination signal'");
-    stuck.send(SIGTERM);
+    stuck.send_later(SIGTERM);
     let ended = stuck.end().with_code(130);
     assert_eq!(ended.count("Failed to quit: 5 routines"), 1, "{ended:?}");
 }

@@ -8,8 +8,9 @@ use syn::parse::{Error, Parse, ParseStream, Result};
 use syn::{Expr, ExprArray, LitBool, LitStr, Path, Token, parse_quote, token};
 
 const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
-    `sources = [QuitSource::os_signal()]`, `start = \"before_body\"`, \
-    `second_signal = SecondSignal::Exit`, `progress_lines = false` and `crate = path`";
+    `sources = [QuitSource::all_done()]`, `signals = false`, `start = \"before_body\"`, \
+    `end = \"with_body\"`, `second_signal = SecondSignal::Ignore`, \
+    `signal_exit_code = \"128+n\"`, `progress_lines = false` and `crate = path`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
@@ -18,7 +19,10 @@ const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
 pub(crate) struct MainArgs {
     pub(crate) timeout: Option<Duration>,
     pub(crate) sources: Option<ExprArray>,
+    pub(crate) signals: Option<LitBool>,
     pub(crate) start: Option<Start>,
+    pub(crate) end: Option<End>,
+    pub(crate) signal_exit_code: Option<SignalExitCode>,
     pub(crate) second_signal: Option<Expr>,
     pub(crate) progress_lines: Option<LitBool>,
     pub(crate) krate: Path,
@@ -30,14 +34,33 @@ pub(crate) enum Start {
     AfterBody,
 }
 
+/// When the program ends.
+#[derive(PartialEq)]
+pub(crate) enum End {
+    OnQuitEvent,
+    WithBody,
+}
+
+/// The exit code of a program that a signal made quit.
+pub(crate) enum SignalExitCode {
+    Zero,
+    Plus128,
+}
+
 impl Parse for MainArgs {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let (mut timeout, mut sources, mut start) = (None, None, None);
+        let (mut signals, mut end, mut signal_exit_code) = (None, None, None);
         let (mut second_signal, mut progress_lines, mut krate) = (None, None, None);
         for_each_option(input, MAIN_OPTIONS, |option| {
             match option.to_string().as_str() {
                 "timeout" => once(&mut timeout, option, duration(option, input)?),
                 "sources" => once(&mut sources, option, source_list(option, input)?),
+                "signals" => once(&mut signals, option, yes_or_no(option, input)?),
+                "end" => once(&mut end, option, end_word(option, input)?),
+                "signal_exit_code" => {
+                    once(&mut signal_exit_code, option, signal_code(option, input)?)
+                }
                 "start" => once(&mut start, option, start_word(option, input)?),
                 "second_signal" => once(&mut second_signal, option, policy(option, input)?),
                 "progress_lines" => once(&mut progress_lines, option, yes_or_no(option, input)?),
@@ -45,10 +68,14 @@ impl Parse for MainArgs {
                 _ => Err(unknown(option, MAIN_OPTIONS)),
             }
         })?;
+        check_sources(signals.as_ref(), sources.as_ref(), end.as_ref())?;
         Ok(MainArgs {
             timeout,
             sources,
+            signals,
             start,
+            end,
+            signal_exit_code,
             second_signal,
             progress_lines,
             krate: krate.unwrap_or_else(facade),
@@ -131,18 +158,57 @@ fn duration(option: &Ident, input: ParseStream<'_>) -> Result<Duration> {
 }
 
 fn source_list(option: &Ident, input: ParseStream<'_>) -> Result<ExprArray> {
-    const WRITE: &str = "write a list such as `[QuitSource::os_signal()]`";
+    const WRITE: &str = "write a list such as `[QuitSource::all_done()]`";
     equals(option, input, WRITE)?;
     match input.parse()? {
         Expr::Array(list) if list.elems.is_empty() => {
-            let message = "nothing could tell this program to quit: list a quit source, or remove \
-                `sources` to quit on an OS signal";
+            let message = "an empty list adds nothing to the signals: name a quit source, or leave \
+                `sources` out";
             Err(Error::new_spanned(list, message))
         }
         Expr::Array(list) => Ok(list),
         other => {
             let message = format!("`sources` takes a list of quit sources: {WRITE}");
             Err(Error::new_spanned(other, message))
+        }
+    }
+}
+
+/// Something must be able to tell the program to quit.
+fn check_sources(
+    signals: Option<&LitBool>,
+    sources: Option<&ExprArray>,
+    end: Option<&End>,
+) -> Result<()> {
+    match signals {
+        Some(no) if !no.value && sources.is_none() && end != Some(&End::WithBody) => {
+            let message = "nothing could tell this program to quit: name a quit source, such as \
+                `sources = [QuitSource::all_done()]`, or write `end = \"with_body\"`";
+            Err(Error::new(no.span(), message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn end_word(option: &Ident, input: ParseStream<'_>) -> Result<End> {
+    const WRITE: &str = r#"write "on_quit_event" (the default) or "with_body""#;
+    let word = string(option, input, WRITE)?;
+    match word.value().as_str() {
+        "on_quit_event" => Ok(End::OnQuitEvent),
+        "with_body" => Ok(End::WithBody),
+        _ => Err(Error::new(word.span(), format!("no such end: {WRITE}"))),
+    }
+}
+
+fn signal_code(option: &Ident, input: ParseStream<'_>) -> Result<SignalExitCode> {
+    const WRITE: &str = r#"write "0" (the default) or "128+n""#;
+    let word = string(option, input, WRITE)?;
+    match word.value().as_str() {
+        "0" => Ok(SignalExitCode::Zero),
+        "128+n" => Ok(SignalExitCode::Plus128),
+        _ => {
+            let message = format!("no such exit code: {WRITE}");
+            Err(Error::new(word.span(), message))
         }
     }
 }

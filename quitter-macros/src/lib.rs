@@ -137,9 +137,9 @@ use proc_macro::TokenStream;
 ///
 /// ## `sources = […]`
 ///
-/// The quit sources of the program: a list of at least one expression of the type `QuitSource`. The
-/// default is `QuitSource::os_signal()`; a list replaces it. The expressions are evaluated once,
-/// before the body runs. The body adds sources that it creates with `main.add_source(..)`.
+/// Quit sources of the program, besides the signals of the operating system: a list of at least one
+/// expression of the type `QuitSource`. The expressions are evaluated once, before the body runs. The
+/// body adds sources that it creates with `main.add_source(..)`.
 ///
 /// ```standalone_crate
 /// use quitter::{QuitSource, RoutineQuitter};
@@ -149,7 +149,7 @@ use proc_macro::TokenStream;
 ///     println!("a job that ends by itself, and the program with it");
 /// }
 ///
-/// #[quitter::main(sources = [QuitSource::os_signal(), QuitSource::all_done()])]
+/// #[quitter::main(sources = [QuitSource::all_done()])]
 /// fn main() {}
 /// ```
 ///
@@ -164,8 +164,96 @@ use proc_macro::TokenStream;
 ///
 /// fn main() -> ExitReport {
 ///     MainQuitter::builder()
-///         .sources([QuitSource::os_signal(), QuitSource::all_done()])
+///         .sources([QuitSource::all_done()])
 ///         .run(|main: &MainQuitter| main.add_routine(job).map(drop))
+/// }
+/// ```
+///
+/// ## `signals = false`
+///
+/// Leaves the signals of the operating system out of the quit sources: they do what they do in a
+/// program without quitter.
+///
+/// ```standalone_crate
+/// use quitter::QuitSource;
+///
+/// #[quitter::main(signals = false, sources = [QuitSource::all_done()])]
+/// fn main() {}
+/// ```
+///
+/// without the attribute:
+///
+/// ```standalone_crate
+/// use quitter::{ExitReport, MainQuitter, QuitSource};
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder()
+///         .signals(false)
+///         .sources([QuitSource::all_done()])
+///         .run(|_| {})
+/// }
+/// ```
+///
+/// ## `end = "…"`
+///
+/// When the program ends: `"on_quit_event"`, which is the default, or `"with_body"`, for a body that
+/// is the foreground work: its return, whatever it returns, is a quit event. The registered routines
+/// then start before the body.
+///
+/// ```standalone_crate
+/// use quitter::{MainQuitter, RoutineQuitter};
+///
+/// #[quitter::routine]
+/// fn saves(q: &RoutineQuitter) {
+///     q.wait_quit();
+///     println!("saved");
+/// }
+///
+/// #[quitter::main(end = "with_body")]
+/// fn main(main: &MainQuitter) {
+///     println!("the foreground work of {}", main.name());
+/// }
+/// ```
+///
+/// without the attribute:
+///
+/// ```standalone_crate
+/// use quitter::{End, ExitReport, MainQuitter, RoutineQuitter};
+///
+/// fn saves(q: &RoutineQuitter) {
+///     q.wait_quit();
+///     println!("saved");
+/// }
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder().end(End::WithBody).run(|main: &MainQuitter| {
+///         main.add_routine(saves).unwrap();
+///         println!("the foreground work of {}", main.name());
+///     })
+/// }
+/// ```
+///
+/// ## `signal_exit_code = "…"`
+///
+/// The exit code of a program that a signal made quit and that ended cleanly: `"0"`, which is the
+/// default, or `"128+n"`, where n is the number of the signal. A service was asked to end and did: with
+/// another code supervisors and container runtimes take it for failed. A tool must not look successful
+/// after Ctrl-C, where a shell goes on to the next command of `tool && deploy`.
+///
+/// ```no_run
+/// #[quitter::main(signal_exit_code = "128+n")]
+/// fn main() {}
+/// ```
+///
+/// without the attribute:
+///
+/// ```no_run
+/// use quitter::{ExitReport, MainQuitter, SignalExitCode};
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder()
+///         .signal_exit_code(SignalExitCode::Plus128)
+///         .run(|_| {})
 /// }
 /// ```
 ///
@@ -212,15 +300,16 @@ use proc_macro::TokenStream;
 ///
 /// ## `second_signal = policy`
 ///
-/// How the program reacts to a further signal while it quits, as a `SecondSignal`: it ends at once
-/// (the default), it ends unless the signal came too soon after the first, or it ignores the signal.
+/// How the program reacts to a further signal while it quits, as a `SecondSignal`. By default it
+/// ignores the signal within half a second of the first one, since signals come in pairs, and ends at
+/// once after that. It may also end at once in any case, or ignore the signal.
 ///
 /// ```no_run
 /// use std::time::Duration;
 ///
 /// use quitter::SecondSignal;
 ///
-/// #[quitter::main(second_signal = SecondSignal::ExitAfter(Duration::from_millis(500)))]
+/// #[quitter::main(second_signal = SecondSignal::ExitUnlessWithin(Duration::from_secs(1)))]
 /// fn main() {}
 /// ```
 ///
@@ -233,7 +322,7 @@ use proc_macro::TokenStream;
 ///
 /// fn main() -> ExitReport {
 ///     MainQuitter::builder()
-///         .second_signal(SecondSignal::ExitAfter(Duration::from_millis(500)))
+///         .second_signal(SecondSignal::ExitUnlessWithin(Duration::from_secs(1)))
 ///         .run(|_| {})
 /// }
 /// ```

@@ -1,11 +1,11 @@
 //! `#[quitter::main]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::{Error, Result};
-use syn::{Path, parse_quote};
+use syn::{Path, ReturnType, Type, parse_quote};
 
-use crate::args::{MainArgs, Start};
+use crate::args::{End, MainArgs, SignalExitCode, Start};
 use crate::function::{Function, is_shared_reference};
 use crate::place::{Place, generated};
 
@@ -54,6 +54,7 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
     let krate = &args.krate;
     let run = run(krate, &function);
     let settings = settings(args);
+    let known_error = known_error(krate, &function.sig.output);
     let Function {
         attrs,
         vis,
@@ -71,7 +72,7 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
         #(#attrs)*
         #vis fn #main() -> #krate::ExitReport {
             #sig #body
-            let builder = #krate::MainQuitter::builder()#settings;
+            let builder = #krate::MainQuitter::builder()#settings #known_error;
             #run
         }
     }
@@ -89,6 +90,33 @@ fn run(krate: &Path, function: &Function) -> TokenStream {
     )
 }
 
+/// Finds out whether the error of a `Result` gives access to a standard error without being one, as
+/// `anyhow::Error` does. Method resolution decides, between two traits.
+fn known_error(krate: &Path, output: &ReturnType) -> Option<TokenStream> {
+    let ReturnType::Type(_, ty) = output else {
+        return None;
+    };
+    let Type::Path(path) = &**ty else {
+        return None;
+    };
+    // A type without a name can stand only in the signature.
+    let is_result = path.path.segments.last()?.ident == "Result" && !has_impl(quote!(#ty));
+    is_result.then(|| {
+        quote!(.known_error({
+            use #krate::__private::{KnownError as _, UnknownError as _};
+            (&#krate::__private::ErrorOf::<#ty>::new()).as_error()
+        }))
+    })
+}
+
+fn has_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "impl",
+        TokenTree::Group(group) => has_impl(group.stream()),
+        _ => false,
+    })
+}
+
 /// The builder calls for the options.
 fn settings(args: &MainArgs) -> TokenStream {
     let krate = &args.krate;
@@ -101,11 +129,23 @@ fn settings(args: &MainArgs) -> TokenStream {
         Start::BeforeBody => quote!(.start(#krate::StartRoutines::BeforeBody)),
         Start::AfterBody => quote!(.start(#krate::StartRoutines::AfterBody)),
     });
+    let signals = args
+        .signals
+        .as_ref()
+        .map(|signals| quote!(.signals(#signals)));
+    let end = args.end.as_ref().map(|end| match end {
+        End::OnQuitEvent => quote!(.end(#krate::End::OnQuitEvent)),
+        End::WithBody => quote!(.end(#krate::End::WithBody)),
+    });
+    let code = args.signal_exit_code.as_ref().map(|code| match code {
+        SignalExitCode::Zero => quote!(.signal_exit_code(#krate::SignalExitCode::Zero)),
+        SignalExitCode::Plus128 => quote!(.signal_exit_code(#krate::SignalExitCode::Plus128)),
+    });
     let second_signal = args.second_signal.as_ref();
     let second_signal = second_signal.map(|policy| quote!(.second_signal(#policy)));
     let progress_lines = args.progress_lines.as_ref();
     let progress_lines = progress_lines.map(|said| quote!(.progress_lines(#said)));
-    quote!(#timeout #sources #start #second_signal #progress_lines)
+    quote!(#timeout #signals #sources #start #end #code #second_signal #progress_lines)
 }
 
 /// A `fn main` for a program whose own `main` was refused, to avoid further errors about it. The

@@ -39,7 +39,7 @@ enum Event {
     Ended(ExitStatus),
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Stream {
     Stdout,
     Stderr,
@@ -147,6 +147,12 @@ impl Process {
             "the process still runs to receive {signal}"
         );
         kill(self.pid, signal).expect("the process is ours");
+    }
+
+    /// Sends a signal when it does not count as a pair with the one before any more.
+    pub(crate) fn send_later(&self, signal: Signal) {
+        thread::sleep(Duration::from_millis(550));
+        self.send(signal);
     }
 
     /// Waits for the end.

@@ -1,9 +1,10 @@
-//! The body of `main`: what it may return, and what comes of that.
+//! The body of `main`: what it may return, and what that means.
 
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::process::ExitCode;
 
 use crate::error::{AddRoutineError, Quitting, is_quitting};
@@ -18,17 +19,68 @@ use crate::report::timeouts::Timeouts;
 /// An `Err` fails the program, unless it is [`Quitting`], by itself or boxed: quitting is not a
 /// failure. It is shown by its `Debug`, as std does, but a boxed error by its text and its sources.
 ///
-/// Of an error of another type nothing but its `Debug` is known. So a body that returns
-/// `anyhow::Result`, or an enum of its own, does not pass on `Quitting` with `?`: it returns `Ok`
-/// when told to quit.
+/// Of an error of another type, such as an enum of the program's own, nothing but its `Debug` is known:
+/// a body that returns one does not pass on `Quitting` with `?`, but returns `Ok` when told to quit.
+/// `anyhow::Error` and `eyre::Report` are known under the attribute `#[quitter::main]`.
 #[diagnostic::on_unimplemented(
     message = "the body of `main` cannot return `{Self}`",
     note = "return `()`, `!`, `ExitCode`, or a `Result` of these whose error is `Debug`"
 )]
 pub trait MainOutcome: sealed::Sealed {
-    /// Tells `ended` what came of the body before an error is dropped: its drop may never end.
+    /// Tells `ended` how the body ended, before an error is dropped: its drop may block for ever.
     #[doc(hidden)]
-    fn settle(self, ended: &dyn Fn(Body));
+    fn settle(self, known: Option<AsError>, ended: &dyn Fn(Body));
+}
+
+/// Shows an error of `main`, of which only `Debug` is known, as an error.
+#[doc(hidden)]
+pub type AsError = fn(&dyn Any) -> Option<&(dyn Error + 'static)>;
+
+/// Finds out how to show the error of a body that returns `R`. The attribute asks `&ErrorOf::<R>`: where
+/// the error shows itself, [`KnownError`] is nearer by one reference than [`UnknownError`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ErrorOf<R>(PhantomData<fn() -> R>);
+
+impl<R> ErrorOf<R> {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<R> Default for ErrorOf<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[doc(hidden)]
+pub trait KnownError {
+    fn as_error(&self) -> Option<AsError>;
+}
+
+impl<T, E> KnownError for ErrorOf<Result<T, E>>
+where
+    E: AsRef<dyn Error + Send + Sync> + 'static,
+{
+    fn as_error(&self) -> Option<AsError> {
+        Some(|error| {
+            let error: &(dyn Error + Send + Sync) = error.downcast_ref::<E>()?.as_ref();
+            Some(error)
+        })
+    }
+}
+
+#[doc(hidden)]
+pub trait UnknownError {
+    fn as_error(&self) -> Option<AsError>;
+}
+
+impl<R> UnknownError for &ErrorOf<R> {
+    fn as_error(&self) -> Option<AsError> {
+        None
+    }
 }
 
 mod sealed {
@@ -39,7 +91,7 @@ mod sealed {
     impl<T: Sealed, E> Sealed for Result<T, E> {}
 }
 
-/// What came of the body of `main`.
+/// How the body of `main` ended.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Body {
@@ -49,20 +101,20 @@ pub enum Body {
 }
 
 impl MainOutcome for () {
-    fn settle(self, ended: &dyn Fn(Body)) {
+    fn settle(self, _: Option<AsError>, ended: &dyn Fn(Body)) {
         ended(Body::Done);
     }
 }
 
 #[diagnostic::do_not_recommend] // The compiler would show the alias.
 impl MainOutcome for Bang {
-    fn settle(self, _ended: &dyn Fn(Body)) {
+    fn settle(self, _: Option<AsError>, _ended: &dyn Fn(Body)) {
         self
     }
 }
 
 impl MainOutcome for ExitCode {
-    fn settle(self, ended: &dyn Fn(Body)) {
+    fn settle(self, _: Option<AsError>, ended: &dyn Fn(Body)) {
         // std has no way back from an `ExitCode` to its number, but compares.
         let code = (0..=u8::MAX).find(|code| ExitCode::from(*code) == self);
         ended(Body::Code(code.unwrap_or(exit_code::FAILURE)));
@@ -70,21 +122,22 @@ impl MainOutcome for ExitCode {
 }
 
 impl<T: MainOutcome, E: fmt::Debug + 'static> MainOutcome for Result<T, E> {
-    fn settle(self, ended: &dyn Fn(Body)) {
+    fn settle(self, known: Option<AsError>, ended: &dyn Fn(Body)) {
         let error = match self {
-            Ok(outcome) => return outcome.settle(ended),
+            Ok(outcome) => return outcome.settle(known, ended),
             Err(error) => error,
         };
-        ended(match as_error(&error) {
-            Some(known) if is_quitting(known) => Body::Done,
-            Some(known) => Body::Failed(FailureKind::of_error(known)),
+        let shown = known.and_then(|known| known(&error));
+        ended(match shown.or_else(|| as_error(&error)) {
+            Some(error) if is_quitting(error) => Body::Done,
+            Some(error) => Body::Failed(FailureKind::of_error(error)),
             None => Body::Failed(FailureKind::of_debug(&error)),
         });
     }
 }
 
-/// An error of `main`, of which only `Debug` is known, as an error: if it is boxed, as is usual, or
-/// one of those that end a wait.
+/// An error of `main`, of which only `Debug` is known, as an error: if it is boxed, as is usual, or of
+/// one of the types that this crate's calls return.
 fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     fn plain<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
         error.downcast_ref::<E>().map(|error| error as _)

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::unbounded;
 
 use crate::error::{MainQuitterError, full_text};
-use crate::main_quitter::body::MainOutcome;
+use crate::main_quitter::body::{AsError, MainOutcome};
 use crate::main_quitter::exit::{MainQuitter, add_source};
 use crate::main_quitter::phase::Ending;
-use crate::main_quitter::run::{self, StartRoutines};
-use crate::main_quitter::signal::SecondSignal;
-use crate::main_quitter::source::QuitSource;
+use crate::main_quitter::run::{self, End, StartRoutines};
+use crate::main_quitter::signal::{SecondSignal, SignalExitCode};
+use crate::main_quitter::source::{QuitSource, SourceKind};
 use crate::main_quitter::watcher::{Control, Watcher, WatcherConfig};
 use crate::quitter::Quitter;
 use crate::report::console;
@@ -46,8 +46,12 @@ use crate::tree::Node;
 #[must_use = "nothing is created until `build` or `run` is called"]
 pub struct MainQuitterBuilder {
     timeout: Duration,
-    sources: Option<Vec<QuitSource>>,
-    start: StartRoutines,
+    signals: bool,
+    sources: Vec<QuitSource>,
+    start: Option<StartRoutines>,
+    end: End,
+    signal_exit_code: SignalExitCode,
+    known_error: Option<AsError>,
     force_exit: bool,
     second_signal: SecondSignal,
     progress_lines: bool,
@@ -57,8 +61,12 @@ impl Default for MainQuitterBuilder {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(10),
-            sources: None,
-            start: StartRoutines::default(),
+            signals: true,
+            sources: Vec::new(),
+            start: None,
+            end: End::default(),
+            signal_exit_code: SignalExitCode::default(),
+            known_error: None,
             force_exit: false,
             second_signal: SecondSignal::default(),
             progress_lines: true,
@@ -132,6 +140,7 @@ impl MainQuitter {
     ) -> Result<MainQuitter, MainQuitterError> {
         Self::builder()
             .timeout(quit_timeout)
+            .signals(false)
             .sources(sources)
             .try_build()
     }
@@ -160,14 +169,8 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets the quit sources, in place of any that were set. The default is
-    /// [`os_signal`](QuitSource::os_signal).
-    pub fn sources(mut self, sources: impl IntoIterator<Item = QuitSource>) -> Self {
-        self.sources = Some(sources.into_iter().collect());
-        self
-    }
-
-    /// Adds a quit source to those that were set. The first one replaces the default.
+    /// Sets whether the signals of the operating system are a quit source: the default is `true`, as if
+    /// [`os_signal`](QuitSource::os_signal) stood last among the sources, unless it is named there.
     ///
     /// # Examples
     ///
@@ -175,18 +178,74 @@ impl MainQuitterBuilder {
     /// # use quitter_core as quitter;
     /// use quitter::{MainQuitter, QuitSource};
     ///
-    /// let builder = MainQuitter::builder()
-    ///     .source(QuitSource::os_signal())
-    ///     .source(QuitSource::all_done());
+    /// let builder = MainQuitter::builder().signals(false).source(QuitSource::all_done());
     /// ```
-    pub fn source(mut self, source: QuitSource) -> Self {
-        self.sources.get_or_insert_default().push(source);
+    pub fn signals(mut self, signals: bool) -> Self {
+        self.signals = signals;
         self
     }
 
-    /// Sets when [`run`](Self::run) starts the registered routines. The default is after the body.
+    /// Adds quit sources.
+    pub fn sources(mut self, sources: impl IntoIterator<Item = QuitSource>) -> Self {
+        self.sources.extend(sources);
+        self
+    }
+
+    /// Adds a quit source.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{MainQuitter, QuitSource};
+    ///
+    /// let builder = MainQuitter::builder().source(QuitSource::all_done());
+    /// ```
+    pub fn source(mut self, source: QuitSource) -> Self {
+        self.sources.push(source);
+        self
+    }
+
+    /// Sets what the return of the body means to [`run`](Self::run). The default is
+    /// [`End::OnQuitEvent`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{End, MainQuitter};
+    ///
+    /// let report = MainQuitter::builder().end(End::WithBody).run(|main: &MainQuitter| {
+    ///     main.add_routine(|q| q.wait_quit()).unwrap();
+    ///     println!("the foreground work");
+    /// });
+    /// assert_eq!(report.exit_code, 0);
+    /// ```
+    pub fn end(mut self, end: End) -> Self {
+        self.end = end;
+        self
+    }
+
+    /// Sets the exit code of a program that a signal made quit, if nothing else went wrong. The
+    /// default is [`SignalExitCode::Zero`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{MainQuitter, SignalExitCode};
+    ///
+    /// let builder = MainQuitter::builder().signal_exit_code(SignalExitCode::Plus128);
+    /// ```
+    pub fn signal_exit_code(mut self, code: SignalExitCode) -> Self {
+        self.signal_exit_code = code;
+        self
+    }
+
+    /// Sets when [`run`](Self::run) starts the registered routines. The default is after the body; but
+    /// before it, if the program [ends with it](End::WithBody).
     pub fn start(mut self, start: StartRoutines) -> Self {
-        self.start = start;
+        self.start = Some(start);
         self
     }
 
@@ -199,8 +258,8 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets what a second signal does while the program quits. The default ends the process at
-    /// once.
+    /// Sets what a second signal does while the program quits. The default ends the process, unless
+    /// it comes within half a second: signals come in pairs. See [`SecondSignal`].
     pub fn second_signal(mut self, second_signal: SecondSignal) -> Self {
         self.second_signal = second_signal;
         self
@@ -210,6 +269,13 @@ impl MainQuitterBuilder {
     /// which of those have returned. The default is `true`.
     pub fn progress_lines(mut self, progress_lines: bool) -> Self {
         self.progress_lines = progress_lines;
+        self
+    }
+
+    /// What the attribute finds out of the body's error.
+    #[doc(hidden)]
+    pub fn known_error(mut self, known_error: Option<AsError>) -> Self {
+        self.known_error = known_error;
         self
     }
 
@@ -239,7 +305,7 @@ impl MainQuitterBuilder {
     /// # use quitter_core as quitter;
     /// use quitter::{MainQuitter, MainQuitterError};
     ///
-    /// let without = MainQuitter::builder().sources([]).try_build();
+    /// let without = MainQuitter::builder().signals(false).try_build();
     /// assert!(matches!(without, Err(MainQuitterError::NoSource)));
     /// ```
     pub fn try_build(self) -> Result<MainQuitter, MainQuitterError> {
@@ -269,7 +335,11 @@ impl MainQuitterBuilder {
     #[track_caller]
     pub fn run<B: MainOutcome>(mut self, body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
         const PATIENCE: Duration = Duration::from_secs(2);
-        let start = self.start;
+        let (end, known_error) = (self.end, self.known_error);
+        let start = self.start.unwrap_or(match end {
+            End::OnQuitEvent => StartRoutines::AfterBody,
+            End::WithBody => StartRoutines::BeforeBody,
+        });
         let waits_for_body = start == StartRoutines::AfterBody;
         self.force_exit = true;
         let hint_at = waits_for_body.then(|| Instant::now() + PATIENCE);
@@ -277,16 +347,19 @@ impl MainQuitterBuilder {
             return ExitReport::not_started(full_text(&error));
         }
         match self.make(hint_at) {
-            Ok(main) => run::run(main, start, body),
+            Ok(main) => run::run(main, start, end, known_error, body),
             Err(error) => ExitReport::not_started(full_text(&error)),
         }
     }
 
     /// `hint_at`: when to say that registered routines wait for the body of `main`.
     fn make(self, hint_at: Option<Instant>) -> Result<MainQuitter, MainQuitterError> {
-        let default = || vec![QuitSource::os_signal()];
-        let sources = self.sources.unwrap_or_else(default);
-        if sources.is_empty() {
+        let mut sources = self.sources;
+        let named = |source: &QuitSource| matches!(source.kind, SourceKind::OsSignal);
+        if self.signals && !sources.iter().any(named) {
+            sources.push(QuitSource::os_signal());
+        }
+        if sources.is_empty() && self.end == End::OnQuitEvent {
             return Err(MainQuitterError::NoSource);
         }
         let claim = Claim::take()?;
@@ -298,6 +371,7 @@ impl MainQuitterBuilder {
             Quitter::of_new(Node::root("main".into(), Some(self.timeout))),
             self.force_exit,
             self.second_signal,
+            self.signal_exit_code,
             !registry::has_automatic(),
             control,
         ));

@@ -187,14 +187,15 @@ impl MainQuitter {
     /// assert!(report.timeouts.is_empty());
     /// ```
     pub fn exit(self) -> ExitReport {
-        let report = self.end();
+        let report = self.end(None);
         // What the program prints next comes after the event.
         console::flush(LAST_WORDS, LAST_WORDS);
         report
     }
 
-    /// As [`exit`](Self::exit), but the event may still be on its way to stderr.
-    pub(crate) fn end(self) -> ExitReport {
+    /// As [`exit`](Self::exit), but the event may still be on its way to stderr. The hint is said if
+    /// nothing runs any more, and this ends nothing.
+    pub(crate) fn end(self, hint: Option<&'static str>) -> ExitReport {
         if system::is_forked() {
             return ExitReport::not_started(
                 "this process was forked from the one with the main quitter, and has none of its \
@@ -203,7 +204,7 @@ impl MainQuitter {
             );
         }
         self.ending.call_exit();
-        self.wait_for_event();
+        self.wait_for_event(hint);
         let live = waiting_routine(|excluding| match self.wait_for_routines(excluding) {
             live if live.is_empty() => Ok(()),
             live => Err(live),
@@ -215,10 +216,10 @@ impl MainQuitter {
         self.ending.finish(live)
     }
 
-    fn wait_for_event(&self) {
+    fn wait_for_event(&self, hint: Option<&'static str>) {
         let node = self.root.node();
         let all_done = self.ending.state().all_done.clone();
-        if let Some(source) = all_done {
+        if all_done.is_some() || hint.is_some() {
             let done = waiting_routine(|excluding| {
                 node.wait_done(Limits {
                     excluding,
@@ -227,7 +228,11 @@ impl MainQuitter {
                 })
             });
             if done.is_ok() && !node.is_quitting() {
-                self.ending.fire(source, None, false);
+                match (all_done, hint) {
+                    (Some(source), _) => self.ending.fire(source, None, false),
+                    (None, Some(hint)) => console::say(hint),
+                    (None, None) => {}
+                }
             }
         }
         node.wait_quit(None);
@@ -299,7 +304,7 @@ pub(crate) fn add_source(
             state.signals = Signals::Awaited(info);
             drop(state);
             let handler = Arc::clone(ending);
-            if let Err(error) = signal::listen(move |name| handler.on_signal(name)) {
+            if let Err(error) = signal::listen(move |signal| handler.on_signal(signal)) {
                 ending.state().signals = Signals::NotHandled;
                 return Err(error);
             }
@@ -308,6 +313,30 @@ pub(crate) fn add_source(
         SourceKind::OsSignal => {}
     }
     Ok(index)
+}
+
+impl MainQuitter {
+    /// A handle of the root, for routines and threads: the main quitter itself is one of a kind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{MainQuitter, QuitSource, Quitter};
+    ///
+    /// let main = MainQuitter::builder().source(QuitSource::all_done()).build();
+    /// let root: Quitter = main.clone();
+    /// main.add_routine(move |_| assert_eq!(root.name(), "main")).unwrap();
+    /// assert_eq!(main.exit().exit_code, 0);
+    /// ```
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "on a reference, `clone` of `Deref` would copy the reference"
+    )]
+    #[must_use]
+    pub fn clone(&self) -> Quitter {
+        self.root.clone()
+    }
 }
 
 impl Deref for MainQuitter {

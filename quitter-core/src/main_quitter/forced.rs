@@ -54,17 +54,9 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
 }
 
 fn code(ending: &Ending, trigger: Trigger) -> u8 {
-    if let Trigger::Signal(_) = trigger {
-        return exit_code::SECOND_SIGNAL;
-    }
-    let state = ending.state();
-    let planned = match &state.phase {
-        Phase::Exited(report) => Some(report.exit_code),
-        _ => state.body_code,
-    };
-    match planned {
-        None | Some(exit_code::CLEAN) => exit_code::FAILURE,
-        Some(code) => code,
+    match trigger {
+        Trigger::Signal(_) => exit_code::SECOND_SIGNAL,
+        Trigger::Deadline => ending.state().body_code.unwrap_or(exit_code::FAILURE),
     }
 }
 

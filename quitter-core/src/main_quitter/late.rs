@@ -11,6 +11,9 @@ use crate::tree::LiveAt;
 
 /// What was live at the deadline and counts, together with what is live since.
 pub(crate) fn merge(at_deadline: &[LiveAt], live: Vec<LiveAt>) -> Vec<LiveAt> {
+    if at_deadline.is_empty() {
+        return live;
+    }
     let counting = at_deadline.iter().map(|at| LiveAt {
         node: Arc::clone(&at.node),
         routines: at.routines.iter().filter(counts).cloned().collect(),

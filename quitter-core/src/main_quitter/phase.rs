@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 
 use crate::main_quitter::forced::{self, Trigger};
 use crate::main_quitter::late;
-use crate::main_quitter::signal::SecondSignal;
+use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
 use crate::main_quitter::watcher::Control;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
@@ -48,6 +48,7 @@ pub(crate) struct Ending {
     /// The process is ended by force after the deadline.
     force: bool,
     second_signal: SecondSignal,
+    signal_exit_code: SignalExitCode,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
     state: Mutex<State>,
@@ -80,8 +81,13 @@ pub(crate) struct State {
 pub(crate) enum Signals {
     NotHandled,
     Awaited(SourceInfo),
-    /// The first one came at this time.
-    Came(Instant),
+    /// The first one.
+    Came {
+        signal: QuitSignal,
+        at: Instant,
+        /// The source's index.
+        index: usize,
+    },
 }
 
 /// How the event of a source is reported.
@@ -110,6 +116,21 @@ enum Effect {
 }
 
 impl State {
+    /// The signal that is this cause.
+    fn signal_behind(&self, cause: &QuitCause) -> Option<QuitSignal> {
+        match (cause, &self.signals) {
+            (
+                QuitCause::Source { index, .. },
+                Signals::Came {
+                    signal,
+                    index: of_signals,
+                    ..
+                },
+            ) if index == of_signals => Some(*signal),
+            _ => None,
+        }
+    }
+
     /// Whether a quit for this cause is a failure of the program. It follows from the cause, so that
     /// a report that knows the cause cannot miss it.
     fn is_failure(&self, cause: &QuitCause) -> bool {
@@ -135,6 +156,7 @@ impl Ending {
         root: Quitter,
         force: bool,
         second_signal: SecondSignal,
+        signal_exit_code: SignalExitCode,
         routines_started: bool,
         watcher: Sender<Control>,
     ) -> Self {
@@ -142,6 +164,7 @@ impl Ending {
             root,
             force,
             second_signal,
+            signal_exit_code,
             watcher,
             voice: Arc::default(),
             state: Mutex::new(State {
@@ -203,14 +226,15 @@ impl Ending {
     }
 
     /// Handles a signal, on the thread that the signals come to.
-    pub(crate) fn on_signal(self: &Arc<Self>, name: &'static str) {
-        match self.effect_of_signal() {
+    pub(crate) fn on_signal(self: &Arc<Self>, signal: QuitSignal) {
+        let name = signal.name;
+        match self.effect_of(signal) {
             Effect::Nothing => {}
             Effect::EndsProcess => forced::end(self, Trigger::Signal(name)),
             Effect::Fires { source, quits } => {
                 if !quits && self.second_signal != SecondSignal::Ignore {
                     console::say(Notice::SignalWhileQuitting {
-                        signal: name.into(),
+                        signal: signal.name.into(),
                         ends: false,
                     });
                 }
@@ -219,27 +243,29 @@ impl Ending {
         }
     }
 
-    fn effect_of_signal(&self) -> Effect {
+    fn effect_of(&self, signal: QuitSignal) -> Effect {
         let quits = !self.root.has_to_quit();
         let mut state = self.state();
-        match &state.phase {
-            // Nothing is left of the program's own plan to end.
-            Phase::Dropped => return Effect::EndsProcess,
-            Phase::Exited(_) if !self.force => return Effect::EndsProcess,
-            Phase::Exited(_) => {}
-            Phase::Running | Phase::Quitting => {
-                if let Signals::Awaited(source) = &state.signals {
-                    let source = source.clone();
-                    state.signals = Signals::Came(Instant::now());
-                    return Effect::Fires { source, quits };
-                }
-            }
+        if let (false, Signals::Awaited(source)) = (state.phase.is_over(), &state.signals) {
+            let source = source.clone();
+            state.signals = Signals::Came {
+                signal,
+                at: Instant::now(),
+                index: source.index,
+            };
+            return Effect::Fires { source, quits };
         }
         let since_first = match state.signals {
-            Signals::Came(first) => Some(first.elapsed()),
+            Signals::Came { at, .. } => Some(at.elapsed()),
             _ => None,
         };
-        match self.second_signal.ends(since_first) {
+        let ends = match state.phase {
+            Phase::Exited(_) if self.force => self.second_signal.ends(since_first),
+            // Nothing else ends the program.
+            Phase::Exited(_) | Phase::Dropped => !self.second_signal.is_pair(since_first),
+            Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
+        };
+        match ends {
             true => Effect::EndsProcess,
             false => Effect::Nothing,
         }
@@ -285,6 +311,21 @@ impl Ending {
         self.root.node().quit(QuitCause::MainDropped, None);
         self.announce();
         self.state().phase = Phase::Dropped;
+        let ending = Arc::clone(self);
+        console::afterwards(move || ending.say_left_running());
+    }
+
+    /// Says that nothing waits for the routines, if there are any. For the console's thread.
+    fn say_left_running(&self) {
+        let count: usize = self.live_now().iter().map(|at| at.routines.len()).sum();
+        let routines = match count {
+            0 => return,
+            1 => "the routine that is live".to_owned(),
+            n => format!("the {n} routines that are live"),
+        };
+        console::say_now(&format_args!(
+            "Nothing waits for {routines}: call exit() instead of dropping the main quitter"
+        ));
     }
 
     /// `exit` was called.
@@ -334,7 +375,10 @@ impl Ending {
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
         let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
+        let signal = state.signal_behind(&quit.cause);
         Some(ExitReport::new(Outcome {
+            signal,
+            signal_exit_code: self.signal_exit_code,
             cause: quit.cause.clone(),
             later_causes: state.later.clone(),
             timeouts,

@@ -1,13 +1,9 @@
 //! Runs a whole program: the body of `main`, the registered routines, and the exit.
 
-use std::time::Duration;
-
-use crate::main_quitter::body::{Body, MainOutcome};
+use crate::main_quitter::body::{AsError, Body, MainOutcome};
 use crate::main_quitter::exit::MainQuitter;
 use crate::report::cause::QuitCause;
-use crate::report::console;
 use crate::report::exit::ExitReport;
-use crate::report::notice::Notice;
 use crate::routine::failing::{fail, main_failed};
 use crate::routine::hook;
 
@@ -32,25 +28,54 @@ pub enum StartRoutines {
     BeforeBody,
 }
 
+/// When a program that [`MainQuitterBuilder::run`](crate::MainQuitterBuilder::run) runs ends.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{End, MainQuitter};
+///
+/// let builder = MainQuitter::builder().end(End::WithBody);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum End {
+    /// On a quit event. The body is the set-up: unless it fails, its return ends nothing.
+    #[default]
+    OnQuitEvent,
+    /// On a quit event, or when the body has returned, whatever it returns: the body is the foreground
+    /// work. The registered routines start before it.
+    WithBody,
+}
+
 /// Runs the body under `main`, starts the registered routines, and exits.
 #[track_caller]
 pub(crate) fn run<B: MainOutcome>(
     main: MainQuitter,
     start: StartRoutines,
+    end: End,
+    known_error: Option<AsError>,
     body: impl FnOnce(&MainQuitter) -> B,
 ) -> ExitReport {
     if start == StartRoutines::BeforeBody {
         main.start_routines();
     }
-    run_body(&main, body);
+    run_body(&main, known_error, body);
+    if end == End::WithBody {
+        main.node().quit(QuitCause::MainReturned { code: 0 }, None);
+    }
     main.start_routines();
-    say_if_nothing_runs(&main);
-    main.end()
+    main.end(Some(NOTHING_RUNS))
 }
 
 /// Runs the body as the routine `main`, and does what its outcome asks for.
 #[track_caller]
-fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) -> B) {
+fn run_body<B: MainOutcome>(
+    main: &MainQuitter,
+    known_error: Option<AsError>,
+    body: impl FnOnce(&MainQuitter) -> B,
+) {
     // After an early quit event there is nothing left to set up.
     let Ok(guard) = main.guard("main") else {
         return;
@@ -63,17 +88,11 @@ fn run_body<B: MainOutcome>(main: &MainQuitter, body: impl FnOnce(&MainQuitter) 
         }
         Body::Failed(kind) => fail(&guard, kind, main_failed),
     };
-    guard.call(main_failed, || body(main).settle(&ended));
+    guard.call(main_failed, || body(main).settle(known_error, &ended));
     hook::wrap_again();
 }
 
-fn say_if_nothing_runs(main: &MainQuitter) {
-    let waits_for_source = main.ending().state().all_done.is_none() && !main.has_to_quit();
-    if waits_for_source && main.wait_done(Duration::ZERO).is_ok() {
-        console::say(Notice::Hint(
-            "main has returned and no routine is running; waiting for a quit event. \
-             To end when everything is done, add the quit source all_done()"
-                .into(),
-        ));
-    }
-}
+/// Said once, when the body has returned and no routine is left, in a program that waits for a quit
+/// event from outside.
+const NOTHING_RUNS: &str = "main has returned and no routine is running; waiting for a quit event. \
+                            To end when everything is done, add the quit source all_done()";

@@ -10,51 +10,100 @@ use crate::error::MainQuitterError;
 
 /// What a further signal does while the program quits.
 ///
+/// The default is [`ExitUnlessWithin`](Self::ExitUnlessWithin) half a second: supervisors, coreutils'
+/// `timeout` and a terminal that closes send two signals at a time, and mean one. Somebody who presses
+/// Ctrl-C again because nothing seems to happen takes longer.
+///
 /// After [`exit`](crate::MainQuitter::exit) has returned, or the main quitter was dropped, a signal
-/// always ends the process. Under [`run`](crate::MainQuitterBuilder::run) and
-/// [`force_exit`](crate::MainQuitterBuilder::force_exit), where the program is bound to end, this
-/// policy still applies after the exit.
+/// ends the process whatever the policy says, unless it comes as one of such a pair. Under
+/// [`run`](crate::MainQuitterBuilder::run) and [`force_exit`](crate::MainQuitterBuilder::force_exit),
+/// where the program is bound to end, the policy still applies after the exit.
 ///
 /// # Examples
 ///
 /// ```
 /// # use quitter_core as quitter;
-/// use std::time::Duration;
 /// use quitter::{MainQuitter, SecondSignal};
 ///
-/// let builder = MainQuitter::builder()
-///     .second_signal(SecondSignal::ExitAfter(Duration::from_millis(500)));
+/// let builder = MainQuitter::builder().second_signal(SecondSignal::ExitAtOnce);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecondSignal {
-    /// Ends the process at once, with the report so far and exit code
-    /// [130](crate::exit_code::SECOND_SIGNAL).
-    #[default]
-    Exit,
-    /// As [`Exit`](Self::Exit), but an accidental double tap is ignored: nothing happens for so
-    /// long after the first signal.
-    ExitAfter(Duration),
+    /// Ends the process, with the report so far and exit code
+    /// [130](crate::exit_code::SECOND_SIGNAL), unless it comes within this time after the first
+    /// signal: then it is ignored.
+    ExitUnlessWithin(Duration),
+    /// Ends the process, however soon it comes after the first one. A program that is stopped by
+    /// `timeout` or by closing its terminal gets no time to quit.
+    ExitAtOnce,
     /// Nothing happens: only the quit timeout ends the program.
     Ignore,
+}
+
+/// The time in which signals come in pairs.
+const PAIR: Duration = Duration::from_millis(500);
+
+impl Default for SecondSignal {
+    /// [`ExitUnlessWithin`](Self::ExitUnlessWithin) 500 ms.
+    fn default() -> Self {
+        Self::ExitUnlessWithin(PAIR)
+    }
 }
 
 impl SecondSignal {
     /// Whether a signal that comes this long after the first one ends the process. `None`: there was
     /// no signal before it.
     pub(crate) fn ends(self, since_first: Option<Duration>) -> bool {
+        self != Self::Ignore && !self.is_pair(since_first)
+    }
+
+    /// Whether such a signal belongs to the first one.
+    pub(crate) fn is_pair(self, since_first: Option<Duration>) -> bool {
         match self {
-            Self::Exit => true,
-            Self::ExitAfter(delay) => since_first.is_none_or(|since| since >= delay),
-            Self::Ignore => false,
+            Self::ExitUnlessWithin(time) => since_first.is_some_and(|since| since < time),
+            Self::ExitAtOnce | Self::Ignore => false,
         }
     }
 }
 
-/// Starts to listen: calls `handle` with the name of each signal, on one thread. The handlers stay for
+/// The exit code of a program that a signal made quit, if everything returned and nothing failed.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{MainQuitter, SignalExitCode};
+///
+/// let builder = MainQuitter::builder().signal_exit_code(SignalExitCode::Plus128);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignalExitCode {
+    /// 0: it was asked to end, and did. Supervisors and container runtimes take another code for a
+    /// failure.
+    #[default]
+    Zero,
+    /// 128 and the number of the signal, as a shell shows a program that a signal has killed: so
+    /// `tool && deploy` stops after Ctrl-C.
+    Plus128,
+}
+
+/// A signal of the operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct QuitSignal {
+    /// Its number, such as 15. For an event of a Windows console, which has none, that of the signal
+    /// that means the same: 2 for Ctrl-C, 1 for the others.
+    pub number: i32,
+    /// Its name, such as "SIGTERM".
+    pub name: &'static str,
+}
+
+/// Starts to listen: calls `handle` with each signal, on one thread. The handlers stay for
 /// the life of the process; after an error there are none.
 pub(crate) fn listen(
-    handle: impl Fn(&'static str) + Send + Sync + 'static,
+    handle: impl Fn(QuitSignal) + Send + Sync + 'static,
 ) -> Result<(), MainQuitterError> {
     os::listen(handle)
 }
@@ -78,13 +127,14 @@ mod os {
     use signal_hook::iterator::Signals;
     use signal_hook::{flag, low_level};
 
+    use super::QuitSignal;
     use crate::error::MainQuitterError;
     use crate::system;
 
     const SIGNALS: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
 
     pub(super) fn listen(
-        handle: impl Fn(&'static str) + Send + Sync + 'static,
+        handle: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         listen_on(thread::Builder::new(), handle)
     }
@@ -93,7 +143,7 @@ mod os {
     /// would make the process deaf.
     fn listen_on(
         thread: thread::Builder,
-        handle: impl Fn(&'static str) + Send + Sync + 'static,
+        handle: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         let (opened, is_open) = bounded(1);
         let listener = move || {
@@ -103,7 +153,11 @@ mod os {
             };
             let _ = opened.send(Ok(()));
             for signal in signals.forever() {
-                handle(low_level::signal_name(signal).unwrap_or("signal"));
+                let name = low_level::signal_name(signal).unwrap_or("signal");
+                handle(QuitSignal {
+                    number: signal,
+                    name,
+                });
             }
         };
         let thread = thread.name("quitter signals".to_owned());
@@ -156,21 +210,25 @@ mod os {
     use std::io;
     use std::sync::OnceLock;
 
+    use super::QuitSignal;
     use crate::error::MainQuitterError;
     use crate::system;
 
-    type Handle = Box<dyn Fn(&'static str) + Send + Sync>;
+    type Handle = Box<dyn Fn(QuitSignal) + Send + Sync>;
 
     static HANDLE: OnceLock<Handle> = OnceLock::new();
 
     fn handle(name: &'static str) {
+        const SIGHUP: i32 = 1;
+        const SIGINT: i32 = 2;
+        let number = if name == "Ctrl-C" { SIGINT } else { SIGHUP };
         if let Some(handle) = HANDLE.get() {
-            handle(name);
+            handle(QuitSignal { number, name });
         }
     }
 
     pub(super) fn listen(
-        handler: impl Fn(&'static str) + Send + Sync + 'static,
+        handler: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));
         set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))?;

@@ -15,8 +15,8 @@ use crate::error::full_text;
 use crate::report::timeouts::Timeouts;
 use crate::routine::panics;
 
-/// What tells the main quitter to quit: a signal of the operating system, a message on a channel or
-/// its closing, or that all work is done.
+/// Tells the main quitter to quit: on a signal of the operating system, on a message or the closing of
+/// a channel, or when all work is done.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ pub struct QuitSource {
     pub(crate) is_failure: bool,
 }
 
-/// What a source listens to.
+/// The kinds of source.
 pub(crate) enum SourceKind {
     OsSignal,
     Channel(Box<dyn Listen>),
@@ -50,11 +50,12 @@ pub(crate) enum SourceKind {
 }
 
 impl QuitSource {
-    /// The operating system's request to end: SIGINT (Ctrl-C), SIGTERM and SIGHUP on Unix, Ctrl-C
-    /// and Ctrl-Break on Windows.
+    /// The operating system's request to end: SIGINT (Ctrl-C), SIGTERM and SIGHUP on Unix; Ctrl-C,
+    /// Ctrl-Break, the closing of the console, logoff and shutdown on Windows.
     ///
     /// A signal that was ignored when the main quitter was made, as `nohup` has it, stays ignored.
-    /// A second signal ends the process at once, with exit code 130. On Unix, handlers that other
+    /// A second signal ends the process, with exit code 130, unless it comes within half a second:
+    /// see [`SecondSignal`](crate::SecondSignal). On Unix, handlers that other
     /// parts of the program have set are called as before; on Windows a handler that another part
     /// of the program has set with the ctrlc crate is an error.
     ///
@@ -71,9 +72,9 @@ impl QuitSource {
 
     /// A message on a channel, or the loss of all its senders.
     ///
-    /// The report shows a message that is a string, a boxed error, or one of std's common error
-    /// types; for others there is [`channel_with`](Self::channel_with). The source fires once:
-    /// what is sent later stays in the channel.
+    /// The report shows the message if it is a string, a boxed error, or one of std's common error
+    /// types; [`channel_with`](Self::channel_with) shows others. The source fires once: later messages
+    /// stay in the channel.
     ///
     /// # Examples
     ///
@@ -98,8 +99,8 @@ impl QuitSource {
 
     /// As [`channel`](Self::channel), with a function that makes a text of the message.
     ///
-    /// A `show` that panics, or takes longer than 100 ms, costs the report the message, and may delay the quit by
-    /// these 100 ms, nothing else.
+    /// If `show` panics or takes longer than 100 ms, the report goes without the text. It delays the
+    /// quit by 100 ms at most.
     ///
     /// # Examples
     ///
@@ -124,10 +125,10 @@ impl QuitSource {
         Self::new(description, SourceKind::Channel(Box::new(channel)))
     }
 
-    /// That nothing is live: for jobs that end by themselves.
+    /// Fires when no routine is live any more: for jobs that end by themselves.
     ///
-    /// Armed when [`exit`](crate::MainQuitter::exit) is called or the body of `main` has returned;
-    /// fires when then no routine is live.
+    /// It is armed when [`exit`](crate::MainQuitter::exit) is called or the body of `main` has
+    /// returned.
     ///
     /// # Examples
     ///
@@ -140,7 +141,7 @@ impl QuitSource {
         Self::new("all routines done", SourceKind::AllDone)
     }
 
-    /// Replaces the description, which stands in "Received quit from '…'".
+    /// Replaces the description, which is shown in "Received quit from '…'".
     ///
     /// # Examples
     ///
@@ -156,8 +157,8 @@ impl QuitSource {
 
     /// Makes the event of this source a failure: the exit code will be 1.
     ///
-    /// The loss of all senders is such an event, too, unless the program quits already. Where the
-    /// routines that own them end by themselves, as with [`all_done`](Self::all_done), keep one in
+    /// The loss of all senders is such an event, too, unless the program quits already. If the routines
+    /// that own the senders end by themselves, as with [`all_done`](Self::all_done), keep one sender in
     /// `main`.
     ///
     /// # Examples
@@ -198,16 +199,16 @@ impl fmt::Debug for QuitSource {
     }
 }
 
-/// What came from a channel.
+/// What was received from a channel.
 pub(crate) enum Heard {
-    /// A message that is a text.
+    /// A string.
     Text(String),
-    /// A message whose text, and whose drop, are the user's code.
+    /// Another message. To show it and to drop it may run the user's code.
     Message(Box<dyn Shown>),
     Closed,
 }
 
-/// The receiver of a quit source, whatever it carries.
+/// The receiver of a quit source, whatever the type of its messages.
 pub(crate) trait Listen: Send {
     /// Adds the receiver to a select.
     fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize;
@@ -225,13 +226,13 @@ pub(crate) fn keep(channel: Box<dyn Listen>) {
     kept.push(channel);
 }
 
-/// A message together with how it is shown. Both are the user's code: it may panic, or block.
+/// A message and the function that shows it. Both are the user's code: they may panic or block.
 pub(crate) trait Shown: Send {
     fn text(&self) -> Option<String>;
 }
 
 /// Shows and drops `message` on a thread of its own, and waits this long for the text. `None`: it has
-/// none, or that took longer. Without a thread the message is let go undropped.
+/// no text, or that took longer. If the thread is refused the message is leaked: its drop may block.
 pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<String> {
     let (done, text) = bounded(1);
     let message = Arc::new(Mutex::new(Some(message)));
@@ -250,10 +251,10 @@ pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<
     text.recv_timeout(timeout).ok().flatten()
 }
 
-/// A receiver, and how its messages are shown.
+/// A receiver and the function that shows its messages.
 struct Channel<T, S> {
     receiver: Receiver<T>,
-    /// Whether a string is shown as it is.
+    /// Whether strings are shown without `show`.
     plain: bool,
     show: S,
 }
@@ -279,7 +280,7 @@ where
     }
 
     fn receive(&self, operation: SelectedOperation<'_>) -> Heard {
-        // crossbeam reports a closed channel as ready, too: the completed operation tells.
+        // For crossbeam a closed channel is ready, too: only the operation tells the two apart.
         let Ok(message) = operation.recv(&self.receiver) else {
             return Heard::Closed;
         };
@@ -297,12 +298,12 @@ fn text_of<M: ToString + 'static>(message: &dyn Any) -> Option<String> {
     message.downcast_ref::<M>().map(ToString::to_string)
 }
 
-/// The text of a string: no code of the user's is needed to show and drop it.
+/// The text of a string, which is shown and dropped without the user's code.
 fn plain_text<T: 'static>(message: &T) -> Option<String> {
     text_of::<String>(message).or_else(|| text_of::<&'static str>(message))
 }
 
-/// Shows strings and errors. A type's own `Display` cannot be asked for here: `T` may have none.
+/// Shows strings and errors. `T` need not implement `Display`, so its type is compared.
 fn shown_by_type<T: 'static>(message: &T) -> Option<String> {
     type BoxSync = Box<dyn Error + Send + Sync>;
     type BoxSend = Box<dyn Error + Send>;

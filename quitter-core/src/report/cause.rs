@@ -49,6 +49,15 @@ pub enum QuitCause {
         /// The place of the call.
         at: &'static Location<'static>,
     },
+    /// The program called [`request_quit`](crate::Quitter::request_quit).
+    Requested {
+        /// The reason that was given.
+        reason: String,
+        /// The routine that asked for it; `None`: it was asked for on a plain quitter.
+        routine: Option<RequestingRoutine>,
+        /// The place of the call.
+        at: &'static Location<'static>,
+    },
     /// A routine failed whose [`OnFailure`](crate::OnFailure) makes others quit.
     RoutineFailed {
         /// The path of the routine's quitter.
@@ -64,13 +73,26 @@ pub enum QuitCause {
         /// The text of the error, or the panic's message.
         message: String,
     },
-    /// The body of `main` returned an exit code that is not zero.
+    /// The body of `main` returned: an exit code that is not zero, or anything where the program
+    /// [ends with it](crate::End::WithBody).
     MainReturned {
         /// The exit code.
         code: u8,
     },
     /// The main quitter was dropped without a call to [`exit`](crate::MainQuitter::exit).
     MainDropped,
+}
+
+/// The routine that called [`request_quit`](crate::RoutineQuitter::request_quit).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestingRoutine {
+    /// The path of the routine's quitter.
+    pub path: QuitterPath,
+    /// The routine's name.
+    pub name: String,
+    /// The routine's number, as in [`RoutineHandle::id`](crate::RoutineHandle::id).
+    pub id: u64,
 }
 
 impl fmt::Display for QuitCause {
@@ -90,6 +112,17 @@ impl fmt::Display for QuitCause {
                 }
             }
             Self::SendQuit { at } => write!(f, "send_quit at {at}"),
+            Self::Requested {
+                reason,
+                routine: Some(routine),
+                ..
+            } => {
+                let (name, path) = (Name(&routine.name), routine.path.shown(WIDTH));
+                write!(f, "routine '{name}' of {path}: {}", Message(reason))
+            }
+            Self::Requested { reason, at, .. } => {
+                write!(f, "request_quit at {at}: {}", Message(reason))
+            }
             Self::RoutineFailed { path, name, .. } => {
                 write!(
                     f,
@@ -99,6 +132,7 @@ impl fmt::Display for QuitCause {
                 )
             }
             Self::MainFailed { message } => write!(f, "main, which failed: {}", Message(message)),
+            Self::MainReturned { code: 0 } => f.write_str("main, which returned"),
             Self::MainReturned { code } => write!(f, "main, which returned exit code {code}"),
             Self::MainDropped => f.write_str("the main quitter, which was dropped without exit()"),
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::main_quitter::signal::{QuitSignal, SignalExitCode};
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::escape::Message;
@@ -58,6 +59,8 @@ pub struct ExitReport {
     pub exit_code: u8,
     /// What made the main quitter quit.
     pub cause: QuitCause,
+    /// The signal that was this cause, if it was one.
+    pub signal: Option<QuitSignal>,
     /// The quit sources that fired after that.
     pub later_causes: Vec<QuitCause>,
     /// The routines that did not return in time.
@@ -99,6 +102,8 @@ impl Voice {
 /// Everything an exit report is made of.
 pub(crate) struct Outcome {
     pub(crate) cause: QuitCause,
+    pub(crate) signal: Option<QuitSignal>,
+    pub(crate) signal_exit_code: SignalExitCode,
     pub(crate) later_causes: Vec<QuitCause>,
     pub(crate) timeouts: Timeouts,
     pub(crate) unread: Vec<QuitterPath>,
@@ -117,10 +122,16 @@ impl Outcome {
             || !self.unread.is_empty()
             || !self.failures.is_empty()
             || self.source_failed;
-        match (self.body_code, failed) {
-            (Some(code), _) => code,
-            (None, true) => exit_code::FAILURE,
-            (None, false) => exit_code::CLEAN,
+        let signal = match self.signal_exit_code {
+            SignalExitCode::Zero => None,
+            SignalExitCode::Plus128 => self.signal,
+        };
+        match (self.body_code, failed, signal) {
+            (Some(code), ..) => code,
+            (None, true, _) => exit_code::FAILURE,
+            // Signals that end a program have small numbers.
+            (None, false, Some(signal)) => 128 + u8::try_from(signal.number).unwrap_or(0),
+            (None, false, None) => exit_code::CLEAN,
         }
     }
 }
@@ -130,6 +141,7 @@ impl ExitReport {
         Self {
             exit_code: outcome.exit_code(),
             cause: outcome.cause,
+            signal: outcome.signal,
             later_causes: outcome.later_causes,
             timeouts: outcome.timeouts,
             unread: outcome.unread,
@@ -148,6 +160,7 @@ impl ExitReport {
         Self {
             exit_code: exit_code::FAILURE,
             cause: QuitCause::MainFailed { message },
+            signal: None,
             later_causes: Vec::new(),
             timeouts: Timeouts::default(),
             unread: Vec::new(),
@@ -249,6 +262,8 @@ mod tests {
             took: Duration::ZERO,
             source_failed: false,
             body_code: None,
+            signal: None,
+            signal_exit_code: SignalExitCode::Zero,
             unread: Vec::new(),
             voice: Arc::default(),
         });

@@ -90,7 +90,7 @@ impl fmt::Display for Notice {
                 write!(f, "Received {} while quitting", Name(signal))?;
                 f.write_str(match ends {
                     true => ": ending now",
-                    false => "; once more ends the program at once",
+                    false => "; a further signal ends the program",
                 })
             }
             Self::Waiting { routines, left } => write_waiting(f, routines, *left),

@@ -18,8 +18,8 @@ use super::panics;
 use super::record::Record;
 use super::ticks::Ticks;
 use crate::error::{AddRoutineError, Quitting};
-use crate::quitter::{Quitter, debug, quit_cause, sleep};
-use crate::report::cause::QuitCause;
+use crate::quitter::{Quitter, debug, quit_cause, request_quit, sleep};
+use crate::report::cause::{QuitCause, RequestingRoutine};
 use crate::tree::Node;
 
 /// A routine's view of its quitter: everything but telling it to quit and waiting for it, which a
@@ -196,6 +196,38 @@ impl RoutineQuitter {
     pub fn set_status(&self, text: impl Into<Cow<'static, str>>) {
         self.seen();
         self.record.set_status(text.into());
+    }
+
+    /// Asks the whole tree to quit, for a reason that the event line and the report show, with this
+    /// routine's name. As [`Quitter::request_quit`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    /// use quitter::{MainQuitter, QuitSource};
+    ///
+    /// let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::all_done()]);
+    /// main.routine("keyboard").add(|q| {
+    ///     q.request_quit("the key q");
+    ///     q.wait_quit();
+    /// })
+    /// .unwrap();
+    /// let report = main.exit();
+    /// assert_eq!(report.cause.to_string(), "routine 'keyboard' of main: the key q");
+    /// assert_eq!(report.exit_code, 0);
+    /// ```
+    #[track_caller]
+    pub fn request_quit(&self, reason: impl Into<Cow<'static, str>>) {
+        let at = Location::caller();
+        self.record.seen(at);
+        let routine = RequestingRoutine {
+            path: self.path().into(),
+            name: self.record.name.to_string(),
+            id: self.record.id,
+        };
+        request_quit(&self.node, reason.into(), Some(routine), at);
     }
 
     /// The routine's name.

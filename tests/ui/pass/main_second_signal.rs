@@ -7,7 +7,7 @@ use quitter::{QuitSource, SecondSignal};
 
 #[quitter::main(
     sources = [QuitSource::all_done()],
-    second_signal = SecondSignal::ExitAfter(Duration::from_millis(500)),
+    second_signal = SecondSignal::ExitUnlessWithin(Duration::from_millis(500)),
     progress_lines = false,
 )]
 fn main() {}

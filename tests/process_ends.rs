@@ -1,0 +1,180 @@
+//! What ends a program beside its quit sources, and which exit code a signal gives.
+
+#![cfg(unix)]
+#![expect(
+    clippy::redundant_closure,
+    reason = "a closure's type has the name of its test"
+)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::sys::signal::Signal::{SIGINT, SIGTERM};
+use quitter::{End, MainQuitter, QuitSource, Quitter, SignalExitCode};
+
+use common::alone;
+
+#[test]
+fn a_program_that_ends_with_its_body_quits_when_that_returns() {
+    let story = || {
+        let builder = MainQuitter::builder().end(End::WithBody);
+        builder.run(|main| {
+            main.add_routine(|q| q.wait_quit()).unwrap();
+            ExitCode::SUCCESS
+        })
+    };
+    alone(story).end().with_code(0).saying(&[
+        "Received quit from main, which returned\n",
+        "Quit: all routines returned",
+    ]);
+}
+
+#[test]
+fn a_program_that_ends_with_its_body_keeps_the_code_that_this_returns() {
+    let story = || {
+        let builder = MainQuitter::builder().end(End::WithBody).signals(false);
+        builder.run(|_| ExitCode::from(7))
+    };
+    alone(story).end().with_code(7);
+}
+
+#[test]
+fn sources_are_added_to_the_signals() {
+    let story = || {
+        let (keep, silence) = crossbeam_channel::bounded::<()>(1);
+        let builder = MainQuitter::builder().source(QuitSource::channel("silence", silence));
+        builder.run(move |main| {
+            let _guard = main.guard("listens").unwrap();
+            println!("listening");
+            main.wait_quit();
+            drop(keep);
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.end().with_code(0).saying(&["SIGTERM"]);
+}
+
+#[test]
+fn without_signals_a_signal_does_what_it_always_did() {
+    let story = || {
+        let builder = MainQuitter::builder().signals(false);
+        builder.source(QuitSource::all_done()).run(|main| {
+            println!("listening");
+            main.wait_quit();
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    assert_eq!(program.end().code, None);
+}
+
+#[test]
+fn by_choice_a_signal_gives_128_and_its_number() {
+    let story = || {
+        let builder = MainQuitter::builder().signal_exit_code(SignalExitCode::Plus128);
+        builder.run(|_| println!("listening"))
+    };
+    for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
+        let mut program = alone(story);
+        program.wait_for("listening");
+        program.send(signal);
+        program
+            .end()
+            .with_code(code)
+            .saying(&["Quit: all routines returned"]);
+    }
+}
+
+#[test]
+fn the_signal_is_data_in_the_report() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        println!("listening");
+        let report = main.exit();
+        let signal = report.signal.unwrap();
+        assert_eq!((signal.number, signal.name), (15, "SIGTERM"));
+        report
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.end().with_code(0);
+}
+
+#[test]
+fn a_program_whose_last_routine_returns_says_what_it_waits_for() {
+    let story = || {
+        MainQuitter::builder().run(|main| {
+            main.routine("short")
+                .add(|q| q.sleep(Duration::from_millis(50)))
+                .unwrap();
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("no routine is running; waiting for a quit event");
+    program.send(SIGTERM);
+    program.end().with_code(0);
+}
+
+#[test]
+fn a_clone_of_the_main_quitter_is_a_handle_of_its_root() {
+    let story = || {
+        let builder = MainQuitter::builder().source(QuitSource::all_done());
+        builder.run(|main: &MainQuitter| {
+            let root: Quitter = main.clone();
+            main.add_routine(move |_| assert_eq!(root.name(), "main"))
+                .unwrap();
+        })
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn a_main_quitter_that_is_dropped_while_routines_live_says_so() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        let _guard = main.guard("left running").unwrap();
+        drop(main);
+        loop {
+            std::thread::park();
+        }
+    };
+    let mut program = alone(story);
+    program.wait_for("Received quit from the main quitter, which was dropped without exit()");
+    program.wait_for("Nothing waits for the routine that is live");
+}
+
+#[test]
+fn a_body_that_returns_quitting_in_an_anyhow_error_has_not_failed() {
+    #[quitter::main(timeout = "2s")]
+    fn main(main: &MainQuitter) -> anyhow::Result<()> {
+        use anyhow::Context;
+
+        main.send_quit();
+        main.sleep(Duration::from_secs(60))
+            .context("between two beats")?;
+        unreachable!("told to quit")
+    }
+    alone(|| main())
+        .end()
+        .with_code(0)
+        .saying(&["Received quit from send_quit", "Quit: all routines"]);
+}
+
+#[test]
+fn an_anyhow_error_of_the_body_is_one_line() {
+    #[quitter::main(timeout = "2s")]
+    fn main() -> anyhow::Result<()> {
+        Err(anyhow::anyhow!("disk full").context("cannot save"))
+    }
+    alone(|| main())
+        .end()
+        .with_code(1)
+        .saying(&["Received quit from main, which failed: cannot save: disk full\n"]);
+}

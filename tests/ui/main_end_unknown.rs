@@ -1,0 +1,2 @@
+#[quitter::main(end = "at_dawn")]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main(signal_exit_code = "7")]
+fn main() {}

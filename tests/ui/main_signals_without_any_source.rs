@@ -1,0 +1,2 @@
+#[quitter::main(signals = false)]
+fn main() {}
