@@ -55,6 +55,7 @@ impl<T: Item> List<T> {
     }
 
     /// Adds an item, unless it is in the list.
+    #[inline]
     pub(super) fn push(&mut self, item: Arc<T>) {
         if item.slot().get() == OUT {
             item.slot().set(self.0.len());
@@ -68,6 +69,7 @@ impl<T: Item> List<T> {
     }
 
     /// Takes an item from the list, if it is in it.
+    #[inline]
     pub(super) fn remove(&mut self, item: &T) -> Option<Arc<T>> {
         let at = item.slot().get();
         if at == OUT {

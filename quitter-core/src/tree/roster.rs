@@ -105,6 +105,17 @@ impl State {
         self.tallies.push(Arc::clone(tally));
     }
 
+    /// Counts a routine that ends. Returns the tallies whose waiters may be woken.
+    fn on_end(&self, record: &Record) -> Vec<Arc<Tally>> {
+        if self.tallies.is_empty() && self.waited.is_empty() {
+            return Vec::new();
+        }
+        let one = self.waited.get(&Waited::One(record.id));
+        let one = one.map(|waits| &waits.tally);
+        let counting = self.tallies.iter().chain(one);
+        counting.filter(|tally| tally.on_end()).cloned().collect()
+    }
+
     /// Gathers those that wait for a quit here, and returns the tallies whose waiters are to be woken
     /// by a quit, too, since it may bring their deadline forward.
     #[must_use]
@@ -165,17 +176,26 @@ impl Roster {
         &self.shards
     }
 
-    /// Locks, for a routine that comes or goes. Std's lock is unfair: threads that start routines in a
-    /// loop could keep a walk out for seconds, so they let it go first.
+    /// Locks, for a routine that comes or goes.
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
-        const TIMES: usize = 20;
-        for _ in 0..TIMES {
-            if cfg!(loom) || self.walks.load(Ordering::Relaxed) == 0 {
-                break;
-            }
-            thread::yield_now();
+        if self.walks.load(Ordering::Relaxed) > 0 {
+            self.give_way();
         }
         lock(&self.state)
+    }
+
+    /// Lets walks go first. Std's lock is unfair: threads that start routines in a loop could keep a
+    /// walk out for seconds.
+    #[cold]
+    fn give_way(&self) {
+        const TIMES: usize = if cfg!(loom) { 0 } else { 20 };
+        for _ in 0..TIMES {
+            thread::yield_now();
+            if self.walks.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
     }
 
     /// Locks, for a walk.
@@ -289,10 +309,7 @@ impl Node {
         let mut state = self.roster().lock();
         let left = state.routines.remove(record);
         record.finish();
-        let one = state.waited.get(&Waited::One(record.id));
-        let one = one.map(|waits| Arc::clone(&waits.tally));
-        let counting = state.tallies.iter().cloned().chain(one);
-        let waited_for: Vec<_> = counting.filter(|tally| tally.on_end()).collect();
+        let waited_for = state.on_end(record);
         drop(state);
         drop(left);
         if !waited_for.is_empty() {
