@@ -31,6 +31,7 @@ compile_error!("quitter needs 64-bit atomics, which this target does not have");
 compile_error!("quitter needs threads and signals: it runs on Unix and on Windows");
 
 mod error;
+mod futures;
 mod main_quitter;
 mod never;
 mod quitter;
@@ -41,6 +42,7 @@ mod system;
 mod tree;
 
 pub use error::{AddRoutineError, MainQuitterError, Quitting};
+pub use futures::QuitFuture;
 pub use main_quitter::body::MainOutcome;
 pub use main_quitter::builder::MainQuitterBuilder;
 pub use main_quitter::exit::MainQuitter;

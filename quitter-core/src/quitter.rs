@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use crate::error::{AddRoutineError, Quitting};
+use crate::futures::QuitFuture;
 use crate::report::cause::{QuitCause, RequestingRoutine};
 use crate::report::failure::{OnFailure, RoutineFailure};
 use crate::report::timeouts::Timeouts;
 use crate::routine::builder::RoutineBuilder;
-use crate::routine::current::waiting_routine;
+use crate::routine::current::{self, waiting_routine};
 use crate::routine::guard::RoutineGuard;
 use crate::routine::handle::RoutineHandle;
 use crate::routine::name::name_of;
@@ -22,7 +23,7 @@ use crate::routine::outcome::RoutineOutcome;
 use crate::routine::quitter::RoutineQuitter;
 use crate::routine::record::Place;
 use crate::routine::ticks::Ticks;
-use crate::tree::{Limits, Node};
+use crate::tree::{DoneWait, Limits, Node, QuitWait};
 
 /// A node of the tree: it has a name, child quitters and live routines, and it is either running
 /// or quitting.
@@ -311,6 +312,58 @@ impl Quitter {
     /// ```
     pub fn wait_quit(&self) {
         self.node.wait_quit(None);
+    }
+
+    /// A future that is ready once this quitter is told to quit: what [`wait_quit`](Self::wait_quit)
+    /// is to threads, on any executor.
+    ///
+    /// # Examples
+    ///
+    /// A server that takes the future of its end, as axum's `with_graceful_shutdown` does:
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # async fn serve(shutdown: impl Future<Output = ()> + Send + 'static) { shutdown.await }
+    /// let root = quitter::Quitter::root("main");
+    /// let server = serve(root.quitting());
+    /// root.send_quit();
+    /// # let mut server = std::pin::pin!(server);
+    /// # let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// # assert!(server.as_mut().poll(&mut cx).is_ready());
+    /// ```
+    pub fn quitting(&self) -> QuitFuture {
+        QuitFuture::new(QuitWait::new(&self.node))
+    }
+
+    /// A future that is ready when no routine of this quitter and those below it is live.
+    ///
+    /// It quits nothing, and no deadline ends it: put it under your executor's timeout. A routine that
+    /// awaits it is left out. Dropping it leaves nothing behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let guard = root.guard("request").unwrap();
+    /// let mut done = pin!(root.done());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(done.as_mut().poll(&mut cx).is_pending());
+    /// drop(guard);
+    /// assert!(done.as_mut().poll(&mut cx).is_ready());
+    /// ```
+    pub fn done(&self) -> impl Future<Output = ()> + Send + Sync + Unpin + use<> {
+        DoneWait::new(
+            &self.node,
+            Limits {
+                excluding: current::excluded(),
+                ignore_deadlines: true,
+                ..Limits::default()
+            },
+        )
     }
 
     /// Sleeps for `duration`, or until this quitter is told to quit.

@@ -40,6 +40,15 @@ impl Drop for Current {
     }
 }
 
+/// The current routine, to be left out of a wait of its own.
+pub(crate) fn excluded() -> Option<Excluded> {
+    let (current, _) = get()?;
+    Some(Excluded {
+        id: current.record().id,
+        node: Arc::clone(current.node()),
+    })
+}
+
 /// Calls `wait` with the current routine, if any. Until `wait` returns,
 /// the routine is marked as waiting for others. After a timeout the mark stays: such a routine is
 /// about to return.
@@ -49,13 +58,8 @@ pub(crate) fn waiting_routine<E>(
     let Some((current, _)) = get() else {
         return wait(None);
     };
-    let record = current.record();
-    let excluded = Excluded {
-        id: record.id,
-        node: Arc::clone(current.node()),
-    };
-    record.set_waiting(true);
-    wait(Some(excluded))?;
-    record.set_waiting(false);
+    current.record().set_waiting(true);
+    wait(excluded())?;
+    current.record().set_waiting(false);
     Ok(())
 }

@@ -18,9 +18,10 @@ use super::panics;
 use super::record::Record;
 use super::ticks::Ticks;
 use crate::error::{AddRoutineError, Quitting};
+use crate::futures::QuitFuture;
 use crate::quitter::{Quitter, debug, quit_cause, request_quit, sleep};
 use crate::report::cause::{QuitCause, RequestingRoutine};
-use crate::tree::Node;
+use crate::tree::{Node, QuitWait};
 
 /// A routine's view of its quitter: everything but telling it to quit and waiting for it, which a
 /// routine should not do to itself.
@@ -143,6 +144,12 @@ impl RoutineQuitter {
     #[track_caller]
     pub fn wait_quit(&self) {
         self.seen_now().wait_quit(None);
+    }
+
+    /// A future that is ready once the routine is told to quit. Like [`Quitter::quitting`].
+    #[track_caller]
+    pub fn quitting(&self) -> QuitFuture {
+        QuitFuture::new(QuitWait::new(self.seen()))
     }
 
     /// Sleeps for `duration`, or until the routine is told to quit, like [`Quitter::sleep`].

@@ -20,6 +20,7 @@
 //!    [`Wakes`], which are performed after unlocking.
 //! 8. **Nothing recurses** (rule 8), not even the drop of a chain of nodes.
 
+mod future;
 mod list;
 mod live;
 mod node;
@@ -31,6 +32,7 @@ mod wait;
 mod waiter;
 mod walk;
 
+pub(crate) use future::{DoneWait, QuitWait};
 pub(crate) use list::{Item, Slot};
 pub(crate) use live::LiveAt;
 pub(crate) use node::Node;

@@ -10,7 +10,7 @@ use crossbeam_channel::TryRecvError;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use super::{Excluded, Limits, Node};
+use super::{DoneWait, Excluded, Limits, Node, QuitWait};
 use crate::report::cause::QuitCause;
 use crate::routine::record::Record;
 
@@ -371,5 +371,115 @@ fn rule_9_two_that_ask_for_the_quit_channel_get_the_same() {
         assert_eq!(asked.try_recv(), Err(TryRecvError::Empty));
         quit(&root, None);
         assert_eq!(asked.try_recv(), Err(TryRecvError::Disconnected));
+    });
+}
+
+/// Polls a future on this thread, which parks in between.
+fn block_on(mut future: impl Future<Output = ()> + Unpin) {
+    struct Unpark(thread::Thread);
+
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut cx = std::task::Context::from_waker(&waker);
+    while std::pin::Pin::new(&mut future).poll(&mut cx).is_pending() {
+        thread::park();
+    }
+}
+
+#[test]
+fn rule_9_a_future_learns_of_the_quit() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        let task = thread::spawn(move || {
+            block_on(QuitWait::new(&below));
+            assert!(below.is_quitting());
+        });
+        quit(&root, None);
+        task.join().unwrap();
+    });
+}
+
+/// A thread may be the one that wakes the future.
+#[test]
+fn rule_9_a_future_beside_a_thread_learns_of_the_quit() {
+    model_within(2, || {
+        let root = root();
+        let (node, below) = (Arc::clone(&root), child(&root));
+        let sleeper = thread::spawn(move || node.wait_quit(None));
+        let task = thread::spawn(move || block_on(QuitWait::new(&below)));
+        quit(&root, None);
+        assert!(sleeper.join().unwrap());
+        task.join().unwrap();
+    });
+}
+
+#[test]
+fn rule_7_a_future_that_is_dropped_during_the_quit_leaves_nothing() {
+    model(|| {
+        let root = root();
+        let node = Arc::clone(&root);
+        let task = thread::spawn(move || {
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            let mut future = QuitWait::new(&node);
+            let _ = std::pin::Pin::new(&mut future).poll(&mut cx);
+        });
+        quit(&root, None);
+        task.join().unwrap();
+        assert_eq!(root.roster().left_behind(), 0);
+    });
+}
+
+#[test]
+fn rule_4_a_future_and_a_thread_both_learn_of_the_last_routine() {
+    model_within(2, || {
+        let root = root();
+        let below = child(&root);
+        let record = check_in(&below).unwrap();
+        let node = Arc::clone(&root);
+        let task = thread::spawn(move || block_on(DoneWait::new(&node, for_ever())));
+        let routine = thread::spawn(move || below.check_out(&record));
+        assert!(root.wait_done(for_ever()).is_ok());
+        task.join().unwrap();
+        routine.join().unwrap();
+    });
+}
+
+/// A quit of a node that nothing hangs on is not counted: whoever makes a child there at that moment
+/// finds it all the same.
+#[test]
+fn rule_2_a_quit_that_counts_nothing_is_found_by_a_child_made_during_it() {
+    model(|| {
+        let leaf = child(&root());
+        // As a shared reference to a quitter: no count of the node tells of it.
+        let shared = &*Box::leak(Box::new(leaf));
+        let maker = thread::spawn(move || {
+            let below = shared.child("below".into());
+            if let Ok(below) = &below {
+                let _ = below.is_quitting();
+            }
+            below
+        });
+        quit(shared, None);
+        if let Ok(below) = maker.join().unwrap() {
+            assert!(below.is_quitting());
+            assert!(check_in(&below).is_none());
+        }
+    });
+}
+
+/// The same of a thread that begins to wait there.
+#[test]
+fn rule_9_a_quit_that_counts_nothing_is_found_by_a_thread_that_begins_to_wait() {
+    model(|| {
+        let shared = &*Box::leak(Box::new(child(&root())));
+        let sleeper = thread::spawn(move || shared.wait_quit(None));
+        quit(shared, None);
+        assert!(sleeper.join().unwrap());
     });
 }

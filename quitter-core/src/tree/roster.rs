@@ -243,13 +243,7 @@ impl Roster {
         drop(open);
     }
 
-    pub(super) fn leave(&self, waiter: &Waiter) {
-        let left = self.lock().waiters.remove(waiter);
-        drop(left);
-        waiter.leave();
-    }
-
-    /// How many observers and children are here.
+    /// How much is here that a wait or a child has left.
     #[cfg(all(test, loom))]
     pub(super) fn left_behind(&self) -> usize {
         let state = self.lock();
@@ -370,25 +364,34 @@ impl Node {
 
     /// Blocks until this node is told to quit or `until` has come, and returns whether it quits.
     pub(crate) fn wait_quit(self: &Arc<Self>, until: Option<Instant>) -> bool {
-        let is_over = || self.is_quitting() || is_past(until);
-        if is_over() {
+        if self.is_quitting() || is_past(until) {
             return self.is_quitting();
         }
-        let roster = self.owner().roster();
         let waiter = Waiter::thread(0);
-        loop {
-            let mut state = roster.lock();
-            // Under the lock that a quit takes after it has counted (rule 9).
-            if is_over() {
-                drop(state);
-                break;
-            }
-            state.waiters.push(Arc::clone(&waiter));
-            drop(state);
+        while !is_past(until) && self.enter(&waiter) {
             waiter.park(until);
         }
-        roster.leave(&waiter);
+        self.leave_quit_list(&waiter);
         self.is_quitting()
+    }
+
+    /// Lets a waiter wait for the quit, unless this node quits already.
+    pub(super) fn enter(self: &Arc<Self>, waiter: &Arc<Waiter>) -> bool {
+        let owner = self.owner();
+        let mut state = owner.roster().lock();
+        // Under the lock that a quit takes after it has counted (rule 9).
+        let waits = !owner.is_quitting();
+        if waits {
+            state.waiters.push(Arc::clone(waiter));
+        }
+        waits
+    }
+
+    /// To be called for a waiter that goes.
+    pub(super) fn leave_quit_list(self: &Arc<Self>, waiter: &Waiter) {
+        let left = self.owner().roster().lock().waiters.remove(waiter);
+        drop(left);
+        waiter.leave();
     }
 }
 

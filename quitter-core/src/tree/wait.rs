@@ -66,7 +66,7 @@ impl Limits {
 }
 
 /// A wait for the routines of a subtree, or for one routine.
-struct Wait {
+pub(super) struct Wait {
     node: Arc<Node>,
     waited: Waited,
     tally: Arc<Tally>,
@@ -76,7 +76,7 @@ struct Wait {
 }
 
 /// What a step of a wait came to.
-enum Step {
+pub(super) enum Step {
     /// Everything that was waited for has ended.
     Done,
     TimeUp,
@@ -86,7 +86,7 @@ enum Step {
 
 impl Wait {
     /// A wait for all routines of the subtree of `node`.
-    fn for_subtree(node: &Arc<Node>, limits: Limits) -> Self {
+    pub(super) fn for_subtree(node: &Arc<Node>, limits: Limits) -> Self {
         let (tally, is_new) = node.roster().lock_first().join(Waited::Subtree);
         if is_new {
             walk(node, (), |_, state: &mut State, ()| {
@@ -127,7 +127,7 @@ impl Wait {
     }
 
     /// Goes on with the wait. Never blocks.
-    fn step(&self, waiter: &Arc<Waiter>) -> Step {
+    pub(super) fn step(&self, waiter: &Arc<Waiter>) -> Step {
         self.tally.enter(waiter);
         if self.tally.live() <= self.spare {
             return Step::Done;
@@ -149,9 +149,19 @@ impl Wait {
                 Step::Pending(until) => waiter.park(until),
             }
         };
-        self.tally.leave(&waiter);
-        waiter.leave();
+        self.leave(&waiter);
         is_done
+    }
+
+    /// To be called for a waiter that goes.
+    pub(super) fn leave(&self, waiter: &Waiter) {
+        self.tally.leave(waiter);
+        waiter.leave();
+    }
+
+    /// How many routines may be left when a waiter is woken.
+    pub(super) fn spare(&self) -> usize {
+        self.spare
     }
 
     /// When the wait is over, as things stand; `None`: never.

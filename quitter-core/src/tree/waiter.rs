@@ -1,7 +1,8 @@
-//! Waiting threads, and what it takes to wake them.
+//! What waits, whatever it is: threads and futures in one list, and what it takes to wake them.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -15,7 +16,13 @@ pub(super) struct Waiter {
     /// How many routines may be left when it is woken: one, for a routine that waits for all but
     /// itself.
     spare: usize,
-    parker: Parker,
+    kind: Kind,
+}
+
+enum Kind {
+    Thread(Parker),
+    /// A future. The waker is gone once it was used; until then the future is in its list.
+    Future(std::sync::Mutex<Option<Waker>>),
 }
 
 /// Where one thread sleeps.
@@ -43,26 +50,39 @@ impl Item for Waiter {
 impl Waiter {
     /// A waiter for the calling thread.
     pub(super) fn thread(spare: usize) -> Arc<Self> {
+        let kind = Kind::Thread(Parker {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        Self::new(spare, kind)
+    }
+
+    /// A waiter for a future. It is not to be put into a list before it has a waker.
+    pub(super) fn future(spare: usize) -> Arc<Self> {
+        Self::new(spare, Kind::Future(std::sync::Mutex::default()))
+    }
+
+    fn new(spare: usize, kind: Kind) -> Arc<Self> {
         Arc::new(Self {
             slot: Slot::default(),
             spare,
-            parker: Parker {
-                state: Mutex::default(),
-                changed: Condvar::new(),
-            },
+            kind,
         })
     }
 
     /// Whether it wants to know that so many routines are left.
-    pub(super) fn wants(&self, live: usize) -> bool {
+    fn wants(&self, live: usize) -> bool {
         live <= self.spare
     }
 
-    /// Blocks until the waiter is woken, or until `until`.
+    /// Blocks until the waiter is woken, or until `until`. For threads.
     pub(super) fn park(&self, until: Option<Instant>) {
-        let mut state = lock(&self.parker.state);
+        let Kind::Thread(parker) = &self.kind else {
+            return;
+        };
+        let mut state = lock(&parker.state);
         while matches!(*state, State::Waiting) && !is_past(until) {
-            state = wait_until(&self.parker.changed, state, until);
+            state = wait_until(&parker.changed, state, until);
         }
         let woken = std::mem::take(&mut *state);
         drop(state);
@@ -74,27 +94,51 @@ impl Waiter {
     /// A thread whose time is up may have been taken from its list already, by another that is about to
     /// wake it and to pass others on. From here on it takes none.
     pub(super) fn leave(&self) {
-        let left = std::mem::replace(&mut *lock(&self.parker.state), State::Gone);
-        left.wake_others();
+        if let Kind::Thread(parker) = &self.kind {
+            let left = std::mem::replace(&mut *lock(&parker.state), State::Gone);
+            left.wake_others();
+        }
     }
 
-    /// Wakes the thread, which wakes `others` in its turn. Returns those that it does not take.
+    /// Keeps the waker of a future that was polled. Returns whether the future has to enter its list:
+    /// it was woken since the last call, or never was in it.
+    pub(super) fn keep_waker(&self, waker: &Waker) -> bool {
+        let Kind::Future(kept) = &self.kind else {
+            return false;
+        };
+        let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock().as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            return false;
+        }
+        // To clone a waker, and to drop one, is the executor's code.
+        let waker = waker.clone();
+        let before = lock().replace(waker);
+        before.is_none()
+    }
+
+    /// Wakes it. A thread wakes `others` in its turn. Returns those that are left for the caller.
     fn wake(&self, others: Vec<Arc<Waiter>>) -> Vec<Arc<Waiter>> {
-        let mut state = lock(&self.parker.state);
-        let left = match &mut *state {
-            State::Gone => return others,
-            State::Woken(passed_on) => {
-                passed_on.extend(others);
-                Vec::new()
-            }
-            State::Waiting => {
-                *state = State::Woken(others);
-                Vec::new()
+        let parker = match &self.kind {
+            Kind::Thread(parker) => parker,
+            Kind::Future(waker) => {
+                let mut kept = waker.lock().unwrap_or_else(PoisonError::into_inner);
+                let waker = kept.take();
+                drop(kept);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                return others;
             }
         };
+        let mut state = lock(&parker.state);
+        match &mut *state {
+            State::Gone => return others,
+            State::Woken(passed_on) => passed_on.extend(others),
+            State::Waiting => *state = State::Woken(others),
+        }
         drop(state);
-        self.parker.changed.notify_one();
-        left
+        parker.changed.notify_one();
+        Vec::new()
     }
 }
 
