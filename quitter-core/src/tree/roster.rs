@@ -368,10 +368,13 @@ impl Node {
             return self.is_quitting();
         }
         let waiter = Waiter::thread(0);
-        while !is_past(until) && self.enter(&waiter) {
-            waiter.park(until);
+        // Of a crowd that a quit has woken, and so taken from the list, nobody takes the lock again.
+        while !self.is_quitting() && self.enter(&waiter) {
+            if !waiter.park(until) {
+                self.leave_quit_list(&waiter);
+                break;
+            }
         }
-        self.leave_quit_list(&waiter);
         self.is_quitting()
     }
 

@@ -146,7 +146,7 @@ impl Wait {
             match self.step(&waiter) {
                 Step::Done => break true,
                 Step::TimeUp => break false,
-                Step::Pending(until) => waiter.park(until),
+                Step::Pending(until) => _ = waiter.park(until),
             }
         };
         self.leave(&waiter);

@@ -75,18 +75,21 @@ impl Waiter {
         live <= self.spare
     }
 
-    /// Blocks until the waiter is woken, or until `until`. For threads.
-    pub(super) fn park(&self, until: Option<Instant>) {
+    /// Blocks until the waiter is woken, or until `until`, and returns whether it was woken: then it is
+    /// in no list any more. For threads.
+    pub(super) fn park(&self, until: Option<Instant>) -> bool {
         let Kind::Thread(parker) = &self.kind else {
-            return;
+            return false;
         };
         let mut state = lock(&parker.state);
         while matches!(*state, State::Waiting) && !is_past(until) {
             state = wait_until(&parker.changed, state, until);
         }
-        let woken = std::mem::take(&mut *state);
+        let last = std::mem::take(&mut *state);
         drop(state);
-        woken.wake_others();
+        let is_woken = matches!(last, State::Woken(_));
+        last.wake_others();
+        is_woken
     }
 
     /// To be called when the thread waits no longer.
