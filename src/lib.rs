@@ -29,7 +29,8 @@
 //!
 //! The attribute makes the [`MainQuitter`], which listens for SIGINT, SIGTERM and SIGHUP from that
 //! moment. It runs the body as the set-up, starts the annotated routines, and waits for the quit. It
-//! is short for [`MainQuitterBuilder::run`].
+//! is short for [`MainQuitterBuilder::run`]. Where the body is the foreground work, its return ends the
+//! program if the attribute says `end = "with_body"`: see [`End`].
 //!
 //! # Quitters and routines
 //!
@@ -90,14 +91,39 @@
 //! ```
 //!
 //! A routine may return `Result<(), E>`. `q.sleep(..)?` ends it cleanly, because [`Quitting`] is not a
-//! failure. Any other error is recorded, and so is a panic. By default a failure makes the whole
-//! program quit, with exit code 1; [`OnFailure`] has the other choices.
+//! failure. It may ask the whole program to quit, and say why:
+//! [`request_quit`](RoutineQuitter::request_quit).
+//!
+//! # Failures
+//!
+//! An error that a routine returns is recorded, unless it is [`Quitting`], and so is a panic. What
+//! follows is up to [`OnFailure`], of the routine or of the nearest quitter that
+//! [has one](Quitter::on_failure):
+//!
+//! | | quits | exit code | said |
+//! | --- | --- | --- | --- |
+//! | [`QuitMain`](OnFailure::QuitMain), the default | the whole tree | 1 | at the quit, and in the exit report |
+//! | [`QuitOwn`](OnFailure::QuitOwn) | the routine's quitter | 1 | in the exit report |
+//! | [`FailAtExit`](OnFailure::FailAtExit) | nothing | 1 | in the exit report |
+//! | [`Report`](OnFailure::Report) | nothing | unchanged | at once |
+//!
+//! ```
+//! use std::time::Duration;
+//! use quitter::{OnFailure, Quitter};
+//!
+//! let main = Quitter::root("main");
+//! let connections = main.child("connections").unwrap();
+//! connections.on_failure(OnFailure::Report);
+//! let client = connections.add_routine(|_| Err::<(), _>("connection reset")).unwrap();
+//! client.wait(Duration::MAX).unwrap();
+//! assert!(!main.has_to_quit());
+//! ```
 //!
 //! # Waiting, and what hangs
 //!
 //! [`wait_done`](Quitter::wait_done) waits for a whole subtree. If the time is up, its error
-//! [`Timeouts`] lists the routines that are still live: path, name, age, where each was started, where
-//! it last called its quitter, and its [status](RoutineQuitter::set_status).
+//! [`Timeouts`] lists the routines that are still live: [path](QuitterPath), name, age, where each was
+//! started, where it last called its quitter, and its [status](RoutineQuitter::set_status).
 //!
 //! ```
 //! use std::time::Duration;
@@ -120,7 +146,8 @@
 //! [channel](QuitSource::channel) or the closing of it, or that [all routines are
 //! done](QuitSource::all_done). The sources are watched from the moment the main quitter is created.
 //! [`exit`](MainQuitter::exit) waits for the event and for the routines, and returns an
-//! [`ExitReport`], which `main` can return.
+//! [`ExitReport`], which `main` can return. Under the attribute and on the builder the signals are a
+//! source [unless that is turned off](MainQuitterBuilder::signals), and others are added to them.
 //!
 //! ```standalone_crate
 //! use std::time::Duration;
@@ -140,12 +167,24 @@
 //! The quit timeout is one deadline for the whole tree, counted from the quit event. Routines can read
 //! it with [`deadline`](RoutineQuitter::deadline), and the reason for the quit with
 //! [`quit_cause`](RoutineQuitter::quit_cause). A second signal ends the process, unless it comes
-//! within half a second of the first: see [`SecondSignal`]. The exit codes are constants in [`exit_code`].
+//! within half a second of the first: see [`SecondSignal`].
+//!
+//! The exit codes are constants in [`exit_code`]. A clean end has 0, also after a signal, as services
+//! need it; tools choose [`SignalExitCode::Plus128`].
+//!
+//! # What it prints
+//!
+//! A program with a main quitter says on stderr what told it to quit, after a second which routines it
+//! [waits for](MainQuitterBuilder::progress_lines), and at last the outcome. Hints say what would
+//! otherwise be a riddle, such as a program that waits for a quit event though nothing is running.
+//! [`Notice`] has the kinds of lines, with their data. A tree made by [`Quitter::root`] prints nothing
+//! but the failures under [`OnFailure::Report`].
 //!
 //! # Guide
 //!
 //! * [Testing your shutdown](guide::testing): unit tests with trees of their own, and real signals.
-//! * [Recipes](guide::recipes): blocked I/O, foreground loops, ordered shutdown, exit codes, supervisors.
+//! * [Recipes](guide::recipes): blocked I/O, foreground loops, `--help`, failures that a server
+//!   survives, ordered shutdown, exit codes, supervisors.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features

@@ -137,10 +137,8 @@ impl Quitter {
     /// quitter no longer waits to see whether the panic is caught.
     ///
     /// The routine is done once `f` has returned and what `f` captured is dropped. The thread's
-    /// thread-local values are dropped after that. Usually this happens at once. Where dozens of
-    /// routines end while somebody waits for the last of them, it happens when that wait is over, or
-    /// after 100 µs for each of them, at most 100 ms. It does not happen at all in a program that
-    /// has ended by then. Work that must be done before the program ends belongs in `f`.
+    /// thread-local values are dropped right after that, or not at all in a program that has ended by
+    /// then. Work that must be done before the program ends belongs in `f`.
     ///
     /// # Errors
     ///

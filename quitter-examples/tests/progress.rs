@@ -8,7 +8,7 @@ mod common;
 
 use std::process::Command;
 
-use nix::sys::signal::Signal::SIGINT;
+use nix::sys::signal::Signal::{self, SIGINT, SIGTERM};
 
 use common::Process;
 
@@ -18,21 +18,30 @@ fn progress(arguments: &[&str]) -> Process {
 
 #[test]
 fn work_that_is_done_exits_with_0() {
-    let said = ["'all routines done'", "Quit: all routines returned"];
+    let said = ["main, which returned", "Quit: all routines returned"];
     progress(&["3"]).end().with_code(0).saying(&said);
 }
 
-#[test]
-fn work_that_ctrl_c_cut_short_exits_with_130() {
+fn work_that_is_cut_short_exits_with(code: i32, signal: Signal) {
     let mut progress = progress(&["1000"]);
     progress.wait_for("copying 1000 files");
-    progress.send(SIGINT);
-    let ended = progress.end().with_code(130);
+    progress.send(signal);
+    let ended = progress.end().with_code(code);
     let copied = ended.stderr.lines().find_map(|line| {
         let rest = line.strip_prefix("stopped after ")?;
         rest.strip_suffix(" of 1000 files")
     });
     assert!(copied.unwrap().parse::<u32>().unwrap() < 1000, "{ended:?}");
+}
+
+#[test]
+fn work_that_ctrl_c_cut_short_exits_with_130() {
+    work_that_is_cut_short_exits_with(130, SIGINT);
+}
+
+#[test]
+fn work_that_sigterm_cut_short_exits_with_143() {
+    work_that_is_cut_short_exits_with(143, SIGTERM);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn sums_are_answered_until_exit_is_typed() {
     repl.wait_for("9");
     repl.wait_for("invalid digit");
     keyboard.write_all(b"exit\n").unwrap();
-    let said = ["Received quit from", "Quit: all routines returned"];
+    let said = ["'exit' was typed", "Quit: all routines returned"];
     repl.end().with_code(0).saying(&said);
 }
 
@@ -35,7 +35,7 @@ fn sums_are_answered_until_exit_is_typed() {
 fn the_end_of_the_input_ends_the_program() {
     let (repl, keyboard) = repl();
     drop(keyboard);
-    let said = ["Received quit from", "Quit: all routines returned"];
+    let said = ["main, which returned", "Quit: all routines returned"];
     repl.end().with_code(0).saying(&said);
 }
 

@@ -88,6 +88,19 @@ fn a_client_that_disconnects_does_not_end_the_server() {
 }
 
 #[test]
+fn a_client_that_resets_its_connection_is_reported_and_does_not_end_the_server() {
+    let (mut server, address) = server(env!("CARGO_BIN_EXE_tcp_server"));
+    let mut rude = Client::connect(&address);
+    rude.send("never read\n");
+    // An echo that nobody has read makes the system reset the connection.
+    assert_eq!(rude.0.get_ref().peek(&mut [0]).unwrap(), 1);
+    drop(rude);
+    server.wait_for("of main/connections failed: Connection reset");
+    server.send(SIGINT);
+    server.end().with_code(0);
+}
+
+#[test]
 fn tokios_tasks_say_goodbye_at_the_quit() {
     let (server, address) = server(env!("CARGO_BIN_EXE_beside_tokio"));
     let mut clients = [(); 4].map(|()| Client::connect(&address));

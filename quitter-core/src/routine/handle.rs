@@ -70,7 +70,7 @@ impl RoutineHandle {
     ///
     /// ```
     /// # use quitter_core as quitter;
-    /// use std::sync::{Arc, Weak};
+    /// use std::sync::Arc;
     /// use std::sync::atomic::{AtomicBool, Ordering};
     ///
     /// let root = quitter::Quitter::root("main");

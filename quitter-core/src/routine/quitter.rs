@@ -24,7 +24,8 @@ use crate::report::cause::{QuitCause, RequestingRoutine};
 use crate::tree::{Node, QuitWait};
 
 /// A routine's view of its quitter: everything but telling it to quit and waiting for it, which a
-/// routine should not do to itself.
+/// routine should not do to itself. To end the whole program it calls
+/// [`request_quit`](Self::request_quit).
 ///
 /// Each call records where it was made; reports show it as "last seen". Calls that may block record
 /// the time, too. A `RoutineQuitter` is `Send` and `'static`, so a clone can be handed to helpers; a

@@ -1,10 +1,10 @@
 //! A prompt that reads lines: a body of `main` that is itself the foreground loop.
 //!
-//! Shows `start = "before_body"`, a `select!` over input and quit, and how a program ends itself.
+//! Shows `end = "with_body"`, a `select!` over input and quit, and a quit that says its reason.
 //!
 //! Start it with `cargo run -p quitter-examples --bin repl`. Type numbers with spaces between them
 //! and press Enter: it prints their sum. Type `exit`, or press Ctrl-D, or Ctrl-C: the program ends
-//! at once with exit code 0.
+//! at once with exit code 0, and says which of them it was.
 
 use std::io::{self, Write};
 use std::num::ParseIntError;
@@ -13,7 +13,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, bounded, select};
 use quitter::MainQuitter;
 
-#[quitter::main(timeout = "2s", start = "before_body")]
+#[quitter::main(timeout = "2s", end = "with_body")]
 fn main(main: &MainQuitter) -> io::Result<()> {
     let lines = lines_of_stdin();
     loop {
@@ -23,18 +23,17 @@ fn main(main: &MainQuitter) -> io::Result<()> {
             recv(lines) -> line => line,
             recv(main.quit_chan()) -> _ => return Ok(()),
         };
-        let Ok(line) = line else { break }; // The end of the input.
+        let Ok(line) = line else { return Ok(()) }; // The end of the input.
         let line = line?;
         if line.trim() == "exit" {
-            break;
+            main.request_quit("'exit' was typed");
+            return Ok(());
         }
         match sum(&line) {
             Ok(sum) => writeln!(io::stdout(), "{sum}")?,
             Err(error) => writeln!(io::stdout(), "{error}")?,
         }
     }
-    main.send_quit();
-    Ok(())
 }
 
 fn sum(line: &str) -> Result<i64, ParseIntError> {

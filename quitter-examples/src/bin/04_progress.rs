@@ -1,6 +1,7 @@
 //! A command-line tool with a progress bar, whose exit code tells the truth.
 //!
-//! Shows a foreground loop that stops at Ctrl-C, and every way in which such a tool ends.
+//! Shows a body that is the foreground work (`end = "with_body"`), an exit code that tells of Ctrl-C
+//! (`signal_exit_code = "128+n"`), and every way in which such a tool ends.
 //!
 //! Start it with how many files to copy, in its imagination:
 //!
@@ -11,7 +12,7 @@
 //! | what you do | exit code |
 //! | --- | --- |
 //! | wait until the bar is full | 0 |
-//! | press Ctrl-C | 130: the work is not done, so `&&` must not go on |
+//! | press Ctrl-C | 130, which is 128 and the number of SIGINT: `&&` must not go on |
 //! | ask for more than 1000 files: the disk is full | 1 |
 //! | forget the number | 2 |
 
@@ -20,12 +21,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use quitter::{MainQuitter, QuitSource};
+use quitter::MainQuitter;
 
 const DISK_HOLDS: u64 = 1000;
-const INTERRUPTED: u8 = 130;
 
-#[quitter::main(timeout = "2s", sources = [QuitSource::os_signal(), QuitSource::all_done()])]
+#[quitter::main(timeout = "2s", end = "with_body", signal_exit_code = "128+n")]
 fn main(main: &MainQuitter) -> Result<ExitCode, String> {
     let Some(files) = env::args().nth(1).and_then(|number| number.parse().ok()) else {
         eprintln!("usage: progress FILES");
@@ -41,11 +41,11 @@ fn main(main: &MainQuitter) -> Result<ExitCode, String> {
         if main.sleep(Duration::from_millis(20)).is_err() {
             bar.finish_and_clear(); // So that what follows starts on a line of its own.
             eprintln!("stopped after {copied} of {files} files");
-            return Ok(ExitCode::from(INTERRUPTED));
+            return Ok(ExitCode::SUCCESS); // A signal makes it 130 or 143.
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
     println!("all {files} files are copied");
-    Ok(ExitCode::SUCCESS) // Nothing is running any more: `all_done` ends the program.
+    Ok(ExitCode::SUCCESS)
 }

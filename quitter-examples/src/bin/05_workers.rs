@@ -19,7 +19,7 @@ use quitter::{MainQuitter, QuitSource, Quitter, RoutineQuitter};
 
 const USAGE: &str = "usage: workers [number of workers] [number of jobs]";
 
-#[quitter::main(timeout = "2s", sources = [QuitSource::os_signal(), QuitSource::all_done()])]
+#[quitter::main(timeout = "2s", sources = [QuitSource::all_done()])]
 fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     let mut numbers = env::args().skip(1).map(|text| text.parse::<u32>());
     let workers = numbers.next().unwrap_or(Ok(4)).map_err(|_| USAGE)?;

@@ -1,11 +1,12 @@
 //! A TCP server on threads: a loop that accepts, and a routine for each connection.
 //!
-//! Shows how to wake threads that block in the operating system, and that connections are named in
-//! reports.
+//! Shows how to wake threads that block in the operating system, that connections are named in
+//! reports, and failures that a server survives: `OnFailure::Report`.
 //!
 //! Start it with `cargo run -p quitter-examples --bin tcp_server -- 7000`, and talk to it from other
-//! terminals with `nc 127.0.0.1 7000`: it sends back what you type. Press Ctrl-C: connections are
-//! closed, and the program ends at once with exit code 0.
+//! terminals with `nc 127.0.0.1 7000`: it sends back what you type. A client that resets its
+//! connection gets a line on stderr. Press Ctrl-C: connections are closed, and the program ends at
+//! once with exit code 0.
 
 use std::env;
 use std::error::Error;
@@ -13,7 +14,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use quitter::{MainQuitter, Quitting, RoutineQuitter};
+use quitter::{MainQuitter, OnFailure, Quitting, RoutineQuitter};
 
 /// How often a connection without traffic asks whether it has to quit.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -36,11 +37,12 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
 
 fn accept(q: &RoutineQuitter, listener: &TcpListener) -> Result<(), Quitting> {
     let connections = q.child("connections")?;
+    connections.on_failure(OnFailure::Report); // Said at once, and the server goes on.
     while !q.has_to_quit() {
         let accepted = listener.accept().and_then(|(stream, peer)| {
             let connection = connections.routine(peer.to_string());
             connection
-                .add(move |q| echo(q, stream))
+                .add(move |q| echo(q, &stream))
                 .map_err(io::Error::other)
         });
         if let Err(error) = accepted
@@ -53,14 +55,7 @@ fn accept(q: &RoutineQuitter, listener: &TcpListener) -> Result<(), Quitting> {
     Ok(())
 }
 
-/// A client that resets its connection is no reason to end the server, so no error is returned.
-fn echo(q: &RoutineQuitter, mut stream: TcpStream) {
-    if let Err(error) = try_echo(q, &mut stream) {
-        eprintln!("{}: {error}", q.name());
-    }
-}
-
-fn try_echo(q: &RoutineQuitter, stream: &mut TcpStream) -> io::Result<()> {
+fn echo(q: &RoutineQuitter, mut stream: &TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut buffer = [0; 4096];
     while !q.has_to_quit() {

@@ -99,6 +99,7 @@ fn serve(
         .map(Arc::new)
         .map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let requests = q.child("requests")?;
+    requests.on_failure(OnFailure::Report); // One bad request is no failure of the service.
     let unblocked = Arc::clone(&server);
     q.routine("http server unblocker").add(move |q| {
         q.wait_quit();
@@ -132,15 +133,12 @@ fn serve(
 fn start(requests: &Quitter, request: Request, delay: Duration) {
     // Handed over only once the routine runs: a routine that is refused drops what it has captured.
     let (hand_over, handed_over) = bounded(1);
-    let routine = requests
-        .routine("request")
-        .on_failure(OnFailure::Report) // One bad request is no failure of the service.
-        .add(move |q| {
-            if let Ok(request) = handed_over.recv() {
-                let answer = answer(q, &request, delay);
-                respond(request, answer);
-            }
-        });
+    let routine = requests.routine("request").add(move |q| {
+        if let Ok(request) = handed_over.recv() {
+            let answer = answer(q, &request, delay);
+            respond(request, answer);
+        }
+    });
     match routine {
         Ok(_) => drop(hand_over.send(request)),
         Err(error) if error.is_quitting() => respond(request, SHUTTING_DOWN),

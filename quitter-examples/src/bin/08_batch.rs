@@ -24,7 +24,7 @@ use quitter::{MainQuitter, QuitSource};
 /// The exit code that says: there was nothing to do.
 const NOTHING_TO_DO: u8 = 3;
 
-#[quitter::main(timeout = "2s", sources = [QuitSource::os_signal(), QuitSource::all_done()])]
+#[quitter::main(timeout = "2s", sources = [QuitSource::all_done()])]
 fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
     let prices = match env::args().nth(1).as_deref() {
         Some("done") => prices("100\n200\n300")?,

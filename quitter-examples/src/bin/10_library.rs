@@ -58,7 +58,7 @@ mod metrics {
     }
 }
 
-#[quitter::main(timeout = "2s", start = "before_body")]
+#[quitter::main(timeout = "2s", end = "with_body")]
 fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     let publish = |requests| println!("{requests} requests so far");
     let metrics = Metrics::start(main, Duration::from_secs(1), publish)?;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use quitter::{MainQuitter, QuitSource, Quitting, RoutineQuitter};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-#[quitter::main(timeout = "2s", sources = [QuitSource::os_signal(), QuitSource::all_done()])]
+#[quitter::main(timeout = "2s", sources = [QuitSource::all_done()])]
 fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     let frames = env::args().nth(1).unwrap_or("1000".to_owned()).parse()?;
     // The guard goes with the work, whichever thread does it. The routine ends when it is dropped.

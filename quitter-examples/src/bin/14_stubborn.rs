@@ -79,7 +79,7 @@ const CASES: &[(&str, &str, Set)] = &[
     ("own-thread", "a thread that no quitter knows", own_thread),
 ];
 
-#[quitter::main(timeout = "1s", sources = [QuitSource::os_signal()])]
+#[quitter::main(timeout = "1s")]
 fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     let Some((_, _, set)) = CASES.iter().find(|(name, ..)| *name == wanted) else {
