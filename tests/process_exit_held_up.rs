@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
 use nix::sys::signal::Signal::SIGTERM;
-use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource};
+use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, Quitter};
 
 use common::{Ended, Process, alone};
 
@@ -364,4 +364,43 @@ fn the_report_of_a_forced_end_is_said_once() {
     };
     let ended = ended_in_time_after("Received quit", alone(story)).with_code(1);
     assert_eq!(ended.count("Failed to quit: 1 routine"), 1, "{ended:?}");
+}
+
+/// They keep the tree's locks busy: the report names what could be read in time, and the event and the
+/// outcome are never lost.
+#[test]
+fn routines_that_hammer_the_tree_do_not_cost_the_forced_end_its_words() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_millis(100));
+        builder.source(QuitSource::os_signal()).run(|main| -> () {
+            let aside = Quitter::root("aside");
+            for _ in 0..64 {
+                let (own, aside) = (main.child("own").unwrap(), aside.clone());
+                let hammers = main.routine("hammers").stack_size(64 * 1024);
+                let started = hammers.add(move |q| {
+                    loop {
+                        // Refused after the quit: that is part of the hammering.
+                        drop(own.guard("guard"));
+                        drop(q.child("child"));
+                        drop(aside.guard("guard"));
+                        let _ = own.wait_done(Duration::ZERO);
+                    }
+                });
+                started.unwrap();
+            }
+            eprintln!("listening");
+            hang();
+        })
+    };
+    for _ in 0..20 {
+        let mut program = alone(story);
+        program.wait_for("listening");
+        program.send(SIGTERM);
+        let ended = program
+            .end()
+            .with_code(1)
+            .saying(&["Received quit from", "Failed to quit: "]);
+        assert_eq!(ended.count("Received quit from"), 1);
+        assert_eq!(ended.count("Failed to quit: "), 1);
+    }
 }

@@ -141,13 +141,15 @@ impl Node {
         self.checked.fetch_max(TOLD, Ordering::AcqRel);
     }
 
-    /// Marks the node as told, unless it quits already.
+    /// Marks the node as told, unless it quits already. In both cases the quit is counted after this.
     fn mark(self: &Arc<Self>) {
         let mark = |checked| (checked < ABOVE).then_some(TELLING);
         let marked = self
             .checked
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, mark);
         if marked.is_err() {
+            // See number 2 above.
+            self.is_marked();
             return;
         }
         fence(Ordering::SeqCst);
@@ -231,5 +233,44 @@ impl Node {
         });
         tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
         wakes.perform();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::Location;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::routine::record::Record;
+
+    fn quit(node: &Arc<Node>, timeout: Option<Duration>) -> bool {
+        let at = Location::caller();
+        node.quit(QuitCause::SendQuit { at }, timeout)
+    }
+
+    /// It would find every lock taken.
+    #[test]
+    fn a_quit_that_changes_nothing_and_what_a_quitting_node_refuses_take_no_lock() {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let root = Node::root("root".into(), None);
+        let child = root.child("child".into()).unwrap();
+        assert!(quit(&root, Some(Duration::from_secs(60))));
+        let rosters = [child.roster(), root.roster()];
+        let locked = rosters.map(|roster| roster.lock_first());
+        let (done, returned) = mpsc::channel();
+        let (top, below) = (Arc::clone(&root), Arc::clone(&child));
+        thread::spawn(move || {
+            let later = Some(Duration::from_secs(90));
+            let changed = [quit(&top, None), quit(&top, later), quit(&below, later)];
+            let record = Record::new("late".into(), Location::caller(), None, Duration::ZERO);
+            let admitted = below.check_in(&Arc::new(record)).is_ok();
+            let made = below.child("late".into()).is_ok();
+            let _ = done.send((changed, admitted, made));
+        });
+        let returned = returned.recv_timeout(PATIENCE);
+        drop(locked);
+        assert_eq!(returned, Ok(([false; 3], false, false)));
     }
 }

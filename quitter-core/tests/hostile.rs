@@ -1,0 +1,169 @@
+//! Crowds that quit, fail, wait and start work at the same time.
+//!
+//! What takes a crowd squared, or waits for each of a crowd's turns, does not end in [`PATIENCE`].
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use quitter_core::{OnFailure, Quitter, RoutineHandle, RoutineQuitter};
+
+use common::{PATIENCE, in_time};
+
+/// Starts a routine with a small stack.
+fn start<F>(quitter: &Quitter, f: F) -> RoutineHandle
+where
+    F: FnOnce(&RoutineQuitter) -> Result<(), &'static str> + Send + 'static,
+{
+    let routine = quitter.routine("crowd").stack_size(64 * 1024);
+    routine.add(f).unwrap()
+}
+
+#[test]
+fn eight_thousand_children_whose_routines_all_fail_at_the_quit_end_in_time() {
+    const CHILDREN: usize = 8_000;
+    let root = Quitter::root("root");
+    let children: Vec<Quitter> = (0..CHILDREN)
+        .map(|_| root.child("child").unwrap())
+        .collect();
+    for child in &children {
+        start(child, |q| {
+            q.wait_quit();
+            Err("the connection is closed")
+        });
+    }
+    root.quit_and_wait(PATIENCE).unwrap();
+    assert_eq!(root.failures().len(), 1000, "as many as are listed");
+}
+
+/// Each brings its own quit of the root, which changes nothing.
+#[test]
+fn a_thousand_routines_that_all_send_a_quit_end_in_time() {
+    const ROUTINES: usize = 1_000;
+    let root = Quitter::root("root");
+    let children: Vec<Quitter> = (0..8 * ROUTINES)
+        .map(|_| root.child("child").unwrap())
+        .collect();
+    let _listed: Vec<_> = children.iter().map(|child| child.guard("guard")).collect();
+    let quits = Arc::new(AtomicUsize::new(0));
+    let handles: Vec<RoutineHandle> = children[..ROUTINES]
+        .iter()
+        .map(|child| {
+            let (root, quits) = (root.clone(), Arc::clone(&quits));
+            start(child, move |q| {
+                q.wait_quit();
+                root.send_quit();
+                quits.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            })
+        })
+        .collect();
+    root.send_quit();
+    for handle in &handles {
+        handle.wait(PATIENCE).unwrap();
+    }
+    assert_eq!(quits.load(Ordering::SeqCst), ROUTINES);
+}
+
+#[test]
+fn one_panic_that_drops_sixteen_thousand_guards_ends_in_time() {
+    const GUARDS: usize = 16_000;
+    let root = Quitter::root("root");
+    let children: Vec<Quitter> = (0..GUARDS).map(|_| root.child("child").unwrap()).collect();
+    let guards: Vec<_> = children.iter().map(|child| child.guard("guard")).collect();
+    let root = in_time(move || {
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _guards = guards;
+            // Like `panic!`, without a text on stderr.
+            resume_unwind(Box::new("panic"));
+        }));
+        assert!(panicked.is_err());
+        root
+    });
+    assert!(root.has_to_quit());
+    root.wait_done(Duration::ZERO).unwrap();
+}
+
+/// Calls `f` beside threads that start and end work in a loop.
+fn beside_hammering<T: Send + 'static>(
+    threads: usize,
+    hammer: impl Fn() + Clone + Send + 'static,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let stop = Arc::new(AtomicBool::new(false));
+    let all_run = Arc::new(Barrier::new(threads + 1));
+    let hammers: Vec<_> = (0..threads)
+        .map(|_| {
+            let (stop, all_run, hammer) = (Arc::clone(&stop), Arc::clone(&all_run), hammer.clone());
+            thread::spawn(move || {
+                all_run.wait();
+                while !stop.load(Ordering::Relaxed) {
+                    hammer();
+                }
+            })
+        })
+        .collect();
+    all_run.wait();
+    let result = in_time(f);
+    stop.store(true, Ordering::Relaxed);
+    for hammer in hammers {
+        hammer.join().unwrap();
+    }
+    result
+}
+
+#[test]
+fn a_look_returns_beside_threads_that_make_guards_at_the_same_quitter() {
+    let root = Quitter::root("root");
+    let looks_at = root.clone();
+    beside_hammering(
+        32,
+        move || drop(root.guard("guard")),
+        move || {
+            for _ in 0..20 {
+                let _ = looks_at.wait_done(Duration::ZERO);
+            }
+        },
+    );
+}
+
+#[test]
+fn a_look_and_a_quit_return_beside_threads_that_make_guards_at_children_of_their_own() {
+    let root = Quitter::root("root");
+    let (below, looks_at) = (root.clone(), root.clone());
+    beside_hammering(
+        32,
+        move || {
+            if let Ok(child) = below.child("child") {
+                let _guards = [child.guard("guard"), child.guard("guard")];
+            }
+        },
+        move || {
+            for _ in 0..20 {
+                let _ = looks_at.wait_done(Duration::ZERO);
+            }
+            looks_at.quit_and_wait(PATIENCE).unwrap();
+        },
+    );
+    root.wait_done(Duration::ZERO).unwrap();
+}
+
+/// A wait is over at an instant at which nothing is live, however short, and it leaves no list of the
+/// dead behind that later work would have to carry.
+#[test]
+fn waits_that_time_out_beside_live_work_keep_no_hold_on_it() {
+    let root = Quitter::root("root");
+    root.on_failure(OnFailure::Report);
+    let child = root.child("child").unwrap();
+    let live = child.guard("live").unwrap();
+    for _ in 0..1000 {
+        assert!(root.wait_done(Duration::from_nanos(1)).is_err());
+        assert!(child.wait_done(Duration::ZERO).is_err());
+    }
+    drop(live);
+    root.wait_done(Duration::MAX).unwrap();
+}
