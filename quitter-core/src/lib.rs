@@ -33,6 +33,7 @@ compile_error!("quitter needs threads and signals: it runs on Unix and on Window
 mod error;
 mod main_quitter;
 mod never;
+mod process;
 mod quitter;
 mod report;
 mod routine;
@@ -51,7 +52,7 @@ pub use quitter::Quitter;
 pub use report::cause::{QuitCause, RequestingRoutine};
 pub use report::exit::{ExitReport, exit_code};
 pub use report::failure::{FailureKind, OnFailure, RoutineFailure};
-pub use report::notice::Notice;
+pub use report::notice::{HeldUpAt, Notice};
 pub use report::path::QuitterPath;
 pub use report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 pub use routine::builder::RoutineBuilder;
