@@ -194,7 +194,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
-    AddRoutineError, End, ExitReport, FailureKind, LastSeen, MainOutcome, MainQuitter,
+    AddRoutineError, End, ExitReport, FailureKind, HeldUpAt, LastSeen, MainOutcome, MainQuitter,
     MainQuitterBuilder, MainQuitterError, Notice, OnFailure, QuitCause, QuitSignal, QuitSource,
     Quitter, QuitterPath, Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure,
     RoutineGuard, RoutineHandle, RoutineOutcome, RoutineQuitter, SecondSignal, SignalExitCode,

@@ -1,7 +1,6 @@
 //! Describes a main quitter and creates it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use crate::main_quitter::run::{self, End, StartRoutines};
 use crate::main_quitter::signal::{SecondSignal, SignalExitCode};
 use crate::main_quitter::source::{QuitSource, SourceKind};
 use crate::main_quitter::watcher::{Control, Watcher, WatcherConfig};
+use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::console;
 use crate::report::exit::ExitReport;
@@ -362,7 +362,7 @@ impl MainQuitterBuilder {
         if sources.is_empty() && self.end == End::OnQuitEvent {
             return Err(MainQuitterError::NoSource);
         }
-        let claim = Claim::take()?;
+        let claim = Process::current().claim()?;
         // From here on a fork is noticed.
         let _ = system::is_forked();
         console::open().map_err(MainQuitterError::Thread)?;
@@ -393,30 +393,5 @@ impl MainQuitterBuilder {
         ending.ask_watcher(Control::WatchPanics(held_up::watch()));
         claim.keep();
         Ok(MainQuitter::of(ending))
-    }
-}
-
-/// Whether this process has, or had, a main quitter.
-static CLAIMED: AtomicBool = AtomicBool::new(false);
-
-/// The right to create the main quitter; given back unless kept.
-struct Claim;
-
-impl Claim {
-    fn take() -> Result<Self, MainQuitterError> {
-        match CLAIMED.swap(true, Ordering::AcqRel) {
-            false => Ok(Self),
-            true => Err(MainQuitterError::AlreadyExists),
-        }
-    }
-
-    fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        CLAIMED.store(false, Ordering::Release);
     }
 }

@@ -20,6 +20,7 @@ use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
+use crate::report::notice::Notice;
 use crate::routine::current::waiting_routine;
 use crate::routine::record::Place;
 use crate::routine::registry;
@@ -230,7 +231,7 @@ impl MainQuitter {
             if done.is_ok() && !node.is_quitting() {
                 match (all_done, hint) {
                     (Some(source), _) => self.ending.fire(source, None, false),
-                    (None, Some(hint)) => console::say(hint),
+                    (None, Some(hint)) => console::say(Notice::Hint(hint.into())),
                     (None, None) => {}
                 }
             }

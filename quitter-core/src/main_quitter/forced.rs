@@ -11,7 +11,7 @@ use crate::main_quitter::phase::{Ending, Phase};
 use crate::main_quitter::signal;
 use crate::report::console;
 use crate::report::exit::exit_code;
-use crate::report::notice::Notice;
+use crate::report::notice::{HeldUpAt, Notice};
 
 /// How long after the deadline of the quit the process is ended: the time in which an exit that is
 /// on its way makes its report.
@@ -72,20 +72,14 @@ fn say_last_words(ending: &Ending) {
         return;
     };
     if is_unsaid {
-        console::say_now(&Notice::Outcome(Box::new(report.clone())));
+        console::say_now(Notice::Outcome(Box::new(report.clone())));
     }
     let held_up = match (came_to_exit, ending.voice().has_returned()) {
         // The report lists the body of `main`, or the routine that is `main`'s.
         (false, _) if !report.timeouts.is_empty() => return,
-        (false, _) => "main has not come to its exit in time",
-        (true, false) => {
-            "main has its exit report, but has not returned it: it goes on, or a value that it drops \
-             hangs"
-        }
-        (true, true) => {
-            "main has returned, but the process does not end: a thread-local destructor, an exit \
-             handler or the flush of stdout hangs"
-        }
+        (false, _) => HeldUpAt::BeforeExit,
+        (true, false) => HeldUpAt::AfterExit,
+        (true, true) => HeldUpAt::AfterMain,
     };
-    console::say_now(&format_args!("Ended by force: {held_up}"));
+    console::say_now(Notice::EndedByForce { held_up });
 }

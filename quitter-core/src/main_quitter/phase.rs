@@ -286,7 +286,7 @@ impl Ending {
     /// Says the quit event. For the console's thread.
     fn say_event(&self) {
         if let Some(quit) = self.root.node().quit_info() {
-            console::say_now(&Notice::QuitEvent {
+            console::say_now(Notice::QuitEvent {
                 cause: quit.cause.clone(),
                 failure: self.failure_behind(&quit.cause),
             });
@@ -318,14 +318,9 @@ impl Ending {
     /// Says that nothing waits for the routines, if there are any. For the console's thread.
     fn say_left_running(&self) {
         let count: usize = self.live_now().iter().map(|at| at.routines.len()).sum();
-        let routines = match count {
-            0 => return,
-            1 => "the routine that is live".to_owned(),
-            n => format!("the {n} routines that are live"),
-        };
-        console::say_now(&format_args!(
-            "Nothing waits for {routines}: call exit() instead of dropping the main quitter"
-        ));
+        if count > 0 {
+            console::say_now(Notice::LeftRunning { count });
+        }
     }
 
     /// `exit` was called.

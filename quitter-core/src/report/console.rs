@@ -6,7 +6,6 @@
 //! that is closed, full or broken loses the text and changes nothing else.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -15,43 +14,98 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
+use crate::process::Process;
+use crate::report::notice::Notice;
 use crate::system;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The queue of the thread that writes.
-static JOBS: OnceLock<Sender<Job>> = OnceLock::new();
+/// The thread that writes, and what it writes to.
+pub(crate) struct Console {
+    /// The queue of the thread.
+    jobs: OnceLock<Sender<Job>>,
+    /// When the write that is now being made was started, if any.
+    writing_since: Mutex<Option<Instant>>,
+    /// The duplicate of stderr's handle; `None` inside if stderr is closed.
+    stderr: OnceLock<Option<File>>,
+}
 
-/// When the line now being written was started, if any.
-static WRITING_SINCE: Mutex<Option<Instant>> = Mutex::new(None);
+impl Console {
+    pub(crate) const fn new() -> Self {
+        Self {
+            jobs: OnceLock::new(),
+            writing_since: Mutex::new(None),
+            stderr: OnceLock::new(),
+        }
+    }
+
+    fn set_writing(&self, since: Option<Instant>) {
+        *self
+            .writing_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn writing_for(&self) -> Duration {
+        let since = self.writing_since.lock();
+        let since = *since.unwrap_or_else(PoisonError::into_inner);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Made at the first call.
+    fn stderr(&self) -> Option<&File> {
+        self.stderr.get_or_init(|| duplicate().ok()).as_ref()
+    }
+
+    /// Writes to stderr. Errors are ignored, because there is nowhere left to report them.
+    fn write(&self, text: &str) {
+        self.set_writing(Some(Instant::now()));
+        match self.stderr() {
+            Some(mut file) => write_all(&mut file, text.as_bytes()),
+            None => write_all(&mut io::stderr(), text.as_bytes()),
+        }
+        self.set_writing(None);
+    }
+}
+
+fn console() -> &'static Console {
+    &Process::current().console
+}
 
 /// Starts the thread, and duplicates stderr while it is what the program was started with. Does
 /// nothing if called again.
 pub(crate) fn open() -> io::Result<()> {
-    if JOBS.get().is_some() {
+    let console = console();
+    if console.jobs.get().is_some() {
         return Ok(());
     }
-    stderr();
+    console.stderr();
     let (jobs, queue) = unbounded::<Job>();
     let thread = thread::Builder::new().name("quitter report".to_owned());
     thread.spawn(move || queue.iter().for_each(|job| job()))?;
     // If two threads get here at once, one queue is dropped, and its thread ends.
-    let _ = JOBS.set(jobs);
+    let _ = console.jobs.set(jobs);
     Ok(())
 }
 
 /// Runs `job` on the console's thread, after everything that is queued. Does not wait.
 pub(crate) fn afterwards(job: impl FnOnce() + Send + 'static) {
     // The child of a fork does not have the thread.
-    match JOBS.get().filter(|_| !system::is_forked()) {
+    match console().jobs.get().filter(|_| !system::is_forked()) {
         Some(jobs) => drop(jobs.send(Box::new(job))),
         None => job(),
     }
 }
 
-/// Writes a notice. Does not wait; the console's thread makes the text.
-pub(crate) fn say(notice: impl fmt::Display + Send + 'static) {
-    afterwards(move || say_now(&notice));
+/// Says a notice. Does not wait; the console's thread makes the text.
+pub(crate) fn say(notice: Notice) {
+    afterwards(move || say_now(notice));
+}
+
+/// Says a notice at once, on this thread: for jobs on the console's thread. Everything that is said
+/// comes through here.
+pub(crate) fn say_now(notice: Notice) {
+    console().write(&format!("{notice}\n"));
 }
 
 /// Waits until everything queued is written. Gives up when one line has taken `a_line`, as it does
@@ -63,30 +117,10 @@ pub(crate) fn flush(a_line: Duration, in_all: Duration) {
     let until = Instant::now() + in_all;
     while written.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout)
         && Instant::now() < until
-        && writing_for() < a_line
+        && console().writing_for() < a_line
     {}
 }
 
-fn set_writing(since: Option<Instant>) {
-    *WRITING_SINCE.lock().unwrap_or_else(PoisonError::into_inner) = since;
-}
-
-fn writing_for() -> Duration {
-    let since = *WRITING_SINCE.lock().unwrap_or_else(PoisonError::into_inner);
-    since.map_or(Duration::ZERO, |since| since.elapsed())
-}
-
-/// Writes `text` and a line end at once, on this thread: for jobs on the console's thread. Errors
-/// are ignored, because there is nowhere left to report them.
-pub(crate) fn say_now(text: &dyn fmt::Display) {
-    let line = format!("{text}\n");
-    set_writing(Some(Instant::now()));
-    match stderr() {
-        Some(mut file) => write_all(&mut file, line.as_bytes()),
-        None => write_all(&mut io::stderr(), line.as_bytes()),
-    }
-    set_writing(None);
-}
 /// Writes all of `text`, and retries while a non-blocking stderr is full. Every process that shares
 /// the terminal may have set that mode. Gives up when stderr is broken or takes nothing for a while.
 fn write_all(to: &mut impl Write, mut text: &[u8]) {
@@ -110,12 +144,6 @@ fn write_all(to: &mut impl Write, mut text: &[u8]) {
             Err(_) => return,
         }
     }
-}
-
-/// The duplicate of stderr's handle, made at the first call; `None` if stderr is closed.
-fn stderr() -> Option<&'static File> {
-    static STDERR: OnceLock<Option<File>> = OnceLock::new();
-    STDERR.get_or_init(|| duplicate().ok()).as_ref()
 }
 
 #[cfg(unix)]

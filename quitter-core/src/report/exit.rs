@@ -234,7 +234,7 @@ impl Termination for ExitReport {
         self.voice.returned.store(true, Ordering::Relaxed);
         console::afterwards(move || {
             if self.voice.take_outcome() {
-                console::say_now(&Notice::Outcome(Box::new(self)));
+                console::say_now(Notice::Outcome(Box::new(self)));
             }
         });
         console::flush(A_LINE, IN_ALL);

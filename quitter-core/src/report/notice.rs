@@ -63,12 +63,66 @@ pub enum Notice {
         /// The path of its quitter.
         path: QuitterPath,
     },
-    /// A routine has failed.
+    /// A routine has failed, and the program goes on: see [`OnFailure::Report`](crate::OnFailure::Report).
     Failure(RoutineFailure),
+    /// Failures that came faster than they could be said: "and 17 more failures".
+    MoreFailures {
+        /// How many.
+        count: usize,
+    },
     /// Advice about how the program uses quitter.
     Hint(Cow<'static, str>),
     /// The outcome of the shutdown.
     Outcome(Box<ExitReport>),
+    /// The main quitter was dropped while routines are live, and nothing waits for them.
+    LeftRunning {
+        /// How many routines are live.
+        count: usize,
+    },
+    /// The process is about to be ended by force, and no routine held its end up.
+    EndedByForce {
+        /// How far the program had come.
+        held_up: HeldUpAt,
+    },
+}
+
+/// How far a program had come that was [ended by force](Notice::EndedByForce).
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{HeldUpAt, Notice};
+///
+/// let held_up = HeldUpAt::BeforeExit;
+/// let text = Notice::EndedByForce { held_up }.to_string();
+/// assert_eq!(text, "Ended by force: main has not come to its exit in time");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeldUpAt {
+    /// `main` has not made its exit report.
+    BeforeExit,
+    /// `main` has its exit report, but has not returned it.
+    AfterExit,
+    /// `main` has returned.
+    AfterMain,
+}
+
+impl fmt::Display for HeldUpAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BeforeExit => "main has not come to its exit in time",
+            Self::AfterExit => {
+                "main has its exit report, but has not returned it: it goes on, or a value that it \
+                 drops hangs"
+            }
+            Self::AfterMain => {
+                "main has returned, but the process does not end: a thread-local destructor, an \
+                 exit handler or the flush of stdout hangs"
+            }
+        })
+    }
 }
 
 impl Notice {
@@ -98,6 +152,16 @@ impl fmt::Display for Notice {
             Self::Failure(failure) => failure.fmt(f),
             Self::Hint(text) => Message(text).fmt(f),
             Self::Outcome(report) => report.fmt(f),
+            Self::MoreFailures { count: 1 } => f.write_str("and 1 more failure"),
+            Self::MoreFailures { count } => write!(f, "and {count} more failures"),
+            Self::LeftRunning { count } => {
+                match count {
+                    1 => f.write_str("Nothing waits for the routine that is live")?,
+                    n => write!(f, "Nothing waits for the {n} routines that are live")?,
+                }
+                f.write_str(": call exit() instead of dropping the main quitter")
+            }
+            Self::EndedByForce { held_up } => write!(f, "Ended by force: {held_up}"),
         }
     }
 }

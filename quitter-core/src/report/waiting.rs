@@ -59,7 +59,7 @@ impl WaitingLines {
         console::afterwards(move || {
             let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
             for Named { name, path } in take_returned(&mut named, &live) {
-                console::say_now(&Notice::Returned { name, path });
+                console::say_now(Notice::Returned { name, path });
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             // The report is about to come.
@@ -67,7 +67,7 @@ impl WaitingLines {
             if names_live && !is_ending && !live.is_empty() {
                 let routines = Timeouts::new(live, quit_at.elapsed());
                 remember(&mut named, &routines);
-                console::say_now(&Notice::Waiting { routines, left });
+                console::say_now(Notice::Waiting { routines, left });
             }
         });
     }

@@ -6,6 +6,7 @@ use super::quitter::RoutineQuitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::failure::{FailureKind, OnFailure, RoutineFailure};
+use crate::report::notice::Notice;
 
 /// The cause of a quit that a routine's failure asks for.
 pub(crate) type CauseOf = fn(&RoutineQuitter, &FailureKind) -> QuitCause;
@@ -107,12 +108,12 @@ fn say_at_once(failure: impl FnOnce() -> RoutineFailure) {
     // Without the console's thread, the routine itself writes the line.
     let _ = console::open();
     console::afterwards(move || {
-        console::say_now(&failure);
+        console::say_now(Notice::Failure(failure));
         let only_counted = Unsaid::lock().leave();
-        match only_counted {
-            0 => {}
-            1 => console::say_now(&"and 1 more failure"),
-            more => console::say_now(&format_args!("and {more} more failures")),
+        if only_counted > 0 {
+            console::say_now(Notice::MoreFailures {
+                count: only_counted,
+            });
         }
     });
 }

@@ -5,10 +5,12 @@
 //! would catch the panic: a slow hook and one that never returns look the same. So time decides.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::process::Process;
 
 /// How long the panic hooks of a routine may take before the panic counts as the routine's failure.
 ///
@@ -18,15 +20,15 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 /// on without the routine and nobody would know.
 const HOOKS_RETURN: Duration = Duration::from_secs(8);
 
-static HELD_UP: Mutex<HeldUp> = Mutex::new(HeldUp::new());
-
 fn held_up() -> MutexGuard<'static, HeldUp> {
-    HELD_UP.lock().unwrap_or_else(PoisonError::into_inner)
+    let held_up = Process::current().held_up.lock();
+    held_up.unwrap_or_else(PoisonError::into_inner)
 }
 
 type Fail = Box<dyn FnOnce() + Send>;
 
-struct HeldUp {
+/// The panics that are in the hooks.
+pub(crate) struct HeldUp {
     /// Tells the watcher when to look. `None`: there is no watcher.
     watcher: Option<Sender<Instant>>,
     /// The watcher is going to look.
@@ -43,7 +45,7 @@ struct Panicking {
 }
 
 impl HeldUp {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             watcher: None,
             is_watched: false,

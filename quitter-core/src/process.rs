@@ -1,0 +1,59 @@
+//! The state of which a process has one: the claim of its main quitter, the thread that writes, and
+//! the panics that are in the panic hooks.
+//!
+//! All of it is reached through [`Process::current`], so that a test can be given a process of its
+//! own. Three things stay with the code that uses them. The panic hook is std's, and std has one for
+//! the process, so [`hook`](crate::routine::hook) keeps its state. The clocks' origins
+//! ([`system`](crate::system)) never change once read, so nothing is gained by having two. Receivers
+//! that are leaked on purpose ([`source`](crate::main_quitter::source)) are never read again.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::MainQuitterError;
+use crate::report::console::Console;
+use crate::routine::held_up::HeldUp;
+
+pub(crate) struct Process {
+    /// The process has, or had, a main quitter.
+    claimed: AtomicBool,
+    pub(crate) console: Console,
+    pub(crate) held_up: Mutex<HeldUp>,
+}
+
+impl Process {
+    /// The process that this thread belongs to.
+    pub(crate) fn current() -> &'static Self {
+        static PROCESS: Process = Process {
+            claimed: AtomicBool::new(false),
+            console: Console::new(),
+            held_up: Mutex::new(HeldUp::new()),
+        };
+        &PROCESS
+    }
+
+    /// Takes the right to create the main quitter. There is one.
+    pub(crate) fn claim(&'static self) -> Result<Claim, MainQuitterError> {
+        match self.claimed.swap(true, Ordering::AcqRel) {
+            false => Ok(Claim { process: self }),
+            true => Err(MainQuitterError::AlreadyExists),
+        }
+    }
+}
+
+/// The right to create the main quitter; given back unless kept.
+pub(crate) struct Claim {
+    process: &'static Process,
+}
+
+impl Claim {
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.process.claimed.store(false, Ordering::Release);
+    }
+}
