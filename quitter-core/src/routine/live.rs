@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::current::Current;
 use super::failing::{self, CauseOf, routine_failed};
 use super::hook;
+use super::linger;
 use super::outcome::RoutineOutcome;
 use super::panics;
 use super::quitter::RoutineQuitter;
@@ -67,12 +68,24 @@ impl Live {
             // The user's error is shown and dropped in here, since its code may panic, too.
             f(&self.quitter).settle(&failed);
         });
+        if let Some(crowd) = self.end() {
+            linger::in_a_crowd(crowd);
+        }
+    }
+
+    /// Checks out. Returns how many others are live and waited for, if the routine was told to quit.
+    fn end(&self) -> Option<usize> {
+        let node = self.quitter.node();
+        let waited_for = node.check_out(self.quitter.record());
+        waited_for.filter(|_| node.is_quitting())
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.quitter.node().check_out(self.quitter.record());
+        if !self.quitter.record().is_finished() {
+            self.end();
+        }
     }
 }
 

@@ -105,15 +105,16 @@ impl State {
         self.tallies.push(Arc::clone(tally));
     }
 
-    /// Counts a routine that ends. Returns the tallies whose waiters may be woken.
+    /// Counts a routine that ends. Returns the tallies that counted it.
     fn on_end(&self, record: &Record) -> Vec<Arc<Tally>> {
         if self.tallies.is_empty() && self.waited.is_empty() {
             return Vec::new();
         }
         let one = self.waited.get(&Waited::One(record.id));
         let one = one.map(|waits| &waits.tally);
-        let counting = self.tallies.iter().chain(one);
-        counting.filter(|tally| tally.on_end()).cloned().collect()
+        let counting: Vec<_> = self.tallies.iter().chain(one).cloned().collect();
+        counting.iter().for_each(|tally| tally.on_end());
+        counting
     }
 
     /// Gathers those that wait for a quit here, and returns the tallies whose waiters are to be woken
@@ -298,19 +299,24 @@ impl Node {
         Ok(())
     }
 
-    /// Takes a routine from the list, and wakes those that wait for that.
-    pub(crate) fn check_out(self: &Arc<Self>, record: &Record) {
+    /// Takes a routine from the list, and wakes those that wait for that. Returns how many others are
+    /// live where somebody waits for all of them.
+    pub(crate) fn check_out(self: &Arc<Self>, record: &Record) -> Option<usize> {
         let mut state = self.roster().lock();
         let left = state.routines.remove(record);
         record.finish();
         let waited_for = state.on_end(record);
         drop(state);
         drop(left);
-        if !waited_for.is_empty() {
-            let mut wakes = Wakes::default();
-            waited_for.iter().for_each(|tally| tally.wake(&mut wakes));
-            wakes.perform();
+        if waited_for.is_empty() {
+            return None;
         }
+        let mut wakes = Wakes::default();
+        for tally in &waited_for {
+            tally.wake(&mut wakes);
+        }
+        wakes.perform();
+        waited_for.iter().map(|tally| tally.live()).max()
     }
 
     /// Sets what the failure of a routine does here and below that says nothing else.

@@ -66,10 +66,10 @@ impl Tally {
         }
     }
 
-    /// Called when the walk that attaches it is over: from here on the tally is exact. Returns whether
+    /// Called when the walk that attaches it is over: from here on the tally is exact.
     /// [`wake`](Self::wake) is to be called.
-    pub(super) fn attached(&self) -> bool {
-        self.take(ATTACHING)
+    pub(super) fn attached(&self) {
+        self.live.fetch_sub(ATTACHING, Ordering::AcqRel);
     }
 
     /// Counts what is live at a roster. Called under its lock.
@@ -88,20 +88,18 @@ impl Tally {
         self.add(1);
     }
 
-    /// Counts a routine that ends. Called under its roster's lock. Returns whether
-    /// [`wake`](Self::wake) is to be called after unlocking.
-    pub(super) fn on_end(&self) -> bool {
-        self.take(1)
-    }
-
-    fn take(&self, count: usize) -> bool {
-        self.live.fetch_sub(count, Ordering::AcqRel) - count <= MOST_SPARE
+    /// Counts a routine that ends. Called under its roster's lock; [`wake`](Self::wake) is to be called
+    /// after unlocking.
+    pub(super) fn on_end(&self) {
+        self.live.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Gathers the waiters for which few enough routines are left.
     pub(super) fn wake(&self, wakes: &mut Wakes) {
-        let mut waiters = lock(&self.waiters);
-        wakes.add_wanting(&mut waiters, self.live());
+        if self.live() <= MOST_SPARE {
+            let mut waiters = lock(&self.waiters);
+            wakes.add_wanting(&mut waiters, self.live());
+        }
     }
 
     /// Gathers all waiters: their limits may have changed.

@@ -93,10 +93,9 @@ impl Wait {
                 let live = state.routines.len();
                 state.attach(&tally, live);
             });
+            tally.attached();
             let mut wakes = Wakes::default();
-            if tally.attached() {
-                tally.wake(&mut wakes);
-            }
+            tally.wake(&mut wakes);
             wakes.perform();
         }
         let excluded = limits.excluding.as_ref();
@@ -233,7 +232,7 @@ impl Node {
             at
         });
         let started = tally.and_then(|tally| {
-            let _ = tally.attached();
+            tally.attached();
             let started = tally.take_started();
             let started = started.filter(|_| tally.live() > 0);
             // Only now: a roster that lets it go counts no more starts.

@@ -1,0 +1,194 @@
+//! Threads that use one handle of a quitter at the same time: a quit of a node that nothing hangs on
+//! is not counted; and waits that share a tally.
+
+use super::*;
+
+/// The two meet at the same mark: the one that finds it there must not rely on the other to count.
+#[test]
+fn rule_2_each_of_two_quits_of_one_node_has_told_everything_below_when_it_returns() {
+    model(|| {
+        let root = root();
+        let below = child(&root);
+        assert!(!below.is_quitting());
+        let (node, at_bottom) = (Arc::clone(&root), Arc::clone(&below));
+        let quitter = thread::spawn(move || {
+            quit(&node, None);
+            assert!(at_bottom.is_quitting());
+        });
+        quit(&root, None);
+        assert!(below.is_quitting());
+        quitter.join().unwrap();
+    });
+}
+
+/// A node that has one handle, which two threads share.
+fn shared_leaf() -> (Arc<Node>, Arc<Arc<Node>>) {
+    let root = root();
+    let leaf = child(&root);
+    assert!(!leaf.is_quitting());
+    (root, Arc::new(leaf))
+}
+
+#[test]
+fn rule_2_a_child_made_through_the_same_handle_during_the_quit_is_refused_or_told() {
+    model(|| {
+        let (_root, leaf) = shared_leaf();
+        let same = Arc::clone(&leaf);
+        let maker = thread::spawn(move || {
+            let made = same.child("grandchild".into());
+            if let Ok(made) = &made {
+                // Keeps what it found.
+                made.is_quitting();
+            }
+            made
+        });
+        quit(&leaf, None);
+        if let Ok(grandchild) = maker.join().unwrap() {
+            assert!(grandchild.is_quitting());
+            assert!(check_in(&grandchild).is_none());
+        }
+    });
+}
+
+#[test]
+fn rule_2_two_quits_through_the_same_handle_tell_a_child_that_one_of_them_has_made() {
+    model(|| {
+        let (_root, leaf) = shared_leaf();
+        let same = Arc::clone(&leaf);
+        let maker = thread::spawn(move || {
+            let made = same.child("grandchild".into());
+            let made = made.inspect(|made| {
+                made.is_quitting();
+            });
+            quit(&same, None);
+            if let Ok(made) = made {
+                assert!(made.is_quitting());
+            }
+        });
+        quit(&leaf, None);
+        maker.join().unwrap();
+    });
+}
+
+#[test]
+fn rule_1_a_routine_started_through_the_same_handle_is_refused_or_seen() {
+    model(|| {
+        let (_root, leaf) = shared_leaf();
+        let same = Arc::clone(&leaf);
+        let adder = thread::spawn(move || check_in(&same).is_some());
+        quit(&leaf, None);
+        let seen = leaf.look(None).is_err();
+        assert_eq!(adder.join().unwrap(), seen);
+    });
+}
+
+#[test]
+fn rule_9_a_sleeper_at_the_same_handle_learns_of_the_quit() {
+    model(|| {
+        let (_root, leaf) = shared_leaf();
+        let same = Arc::clone(&leaf);
+        let sleeper = thread::spawn(move || same.wait_quit(None));
+        quit(&leaf, None);
+        assert!(sleeper.join().unwrap());
+    });
+}
+
+#[test]
+fn rule_9_a_quit_channel_asked_for_at_the_same_handle_closes() {
+    model(|| {
+        let (_root, leaf) = shared_leaf();
+        let same = Arc::clone(&leaf);
+        let asker = thread::spawn(move || same.quit_chan().clone());
+        quit(&leaf, None);
+        let receiver = asker.join().unwrap();
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    });
+}
+
+/// A routine that waits leaves itself out, and somebody else waits for it, too: one tally for both.
+#[test]
+fn rule_4_a_wait_that_leaves_one_out_and_one_that_does_not_share_a_tally() {
+    model_within(2, || {
+        let root = root();
+        let below = child(&root);
+        let waits = Arc::new(record("waits"));
+        below.check_in(&waits).unwrap();
+        let other = check_in(&root).unwrap();
+        let node = Arc::clone(&root);
+        let routine = thread::spawn(move || {
+            let excluding = Excluded {
+                id: waits.id,
+                node: below.clone(),
+            };
+            let limits = Limits {
+                excluding: Some(excluding),
+                ..for_ever()
+            };
+            assert!(node.wait_done(limits).is_ok());
+            below.check_out(&waits);
+        });
+        let node = Arc::clone(&root);
+        let ends = thread::spawn(move || node.check_out(&other));
+        assert!(root.wait_done(for_ever()).is_ok());
+        routine.join().unwrap();
+        ends.join().unwrap();
+    });
+}
+
+/// A wait that comes while another is over and its tally is ended.
+#[test]
+fn rule_4_a_wait_that_begins_as_another_ends_is_exact() {
+    model_within(2, || {
+        let root = root();
+        let below = child(&root);
+        let record = check_in(&below).unwrap();
+        let node = Arc::clone(&root);
+        let waiter = thread::spawn(move || node.wait_done(for_ever()).is_ok());
+        below.check_out(&record);
+        let successor = check_in(&below).unwrap();
+        let ending = Arc::new(AtomicBool::new(false));
+        let (ends, node) = (Arc::clone(&ending), Arc::clone(&below));
+        let routine = thread::spawn(move || {
+            ends.store(true, Ordering::SeqCst);
+            node.check_out(&successor);
+        });
+        assert!(root.wait_done(for_ever()).is_ok());
+        assert!(ending.load(Ordering::SeqCst));
+        assert!(waiter.join().unwrap());
+        routine.join().unwrap();
+    });
+}
+
+/// A thread whose time is up is asked to wake others at that moment.
+#[test]
+fn rule_9_a_sleeper_whose_time_is_up_loses_no_other() {
+    use crate::sync::{Mutex, lock};
+    use crate::tree::list::List;
+    use crate::tree::waiter::{Waiter, Wakes};
+
+    for order in [[0, 1], [1, 0]] {
+        model(move || {
+            let list = Arc::new(Mutex::new(List::<Waiter>::default()));
+            let waiters = [Waiter::thread(0), Waiter::thread(0)];
+            for at in order {
+                lock(&list).push(Arc::clone(&waiters[at]));
+            }
+            let [late, sleeping] = waiters;
+            let of = Arc::clone(&list);
+            let late = thread::spawn(move || {
+                let left = lock(&of).remove(&late);
+                drop(left);
+                late.leave();
+            });
+            let sleeper = thread::spawn(move || {
+                sleeping.park(None);
+                sleeping.leave();
+            });
+            let mut wakes = Wakes::default();
+            wakes.add_all(&mut lock(&list));
+            wakes.perform();
+            late.join().unwrap();
+            sleeper.join().unwrap();
+        });
+    }
+}
