@@ -53,6 +53,7 @@ pub use report::cause::{QuitCause, RequestingRoutine};
 pub use report::exit::{ExitReport, exit_code};
 pub use report::failure::{FailureKind, OnFailure, RoutineFailure};
 pub use report::notice::{HeldUpAt, Notice};
+pub use report::output::{HoldOutput, Output};
 pub use report::path::QuitterPath;
 pub use report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 pub use routine::builder::RoutineBuilder;

@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub(crate) routines_started: bool,
     /// The exit code that the body of `main` returned, if it was not zero.
     pub(crate) body_code: Option<u8>,
+    /// The body failed, or returned such a code, while nothing else was running.
+    ended_alone: bool,
     /// The events after the first.
     later: Vec<QuitCause>,
     /// When `exit` was called.
@@ -140,6 +142,16 @@ impl State {
         }
     }
 
+    /// Whether this cause came from the body of `main` while nothing was running that could be shut
+    /// down, as with a usage error.
+    fn is_no_shutdown(&self, cause: &QuitCause) -> bool {
+        let is_body = matches!(
+            cause,
+            QuitCause::MainFailed { .. } | QuitCause::MainReturned { .. }
+        );
+        is_body && self.ended_alone
+    }
+
     /// Whether a source fired that is marked as a failure.
     ///
     /// A channel that closes while the program quits is no failure: the owner of its sender has
@@ -175,6 +187,7 @@ impl Ending {
                 channels: false,
                 routines_started,
                 body_code: None,
+                ended_alone: false,
                 later: Vec::new(),
                 exit_called: None,
                 live_at_deadline: Vec::new(),
@@ -286,10 +299,16 @@ impl Ending {
     /// Says the quit event. For the console's thread.
     fn say_event(&self) {
         if let Some(quit) = self.root.node().quit_info() {
-            console::say_now(Notice::QuitEvent {
+            let event = Notice::QuitEvent {
                 cause: quit.cause.clone(),
                 failure: self.failure_behind(&quit.cause),
-            });
+            };
+            // A statement of its own: nothing is written under the lock.
+            let is_no_shutdown = self.state().is_no_shutdown(&quit.cause);
+            match is_no_shutdown {
+                true => console::say_event_if_needed(event),
+                false => console::say_now(event),
+            }
         }
     }
 
@@ -303,6 +322,17 @@ impl Ending {
         Some(failure.kind)
     }
 
+    /// The body of `main`, which `body` stands for, is about to quit the program. To be called before it
+    /// does: notes whether nothing else is running, and nothing has failed.
+    pub(crate) fn body_ends(&self, body: u64) {
+        const AT_MOST: Duration = Duration::from_millis(10);
+        let root = self.root.node();
+        let (live, unread) = root.try_look(Instant::now() + AT_MOST);
+        let mut live = live.iter().flat_map(|at| &at.routines);
+        let is_alone = unread.is_empty() && live.all(|record| record.id == body);
+        self.state().ended_alone = is_alone && root.failures().is_empty();
+    }
+
     /// The main quitter was dropped without an exit.
     pub(crate) fn drop_main(self: &Arc<Self>) {
         if system::is_forked() || self.is_over() {
@@ -312,7 +342,10 @@ impl Ending {
         self.announce();
         self.state().phase = Phase::Dropped;
         let ending = Arc::clone(self);
-        console::afterwards(move || ending.say_left_running());
+        console::afterwards(move || {
+            console::release_now();
+            ending.say_left_running();
+        });
     }
 
     /// Says that nothing waits for the routines, if there are any. For the console's thread.
@@ -371,7 +404,12 @@ impl Ending {
         let after = budget.unwrap_or(took).min(took);
         let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
         let signal = state.signal_behind(&quit.cause);
+        let no_shutdown = state.is_no_shutdown(&quit.cause)
+            && state.later.is_empty()
+            && timeouts.is_empty()
+            && failures.listed.len() <= 1;
         Some(ExitReport::new(Outcome {
+            no_shutdown,
             signal,
             signal_exit_code: self.signal_exit_code,
             cause: quit.cause.clone(),
