@@ -1,10 +1,6 @@
 //! The output belongs to the program: quiet, silent, given to a function, or held back from a terminal.
 
 #![cfg(unix)]
-#![expect(
-    clippy::redundant_closure,
-    reason = "a closure's type has the name of its test"
-)]
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
@@ -20,7 +16,8 @@ use nix::pty::openpty;
 use nix::sys::signal::Signal::SIGTERM;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use quitter::{
-    End, ExitReport, HoldOutput, MainQuitter, MainQuitterBuilder, Notice, Output, QuitSource,
+    End, ExitReport, FailuresWhileQuitting, HoldOutput, MainQuitter, MainQuitterBuilder, Notice,
+    Output, QuitSource,
 };
 
 use common::{PATIENCE, Process, alone, command_for};
@@ -319,4 +316,66 @@ fn an_error_of_the_body_after_which_the_program_hangs_is_said_with_its_event() {
         "1 routine failed:\n",
         "Failed to quit: 1 routine",
     ]);
+}
+
+// ── consequences of the quit ──────────────────────────────────────────────────────────────────
+
+/// A program in which a routine fails once it is told to quit, and the body as well.
+fn consequences(builder: MainQuitterBuilder) -> ExitReport {
+    builder.run(|main| {
+        main.routine("sender").add(|q| {
+            q.wait_quit();
+            Err::<(), _>("the receiver is gone")
+        })?;
+        main.send_quit();
+        Err::<(), Box<dyn Error>>("the channel is closed".into())
+    })
+}
+
+#[test]
+fn failures_while_quitting_count_by_default() {
+    let ended = alone(|| consequences(patient())).end().with_code(1);
+    assert_eq!(ended.count("(while quitting)"), 2);
+}
+
+#[test]
+fn by_choice_failures_while_quitting_are_listed_and_the_exit_code_stays_0() {
+    let list_only = FailuresWhileQuitting::ListOnly;
+    let ended = alone(|| consequences(patient().failures_while_quitting(list_only)));
+    let ended = ended.end().with_code(0);
+    assert_eq!(ended.count("(while quitting)"), 2);
+    ended.saying(&["2 routines failed:", "Quit: all routines returned"]);
+}
+
+#[test]
+fn by_choice_a_failure_that_made_the_program_quit_counts() {
+    let list_only = FailuresWhileQuitting::ListOnly;
+    let story = || {
+        let builder = patient().failures_while_quitting(list_only);
+        builder.run(|main| main.add_routine(|_| Err::<(), _>("disk full")).map(drop))
+    };
+    alone(story).end().with_code(1).saying(&["disk full"]);
+}
+
+#[test]
+fn by_choice_thousands_of_failures_while_quitting_leave_the_exit_code_0() {
+    let story = || {
+        let list_only = FailuresWhileQuitting::ListOnly;
+        let main = MainQuitter::builder().failures_while_quitting(list_only);
+        let main = main.build();
+        for _ in 0..1200 {
+            let sender = main.routine("sender").stack_size(64 * 1024);
+            let added = sender.add(|q| {
+                q.wait_quit();
+                Err::<(), _>("the receiver is gone")
+            });
+            added.unwrap();
+        }
+        main.send_quit();
+        main.exit()
+    };
+    alone(story)
+        .end()
+        .with_code(0)
+        .saying(&["1200 routines failed"]);
 }

@@ -51,7 +51,7 @@ pub use main_quitter::source::QuitSource;
 pub use quitter::Quitter;
 pub use report::cause::{QuitCause, RequestingRoutine};
 pub use report::exit::{ExitReport, exit_code};
-pub use report::failure::{FailureKind, OnFailure, RoutineFailure};
+pub use report::failure::{FailureKind, FailuresWhileQuitting, OnFailure, RoutineFailure};
 pub use report::notice::{HeldUpAt, Notice};
 pub use report::output::{HoldOutput, Output};
 pub use report::path::QuitterPath;

@@ -18,6 +18,7 @@ use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::console;
 use crate::report::exit::ExitReport;
+use crate::report::failure::FailuresWhileQuitting;
 use crate::report::notice::Notice;
 use crate::report::output::{HoldOutput, Output, OutputConfig};
 use crate::routine::held_up;
@@ -56,6 +57,7 @@ pub struct MainQuitterBuilder {
     known_error: Option<AsError>,
     force_exit: bool,
     second_signal: SecondSignal,
+    failures_while_quitting: FailuresWhileQuitting,
     progress_lines: bool,
     output: OutputConfig,
 }
@@ -72,6 +74,7 @@ impl Default for MainQuitterBuilder {
             known_error: None,
             force_exit: false,
             second_signal: SecondSignal::default(),
+            failures_while_quitting: FailuresWhileQuitting::default(),
             progress_lines: true,
             output: OutputConfig::default(),
         }
@@ -276,6 +279,38 @@ impl MainQuitterBuilder {
         self
     }
 
+    /// Sets whether failures while quitting change the exit code. The default is
+    /// [`FailuresWhileQuitting::Count`]. A failure of the body while the program quits is one of them.
+    ///
+    /// # Examples
+    ///
+    /// A foreground loop whose `?` fails when the routines that send to it have returned:
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{FailuresWhileQuitting, MainQuitter};
+    ///
+    /// let builder = MainQuitter::builder().failures_while_quitting(FailuresWhileQuitting::ListOnly);
+    /// let report = builder.run(|main| {
+    ///     let (keys, events) = crossbeam_channel::bounded::<char>(1);
+    ///     main.routine("keyboard").add(move |q| {
+    ///         q.request_quit("the key q");
+    ///         drop(keys);
+    ///     })?;
+    ///     loop {
+    ///         println!("key {}", events.recv()?);
+    ///     }
+    ///     #[allow(unreachable_code)]
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// });
+    /// assert_eq!(report.exit_code, 0);
+    /// assert!(report.failures[0].while_quitting);
+    /// ```
+    pub fn failures_while_quitting(mut self, policy: FailuresWhileQuitting) -> Self {
+        self.failures_while_quitting = policy;
+        self
+    }
+
     /// Sets what quitter writes to stderr. The default is [`Output::All`].
     ///
     /// # Examples
@@ -476,6 +511,7 @@ impl MainQuitterBuilder {
             self.force_exit,
             self.second_signal,
             self.signal_exit_code,
+            self.failures_while_quitting,
             !registry::has_automatic(),
             control,
         ));
