@@ -20,7 +20,7 @@ use crate::report::failure::{FailureKind, FailuresWhileQuitting};
 use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
 use crate::system;
-use crate::tree::{Limits, LiveAt, Node};
+use crate::tree::{LiveAt, Node};
 
 /// How far the program is. It only ever goes on to a later phase.
 #[derive(Clone, Debug)]
@@ -373,9 +373,15 @@ impl Ending {
         }
     }
 
+    /// Lists the live routines, and the nodes where a lock was not to be had within a moment: what waits
+    /// for no lock of the tree's is never late.
+    pub(crate) fn look(&self) -> (Vec<LiveAt>, Vec<Arc<Node>>) {
+        const AT_MOST: Duration = Duration::from_millis(50);
+        self.root.node().try_look(Instant::now() + AT_MOST)
+    }
+
     fn live_now(&self) -> Vec<LiveAt> {
-        let live = self.root.node().wait_done(Limits::within(Duration::ZERO));
-        live.err().unwrap_or_default()
+        self.look().0
     }
 
     /// Makes the report of an exit that found `live`. From then on the program has exited.
@@ -389,8 +395,7 @@ impl Ending {
     /// The report as of now. `None`: the root does not quit.
     /// It waits for no lock beyond a moment.
     pub(crate) fn report_now(&self) -> Option<ExitReport> {
-        const AT_MOST: Duration = Duration::from_millis(50);
-        let (live, unread) = self.root.node().try_look(Instant::now() + AT_MOST);
+        let (live, unread) = self.look();
         self.report(live, &unread)
     }
 
