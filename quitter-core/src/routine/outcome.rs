@@ -8,7 +8,7 @@ use crate::report::failure::FailureKind;
 
 /// The values that a routine may return: `()`, `!`, or a `Result` of these.
 ///
-/// An `Err` is recorded as the routine's failure, unless it is [`Quitting`] or has that as a source:
+/// An `Err` is recorded as the routine's failure, unless it is [`Quitting`](crate::Quitting) or has that as a source:
 /// quitting is not a failure.
 ///
 /// # Examples
