@@ -194,11 +194,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
-    AddRoutineError, End, ExitReport, FailureKind, HeldUpAt, LastSeen, MainOutcome, MainQuitter,
-    MainQuitterBuilder, MainQuitterError, Notice, OnFailure, QuitCause, QuitSignal, QuitSource,
-    Quitter, QuitterPath, Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure,
-    RoutineGuard, RoutineHandle, RoutineOutcome, RoutineQuitter, SecondSignal, SignalExitCode,
-    StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
+    AddRoutineError, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt, HoldOutput,
+    LastSeen, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, OnFailure,
+    Output, QuitCause, QuitSignal, QuitSource, Quitter, QuitterPath, Quitting, RequestingRoutine,
+    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineOutcome, RoutineQuitter,
+    SecondSignal, SignalExitCode, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
+    exit_code,
 };
 
 #[cfg(feature = "macros")]

@@ -176,5 +176,5 @@ fn an_anyhow_error_of_the_body_is_one_line() {
     alone(|| main())
         .end()
         .with_code(1)
-        .saying(&["Received quit from main, which failed: cannot save: disk full\n"]);
+        .saying(&["Error: cannot save: disk full\n"]);
 }

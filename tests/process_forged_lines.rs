@@ -85,7 +85,10 @@ fn a_message_and_the_failure_of_main_are_escaped() {
 fn an_error_of_the_body_is_escaped_at_the_event() {
     let story = || {
         let main = MainQuitter::builder().source(QuitSource::all_done());
-        main.run(|_| Err::<(), Box<dyn std::error::Error>>(EVIL.into()))
+        main.run(|main| {
+            main.add_routine(|q| q.wait_quit())?;
+            Err::<(), Box<dyn std::error::Error>>(EVIL.into())
+        })
     };
     let ended = alone(story).end().with_code(1);
     let text = &ended.stderr;
@@ -109,7 +112,7 @@ fn the_lines_of_a_long_error_stay_readable() {
         })
     };
     alone(story).end().with_code(1).saying(&[
-        "Received quit from routine 'parser' of main, which failed: cannot parse\n      \tat line 3\n",
+        "Received quit from routine 'parser' of main, which failed: cannot parse …\n",
         "  routine 'parser' of main failed: cannot parse\n      \tat line 3\n",
     ]);
 }

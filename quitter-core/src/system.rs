@@ -48,6 +48,24 @@ pub(crate) fn unblock(signals: &[c_int]) {
     }
 }
 
+/// Whether this is a terminal that takes "\n" as it is, and does not go to the first column with it.
+#[cfg(unix)]
+pub(crate) fn is_raw_terminal(file: &impl std::os::fd::AsRawFd) -> bool {
+    const TRANSLATES: libc::tcflag_t = libc::OPOST | libc::ONLCR;
+    // SAFETY: `termios` is a C struct of integers, all valid as zero.
+    let mut modes: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: by tcgetattr(3) the modes are written to `modes`, which is of its type, exclusively
+    // borrowed and lives on. A descriptor that is no terminal is an error.
+    let is_terminal = unsafe { libc::tcgetattr(file.as_raw_fd(), &raw mut modes) } == 0;
+    is_terminal && modes.c_oflag & TRANSLATES != TRANSLATES
+}
+
+/// Consoles go to the first column with every line end.
+#[cfg(not(unix))]
+pub(crate) fn is_raw_terminal(_: &std::fs::File) -> bool {
+    false
+}
+
 /// Calls `handle` when the console is closed, the user logs off or the system shuts down. Windows ends
 /// the process when the handler returns, or after about 5 s: so it never returns, and the process ends
 /// when its exit is done.

@@ -10,7 +10,9 @@ use syn::{Expr, ExprArray, LitBool, LitStr, Path, Token, parse_quote, token};
 const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
     `sources = [QuitSource::all_done()]`, `signals = false`, `start = \"before_body\"`, \
     `end = \"with_body\"`, `second_signal = SecondSignal::Ignore`, \
-    `signal_exit_code = \"128+n\"`, `progress_lines = false` and `crate = path`";
+    `signal_exit_code = \"128+n\"`, `failures_while_quitting = \"list_only\"`, \
+    `progress_lines = false`, `output = \"quiet\"`, `notices = function`, \
+    `hold_output = \"until_report\"`, `before_report = function` and `crate = path`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
@@ -25,8 +27,16 @@ pub(crate) struct MainArgs {
     pub(crate) signal_exit_code: Option<SignalExitCode>,
     pub(crate) second_signal: Option<Expr>,
     pub(crate) progress_lines: Option<LitBool>,
+    pub(crate) failures_while_quitting: Option<Variant>,
+    pub(crate) output: Option<Variant>,
+    pub(crate) notices: Option<Expr>,
+    pub(crate) hold_output: Option<Variant>,
+    pub(crate) before_report: Option<Expr>,
     pub(crate) krate: Path,
 }
+
+/// The variant of a public enum that a word stands for.
+pub(crate) type Variant = Ident;
 
 /// When the registered routines start.
 pub(crate) enum Start {
@@ -52,6 +62,8 @@ impl Parse for MainArgs {
         let (mut timeout, mut sources, mut start) = (None, None, None);
         let (mut signals, mut end, mut signal_exit_code) = (None, None, None);
         let (mut second_signal, mut progress_lines, mut krate) = (None, None, None);
+        let (mut failures_while_quitting, mut hold_output) = (None, None);
+        let (mut output, mut notices, mut before_report) = (None, None, None);
         for_each_option(input, MAIN_OPTIONS, |option| {
             match option.to_string().as_str() {
                 "timeout" => once(&mut timeout, option, duration(option, input)?),
@@ -64,6 +76,15 @@ impl Parse for MainArgs {
                 "start" => once(&mut start, option, start_word(option, input)?),
                 "second_signal" => once(&mut second_signal, option, policy(option, input)?),
                 "progress_lines" => once(&mut progress_lines, option, yes_or_no(option, input)?),
+                "failures_while_quitting" => once(
+                    &mut failures_while_quitting,
+                    option,
+                    word(option, input, &FAILURES_WHILE_QUITTING)?,
+                ),
+                "output" => once(&mut output, option, word(option, input, &OUTPUTS)?),
+                "notices" => once(&mut notices, option, function(option, input)?),
+                "hold_output" => once(&mut hold_output, option, word(option, input, &HOLDS)?),
+                "before_report" => once(&mut before_report, option, function(option, input)?),
                 "crate" => once(&mut krate, option, crate_path(option, input)?),
                 _ => Err(unknown(option, MAIN_OPTIONS)),
             }
@@ -78,6 +99,11 @@ impl Parse for MainArgs {
             signal_exit_code,
             second_signal,
             progress_lines,
+            failures_while_quitting,
+            output,
+            notices,
+            hold_output,
+            before_report,
             krate: krate.unwrap_or_else(facade),
         })
     }
@@ -232,6 +258,54 @@ fn policy(option: &Ident, input: ParseStream<'_>) -> Result<Expr> {
             Err(Error::new_spanned(text, message))
         }
         policy => Ok(policy),
+    }
+}
+
+/// The words of an option, the default first, and the variants that they stand for.
+type Words = [(&'static str, &'static str)];
+
+const FAILURES_WHILE_QUITTING: [(&str, &str); 2] = [("count", "Count"), ("list_only", "ListOnly")];
+const OUTPUTS: [(&str, &str); 3] = [("all", "All"), ("quiet", "Quiet"), ("silent", "Silent")];
+const HOLDS: [(&str, &str); 3] = [
+    ("never", "Never"),
+    ("until_body_returns", "UntilBodyReturns"),
+    ("until_report", "UntilReport"),
+];
+
+/// Reads one of some words.
+fn word(option: &Ident, input: ParseStream<'_>, words: &Words) -> Result<Variant> {
+    let quoted: Vec<_> = words
+        .iter()
+        .map(|(word, _)| format!("\"{word}\""))
+        .collect();
+    let write = match &quoted[..] {
+        [default, between @ .., last] => {
+            let between: String = between.iter().map(|word| format!(", {word}")).collect();
+            format!("write {default} (the default){between} or {last}")
+        }
+        _ => unreachable!("an option has a choice"),
+    };
+    let text = string(option, input, &write)?;
+    let value = text.value();
+    match words.iter().find(|(word, _)| *word == value) {
+        Some((_, variant)) => Ok(Ident::new(variant, text.span())),
+        None => {
+            let message = format!("`{option}` has no such choice: {write}");
+            Err(Error::new(text.span(), message))
+        }
+    }
+}
+
+/// Reads an expression that is a function. The compiler checks its type.
+fn function(option: &Ident, input: ParseStream<'_>) -> Result<Expr> {
+    const WRITE: &str = "write the name of a function or a closure";
+    equals(option, input, WRITE)?;
+    match input.parse()? {
+        Expr::Lit(text) => {
+            let message = format!("`{option}` takes a function: {WRITE}");
+            Err(Error::new_spanned(text, message))
+        }
+        function => Ok(function),
     }
 }
 

@@ -347,6 +347,122 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// ## `failures_while_quitting = "…"`
+///
+/// What failures of routines and of the body do to the exit code when the program quits already:
+/// `"count"`, which is the default, or `"list_only"`, where the report lists them and the exit code
+/// stays what it is.
+///
+/// ```no_run
+/// #[quitter::main(failures_while_quitting = "list_only")]
+/// fn main() {}
+/// ```
+///
+/// Without the attribute:
+///
+/// ```no_run
+/// use quitter::{ExitReport, FailuresWhileQuitting, MainQuitter};
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder()
+///         .failures_while_quitting(FailuresWhileQuitting::ListOnly)
+///         .run(|_| {})
+/// }
+/// ```
+///
+/// ## `output = "…"`
+///
+/// What is written to stderr: `"all"`, which is the default, `"quiet"` for troubles only, or `"silent"`
+/// for nothing at all.
+///
+/// ```standalone_crate
+/// #[quitter::main(end = "with_body", output = "quiet")]
+/// fn main() {
+///     println!("a tool that says nothing but this");
+/// }
+/// ```
+///
+/// Without the attribute:
+///
+/// ```standalone_crate
+/// use quitter::{End, ExitReport, MainQuitter, Output};
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder().end(End::WithBody).output(Output::Quiet).run(|_| {
+///         println!("a tool that says nothing but this");
+///     })
+/// }
+/// ```
+///
+/// ## `notices = function`
+///
+/// A function that gets each notice as data, instead of stderr: to print or to log it. See
+/// `MainQuitterBuilder::notices` for what happens if it hangs or panics.
+///
+/// ```standalone_crate
+/// use quitter::Notice;
+///
+/// fn log(notice: &Notice) {
+///     println!("[log] {notice}");
+/// }
+///
+/// #[quitter::main(end = "with_body", notices = log)]
+/// fn main() {}
+/// ```
+///
+/// Without the attribute:
+///
+/// ```standalone_crate
+/// use quitter::{End, ExitReport, MainQuitter, Notice};
+///
+/// fn log(notice: &Notice) {
+///     println!("[log] {notice}");
+/// }
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder().end(End::WithBody).notices(log).run(|_| {})
+/// }
+/// ```
+///
+/// ## `hold_output = "…"` and `before_report = function`
+///
+/// For programs that draw on the terminal. Notices are held back `"until_body_returns"`, for a body
+/// that draws, or `"until_report"`, for a routine that draws; the default is `"never"`. The function
+/// restores the terminal before the outcome and before an end by force, whatever hangs.
+///
+/// ```standalone_crate
+/// fn leave_alternate_screen() {
+///     print!("\x1b[?1049l");
+/// }
+///
+/// #[quitter::main(
+///     end = "with_body",
+///     hold_output = "until_report",
+///     before_report = leave_alternate_screen,
+/// )]
+/// fn main() {
+///     print!("\x1b[?1049h a picture");
+/// }
+/// ```
+///
+/// Without the attribute:
+///
+/// ```standalone_crate
+/// use quitter::{End, ExitReport, HoldOutput, MainQuitter};
+///
+/// fn leave_alternate_screen() {
+///     print!("\x1b[?1049l");
+/// }
+///
+/// fn main() -> ExitReport {
+///     MainQuitter::builder()
+///         .end(End::WithBody)
+///         .hold_output(HoldOutput::UntilReport)
+///         .before_report(leave_alternate_screen)
+///         .run(|_| print!("\x1b[?1049h a picture"))
+/// }
+/// ```
+///
 /// ## `crate = path`
 ///
 /// The path of the crate quitter, for a renamed or re-exported dependency: `crate = ::q`,

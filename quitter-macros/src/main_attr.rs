@@ -145,7 +145,27 @@ fn settings(args: &MainArgs) -> TokenStream {
     let second_signal = second_signal.map(|policy| quote!(.second_signal(#policy)));
     let progress_lines = args.progress_lines.as_ref();
     let progress_lines = progress_lines.map(|said| quote!(.progress_lines(#said)));
-    quote!(#timeout #signals #sources #start #end #code #second_signal #progress_lines)
+    let failures = args.failures_while_quitting.as_ref();
+    let failures = failures
+        .map(|policy| quote!(.failures_while_quitting(#krate::FailuresWhileQuitting::#policy)));
+    let output = output(args);
+    quote! {
+        #timeout #signals #sources #start #end #code #second_signal #progress_lines #failures #output
+    }
+}
+
+/// The builder calls for the options about output.
+fn output(args: &MainArgs) -> TokenStream {
+    let krate = &args.krate;
+    let output = args.output.as_ref();
+    let output = output.map(|output| quote!(.output(#krate::Output::#output)));
+    let notices = args.notices.as_ref();
+    let notices = notices.map(|function| quote!(.notices(#function)));
+    let hold = args.hold_output.as_ref();
+    let hold = hold.map(|hold| quote!(.hold_output(#krate::HoldOutput::#hold)));
+    let before_report = args.before_report.as_ref();
+    let before_report = before_report.map(|function| quote!(.before_report(#function)));
+    quote!(#output #notices #hold #before_report)
 }
 
 /// A `fn main` for a program whose own `main` was refused, to avoid further errors about it. The

@@ -18,6 +18,8 @@ use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::console;
 use crate::report::exit::ExitReport;
+use crate::report::failure::FailuresWhileQuitting;
+use crate::report::output::OutputConfig;
 use crate::routine::held_up;
 use crate::routine::registry;
 use crate::system;
@@ -54,7 +56,9 @@ pub struct MainQuitterBuilder {
     known_error: Option<AsError>,
     force_exit: bool,
     second_signal: SecondSignal,
+    failures_while_quitting: FailuresWhileQuitting,
     progress_lines: bool,
+    pub(super) output: OutputConfig,
 }
 
 impl Default for MainQuitterBuilder {
@@ -69,7 +73,9 @@ impl Default for MainQuitterBuilder {
             known_error: None,
             force_exit: false,
             second_signal: SecondSignal::default(),
+            failures_while_quitting: FailuresWhileQuitting::default(),
             progress_lines: true,
+            output: OutputConfig::default(),
         }
     }
 }
@@ -272,6 +278,38 @@ impl MainQuitterBuilder {
         self
     }
 
+    /// Sets whether failures while quitting change the exit code. The default is
+    /// [`FailuresWhileQuitting::Count`]. A failure of the body while the program quits is one of them.
+    ///
+    /// # Examples
+    ///
+    /// A foreground loop whose `?` fails when the routines that send to it have returned:
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{FailuresWhileQuitting, MainQuitter};
+    ///
+    /// let builder = MainQuitter::builder().failures_while_quitting(FailuresWhileQuitting::ListOnly);
+    /// let report = builder.run(|main| {
+    ///     let (keys, events) = crossbeam_channel::bounded::<char>(1);
+    ///     main.routine("keyboard").add(move |q| {
+    ///         q.request_quit("the key q");
+    ///         drop(keys);
+    ///     })?;
+    ///     loop {
+    ///         println!("key {}", events.recv()?);
+    ///     }
+    ///     #[allow(unreachable_code)]
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// });
+    /// assert_eq!(report.exit_code, 0);
+    /// assert!(report.failures[0].while_quitting);
+    /// ```
+    pub fn failures_while_quitting(mut self, policy: FailuresWhileQuitting) -> Self {
+        self.failures_while_quitting = policy;
+        self
+    }
+
     /// What the attribute finds out of the body's error.
     #[doc(hidden)]
     pub fn known_error(mut self, known_error: Option<AsError>) -> Self {
@@ -344,6 +382,9 @@ impl MainQuitterBuilder {
         self.force_exit = true;
         let hint_at = waits_for_body.then(|| Instant::now() + PATIENCE);
         if let Err(error) = registry::automatic() {
+            if let Ok(_claim) = Process::current().claim() {
+                let _ = console::configure(self.output);
+            }
             return ExitReport::not_started(full_text(&error));
         }
         match self.make(hint_at) {
@@ -365,6 +406,7 @@ impl MainQuitterBuilder {
         let claim = Process::current().claim()?;
         // From here on a fork is noticed.
         let _ = system::is_forked();
+        console::configure(self.output).map_err(MainQuitterError::Thread)?;
         console::open().map_err(MainQuitterError::Thread)?;
         let (control, commands) = unbounded();
         let ending = Arc::new(Ending::new(
@@ -372,6 +414,7 @@ impl MainQuitterBuilder {
             self.force_exit,
             self.second_signal,
             self.signal_exit_code,
+            self.failures_while_quitting,
             !registry::has_automatic(),
             control,
         ));

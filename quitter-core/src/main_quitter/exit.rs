@@ -142,7 +142,7 @@ impl MainQuitter {
     fn cannot_start(&self, name: &str, place: Place, error: &(dyn Error + 'static)) {
         let node = self.root.node();
         let kind = FailureKind::of_error(error);
-        node.record_failure(true, |path| RoutineFailure {
+        node.record_failure(true, false, |path| RoutineFailure {
             path,
             name: name.to_owned(),
             id: 0,
@@ -205,6 +205,7 @@ impl MainQuitter {
             );
         }
         self.ending.call_exit();
+        console::body_has_returned();
         self.wait_for_event(hint);
         let live = waiting_routine(|excluding| match self.wait_for_routines(excluding) {
             live if live.is_empty() => Ok(()),
@@ -214,7 +215,9 @@ impl MainQuitter {
         // The watcher may not have come to this yet.
         self.ending.announce();
         self.list_last_events();
-        self.ending.finish(live)
+        let report = self.ending.finish(live);
+        console::afterwards(console::release_now);
+        report
     }
 
     fn wait_for_event(&self, hint: Option<&'static str>) {

@@ -47,6 +47,8 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
             ends: true,
         });
     }
+    // Whatever holds the console's thread up.
+    console::restore_terminal();
     let last_words = Arc::clone(ending);
     console::afterwards(move || say_last_words(&last_words));
     console::flush(LAST_LINE, LAST_WORDS);
@@ -62,6 +64,7 @@ fn code(ending: &Ending, trigger: Trigger) -> u8 {
 
 /// Says the outcome, unless it was said, and what holds up the end. For the console's thread.
 fn say_last_words(ending: &Ending) {
+    console::release_now();
     let is_unsaid = ending.voice().take_outcome();
     let made = match &ending.state().phase {
         Phase::Exited(report) => Some((**report).clone()),

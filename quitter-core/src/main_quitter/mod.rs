@@ -5,6 +5,7 @@ pub(crate) mod builder;
 pub(crate) mod exit;
 pub(crate) mod forced;
 mod late;
+mod output;
 pub(crate) mod phase;
 pub(crate) mod run;
 pub(crate) mod signal;

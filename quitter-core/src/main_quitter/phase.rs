@@ -16,11 +16,11 @@ use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::{ExitReport, Outcome, Voice};
-use crate::report::failure::FailureKind;
+use crate::report::failure::{FailureKind, FailuresWhileQuitting};
 use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
 use crate::system;
-use crate::tree::{Limits, LiveAt, Node};
+use crate::tree::{LiveAt, Node};
 
 /// How far the program is. It only ever goes on to a later phase.
 #[derive(Clone, Debug)]
@@ -49,6 +49,7 @@ pub(crate) struct Ending {
     force: bool,
     second_signal: SecondSignal,
     signal_exit_code: SignalExitCode,
+    failures_while_quitting: FailuresWhileQuitting,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
     state: Mutex<State>,
@@ -67,6 +68,8 @@ pub(crate) struct State {
     pub(crate) routines_started: bool,
     /// The exit code that the body of `main` returned, if it was not zero.
     pub(crate) body_code: Option<u8>,
+    /// The body failed, or returned such a code, while nothing else was running.
+    ended_alone: bool,
     /// The events after the first.
     later: Vec<QuitCause>,
     /// When `exit` was called.
@@ -140,6 +143,16 @@ impl State {
         }
     }
 
+    /// Whether this cause came from the body of `main` while nothing was running that could be shut
+    /// down, as with a usage error.
+    fn is_no_shutdown(&self, cause: &QuitCause) -> bool {
+        let is_body = matches!(
+            cause,
+            QuitCause::MainFailed { .. } | QuitCause::MainReturned { .. }
+        );
+        is_body && self.ended_alone
+    }
+
     /// Whether a source fired that is marked as a failure.
     ///
     /// A channel that closes while the program quits is no failure: the owner of its sender has
@@ -157,6 +170,7 @@ impl Ending {
         force: bool,
         second_signal: SecondSignal,
         signal_exit_code: SignalExitCode,
+        failures_while_quitting: FailuresWhileQuitting,
         routines_started: bool,
         watcher: Sender<Control>,
     ) -> Self {
@@ -165,6 +179,7 @@ impl Ending {
             force,
             second_signal,
             signal_exit_code,
+            failures_while_quitting,
             watcher,
             voice: Arc::default(),
             state: Mutex::new(State {
@@ -175,6 +190,7 @@ impl Ending {
                 channels: false,
                 routines_started,
                 body_code: None,
+                ended_alone: false,
                 later: Vec::new(),
                 exit_called: None,
                 live_at_deadline: Vec::new(),
@@ -286,10 +302,16 @@ impl Ending {
     /// Says the quit event. For the console's thread.
     fn say_event(&self) {
         if let Some(quit) = self.root.node().quit_info() {
-            console::say_now(Notice::QuitEvent {
+            let event = Notice::QuitEvent {
                 cause: quit.cause.clone(),
                 failure: self.failure_behind(&quit.cause),
-            });
+            };
+            // A statement of its own: nothing is written under the lock.
+            let is_no_shutdown = self.state().is_no_shutdown(&quit.cause);
+            match is_no_shutdown {
+                true => console::say_event_if_needed(event),
+                false => console::say_now(event),
+            }
         }
     }
 
@@ -303,6 +325,17 @@ impl Ending {
         Some(failure.kind)
     }
 
+    /// The body of `main`, which `body` stands for, is about to quit the program. To be called before it
+    /// does: notes whether nothing else is running, and nothing has failed.
+    pub(crate) fn body_ends(&self, body: u64) {
+        const AT_MOST: Duration = Duration::from_millis(10);
+        let root = self.root.node();
+        let (live, unread) = root.try_look(Instant::now() + AT_MOST);
+        let mut live = live.iter().flat_map(|at| &at.routines);
+        let is_alone = unread.is_empty() && live.all(|record| record.id == body);
+        self.state().ended_alone = is_alone && root.failures().is_empty();
+    }
+
     /// The main quitter was dropped without an exit.
     pub(crate) fn drop_main(self: &Arc<Self>) {
         if system::is_forked() || self.is_over() {
@@ -312,7 +345,10 @@ impl Ending {
         self.announce();
         self.state().phase = Phase::Dropped;
         let ending = Arc::clone(self);
-        console::afterwards(move || ending.say_left_running());
+        console::afterwards(move || {
+            console::release_now();
+            ending.say_left_running();
+        });
     }
 
     /// Says that nothing waits for the routines, if there are any. For the console's thread.
@@ -337,9 +373,15 @@ impl Ending {
         }
     }
 
+    /// Lists the live routines, and the nodes where a lock was not to be had within a moment: what waits
+    /// for no lock of the tree's is never late.
+    pub(crate) fn look(&self) -> (Vec<LiveAt>, Vec<Arc<Node>>) {
+        const AT_MOST: Duration = Duration::from_millis(50);
+        self.root.node().try_look(Instant::now() + AT_MOST)
+    }
+
     fn live_now(&self) -> Vec<LiveAt> {
-        let live = self.root.node().wait_done(Limits::within(Duration::ZERO));
-        live.err().unwrap_or_default()
+        self.look().0
     }
 
     /// Makes the report of an exit that found `live`. From then on the program has exited.
@@ -353,8 +395,7 @@ impl Ending {
     /// The report as of now. `None`: the root does not quit.
     /// It waits for no lock beyond a moment.
     pub(crate) fn report_now(&self) -> Option<ExitReport> {
-        const AT_MOST: Duration = Duration::from_millis(50);
-        let (live, unread) = self.root.node().try_look(Instant::now() + AT_MOST);
+        let (live, unread) = self.look();
         self.report(live, &unread)
     }
 
@@ -371,7 +412,12 @@ impl Ending {
         let after = budget.unwrap_or(took).min(took);
         let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
         let signal = state.signal_behind(&quit.cause);
+        let no_shutdown = state.is_no_shutdown(&quit.cause)
+            && state.later.is_empty()
+            && timeouts.is_empty()
+            && failures.listed.len() <= 1;
         Some(ExitReport::new(Outcome {
+            no_shutdown,
             signal,
             signal_exit_code: self.signal_exit_code,
             cause: quit.cause.clone(),
@@ -379,6 +425,7 @@ impl Ending {
             timeouts,
             unread: unread.iter().map(|node| node.path().into()).collect(),
             failures,
+            failures_while_quitting: self.failures_while_quitting,
             took,
             source_failed: state.source_failed(&quit.cause),
             body_code: state.body_code,

@@ -3,6 +3,7 @@
 use crate::main_quitter::body::{AsError, Body, MainOutcome};
 use crate::main_quitter::exit::MainQuitter;
 use crate::report::cause::QuitCause;
+use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::routine::failing::{fail, main_failed};
 use crate::routine::hook;
@@ -80,16 +81,22 @@ fn run_body<B: MainOutcome>(
     let Ok(guard) = main.guard("main") else {
         return;
     };
+    let body_ends = || main.ending().body_ends(guard.record().id);
     let ended = |body: Body| match body {
         Body::Done | Body::Code(0) => {}
         Body::Code(code) => {
+            body_ends();
             main.ending().state().body_code = Some(code);
             main.node().quit(QuitCause::MainReturned { code }, None);
         }
-        Body::Failed(kind) => fail(&guard, kind, main_failed),
+        Body::Failed(kind) => {
+            body_ends();
+            fail(&guard, kind, main_failed);
+        }
     };
     guard.call(main_failed, || body(main).settle(known_error, &ended));
     hook::wrap_again();
+    console::body_has_returned();
 }
 
 /// Said once, when the body has returned and no routine is left, in a program that waits for a quit

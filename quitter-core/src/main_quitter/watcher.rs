@@ -19,7 +19,6 @@ use crate::report::console;
 use crate::report::notice::Notice;
 use crate::report::waiting::WaitingLines;
 use crate::routine::held_up;
-use crate::tree::Limits;
 
 /// How long messages may take to be shown, all together, before it goes on without their texts.
 const MESSAGES_SHOWN: Duration = Duration::from_millis(100);
@@ -231,10 +230,14 @@ impl Watcher {
     }
 
     fn say_progress(&mut self) {
-        let root = self.ending.root();
-        let live = root.node().wait_done(Limits::within(Duration::ZERO));
-        if let Some(progress) = &mut self.progress {
-            progress.say(live.err().unwrap_or_default(), root.deadline());
+        let (live, unread) = self.ending.look();
+        let Some(progress) = &mut self.progress else {
+            return;
+        };
+        match unread.is_empty() {
+            true => progress.say(live, self.ending.root().deadline()),
+            // Routines that could not be seen would pass for returned.
+            false => progress.skip(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use crate::report::escape::{Message, Name};
+use crate::report::escape::{FirstLine, Message, Name};
 use crate::report::path::QuitterPath;
 use crate::report::text::WIDTH;
 
@@ -13,7 +13,7 @@ use crate::report::text::WIDTH;
 ///
 /// The [`Display`](fmt::Display) form completes the sentence "Received quit from". Descriptions,
 /// messages, names and paths are escaped and shortened there; the lines of a message after the first
-/// are indented.
+/// are indented. Of a failure of `main` it shows the first line: the exit report has the others.
 ///
 /// # Examples
 ///
@@ -131,7 +131,9 @@ impl fmt::Display for QuitCause {
                     path.shown(WIDTH)
                 )
             }
-            Self::MainFailed { message } => write!(f, "main, which failed: {}", Message(message)),
+            Self::MainFailed { message } => {
+                write!(f, "main, which failed: {}", FirstLine(message))
+            }
             Self::MainReturned { code: 0 } => f.write_str("main, which returned"),
             Self::MainReturned { code } => write!(f, "main, which returned exit code {code}"),
             Self::MainDropped => f.write_str("the main quitter, which was dropped without exit()"),

@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::process::Process;
 use crate::report::notice::Notice;
+use crate::report::output::{HoldOutput, Output, OutputConfig, Speech};
 use crate::system;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -28,6 +29,8 @@ pub(crate) struct Console {
     writing_since: Mutex<Option<Instant>>,
     /// The duplicate of stderr's handle; `None` inside if stderr is closed.
     stderr: OnceLock<Option<File>>,
+    /// Under its lock nothing is written or called.
+    speech: Mutex<Speech>,
 }
 
 impl Console {
@@ -36,6 +39,7 @@ impl Console {
             jobs: OnceLock::new(),
             writing_since: Mutex::new(None),
             stderr: OnceLock::new(),
+            speech: Mutex::new(Speech::new()),
         }
     }
 
@@ -52,6 +56,31 @@ impl Console {
         since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    fn speech(&self) -> MutexGuard<'_, Speech> {
+        self.speech.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a notice to the program's function if there is one, else writes it. The last words of a
+    /// program whose function hangs or panics go to stderr.
+    fn deliver(&self, notice: &Notice) {
+        /// Longer than a function takes that prints or logs, short beside any bound of an end.
+        const FUNCTION_RETURNS: Duration = Duration::from_millis(250);
+        let (function, output) = {
+            let speech = self.speech();
+            (speech.function.clone(), speech.output)
+        };
+        let is_said = match function {
+            Some(function) => {
+                let returned = function.call(notice.clone(), FUNCTION_RETURNS);
+                returned || !notice.is_last_word() || output == Output::Silent
+            }
+            None => false,
+        };
+        if !is_said {
+            self.write(&format!("{notice}\n"));
+        }
+    }
+
     /// Made at the first call.
     fn stderr(&self) -> Option<&File> {
         self.stderr.get_or_init(|| duplicate().ok()).as_ref()
@@ -61,6 +90,9 @@ impl Console {
     fn write(&self, text: &str) {
         self.set_writing(Some(Instant::now()));
         match self.stderr() {
+            Some(mut file) if system::is_raw_terminal(file) => {
+                write_all(&mut file, text.replace('\n', "\r\n").as_bytes());
+            }
             Some(mut file) => write_all(&mut file, text.as_bytes()),
             None => write_all(&mut io::stderr(), text.as_bytes()),
         }
@@ -105,7 +137,48 @@ pub(crate) fn say(notice: Notice) {
 /// Says a notice at once, on this thread: for jobs on the console's thread. Everything that is said
 /// comes through here.
 pub(crate) fn say_now(notice: Notice) {
-    console().write(&format!("{notice}\n"));
+    let console = console();
+    // A statement of its own: nothing is said under the lock.
+    let said_now = console.speech().admit(notice);
+    said_now.iter().for_each(|notice| console.deliver(notice));
+}
+
+/// Says the quit event of a program in which nothing runs, but only if anything is said after it. For
+/// the console's thread.
+pub(crate) fn say_event_if_needed(event: Notice) {
+    console().speech().keep_event(event);
+}
+
+/// Decides where the notices go from now on.
+pub(crate) fn configure(config: OutputConfig) -> io::Result<()> {
+    let speech = Speech::of(config)?;
+    let before = std::mem::replace(&mut *console().speech(), speech);
+    drop(before);
+    Ok(())
+}
+
+/// Runs the program's hook that restores the terminal, unless it has run. Waits for it for a bounded
+/// time, on any thread.
+pub(crate) fn restore_terminal() {
+    const HOOK_RETURNS: Duration = Duration::from_millis(100);
+    let hook = console().speech().take_hook();
+    if let Some(hook) = hook {
+        hook.call((), HOOK_RETURNS);
+    }
+}
+
+/// Restores the terminal, then says what was held. For the console's thread.
+pub(crate) fn release_now() {
+    restore_terminal();
+    let held = console().speech().release();
+    held.into_iter().for_each(say_now);
+}
+
+/// The body of `main` has returned.
+pub(crate) fn body_has_returned() {
+    if console().speech().holds() == HoldOutput::UntilBodyReturns {
+        afterwards(release_now);
+    }
 }
 
 /// Waits until everything queued is written. Gives up when one line has taken `a_line`, as it does

@@ -23,6 +23,19 @@ pub(crate) struct Name<'a>(pub(crate) &'a str);
 /// are indented. Cut in the middle if it is very long.
 pub(crate) struct Message<'a>(pub(crate) &'a str);
 
+/// The first line of such a text, with a sign that there are others.
+pub(crate) struct FirstLine<'a>(pub(crate) &'a str);
+
+impl fmt::Display for FirstLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.trim_end();
+        match text.split_once('\n') {
+            Some((first, _)) => write!(f, "{} …", Message(first)),
+            None => Message(text).fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&cut(self.0, NAME_WIDTH))

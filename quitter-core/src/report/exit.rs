@@ -10,7 +10,7 @@ use crate::main_quitter::signal::{QuitSignal, SignalExitCode};
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::escape::Message;
-use crate::report::failure::{Failures, RoutineFailure, write_failures};
+use crate::report::failure::{Failures, FailuresWhileQuitting, RoutineFailure, write_failures};
 use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::text::{Seconds, WIDTH};
@@ -48,7 +48,8 @@ pub mod exit_code {
 /// one line with their count; then whether all routines returned, or which did not; then what else
 /// told the program to quit. Names, paths, statuses and messages are escaped, so that they cannot
 /// forge a line or control the terminal, and long ones are shortened. The fields hold everything as
-/// it is.
+/// it is. If the body of `main` returned an error while no routine was live, there was nothing to shut
+/// down: the form is that error alone, "Error: no such file".
 #[derive(Clone, Debug)]
 #[must_use = "return it from main, or pass on its exit code"]
 #[non_exhaustive]
@@ -75,6 +76,10 @@ pub struct ExitReport {
     pub took: Duration,
     unlisted_failures: u64,
     started: bool,
+    /// Something is wrong, whatever the exit code.
+    trouble: bool,
+    /// The body of `main` failed while nothing was running.
+    no_shutdown: bool,
     voice: Arc<Voice>,
 }
 
@@ -108,20 +113,28 @@ pub(crate) struct Outcome {
     pub(crate) timeouts: Timeouts,
     pub(crate) unread: Vec<QuitterPath>,
     pub(crate) failures: Failures,
+    pub(crate) failures_while_quitting: FailuresWhileQuitting,
     pub(crate) took: Duration,
     /// Whether a source fired that is marked as a failure.
     pub(crate) source_failed: bool,
     /// The exit code that the body of `main` returned, unless it is zero.
     pub(crate) body_code: Option<u8>,
+    /// The body of `main` failed, or returned an exit code, while nothing was running.
+    pub(crate) no_shutdown: bool,
     pub(crate) voice: Arc<Voice>,
 }
 
 impl Outcome {
-    fn exit_code(&self) -> u8 {
-        let failed = !self.timeouts.is_empty()
+    /// Whether something is wrong.
+    fn is_trouble(&self) -> bool {
+        !self.timeouts.is_empty()
             || !self.unread.is_empty()
-            || !self.failures.is_empty()
-            || self.source_failed;
+            || self.failures.count(self.failures_while_quitting)
+            || self.source_failed
+    }
+
+    fn exit_code(&self) -> u8 {
+        let failed = self.is_trouble();
         let signal = match self.signal_exit_code {
             SignalExitCode::Zero => None,
             SignalExitCode::Plus128 => self.signal,
@@ -140,6 +153,8 @@ impl ExitReport {
     pub(crate) fn new(outcome: Outcome) -> Self {
         Self {
             exit_code: outcome.exit_code(),
+            trouble: outcome.is_trouble(),
+            no_shutdown: outcome.no_shutdown,
             cause: outcome.cause,
             signal: outcome.signal,
             later_causes: outcome.later_causes,
@@ -168,8 +183,18 @@ impl ExitReport {
             took: Duration::ZERO,
             unlisted_failures: 0,
             started: false,
+            trouble: true,
+            no_shutdown: false,
             voice: Arc::default(),
         }
+    }
+
+    pub(crate) fn is_trouble(&self) -> bool {
+        self.trouble
+    }
+
+    pub(crate) fn is_no_shutdown(&self) -> bool {
+        self.no_shutdown
     }
 
     fn write_outcome(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -216,6 +241,9 @@ impl ExitReport {
 
 impl fmt::Display for ExitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (true, QuitCause::MainFailed { message }) = (self.no_shutdown, &self.cause) {
+            return write!(f, "Error: {}", Message(message));
+        }
         write_failures(f, &self.failures, self.unlisted_failures)?;
         self.write_outcome(f)?;
         self.write_unread(f)?;
@@ -259,9 +287,11 @@ mod tests {
             later_causes: (1..100).map(source).collect(),
             timeouts: Timeouts::default(),
             failures: Failures::default(),
+            failures_while_quitting: FailuresWhileQuitting::Count,
             took: Duration::ZERO,
             source_failed: false,
             body_code: None,
+            no_shutdown: false,
             signal: None,
             signal_exit_code: SignalExitCode::Zero,
             unread: Vec::new(),

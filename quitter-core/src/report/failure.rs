@@ -58,6 +58,43 @@ pub enum OnFailure {
     Report,
 }
 
+/// What failures while quitting do to the exit code. Set by
+/// [`MainQuitterBuilder::failures_while_quitting`](crate::MainQuitterBuilder::failures_while_quitting).
+///
+/// A failure is [while quitting](RoutineFailure::while_quitting) if the routine's quitter was quitting
+/// when the routine failed. Often it is a consequence: senders end, and a receiver takes the closed
+/// channel for an error. But data that could not be flushed at the end is such a failure, too.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{FailuresWhileQuitting, MainQuitter, QuitSource};
+///
+/// let main = MainQuitter::builder()
+///     .source(QuitSource::all_done())
+///     .failures_while_quitting(FailuresWhileQuitting::ListOnly)
+///     .build();
+/// main.add_routine(|q| {
+///     q.wait_quit();
+///     Err::<(), _>("the channel is closed")
+/// })
+/// .unwrap();
+/// main.send_quit();
+/// let report = main.exit();
+/// assert_eq!((report.exit_code, report.failures.len()), (0, 1));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailuresWhileQuitting {
+    /// They count as any failure: the exit code will be 1.
+    #[default]
+    Count,
+    /// The exit report lists them, as "while quitting", and the exit code is what it would be without
+    /// them.
+    ListOnly,
+}
+
 /// A routine that panicked or returned an error, as the exit report and
 /// [`failures`](crate::Quitter::failures) list it.
 ///
@@ -262,11 +299,21 @@ impl fmt::Display for Alike<'_> {
 pub(crate) struct Failures {
     pub(crate) listed: Vec<RoutineFailure>,
     pub(crate) unlisted: u64,
+    /// Whether any failed that was not quitting.
+    any_before_quit: bool,
 }
 
 impl Failures {
     pub(crate) fn is_empty(&self) -> bool {
         self.listed.is_empty()
+    }
+
+    /// Whether the program has failed by them.
+    pub(crate) fn count(&self, policy: FailuresWhileQuitting) -> bool {
+        match policy {
+            FailuresWhileQuitting::Count => !self.is_empty(),
+            FailuresWhileQuitting::ListOnly => self.any_before_quit,
+        }
     }
 }
 
@@ -286,9 +333,11 @@ impl FailureLog {
     pub(crate) fn record<'a>(
         &mut self,
         matters: bool,
+        while_quitting: bool,
         lineage: impl Iterator<Item = (u64, &'a Cow<'static, str>)>,
         failure: impl FnOnce(QuitterPath) -> RoutineFailure,
     ) {
+        self.failures.any_before_quit |= !while_quitting;
         if self.failures.listed.len() < Self::LISTED || matters {
             let path = self.paths.of(lineage);
             self.failures.listed.push(failure(path));

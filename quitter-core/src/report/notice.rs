@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::report::cause::QuitCause;
-use crate::report::escape::{Message, Name, cut};
+use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::report::path::QuitterPath;
@@ -128,6 +128,60 @@ impl fmt::Display for HeldUpAt {
 impl Notice {
     /// How many routines a [`Waiting`](Self::Waiting) notice names.
     pub(crate) const NAMED: usize = 5;
+
+    /// Whether something is wrong: a failure, an outcome with a failure or with routines that did not
+    /// return, an end by a further signal or by force, and advice about a program that uses quitter
+    /// wrongly. These are what [`Output::Quiet`](crate::Output::Quiet) writes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{MainQuitter, Notice, QuitSource};
+    ///
+    /// let main = MainQuitter::builder()
+    ///     .source(QuitSource::all_done())
+    ///     .notices(|notice: &Notice| {
+    ///         if notice.is_trouble() {
+    ///             eprintln!("{notice}");
+    ///         }
+    ///     })
+    ///     .build();
+    /// assert!(!Notice::Outcome(Box::new(main.exit())).is_trouble());
+    /// ```
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        match self {
+            Self::Outcome(report) => report.is_trouble(),
+            Self::SignalWhileQuitting { ends, .. } => *ends,
+            Self::Failure(_)
+            | Self::MoreFailures { .. }
+            | Self::Hint(_)
+            | Self::LeftRunning { .. }
+            | Self::EndedByForce { .. } => true,
+            Self::QuitEvent { .. } | Self::Waiting { .. } | Self::Returned { .. } => false,
+        }
+    }
+
+    /// Whether it is about a moment that passes.
+    pub(crate) fn is_progress(&self) -> bool {
+        matches!(self, Self::Waiting { .. } | Self::Returned { .. })
+    }
+
+    /// Whether it says how the program ends.
+    pub(crate) fn is_last_word(&self) -> bool {
+        matches!(self, Self::Outcome(_) | Self::EndedByForce { .. })
+    }
+
+    /// Whether it is the outcome of a program in which there was nothing to shut down.
+    pub(crate) fn is_no_shutdown(&self) -> bool {
+        matches!(self, Self::Outcome(report) if report.is_no_shutdown())
+    }
+
+    /// Whether the program itself has said what there is to say.
+    pub(crate) fn is_no_news(&self) -> bool {
+        self.is_no_shutdown() && !self.is_trouble()
+    }
 }
 
 impl fmt::Display for Notice {
@@ -136,7 +190,7 @@ impl fmt::Display for Notice {
             Self::QuitEvent { cause, failure } => {
                 write!(f, "Received quit from {cause}")?;
                 match failure {
-                    Some(failure) => write!(f, ": {}", Message(&failure.text())),
+                    Some(failure) => write!(f, ": {}", FirstLine(&failure.text())),
                     None => Ok(()),
                 }
             }

@@ -45,9 +45,14 @@ impl WaitingLines {
         self.next
     }
 
+    /// Leaves a look out.
+    pub(crate) fn skip(&mut self) {
+        self.next = Instant::now() + LOOK;
+    }
+
     /// Says which of the named routines have returned and, every few looks, which are live.
     pub(crate) fn say(&mut self, live: Vec<LiveAt>, deadline: Option<Instant>) {
-        self.next = Instant::now() + LOOK;
+        self.skip();
         // While stderr is blocked, the last look still waits to be written.
         if Arc::strong_count(&self.named) > 1 {
             return;

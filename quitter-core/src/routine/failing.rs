@@ -37,13 +37,14 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseO
     if record.set_failed() {
         return;
     }
+    let while_quitting = node.is_quitting();
     let failure = |path, kind| RoutineFailure {
         path,
         name: record.name.to_string(),
         id: record.id,
         spawned_at: record.spawned_at,
         ran_for: record.running_for(),
-        while_quitting: node.is_quitting(),
+        while_quitting,
         kind,
     };
     let on_failure = record.on_failure.unwrap_or_else(|| node.on_failure());
@@ -57,7 +58,7 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseO
     let quits = quits.filter(|node| !node.is_quitting());
     let cause = quits.as_ref().map(|_| cause_of(quitter, &kind));
     let quits_all = quits.is_some() && on_failure == OnFailure::QuitMain;
-    node.record_failure(quits_all, |path| failure(path, kind));
+    node.record_failure(quits_all, while_quitting, |path| failure(path, kind));
     if let (Some(node), Some(cause)) = (quits, cause) {
         node.quit(cause, None);
     }
@@ -144,7 +145,7 @@ mod tests {
         let root = Quitter::root("root");
         let made = Cell::new(0);
         for id in 0..FailureLog::LISTED as u64 + 500 {
-            root.node().record_failure(false, |path| {
+            root.node().record_failure(false, true, |path| {
                 made.set(made.get() + 1);
                 RoutineFailure {
                     path,

@@ -9,8 +9,8 @@
 //! | argument | what happens | what stderr then says | exit code |
 //! | --- | --- | --- | --- |
 //! | `done` | three routines do the work | `Received quit from 'all routines done'` | 0 |
-//! | `error` | the body returns an error | `routine 'main' of main failed: bad price in line 2: invalid digit found in string` | 1 |
-//! | `code` | the body returns `ExitCode::from(3)` | `Received quit from main, which returned exit code 3` | 3 |
+//! | `error` | the body returns an error | `Error: bad price in line 2: invalid digit found in string` | 1 |
+//! | `code` | the body returns `ExitCode::from(3)` | nothing: the body has said what it had to say | 3 |
 //! | `panic` | the body panics | `routine 'main' of main panicked at`, the place and the message | 1 |
 
 use std::env;

@@ -1,0 +1,103 @@
+//! What the builder is told about the program's output.
+
+use crate::main_quitter::builder::MainQuitterBuilder;
+use crate::report::notice::Notice;
+use crate::report::output::{HoldOutput, Output};
+
+impl MainQuitterBuilder {
+    /// Sets what quitter writes to stderr. The default is [`Output::All`].
+    ///
+    /// # Examples
+    ///
+    /// A tool that says nothing unless something goes wrong:
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{End, MainQuitter, Output};
+    ///
+    /// let builder = MainQuitter::builder().end(End::WithBody).output(Output::Quiet);
+    /// assert_eq!(builder.run(|_| println!("done")).exit_code, 0);
+    /// ```
+    pub fn output(mut self, output: Output) -> Self {
+        self.output.output = output;
+        self
+    }
+
+    /// Gives each notice to a function, as data, instead of writing it to stderr: to print it in the
+    /// program's own way, or to log it. The function gets all of them, whatever
+    /// [`output`](Self::output) is.
+    ///
+    /// The function is called on a thread of its own, one notice at a time, and nothing depends on it: a
+    /// call is waited for at most 250 ms, and not at all behind one that hangs. A call that panics costs
+    /// its notice. If the function does not take the outcome, or what held up an end by force, that is
+    /// written to stderr, unless the output is [`Silent`](Output::Silent). The outcome is given when the
+    /// report is returned from `main`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{End, MainQuitter, Notice};
+    ///
+    /// let log = |notice: &Notice| match notice {
+    ///     Notice::Outcome(report) => println!("exit code {}", report.exit_code),
+    ///     notice if notice.is_trouble() => println!("warning: {notice}"),
+    ///     notice => println!("info: {notice}"),
+    /// };
+    /// let report = MainQuitter::builder().end(End::WithBody).notices(log).run(|_| {});
+    /// assert_eq!(report.exit_code, 0);
+    /// ```
+    pub fn notices(mut self, function: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.output.function = Some(Box::new(function));
+        self
+    }
+
+    /// Sets how long notices are held back, for programs that draw on the terminal. The default is
+    /// [`HoldOutput::Never`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{End, HoldOutput, MainQuitter};
+    ///
+    /// let builder = MainQuitter::builder()
+    ///     .end(End::WithBody)
+    ///     .hold_output(HoldOutput::UntilBodyReturns);
+    /// let report = builder.run(|_| println!("draws, and restores the terminal"));
+    /// assert_eq!(report.exit_code, 0);
+    /// ```
+    pub fn hold_output(mut self, hold: HoldOutput) -> Self {
+        self.output.hold = hold;
+        self
+    }
+
+    /// Sets a function that restores the terminal before the outcome, and before an end by force,
+    /// whatever hangs.
+    ///
+    /// It is called once, on a thread of its own: when the notices that were
+    /// [held back](Self::hold_output) are written, when [`exit`](crate::MainQuitter::exit) has its
+    /// report, when the main quitter is dropped, or just before the process is ended by force, whichever
+    /// comes first. It is waited for at most 100 ms. If it panics, the end goes on. A routine that hangs
+    /// may still hold a lock, so the function should take none that such a routine holds.
+    ///
+    /// While the terminal is in raw mode, the lines that quitter writes end with CR LF.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{End, HoldOutput, MainQuitter};
+    ///
+    /// let leave_alternate_screen = || print!("\x1b[?1049l");
+    /// let builder = MainQuitter::builder()
+    ///     .end(End::WithBody)
+    ///     .hold_output(HoldOutput::UntilReport)
+    ///     .before_report(leave_alternate_screen);
+    /// assert_eq!(builder.run(|_| println!("draws")).exit_code, 0);
+    /// ```
+    pub fn before_report(mut self, restore: impl FnOnce() + Send + 'static) -> Self {
+        self.output.hook = Some(Box::new(restore));
+        self
+    }
+}

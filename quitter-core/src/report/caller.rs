@@ -1,0 +1,87 @@
+//! Calls a function of the program on a thread of its own, so that nothing else hangs if it does.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded, unbounded};
+
+use crate::routine::panics;
+
+/// The thread ends with this handle, unless the function hangs.
+pub(crate) struct Caller<T> {
+    queue: Sender<(T, Sender<()>)>,
+    /// How many calls have not ended.
+    unfinished: Arc<AtomicUsize>,
+}
+
+impl<T: Send + 'static> Caller<T> {
+    /// How many calls may wait for one that hangs. Further ones are dropped.
+    const MOST_QUEUED: usize = 1000;
+
+    pub(crate) fn start(
+        name: &str,
+        mut function: impl FnMut(T) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (queue, calls) = unbounded::<(T, Sender<()>)>();
+        let unfinished = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&unfinished);
+        let run = move || {
+            for (value, done) in calls {
+                let returned = panics::catch(|| function(value), |_| ());
+                count.fetch_sub(1, Ordering::AcqRel);
+                if returned.is_some() {
+                    let _ = done.send(());
+                }
+            }
+            // Its drop is the program's code, too.
+            panics::drop_quietly(function);
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(run)?;
+        Ok(Self { queue, unfinished })
+    }
+
+    /// Calls the function, and returns whether it has returned in time. A panic is as good as a hang.
+    /// Behind a call that hangs nothing is waited for.
+    pub(crate) fn call(&self, value: T, timeout: Duration) -> bool {
+        let before = self.unfinished.fetch_add(1, Ordering::AcqRel);
+        if before >= Self::MOST_QUEUED {
+            self.unfinished.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
+        let (done, returned) = bounded(1);
+        let _ = self.queue.send((value, done));
+        before == 0 && returned.recv_timeout(timeout).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_panics_or_hangs_costs_itself_and_no_later_wait() {
+        let (tell, told) = unbounded();
+        let (let_go, hang) = bounded::<()>(0);
+        let caller = Caller::start("caller", move |n| match n {
+            0 => panic!("of the function"),
+            1 => drop(hang.recv()),
+            n => tell.send(n).unwrap(),
+        });
+        let caller = caller.unwrap();
+        assert!(!caller.call(0, Duration::MAX));
+        assert!(caller.call(2, Duration::MAX));
+        assert!(!caller.call(1, Duration::from_millis(1)));
+        let from = Instant::now();
+        for n in 3..3 + 2 * Caller::<i32>::MOST_QUEUED as i32 {
+            assert!(!caller.call(n, Duration::MAX), "nothing is waited for");
+        }
+        assert!(from.elapsed() < Duration::from_secs(5));
+        drop((let_go, caller));
+        assert_eq!(told.iter().count(), Caller::<i32>::MOST_QUEUED);
+    }
+}

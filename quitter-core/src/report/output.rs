@@ -1,0 +1,175 @@
+//! Where notices go: to stderr, to a function of the program, or nowhere; at once, or held back.
+//!
+//! Only data and decisions. [`console`](crate::report::console) acts on them.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::report::caller::Caller;
+use crate::report::notice::Notice;
+
+/// What quitter writes to stderr.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{MainQuitter, Output};
+///
+/// let builder = MainQuitter::builder().output(Output::Quiet);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Output {
+    /// Every notice.
+    #[default]
+    All,
+    /// Troubles only: notices that [are trouble](Notice::is_trouble), below the quit event. A program
+    /// that ends as it should says nothing.
+    Quiet,
+    /// Nothing, not even why the program was ended by force. The exit code tells.
+    Silent,
+}
+
+/// How long quitter holds its notices back, for programs that draw on the terminal.
+///
+/// A line that is written in raw mode, or to the alternate screen, spoils the picture or vanishes with
+/// it. Held notices are written in their order; those that say who is still waited for are out of date
+/// by then, and left out. An end by force ends every hold.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{HoldOutput, MainQuitter};
+///
+/// let builder = MainQuitter::builder().hold_output(HoldOutput::UntilBodyReturns);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HoldOutput {
+    /// Nothing is held back.
+    #[default]
+    Never,
+    /// Until the body of `main` has returned, or [`exit`](crate::MainQuitter::exit) is called: for
+    /// programs whose body draws.
+    UntilBodyReturns,
+    /// Until [`exit`](crate::MainQuitter::exit) has its report: for programs in which a routine draws.
+    UntilReport,
+}
+
+type Function = Box<dyn Fn(&Notice) + Send + Sync>;
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// What the builder was told about the output.
+#[derive(Default)]
+pub(crate) struct OutputConfig {
+    pub(crate) output: Output,
+    pub(crate) hold: HoldOutput,
+    pub(crate) function: Option<Function>,
+    pub(crate) hook: Option<Hook>,
+}
+
+impl fmt::Debug for OutputConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputConfig")
+            .field("output", &self.output)
+            .field("hold", &self.hold)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decides what becomes of each notice.
+pub(crate) struct Speech {
+    pub(crate) output: Output,
+    pub(crate) function: Option<Arc<Caller<Notice>>>,
+    hook: Option<Caller<()>>,
+    hold: HoldOutput,
+    held: Vec<Notice>,
+    /// The quit event, while it is not known whether anything follows that it belongs above.
+    event: Option<Notice>,
+}
+
+impl Speech {
+    /// Notices that are held beyond this number are dropped.
+    const MOST_HELD: usize = 1000;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            output: Output::All,
+            function: None,
+            hook: None,
+            hold: HoldOutput::Never,
+            held: Vec::new(),
+            event: None,
+        }
+    }
+
+    /// Starts the threads that call the program's functions.
+    pub(crate) fn of(config: OutputConfig) -> io::Result<Self> {
+        let function = config.function.map(|function| {
+            let call = move |notice: Notice| function(&notice);
+            Caller::start("quitter notices", call).map(Arc::new)
+        });
+        let hook = config.hook.map(|hook| {
+            let mut hook = Some(hook);
+            let call = move |()| hook.take().into_iter().for_each(|hook| hook());
+            Caller::start("quitter before report", call)
+        });
+        Ok(Self {
+            output: config.output,
+            function: function.transpose()?,
+            hook: hook.transpose()?,
+            hold: config.hold,
+            ..Self::new()
+        })
+    }
+
+    /// Takes in a notice. Returns those that are to be said now.
+    pub(crate) fn admit(&mut self, notice: Notice) -> Vec<Notice> {
+        if self.hold != HoldOutput::Never {
+            if !notice.is_progress() && self.held.len() < Self::MOST_HELD {
+                self.held.push(notice);
+            }
+            return Vec::new();
+        }
+        let is_wanted = match (&self.function, self.output) {
+            (Some(_), _) => true,
+            (None, Output::All) => !notice.is_no_news(),
+            (None, Output::Quiet) => notice.is_trouble(),
+            (None, Output::Silent) => false,
+        };
+        match is_wanted {
+            true if notice.is_no_shutdown() => vec![notice],
+            true => self.event.take().into_iter().chain([notice]).collect(),
+            false => {
+                if let Notice::QuitEvent { .. } = notice {
+                    self.event = Some(notice);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes in the quit event of a program in which nothing runs. It is said above whatever follows,
+    /// unless that says that there was no shutdown.
+    pub(crate) fn keep_event(&mut self, event: Notice) {
+        self.event = Some(event);
+    }
+
+    /// The hook that restores the terminal, once.
+    pub(crate) fn take_hook(&mut self) -> Option<Caller<()>> {
+        self.hook.take()
+    }
+
+    pub(crate) fn holds(&self) -> HoldOutput {
+        self.hold
+    }
+
+    /// Ends the hold. Returns what was held.
+    pub(crate) fn release(&mut self) -> Vec<Notice> {
+        self.hold = HoldOutput::Never;
+        std::mem::take(&mut self.held)
+    }
+}

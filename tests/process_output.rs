@@ -1,0 +1,381 @@
+//! The output belongs to the program: quiet, silent, given to a function, or held back from a terminal.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::process::{ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::pty::openpty;
+use nix::sys::signal::Signal::SIGTERM;
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use quitter::{
+    End, ExitReport, FailuresWhileQuitting, HoldOutput, MainQuitter, MainQuitterBuilder, Notice,
+    Output, QuitSource,
+};
+
+use common::{PATIENCE, Process, alone, command_for};
+
+fn builder() -> MainQuitterBuilder {
+    let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
+    builder.source(QuitSource::all_done())
+}
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// With time to spare on a busy machine.
+fn patient() -> MainQuitterBuilder {
+    builder().timeout(PATIENCE)
+}
+
+/// A program that ends as it should.
+fn clean(builder: MainQuitterBuilder) -> ExitReport {
+    builder.run(|_| {})
+}
+
+/// A program in which a routine hangs.
+fn stuck(builder: MainQuitterBuilder) -> ExitReport {
+    builder.run(|main| {
+        main.routine("hangs").add(|_| hang()).map(drop)?;
+        main.send_quit();
+        Ok::<_, quitter::AddRoutineError>(())
+    })
+}
+
+/// A program whose body hangs, so that it has to be ended by force.
+fn forced(builder: MainQuitterBuilder) -> ExitReport {
+    builder.run(|main| -> () {
+        main.send_quit();
+        hang()
+    })
+}
+
+fn to_stdout(notice: &Notice) {
+    println!("notice: {notice}");
+}
+
+// ── how much ──────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_quiet_program_that_ends_as_it_should_says_nothing() {
+    let ended = alone(|| clean(builder().output(Output::Quiet)));
+    let ended = ended.end().with_code(0);
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn a_quiet_program_says_troubles_below_the_event() {
+    let ended = alone(|| stuck(builder().output(Output::Quiet)));
+    let ended = ended.end().with_code(1);
+    assert_eq!(ended.count("Received quit from"), 1);
+    ended.saying(&["Received quit from send_quit", "Failed to quit: 1 routine"]);
+}
+
+#[test]
+fn a_silent_program_says_nothing_even_when_ended_by_force() {
+    let ended = alone(|| forced(builder().output(Output::Silent)));
+    let ended = ended.end().with_code(1);
+    assert_eq!(ended.stderr, "");
+}
+
+// ── to a function ─────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_function_gets_each_notice_and_stderr_gets_none() {
+    let ended = alone(|| clean(patient().notices(to_stdout)));
+    let ended = ended.end().with_code(0);
+    assert_eq!(ended.stderr, "");
+    let said: Vec<_> = ended.stdout.matches("notice: ").collect();
+    assert_eq!(said.len(), 2, "{}", ended.stdout);
+    let event = "notice: Received quit from 'all routines done'\nnotice: Quit: all routines";
+    assert!(ended.stdout.contains(event), "{}", ended.stdout);
+}
+
+#[test]
+fn the_last_words_of_a_forced_end_go_to_stderr_when_the_function_hangs() {
+    let from = Instant::now();
+    let ended = alone(|| forced(builder().notices(|_| hang())));
+    ended
+        .end()
+        .with_code(1)
+        .saying(&["Failed to quit: 1 routine", "main"]);
+    assert!(from.elapsed() < PATIENCE / 2);
+}
+
+#[test]
+fn the_outcome_goes_to_stderr_when_the_function_hangs() {
+    let ended = alone(|| clean(patient().notices(|_| hang())));
+    ended
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn the_last_words_go_to_stderr_when_the_function_panics() {
+    let ended = alone(|| stuck(builder().notices(|_| panic!("no log"))));
+    ended
+        .end()
+        .with_code(1)
+        .saying(&["Failed to quit: 1 routine"]);
+}
+
+#[test]
+fn a_silent_program_stays_silent_when_its_function_hangs() {
+    let ended = alone(|| stuck(builder().output(Output::Silent).notices(|_| hang())));
+    let ended = ended.end().with_code(1);
+    assert_eq!(ended.stderr, "");
+}
+
+// ── terminals ─────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn lines_are_held_until_the_body_has_returned() {
+    let story = || {
+        let builder = builder().hold_output(HoldOutput::UntilBodyReturns);
+        builder.end(End::WithBody).run(|main| {
+            println!("drawing");
+            main.wait_quit();
+            // By then the event would be written, which is queued at the quit.
+            thread::sleep(Duration::from_millis(100));
+            eprintln!("drawn");
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("drawing");
+    program.send(SIGTERM);
+    let ended = program.end().with_code(0);
+    let begins = "drawn\nReceived quit from 'OS";
+    assert!(ended.stderr.starts_with(begins), "{}", ended.stderr);
+    ended.saying(&["SIGTERM\nQuit: all routines returned"]);
+}
+
+#[test]
+fn the_terminal_is_restored_once_before_the_held_lines() {
+    let story = || {
+        let builder = builder().hold_output(HoldOutput::UntilReport);
+        clean(builder.before_report(|| eprintln!("restored")))
+    };
+    let ended = alone(story).end().with_code(0);
+    let begins = "restored\nReceived quit from 'all routines done'\nQuit: ";
+    assert!(ended.stderr.starts_with(begins), "{}", ended.stderr);
+    assert_eq!(ended.count("restored"), 1);
+}
+
+#[test]
+fn the_terminal_is_restored_before_a_forced_end() {
+    let story = || {
+        let builder = builder().hold_output(HoldOutput::UntilBodyReturns);
+        forced(builder.before_report(|| eprintln!("restored")))
+    };
+    let ended = alone(story).end().with_code(1);
+    assert!(
+        ended
+            .stderr
+            .starts_with("restored\nReceived quit from send_quit")
+    );
+    assert_eq!(ended.count("restored"), 1);
+    ended.saying(&["Failed to quit: 1 routine"]);
+}
+
+#[test]
+fn the_terminal_is_restored_before_a_forced_end_when_stderr_is_not_read() {
+    let story = || forced(builder().before_report(|| println!("restored")));
+    let (_reader, pipe) = io::pipe().unwrap();
+    let mut filler = pipe.try_clone().unwrap();
+    // Blocks when the pipe is full.
+    thread::spawn(move || while filler.write(&[b'x'; 4096]).is_ok() {});
+    let mut command = command_for(story);
+    let mut program = Process::start_into(&mut command, Stdio::piped(), pipe);
+    program.wait_for("restored");
+    program.end().with_code(1);
+}
+
+#[test]
+fn a_hook_that_hangs_holds_up_no_exit() {
+    let ended = alone(|| clean(patient().before_report(|| hang())));
+    ended
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn a_hook_that_hangs_holds_up_no_forced_end() {
+    let ended = alone(|| forced(builder().before_report(|| hang())));
+    ended
+        .end()
+        .with_code(1)
+        .saying(&["Failed to quit: 1 routine"]);
+}
+
+#[test]
+fn a_hook_that_panics_changes_nothing() {
+    let ended = alone(|| clean(builder().before_report(|| panic!("no terminal"))));
+    ended
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn in_raw_mode_lines_end_with_carriage_return_and_line_feed() {
+    for is_raw in [true, false] {
+        let pty = openpty(None, None).unwrap();
+        let mut modes = tcgetattr(&pty.slave).unwrap();
+        cfmakeraw(&mut modes);
+        if is_raw {
+            tcsetattr(&pty.slave, SetArg::TCSANOW, &modes).unwrap();
+        }
+        let mut command = command_for(|| clean(builder()));
+        let program = Process::start_into(&mut command, Stdio::piped(), pty.slave);
+        drop(command);
+        program.end().with_code(0);
+        let mut said = Vec::new();
+        // At its end a terminal is an error. What was read before that is kept.
+        let _ = File::from(pty.master).read_to_end(&mut said);
+        let said = String::from_utf8(said).unwrap();
+        let text =
+            "Received quit from 'all routines done'\r\nQuit: all routines returned (0.0 s)\r\n";
+        assert_eq!(said, text, "raw: {is_raw}");
+    }
+}
+
+// ── nothing to shut down ──────────────────────────────────────────────────────────────────────
+
+fn bad_usage(builder: MainQuitterBuilder) -> ExitReport {
+    builder.run(|_| Err::<(), Box<dyn Error>>("unknown option --fast".into()))
+}
+
+#[test]
+fn a_usage_error_is_one_line() {
+    let ended = alone(|| bad_usage(builder())).end().with_code(1);
+    assert_eq!(ended.stderr, "Error: unknown option --fast\n");
+}
+
+#[test]
+fn a_usage_error_of_a_quiet_program_is_the_same_line() {
+    let ended = alone(|| bad_usage(builder().output(Output::Quiet)));
+    let ended = ended.end().with_code(1);
+    assert_eq!(ended.stderr, "Error: unknown option --fast\n");
+}
+
+#[test]
+fn an_exit_code_of_a_body_that_has_started_nothing_adds_no_line() {
+    let story = || {
+        builder().run(|_| {
+            eprintln!("usage: tool FILE");
+            ExitCode::from(2)
+        })
+    };
+    let ended = alone(story).end().with_code(2);
+    assert_eq!(ended.stderr, "usage: tool FILE\n");
+}
+
+#[test]
+fn an_error_of_the_body_while_routines_are_live_is_a_shutdown() {
+    let story = || {
+        builder().run(|main| {
+            main.add_routine(|q| q.wait_quit()).unwrap();
+            Err::<(), Box<dyn Error>>("no port\nCaused by:\n  many lines".into())
+        })
+    };
+    alone(story).end().with_code(1).saying(&[
+        "Received quit from main, which failed: no port …\n",
+        "1 routine failed:\n  routine 'main' of main failed: no port\n      Caused by:\n",
+        "Quit: all routines returned (",
+    ]);
+}
+
+#[test]
+fn an_error_of_the_body_after_which_the_program_hangs_is_said_with_its_event() {
+    struct Hangs;
+    impl std::fmt::Debug for Hangs {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("no port")
+        }
+    }
+    impl Drop for Hangs {
+        fn drop(&mut self) {
+            hang()
+        }
+    }
+    let ended = alone(|| builder().run(|_| Err::<(), _>(Hangs)));
+    ended.end().with_code(1).saying(&[
+        "Received quit from main, which failed: no port\n",
+        "1 routine failed:\n",
+        "Failed to quit: 1 routine",
+    ]);
+}
+
+// ── consequences of the quit ──────────────────────────────────────────────────────────────────
+
+/// A program in which a routine fails once it is told to quit, and the body as well.
+fn consequences(builder: MainQuitterBuilder) -> ExitReport {
+    builder.run(|main| {
+        main.routine("sender").add(|q| {
+            q.wait_quit();
+            Err::<(), _>("the receiver is gone")
+        })?;
+        main.send_quit();
+        Err::<(), Box<dyn Error>>("the channel is closed".into())
+    })
+}
+
+#[test]
+fn failures_while_quitting_count_by_default() {
+    let ended = alone(|| consequences(patient())).end().with_code(1);
+    assert_eq!(ended.count("(while quitting)"), 2);
+}
+
+#[test]
+fn by_choice_failures_while_quitting_are_listed_and_the_exit_code_stays_0() {
+    let list_only = FailuresWhileQuitting::ListOnly;
+    let ended = alone(|| consequences(patient().failures_while_quitting(list_only)));
+    let ended = ended.end().with_code(0);
+    assert_eq!(ended.count("(while quitting)"), 2);
+    ended.saying(&["2 routines failed:", "Quit: all routines returned"]);
+}
+
+#[test]
+fn by_choice_a_failure_that_made_the_program_quit_counts() {
+    let list_only = FailuresWhileQuitting::ListOnly;
+    let story = || {
+        let builder = patient().failures_while_quitting(list_only);
+        builder.run(|main| main.add_routine(|_| Err::<(), _>("disk full")).map(drop))
+    };
+    alone(story).end().with_code(1).saying(&["disk full"]);
+}
+
+#[test]
+fn by_choice_thousands_of_failures_while_quitting_leave_the_exit_code_0() {
+    let story = || {
+        let list_only = FailuresWhileQuitting::ListOnly;
+        let main = MainQuitter::builder().failures_while_quitting(list_only);
+        let main = main.build();
+        for _ in 0..1200 {
+            let sender = main.routine("sender").stack_size(64 * 1024);
+            let added = sender.add(|q| {
+                q.wait_quit();
+                Err::<(), _>("the receiver is gone")
+            });
+            added.unwrap();
+        }
+        main.send_quit();
+        main.exit()
+    };
+    alone(story)
+        .end()
+        .with_code(0)
+        .saying(&["1200 routines failed"]);
+}

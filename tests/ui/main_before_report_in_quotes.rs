@@ -1,0 +1,2 @@
+#[quitter::main(before_report = "restore")]
+fn main() {}

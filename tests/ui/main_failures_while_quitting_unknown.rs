@@ -1,0 +1,2 @@
+#[quitter::main(failures_while_quitting = "ignore")]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main(hold_output = "for_ever")]
+fn main() {}

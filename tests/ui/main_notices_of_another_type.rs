@@ -1,0 +1,2 @@
+#[quitter::main(notices = |notice: u32| println!("{notice}"))]
+fn main() {}

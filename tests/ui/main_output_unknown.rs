@@ -1,0 +1,2 @@
+#[quitter::main(output = "loud")]
+fn main() {}
