@@ -402,7 +402,7 @@ fn make_idle() {
 }
 
 fn play(season: &Arc<Season>, at: usize, seed: u64, counts: &[AtomicU64]) {
-    if at % IDLE_EVERY == 0 {
+    if at.is_multiple_of(IDLE_EVERY) {
         make_idle();
     }
     let mut user = User {
