@@ -265,6 +265,13 @@ mod tests {
     use super::*;
     use crate::Quitter;
 
+    fn without_running_times(text: &str) -> String {
+        let mut parts = text.split("running ");
+        let first = parts.next().unwrap_or_default().to_owned();
+        let rest = parts.filter_map(|part| Some(part.split_once(" s")?.1));
+        rest.fold(first, |text, rest| text + "running …" + rest)
+    }
+
     #[test]
     fn a_waiting_notice_names_the_first_routines_and_counts_the_others() {
         let root = Quitter::root("main");
@@ -275,9 +282,10 @@ mod tests {
         let routines = root.wait_done(Duration::ZERO).unwrap_err();
         let left = Some(Duration::from_millis(3900));
         let text = Notice::Waiting { routines, left }.to_string();
+        let text = without_running_times(&text);
         let begins = concat!(
-            r"Waiting for 7 routines, 3.9 s left: 'flusher' of main/db\n (running 0.0 s, ",
-            r#"status "3/10\u{1b}"), 'other' of main (running 0.0 s), "#
+            r"Waiting for 7 routines, 3.9 s left: 'flusher' of main/db\n (running …, ",
+            r#"status "3/10\u{1b}"), 'other' of main (running …), "#
         );
         assert!(text.starts_with(begins), "{text}");
         assert!(text.ends_with(" and 2 more"), "{text}");
