@@ -14,8 +14,11 @@ const POLLS: usize = 20;
 
 /// A tree whose nodes can be waited for beside other events.
 pub trait Selects: Tree {
-    /// Asks for what a `select!` or an `.await` needs, and holds it while `f` runs.
+    /// Asks for what a `select!` of threads needs, and holds it while `f` runs.
     fn while_selected(&self, f: impl FnOnce());
+
+    /// Polls once what async code awaits, and holds it while `f` runs.
+    fn while_awaited(&self, f: impl FnOnce());
 }
 
 impl Selects for Quitter {
@@ -25,22 +28,44 @@ impl Selects for Quitter {
         f();
         black_box(closed);
     }
+
+    #[inline]
+    fn while_awaited(&self, f: impl FnOnce()) {
+        poll_once(self.quitting(), f);
+    }
 }
 
 impl Selects for CancellationToken {
     #[inline]
     fn while_selected(&self, f: impl FnOnce()) {
-        let mut cancelled = pin!(self.cancelled());
-        let mut context = Context::from_waker(Waker::noop());
-        _ = black_box(cancelled.as_mut().poll(&mut context));
-        f();
+        poll_once(self.cancelled(), f);
     }
+
+    #[inline]
+    fn while_awaited(&self, f: impl FnOnce()) {
+        poll_once(self.cancelled(), f);
+    }
+}
+
+#[inline]
+fn poll_once(future: impl Future<Output = ()>, f: impl FnOnce()) {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    _ = black_box(future.as_mut().poll(&mut context));
+    f();
 }
 
 /// A connection that only polls.
 #[inline]
 pub fn polled<T: Tree>(server: &T) {
     live(&server.child());
+}
+
+/// A connection that also awaits the quit.
+#[inline]
+pub fn awaited<T: Selects>(server: &T) {
+    let connection = server.child();
+    connection.while_awaited(|| live(&connection));
 }
 
 /// A connection that also waits for the quit beside other events.

@@ -111,6 +111,20 @@ pub const OPS: &[Workload<Op>] = &[
         ],
     },
     Workload {
+        name: "connection-await",
+        implementations: &[
+            ("quitter", wait::<Quitter>),
+            ("tokio-util", wait::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "connection-await-2-threads",
+        implementations: &[
+            ("quitter", wait_by_two::<Quitter>),
+            ("tokio-util", wait_by_two::<CancellationToken>),
+        ],
+    },
+    Workload {
         name: "guard",
         implementations: &[
             ("quitter", make::<Guards>),
@@ -193,6 +207,16 @@ fn select<T: Selects>(iters: u64) -> Duration {
 fn select_by_two<T: Selects>(iters: u64) -> Duration {
     let server = T::new();
     by_two(iters, || connections::selected(&server))
+}
+
+fn wait<T: Selects>(iters: u64) -> Duration {
+    let server = T::new();
+    by_one(iters, || connections::awaited(&server))
+}
+
+fn wait_by_two<T: Selects>(iters: u64) -> Duration {
+    let server = T::new();
+    by_two(iters, || connections::awaited(&server))
 }
 
 fn by_one(iters: u64, op: impl Fn()) -> Duration {

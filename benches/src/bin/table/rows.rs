@@ -186,6 +186,16 @@ pub(crate) const ROWS: &[Row] = &[
         ..SELECTED
     },
     Row {
+        what: "a connection's child with `quitting()` polled once, 1 thread",
+        workload: "connection-await",
+        ..SELECTED
+    },
+    Row {
+        what: "a connection's child with `quitting()` polled once, 2 threads under one parent",
+        workload: "connection-await-2-threads",
+        ..SELECTED
+    },
+    Row {
         what: "children all made, then all dropped: each",
         workload: "children",
         figure: "both",
