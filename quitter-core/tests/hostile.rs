@@ -4,9 +4,11 @@
 
 mod common;
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -172,4 +174,39 @@ fn waits_that_time_out_beside_live_work_keep_no_hold_on_it() {
     }
     drop(live);
     root.wait_done(Duration::MAX).unwrap();
+}
+
+struct Hostile(fn());
+
+impl Wake for Hostile {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+/// A waker is the code of some executor's.
+#[test]
+fn a_waker_that_hangs_or_panics_keeps_the_quit_from_nobody_else() {
+    let hang: fn() = || {
+        loop {
+            thread::park();
+        }
+    };
+    let panics: fn() = || resume_unwind(Box::new("waker"));
+    for wake in [hang, panics] {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        let waker = Waker::from(Arc::new(Hostile(wake)));
+        let mut quitting = Box::pin(root.quitting());
+        let polled = quitting.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let handle = start(&child, |q| {
+            q.wait_quit();
+            Ok(())
+        });
+        let quits = root.clone();
+        thread::spawn(move || quits.send_quit());
+        handle.wait(PATIENCE).unwrap();
+        root.wait_done(PATIENCE).unwrap();
+    }
 }

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use super::node::Node;
 use super::roster::State;
-use super::waiter::{Wakes, earlier};
+use super::waiter::{Wakes, earlier, wake_each};
 use super::walk::walk;
 use crate::report::cause::QuitCause;
 use crate::sync::{Ordering, fence, quit_epoch};
@@ -225,14 +225,15 @@ impl Node {
         let mut wakes = Wakes::default();
         let tallies = roster.lock_first().gather_waiters(&mut wakes);
         tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
-        wakes.perform();
+        let mut futures = wakes.perform_but_futures();
         let mut wakes = Wakes::default();
         let mut tallies = Vec::new();
         walk(self, (), |_, state: &mut State, ()| {
             tallies.append(&mut state.gather_waiters(&mut wakes));
         });
         tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
-        wakes.perform();
+        futures.append(&mut wakes.perform_but_futures());
+        wake_each(futures);
     }
 }
 

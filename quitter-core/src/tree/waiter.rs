@@ -1,6 +1,7 @@
 //! What waits, whatever it is: threads and futures in one list, and what it takes to wake them.
 
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
@@ -128,7 +129,8 @@ impl Waiter {
                 let waker = kept.take();
                 drop(kept);
                 if let Some(waker) = waker {
-                    waker.wake();
+                    // The executor's code. If it panics, the others are woken all the same.
+                    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
                 }
                 return others;
             }
@@ -153,7 +155,7 @@ impl State {
     }
 }
 
-fn wake_each(waiters: Vec<Arc<Waiter>>) {
+pub(super) fn wake_each(waiters: Vec<Arc<Waiter>>) {
     for waiter in waiters {
         waiter.wake(Vec::new());
     }
@@ -188,9 +190,18 @@ impl Wakes {
     /// the others, so that a quit does not keep its caller. Channels are closed by the caller: a quit
     /// that has returned has closed them.
     pub(super) fn perform(self) {
+        wake_each(self.perform_but_futures());
+    }
+
+    /// As [`perform`](Self::perform), but returns the futures, which come last: their wakers are the
+    /// executor's code, which may hang.
+    #[must_use]
+    pub(super) fn perform_but_futures(self) -> Vec<Arc<Waiter>> {
         /// Loom is to see threads that wake others, too.
         const FEW: usize = if cfg!(loom) { 0 } else { 16 };
-        let mut waiters = self.waiters;
+        let is_future = |waiter: &Arc<Waiter>| matches!(waiter.kind, Kind::Future(_));
+        let (futures, mut waiters): (Vec<_>, Vec<_>) =
+            self.waiters.into_iter().partition(is_future);
         while waiters.len() > FEW
             && let Some(first) = waiters.pop()
         {
@@ -198,6 +209,7 @@ impl Wakes {
         }
         wake_each(waiters);
         drop(self.channels);
+        futures
     }
 }
 
