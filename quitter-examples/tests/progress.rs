@@ -27,7 +27,7 @@ fn work_that_is_cut_short_exits_with(code: i32, signal: Signal) {
     progress.wait_for("copying 1000 files");
     progress.send(signal);
     let ended = progress.end().with_code(code);
-    let copied = ended.stderr.lines().find_map(|line| {
+    let copied = ended.stdout.lines().find_map(|line| {
         let rest = line.strip_prefix("stopped after ")?;
         rest.strip_suffix(" of 1000 files")
     });

@@ -129,8 +129,10 @@ impl Waiter {
                 let waker = kept.take();
                 drop(kept);
                 if let Some(waker) = waker {
-                    // The executor's code. If it panics, the others are woken all the same.
-                    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+                    // The executor's code. If it panics, the others are woken all the same. The payload
+                    // is not dropped, since that may panic, too.
+                    let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+                    std::mem::forget(woken);
                 }
                 return others;
             }

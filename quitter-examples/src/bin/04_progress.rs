@@ -40,7 +40,7 @@ fn main(main: &MainQuitter) -> Result<ExitCode, String> {
         // Stands for the copying. Wakes at once when the program is told to quit.
         if main.sleep(Duration::from_millis(20)).is_err() {
             bar.finish_and_clear(); // So that what follows starts on a line of its own.
-            eprintln!("stopped after {copied} of {files} files");
+            println!("stopped after {copied} of {files} files");
             return Ok(ExitCode::SUCCESS); // A signal makes it 130 or 143.
         }
         bar.inc(1);
