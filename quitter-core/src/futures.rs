@@ -1,4 +1,4 @@
-//! What async code awaits of a quitter, on any executor.
+//! Futures for async code, on any executor.
 
 use std::fmt;
 use std::pin::Pin;

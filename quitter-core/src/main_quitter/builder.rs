@@ -310,7 +310,7 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// What the attribute finds out of the body's error.
+    /// Sets how the attribute reads the body's error.
     #[doc(hidden)]
     pub fn known_error(mut self, known_error: Option<AsError>) -> Self {
         self.known_error = known_error;

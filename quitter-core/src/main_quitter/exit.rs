@@ -189,7 +189,7 @@ impl MainQuitter {
     /// ```
     pub fn exit(self) -> ExitReport {
         let report = self.end(None);
-        // What the program prints next comes after the event.
+        // So that the event stands above everything that the program prints next.
         console::flush(LAST_WORDS, LAST_WORDS);
         report
     }

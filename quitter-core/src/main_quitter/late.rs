@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
-/// What was live at the deadline and counts, together with what is live since.
+/// Merges the routines that were live at the deadline and count with those that are live now.
 pub(crate) fn merge(at_deadline: &[LiveAt], live: Vec<LiveAt>) -> Vec<LiveAt> {
     if at_deadline.is_empty() {
         return live;

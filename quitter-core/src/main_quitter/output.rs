@@ -1,4 +1,4 @@
-//! What the builder is told about the program's output.
+//! The builder's settings for what the program prints.
 
 use crate::main_quitter::builder::MainQuitterBuilder;
 use crate::report::notice::Notice;

@@ -55,7 +55,7 @@ pub(crate) struct Ending {
     state: Mutex<State>,
 }
 
-/// What the end is made of.
+/// Everything that the end is made of.
 pub(crate) struct State {
     pub(crate) phase: Phase,
     /// The sources by index: whether the event of each is a failure.
@@ -111,7 +111,7 @@ impl SourceInfo {
     }
 }
 
-/// What a signal does.
+/// The effect of a signal.
 enum Effect {
     Fires { source: SourceInfo, quits: bool },
     Nothing,
@@ -315,7 +315,7 @@ impl Ending {
         }
     }
 
-    /// What happened to the routine that a cause names.
+    /// The failure of the routine that a cause names.
     fn failure_behind(&self, cause: &QuitCause) -> Option<FailureKind> {
         let QuitCause::RoutineFailed { id, .. } = cause else {
             return None;
