@@ -205,8 +205,11 @@ impl Node {
         self.upwards().find(|node| node.is_told())?.told.get()
     }
 
-    /// The earliest deadline that this node and those above it were told.
+    /// The earliest deadline that this node and those above it were told, if the node quits.
     pub(crate) fn deadline(self: &Arc<Self>) -> Option<Instant> {
+        if !self.is_quitting() {
+            return None;
+        }
         let told = self.upwards().filter_map(|node| node.told.get());
         told.map(|told| told.deadline()).fold(None, earlier)
     }

@@ -189,8 +189,8 @@ impl Wakes {
     /// Wakes everybody and closes the channels.
     ///
     /// To wake a thread takes microseconds. Where there are many, the caller wakes one, which wakes
-    /// the others, so that a quit does not keep its caller. Channels are closed by the caller: a quit
-    /// that has returned has closed them.
+    /// the others, so that a quit does not keep its caller. Channels are closed by the caller: the
+    /// first quit has closed them when it returns.
     pub(super) fn perform(self) {
         wake_each(self.perform_but_futures());
     }
