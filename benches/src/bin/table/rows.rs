@@ -72,6 +72,13 @@ const PROCESS: Row = Row {
 const GUARD: &str = "A guard is a record in a list, by name and place: an allocation, and a lock that is taken twice. \
               The peers count, and cannot say what they count.";
 
+const NODE: &str = "Each node can keep a quit of its own, so that a quit takes no lock: one word more to \
+    write.";
+const LISTED: &str = "What waits is listed at its node, and the node at its parent's: two allocations, and \
+    turns of two locks that a child which only polls does without.";
+const HELD: &str = "A thread that holds a lock may have lost its processor. The walk visits all others \
+    first, and then waits until the scheduler lets that thread run again.";
+
 const CONNECTION: Row = Row {
     peers: &["tokio-util"],
     goals: &[Goal::times(0.7, Of::Peer("tokio-util"))],
@@ -79,6 +86,7 @@ const CONNECTION: Row = Row {
 };
 
 const SELECTED: Row = Row {
+    why: LISTED,
     goals: &[Goal::times(1.0, Of::Peer("tokio-util"))],
     ..CONNECTION
 };
@@ -155,6 +163,7 @@ pub(crate) const ROWS: &[Row] = &[
         peers: &["tokio-util", "tokio-graceful-shutdown"],
         goals: &[Goal::times(0.5, Of::Peer("tokio-util"))],
         go_quitter: &[(0, 5_600.0)],
+        why: NODE,
         ..OPS
     },
     Row {
@@ -163,6 +172,7 @@ pub(crate) const ROWS: &[Row] = &[
         floor: Some(Floor::of("allocation")),
         peers: &["tokio-util"],
         goals: &[Goal::times(0.1, Of::Peer("tokio-util"))],
+        why: NODE,
         ..OPS
     },
     Row {
@@ -219,6 +229,7 @@ pub(crate) const ROWS: &[Row] = &[
         go_quitter: &[(1_000, 3_107.0)],
         growth: Growth::PerItem,
         plot: Some("heap"),
+        why: NODE,
         ..ROW
     },
     Row {
@@ -247,6 +258,7 @@ pub(crate) const ROWS: &[Row] = &[
         sizes: &[8],
         floor: Some(Floor::of("TaskTracker")),
         goals: &[Goal::value(10.0 * MS)],
+        why: HELD,
         ..ROW
     },
     Row {
@@ -424,6 +436,7 @@ pub(crate) const ROWS: &[Row] = &[
         sizes: &[64],
         floor: Some(Floor::of("idle")),
         goals: &[Goal::more_than(Of::Floor, 20.0 * MS)],
+        why: HELD,
         ..ROW
     },
     Row {
