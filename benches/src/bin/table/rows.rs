@@ -459,7 +459,7 @@ pub(crate) const ROWS: &[Row] = &[
             Goal::times(2.0, Of::Peer("ctrlc + crossbeam-channel")),
             Goal::times(0.5, Of::BestPeer),
         ],
-        why: "syn is half of it. The two attributes need it, and so does linkme, which collects the routines; \
+        why: "syn is half of it, which the two attributes need; \
               the core is compiled after it.",
         ..BUILD
     },
