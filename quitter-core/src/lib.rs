@@ -65,7 +65,7 @@ pub use routine::outcome::RoutineOutcome;
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;
 
-/// What the attributes' output needs. No part of the public interface.
+/// Items that the attributes' output needs. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::main_quitter::body::{AsError, ErrorOf, KnownError, UnknownError};

@@ -231,8 +231,8 @@ impl Quitter {
     /// Sets how the program responds to failures of routines from now on, here and below.
     /// [`OnFailure::QuitMain`] otherwise.
     ///
-    /// What a routine's own [`RoutineBuilder::on_failure`] says takes precedence, and then the nearest
-    /// quitter on which this was called.
+    /// A routine's own [`RoutineBuilder::on_failure`] takes precedence, and then the nearest quitter on
+    /// which this was called.
     ///
     /// # Examples
     ///

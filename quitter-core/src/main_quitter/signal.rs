@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::MainQuitterError;
 
-/// What a further signal does while the program quits.
+/// The effect of a further signal while the program quits.
 ///
 /// The default is [`ExitUnlessWithin`](Self::ExitUnlessWithin) half a second: supervisors, coreutils'
 /// `timeout` and a terminal that closes send two signals at a time, and mean one. Somebody who presses

@@ -199,7 +199,7 @@ impl fmt::Debug for QuitSource {
     }
 }
 
-/// What was received from a channel.
+/// The event of a channel.
 pub(crate) enum Heard {
     /// A string.
     Text(String),

@@ -23,7 +23,7 @@ use crate::routine::held_up;
 /// How long messages may take to be shown, all together, before it goes on without their texts.
 const MESSAGES_SHOWN: Duration = Duration::from_millis(100);
 
-/// What the main quitter asks of its watcher.
+/// A request of the main quitter to its watcher.
 pub(crate) enum Control {
     /// Watch this channel, too.
     Add(Listening),
@@ -41,7 +41,7 @@ pub(crate) struct Listening {
     pub(crate) channel: Box<dyn Listen>,
 }
 
-/// What the watcher does beside watching.
+/// The duties of the watcher besides watching.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WatcherConfig {
     /// Say who is waited for.
@@ -55,7 +55,7 @@ pub(crate) struct Watcher {
     control: Receiver<Control>,
     channels: Vec<Listening>,
     panics: Receiver<Instant>,
-    /// What is left of the time to show messages.
+    /// The time left to show messages.
     to_show: Duration,
     /// The root quits.
     knows_quit: bool,
@@ -67,7 +67,7 @@ pub(crate) struct Watcher {
     config: WatcherConfig,
 }
 
-/// What is selected over.
+/// A receiver that is selected over.
 #[derive(Clone, Copy)]
 enum Watched {
     Control,
@@ -76,7 +76,7 @@ enum Watched {
     Channel(usize),
 }
 
-/// What has come.
+/// The event that was selected.
 enum Chosen {
     Control(Control),
     Quit,

@@ -54,11 +54,11 @@ pub mod exit_code {
 #[must_use = "return it from main, or pass on its exit code"]
 #[non_exhaustive]
 pub struct ExitReport {
-    /// What the process should exit with; see [`exit_code`].
+    /// The exit code that the process should have; see [`exit_code`].
     ///
     /// If the body of `main` returned an [`ExitCode`] other than zero, it is that.
     pub exit_code: u8,
-    /// What made the main quitter quit.
+    /// The cause of the quit.
     pub cause: QuitCause,
     /// The signal that was this cause, if it was one.
     pub signal: Option<QuitSignal>,

@@ -131,7 +131,7 @@ pub struct RoutineFailure {
     /// Whether its quitter was already quitting. Then the failure may be a consequence of the quit
     /// rather than its cause.
     pub while_quitting: bool,
-    /// What happened.
+    /// How it failed.
     pub kind: FailureKind,
 }
 
@@ -183,7 +183,7 @@ impl FailureKind {
         }
     }
 
-    /// What happened, not escaped, and without the word "failed".
+    /// The text of the failure, not escaped, and without the word "failed".
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Error { message, sources } => {

@@ -159,7 +159,7 @@ fn ago(routine: &StuckRoutine) -> Option<Duration> {
     routine.last_seen.and_then(|seen| seen.ago)
 }
 
-/// What the routines of one line have in common.
+/// The facts that the routines of one line share.
 type Key<'a> = (
     &'a str,
     &'static Location<'static>,

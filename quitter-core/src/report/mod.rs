@@ -1,4 +1,4 @@
-//! What is known of a quit, as data and as text, and the thread that writes it.
+//! Everything known of a quit, as data and as text, and the thread that writes it.
 //!
 //! Data: [`cause`], [`failure`], [`timeouts`], [`exit`], and [`path`] for all of them. Text:
 //! [`escape`] makes foreign text safe to print, [`text`] has durations and line breaks, [`listing`]

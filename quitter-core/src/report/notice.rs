@@ -1,4 +1,4 @@
-//! What quitter says while a program ends, as data.
+//! The lines that quitter prints while a program ends, as data.
 
 use std::borrow::Cow;
 use std::fmt;

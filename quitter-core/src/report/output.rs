@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::report::caller::Caller;
 use crate::report::notice::Notice;
 
-/// What quitter writes to stderr.
+/// Which notices quitter writes to stderr.
 ///
 /// # Examples
 ///
@@ -62,7 +62,7 @@ pub enum HoldOutput {
 type Function = Box<dyn Fn(&Notice) + Send + Sync>;
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// What the builder was told about the output.
+/// The builder's settings for the output.
 #[derive(Default)]
 pub(crate) struct OutputConfig {
     pub(crate) output: Output,

@@ -1,4 +1,4 @@
-//! What is known of a panic: the message from its payload, the location from the panic hook.
+//! The facts known of a panic: the message from its payload, the location from the panic hook.
 //!
 //! Only the hook is told the location, and `resume_unwind` calls no hook. Nor does anything tell
 //! that a panic was caught. So what the hook noted is matched with the payload that arrives.

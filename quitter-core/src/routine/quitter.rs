@@ -1,4 +1,4 @@
-//! What a routine sees of its quitter.
+//! A routine's view of its quitter.
 
 use std::borrow::Cow;
 use std::convert::Infallible;

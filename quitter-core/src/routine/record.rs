@@ -1,4 +1,4 @@
-//! What is known of one live routine, whatever kind of work it is.
+//! The record of one live routine, whatever kind of work it is.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -51,7 +51,7 @@ pub(crate) struct Record {
     /// When the last call that blocks began, in nanoseconds of the system's clock.
     timed: AtomicU64,
     status: OnceBox<Mutex<Cow<'static, str>>>,
-    /// What was asked for when it was added. `None`: as its quitters say.
+    /// The policy asked for when it was added. `None`: as its quitters say.
     pub(crate) on_failure: Option<OnFailure>,
     finished: AtomicBool,
     failed: AtomicBool,

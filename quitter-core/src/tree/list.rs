@@ -32,7 +32,7 @@ impl Slot {
     }
 }
 
-/// What can stand in a [`List`], in one at a time.
+/// An item of a [`List`]. It is in one list at a time.
 pub(crate) trait Item {
     fn slot(&self) -> &Slot;
 }

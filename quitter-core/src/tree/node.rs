@@ -28,7 +28,7 @@ pub(crate) struct Node {
     name: Cow<'static, str>,
     /// Whether the node quits, as far as it was found out: see `quit.rs`.
     pub(super) checked: AtomicU64,
-    /// What the node itself was told.
+    /// The quit that the node itself was told.
     pub(super) told: OnceBox<Quit>,
     pub(super) roster: OnceBox<Roster>,
     /// How many handles of the quitter there are: see `shards.rs`.
@@ -119,7 +119,7 @@ impl Node {
         self.upwards().any(|node| Arc::ptr_eq(node, top))
     }
 
-    /// What the tree has once.
+    /// The state that the tree has once.
     fn tree(self: &Arc<Self>) -> &Root {
         let nearest = self.upwards().find_map(|node| node.roster.get());
         nearest.expect("a root has a roster").root()

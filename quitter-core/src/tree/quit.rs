@@ -31,7 +31,7 @@ use super::walk::walk;
 use crate::report::cause::QuitCause;
 use crate::sync::{Ordering, fence, quit_epoch};
 
-/// What a node has `checked` that was never asked. Epochs begin at one.
+/// The value of `checked` in a node that was never asked. Epochs begin at one.
 pub(super) const UNCHECKED: u64 = 0;
 
 /// The node quits because one above does. No epoch comes that far.
@@ -41,7 +41,7 @@ const TELLING: u64 = u64::MAX - 1;
 /// The node was told to quit.
 const TOLD: u64 = u64::MAX;
 
-/// What a quitter was told.
+/// A quit, as one quitter was told.
 pub(crate) struct Quit {
     pub(crate) cause: QuitCause,
     /// When that was.
@@ -197,7 +197,7 @@ impl Node {
         self.checked.load(Ordering::Acquire) >= TELLING
     }
 
-    /// What counts for this node, if it quits: told to it, or to the next one above.
+    /// The quit that counts for this node, if it quits: its own, or that of the next one above.
     pub(crate) fn quit_info(self: &Arc<Self>) -> Option<&Quit> {
         if !self.is_quitting() {
             return None;

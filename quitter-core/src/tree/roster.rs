@@ -1,4 +1,4 @@
-//! What is to be found at a node, under the one lock that it has: live routines, children that have a
+//! Everything found at a node, under the one lock that it has: live routines, children that have a
 //! roster, too, and whoever waits for a quit.
 
 use std::collections::BTreeMap;
@@ -42,13 +42,13 @@ pub(super) struct State {
     waiters: List<Waiter>,
     /// Those that count what is live here: see `tally.rs`.
     tallies: Vec<Arc<Tally>>,
-    /// What is waited for here.
+    /// The waits for routines here and below.
     waited: BTreeMap<Waited, Waits>,
     /// Keeps the quit channel open. Only there when somebody asked for the channel.
     open: Option<Sender<Infallible>>,
 }
 
-/// What a wait at a node is for.
+/// The object of a wait at a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Waited {
     /// All routines of the subtree.
@@ -63,7 +63,7 @@ struct Waits {
     count: usize,
 }
 
-/// What a tree has once.
+/// The state that a tree has once.
 pub(super) struct Root {
     node: Weak<Node>,
     pub(super) quit_timeout: Option<Duration>,
@@ -324,7 +324,7 @@ impl Node {
         self.owner().roster().on_failure.store(Some(on_failure));
     }
 
-    /// What the failure of a routine does that says nothing else: what was set nearest above.
+    /// The policy for failures of routines without one of their own: the one set nearest above.
     pub(crate) fn on_failure(self: &Arc<Self>) -> OnFailure {
         let set = |node: &Arc<Node>| node.roster.get()?.on_failure.load();
         self.upwards().find_map(set).unwrap_or_default()

@@ -75,7 +75,7 @@ pub(super) struct Wait {
     limits: Limits,
 }
 
-/// What a step of a wait came to.
+/// The result of a step of a wait.
 pub(super) enum Step {
     /// Everything that was waited for has ended.
     Done,

@@ -1,4 +1,4 @@
-//! What waits, whatever it is: threads and futures in one list, and what it takes to wake them.
+//! Waiting threads and futures, in one list, and how they are woken.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -97,7 +97,7 @@ fn rule_2_holds_for_each_of_two_quits_at_once() {
     });
 }
 
-/// Who polls keeps what it found, which a quit at that moment must survive.
+/// A poll keeps its answer, which must not undo a quit at that moment.
 #[test]
 fn rule_2_a_poll_undoes_no_quit() {
     model(|| {
