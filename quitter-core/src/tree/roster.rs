@@ -82,7 +82,7 @@ impl Root {
     pub(super) fn node(&self) -> Arc<Node> {
         self.node
             .upgrade()
-            .expect("whoever asks holds a node below")
+            .expect("the caller holds a node of the tree")
     }
 
     pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, FailureLog> {
@@ -112,7 +112,9 @@ impl State {
         }
         let one = self.waited.get(&Waited::One(record.id));
         let one = one.map(|waits| &waits.tally);
-        let counting: Vec<_> = self.tallies.iter().chain(one).cloned().collect();
+        // One that is over may lack this routine, and nobody asks it any more.
+        let counting = self.tallies.iter().filter(|tally| !tally.is_over());
+        let counting: Vec<_> = counting.chain(one).cloned().collect();
         counting.iter().for_each(|tally| tally.on_end());
         counting
     }
