@@ -54,7 +54,10 @@ fn leaves_the_tree_unchanged_and_drops_the_closure() {
 fn is_a_failure_of_the_routine_that_returns_it() {
     let root = Quitter::root("root");
     root.add_routine(|q: &RoutineQuitter| {
-        q.routine("huge").stack_size(too_much()).add(|_| {}).map(drop)
+        q.routine("huge")
+            .stack_size(too_much())
+            .add(|_| {})
+            .map(drop)
     })
     .unwrap();
     root.wait_done(PATIENCE).unwrap();
