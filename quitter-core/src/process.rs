@@ -1,5 +1,5 @@
-//! The state of which a process has one: the claim of its main quitter, the thread that writes, and
-//! the panics that are in the panic hooks.
+//! The state of which a process has one: the claim of its main quitter, the thread that writes, the
+//! panics that are in the panic hooks, and the failures that are about to be said.
 //!
 //! All of it is reached through [`Process::current`], so that a test can be given a process of its
 //! own. Three things stay with the code that uses them. The panic hook is std's, and std has one for
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::MainQuitterError;
 use crate::report::console::Console;
+use crate::routine::failing::Unsaid;
 use crate::routine::held_up::HeldUp;
 
 pub(crate) struct Process {
@@ -19,6 +20,7 @@ pub(crate) struct Process {
     claimed: AtomicBool,
     pub(crate) console: Console,
     pub(crate) held_up: Mutex<HeldUp>,
+    pub(crate) unsaid: Mutex<Unsaid>,
 }
 
 impl Process {
@@ -28,6 +30,7 @@ impl Process {
             claimed: AtomicBool::new(false),
             console: Console::new(),
             held_up: Mutex::new(HeldUp::new()),
+            unsaid: Mutex::new(Unsaid::new()),
         };
         &PROCESS
     }

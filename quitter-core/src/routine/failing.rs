@@ -1,8 +1,9 @@
 //! The one path that every failure takes, whatever kind of work failed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::quitter::RoutineQuitter;
+use crate::process::Process;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::failure::{FailureKind, OnFailure, RoutineFailure};
@@ -65,20 +66,23 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseO
 }
 
 /// Failures that are to be said at once.
-struct Unsaid {
+pub(crate) struct Unsaid {
     queued: usize,
     /// Came while too many were queued, as when nobody reads stderr.
     only_counted: usize,
 }
 
-static UNSAID: Mutex<Unsaid> = Mutex::new(Unsaid {
-    queued: 0,
-    only_counted: 0,
-});
-
 impl Unsaid {
+    pub(crate) const fn new() -> Self {
+        Self {
+            queued: 0,
+            only_counted: 0,
+        }
+    }
+
     fn lock() -> MutexGuard<'static, Self> {
-        UNSAID.lock().unwrap_or_else(PoisonError::into_inner)
+        let unsaid = Process::current().unsaid.lock();
+        unsaid.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns whether there is room for another failure, which is only counted otherwise.
@@ -130,10 +134,7 @@ mod tests {
 
     #[test]
     fn of_failures_that_come_faster_than_they_are_said_each_is_counted() {
-        let mut unsaid = Unsaid {
-            queued: 0,
-            only_counted: 0,
-        };
+        let mut unsaid = Unsaid::new();
         let said = (0..1000).filter(|_| unsaid.enter()).count();
         let counted: usize = (0..said).map(|_| unsaid.leave()).sum();
         assert_eq!((said, counted), (100, 900));
