@@ -16,7 +16,7 @@ pub(crate) use loom::sync::{
 };
 
 use std::sync::{PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
@@ -49,6 +49,23 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Locks std's mutex unless other threads hold it for longer than `at_most`.
+pub(crate) fn lock_within<T>(
+    mutex: &std::sync::Mutex<T>,
+    at_most: Duration,
+) -> Option<std::sync::MutexGuard<'_, T>> {
+    const PAUSE: Duration = Duration::from_micros(200);
+    let until = Instant::now() + at_most;
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+        }
     }
 }
 

@@ -8,12 +8,13 @@ use crossbeam_channel::unbounded;
 
 use crate::error::{MainQuitterError, full_text};
 use crate::main_quitter::body::{AsError, MainOutcome};
+use crate::main_quitter::control::Control;
 use crate::main_quitter::exit::{MainQuitter, add_source};
 use crate::main_quitter::phase::Ending;
 use crate::main_quitter::run::{self, End, StartRoutines};
 use crate::main_quitter::signal::{SecondSignal, SignalExitCode};
 use crate::main_quitter::source::{QuitSource, SourceKind};
-use crate::main_quitter::watcher::{Control, Watcher, WatcherConfig};
+use crate::main_quitter::watcher::{Watcher, WatcherConfig};
 use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::console;

@@ -10,11 +10,13 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 
 use crate::error::{AddRoutineError, MainQuitterError, full_text};
+use crate::main_quitter::control::{Control, Listening};
 use crate::main_quitter::late;
-use crate::main_quitter::phase::{Ending, Signals, SourceInfo};
+use crate::main_quitter::on_signal::on_signal;
+use crate::main_quitter::phase::Ending;
 use crate::main_quitter::signal;
-use crate::main_quitter::source::{QuitSource, SourceKind};
-use crate::main_quitter::watcher::{Control, Listening};
+use crate::main_quitter::source::{QuitSource, SourceInfo, SourceKind};
+use crate::main_quitter::state::Signals;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
@@ -234,7 +236,7 @@ impl MainQuitter {
             });
             if done.is_ok() && !node.is_quitting() {
                 match (all_done, hint) {
-                    (Some(source), _) => self.ending.fire(source, None, false),
+                    (Some(source), _) => self.ending.fire(source, None, false, console::write_here),
                     (None, Some(hint)) => console::say(Notice::Hint(hint.into())),
                     (None, None) => {}
                 }
@@ -309,7 +311,7 @@ pub(crate) fn add_source(
             state.signals = Signals::Awaited(info);
             drop(state);
             let handler = Arc::clone(ending);
-            if let Err(error) = signal::listen(move |signal| handler.on_signal(signal)) {
+            if let Err(error) = signal::listen(move |signal| on_signal(&handler, signal)) {
                 ending.state().signals = Signals::NotHandled;
                 return Err(error);
             }

@@ -7,15 +7,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::main_quitter::phase::{Ending, Phase};
+use crate::main_quitter::phase::Ending;
 use crate::main_quitter::signal;
+use crate::main_quitter::state::Phase;
 use crate::report::console;
 use crate::report::exit::exit_code;
 use crate::report::notice::{HeldUpAt, Notice};
-
-/// How long after the deadline of the quit the process is ended: the time in which an exit that is
-/// on its way makes its report.
-pub(crate) const AFTER_DEADLINE: Duration = Duration::from_millis(150);
 
 /// How long one of the last lines may take to be written, when stderr is blocked.
 const LAST_LINE: Duration = Duration::from_millis(80);
@@ -40,7 +37,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
             thread::park();
         }
     }
-    ending.announce(console::ring);
+    ending.try_announce();
     if let Trigger::Signal(name) = trigger {
         console::say(Notice::SignalWhileQuitting {
             signal: name.into(),
@@ -58,7 +55,11 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
 fn code(ending: &Ending, trigger: Trigger) -> u8 {
     match trigger {
         Trigger::Signal(_) => exit_code::SECOND_SIGNAL,
-        Trigger::Deadline => ending.state().body_code.unwrap_or(exit_code::FAILURE),
+        Trigger::Deadline => {
+            let state = ending.try_state();
+            let of_body = state.and_then(|state| state.body_code);
+            of_body.unwrap_or(exit_code::FAILURE)
+        }
     }
 }
 
@@ -66,10 +67,10 @@ fn code(ending: &Ending, trigger: Trigger) -> u8 {
 fn say_last_words(ending: &Ending) {
     console::release_now();
     let is_unsaid = ending.voice().take_outcome();
-    let made = match &ending.state().phase {
+    let made = ending.try_state().and_then(|state| match &state.phase {
         Phase::Exited(report) => Some((**report).clone()),
         _ => None,
-    };
+    });
     let came_to_exit = made.is_some();
     let Some(report) = made.or_else(|| ending.report_now()) else {
         return;

@@ -2,12 +2,15 @@
 
 pub(crate) mod body;
 pub(crate) mod builder;
+pub(crate) mod control;
 pub(crate) mod exit;
 pub(crate) mod forced;
 mod late;
+mod on_signal;
 mod output;
 pub(crate) mod phase;
 pub(crate) mod run;
 pub(crate) mod signal;
 pub(crate) mod source;
+mod state;
 pub(crate) mod watcher;

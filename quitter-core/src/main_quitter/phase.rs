@@ -1,46 +1,38 @@
-//! How far the program is on the way to its end, and everything that the end is made of. All
-//! parties share it: the main quitter, its watcher, the thread of the signals, and the forced end.
+//! The end of the program, which all parties share: the main quitter, its watcher, the thread of the
+//! signals, and the forced end.
 //!
-//! The state has one lock. Under it nothing is waited for and no code of the user's runs.
+//! The state has one lock. Under it nothing is waited for and no code of the user's runs. A thread
+//! that holds it may lose its processor all the same, so the watcher and the end by force do not rely
+//! on it: they [try](Ending::try_state), and do without.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
-use crate::main_quitter::forced::{self, Trigger};
+use crate::main_quitter::control::Control;
 use crate::main_quitter::late;
 use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
-use crate::main_quitter::watcher::Control;
+use crate::main_quitter::source::SourceInfo;
+use crate::main_quitter::state::{AtDeadline, Facts, Look, Phase, Signals, State};
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::{ExitReport, Outcome, Voice};
-use crate::report::failure::{FailureKind, FailuresWhileQuitting};
+use crate::report::failure::{FailureKind, Failures, FailuresWhileQuitting};
 use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
+use crate::sync::lock_within;
 use crate::system;
-use crate::tree::{LiveAt, Node};
+use crate::tree::{LiveAt, Quit};
 
-/// How far the program is. It only ever goes on to a later phase.
-#[derive(Clone, Debug)]
-pub(crate) enum Phase {
-    /// No quit event has been announced.
-    Running,
-    /// The quit event was announced.
-    Quitting,
-    /// `exit` has made this report.
-    Exited(Box<ExitReport>),
-    /// The main quitter was dropped without an exit.
-    Dropped,
-}
+/// How long after the deadline of the quit the process is ended by force: the time in which an exit
+/// that is on its way makes its report.
+const AFTER_DEADLINE: Duration = Duration::from_millis(150);
 
-impl Phase {
-    /// Whether there is no main quitter any more.
-    fn is_over(&self) -> bool {
-        matches!(self, Self::Exited(_) | Self::Dropped)
-    }
-}
+/// How long what waits for no lock of others tries to get one.
+const AT_MOST: Duration = Duration::from_millis(50);
 
 /// The end of the program, from its first phase to its last.
 pub(crate) struct Ending {
@@ -52,116 +44,20 @@ pub(crate) struct Ending {
     failures_while_quitting: FailuresWhileQuitting,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
+    /// A thread is ending the process by force. It has no lock, and may come in any phase.
+    forced: AtomicBool,
     state: Mutex<State>,
 }
 
-/// Everything that the end is made of.
-pub(crate) struct State {
-    pub(crate) phase: Phase,
-    /// The sources by index: whether the event of each is a failure.
-    pub(crate) sources: Vec<bool>,
-    pub(crate) all_done: Option<SourceInfo>,
-    pub(crate) signals: Signals,
-    /// Whether any source is a channel.
-    pub(crate) channels: bool,
-    /// Whether the registered routines were started.
-    pub(crate) routines_started: bool,
-    /// The exit code that the body of `main` returned, if it was not zero.
-    pub(crate) body_code: Option<u8>,
-    /// The body failed, or returned such a code, while nothing else was running.
-    ended_alone: bool,
-    /// The events after the first.
-    later: Vec<QuitCause>,
-    /// When `exit` was called.
-    exit_called: Option<Instant>,
-    /// The routines that were live at the deadline, if `exit` had not been called by then.
-    live_at_deadline: Vec<LiveAt>,
-    /// A thread is ending the process.
-    forced: bool,
-}
-
-/// The signals as a source.
-pub(crate) enum Signals {
-    NotHandled,
-    Awaited(SourceInfo),
-    /// The first one.
-    Came {
-        signal: QuitSignal,
-        at: Instant,
-        /// The source's index.
-        index: usize,
-    },
-}
-
-/// How the event of a source is reported.
-#[derive(Clone)]
-pub(crate) struct SourceInfo {
-    pub(crate) index: usize,
-    pub(crate) description: String,
-}
-
-impl SourceInfo {
-    pub(crate) fn cause(self, message: Option<String>, closed: bool) -> QuitCause {
-        QuitCause::Source {
-            index: self.index,
-            description: self.description,
-            message,
-            closed,
-        }
-    }
-}
-
 /// The effect of a signal.
-enum Effect {
-    Fires { source: SourceInfo, quits: bool },
+pub(crate) enum Effect {
+    Fires {
+        source: SourceInfo,
+        /// It comes while the program quits, which is worth a line.
+        is_second: bool,
+    },
     Nothing,
     EndsProcess,
-}
-
-impl State {
-    /// The signal that is this cause.
-    fn signal_behind(&self, cause: &QuitCause) -> Option<QuitSignal> {
-        match (cause, &self.signals) {
-            (
-                QuitCause::Source { index, .. },
-                Signals::Came {
-                    signal,
-                    index: of_signals,
-                    ..
-                },
-            ) if index == of_signals => Some(*signal),
-            _ => None,
-        }
-    }
-
-    /// Whether a quit for this cause is a failure of the program. It follows from the cause, so that
-    /// a report that knows the cause cannot miss it.
-    fn is_failure(&self, cause: &QuitCause) -> bool {
-        match cause {
-            QuitCause::Source { index, .. } => self.sources.get(*index) == Some(&true),
-            _ => false,
-        }
-    }
-
-    /// Whether this cause came from the body of `main` while nothing was running that could be shut
-    /// down, as with a usage error.
-    fn is_no_shutdown(&self, cause: &QuitCause) -> bool {
-        let is_body = matches!(
-            cause,
-            QuitCause::MainFailed { .. } | QuitCause::MainReturned { .. }
-        );
-        is_body && self.ended_alone
-    }
-
-    /// Whether a source fired that is marked as a failure.
-    ///
-    /// A channel that closes while the program quits is no failure: the owner of its sender has
-    /// returned, as it should.
-    fn source_failed(&self, first: &QuitCause) -> bool {
-        let closed = |cause: &&QuitCause| matches!(cause, QuitCause::Source { closed: true, .. });
-        let mut later = self.later.iter().filter(|cause| !closed(cause));
-        self.is_failure(first) || later.any(|cause| self.is_failure(cause))
-    }
 }
 
 impl Ending {
@@ -182,20 +78,8 @@ impl Ending {
             failures_while_quitting,
             watcher,
             voice: Arc::default(),
-            state: Mutex::new(State {
-                phase: Phase::Running,
-                sources: Vec::new(),
-                all_done: None,
-                signals: Signals::NotHandled,
-                channels: false,
-                routines_started,
-                body_code: None,
-                ended_alone: false,
-                later: Vec::new(),
-                exit_called: None,
-                live_at_deadline: Vec::new(),
-                forced: false,
-            }),
+            forced: AtomicBool::new(false),
+            state: Mutex::new(State::new(routines_started)),
         }
     }
 
@@ -211,8 +95,14 @@ impl Ending {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The state, unless other threads hold its lock for a moment or longer.
+    pub(crate) fn try_state(&self) -> Option<MutexGuard<'_, State>> {
+        lock_within(&self.state, AT_MOST)
+    }
+
+    /// Whether there is no main quitter any more, as far as that can be known at once.
     pub(crate) fn is_over(&self) -> bool {
-        self.state().phase.is_over()
+        self.try_state().is_some_and(|state| state.phase.is_over())
     }
 
     /// Asks the watcher for something. The channel has no bound, and the watcher holds on to this.
@@ -223,44 +113,29 @@ impl Ending {
     /// When the process is to be ended by force, as things stand.
     pub(crate) fn forced_at(&self) -> Option<Instant> {
         let deadline = self.force.then(|| self.root.deadline());
-        deadline.flatten()?.checked_add(forced::AFTER_DEADLINE)
+        deadline.flatten()?.checked_add(AFTER_DEADLINE)
     }
 
-    /// A source's event: the first one quits the tree, later ones are listed.
+    /// A source's event: the first one quits the tree, later ones are listed. `write` is as in
+    /// [`announce`](Self::announce).
     pub(crate) fn fire(
         self: &Arc<Self>,
         source: SourceInfo,
         message: Option<String>,
         closed: bool,
+        write: fn(),
     ) {
         let cause = source.cause(message, closed);
         if self.root.node().quit(cause.clone(), None) {
-            self.announce(console::write_here);
+            self.announce(write);
         } else {
             self.state().later.push(cause);
         }
     }
 
-    /// Handles a signal, on the thread that the signals come to.
-    pub(crate) fn on_signal(self: &Arc<Self>, signal: QuitSignal) {
-        let name = signal.name;
-        match self.effect_of(signal) {
-            Effect::Nothing => {}
-            Effect::EndsProcess => forced::end(self, Trigger::Signal(name)),
-            Effect::Fires { source, quits } => {
-                if !quits && self.second_signal != SecondSignal::Ignore {
-                    console::say(Notice::SignalWhileQuitting {
-                        signal: signal.name.into(),
-                        ends: false,
-                    });
-                }
-                self.fire(source, Some(name.to_owned()), false);
-            }
-        }
-    }
-
-    fn effect_of(&self, signal: QuitSignal) -> Effect {
-        let quits = !self.root.has_to_quit();
+    /// Notes a signal, and says what it does.
+    pub(crate) fn effect_of(&self, signal: QuitSignal) -> Effect {
+        let is_second = self.root.has_to_quit() && self.second_signal != SecondSignal::Ignore;
         let mut state = self.state();
         if let (false, Signals::Awaited(source)) = (state.phase.is_over(), &state.signals) {
             let source = source.clone();
@@ -269,7 +144,7 @@ impl Ending {
                 at: Instant::now(),
                 index: source.index,
             };
-            return Effect::Fires { source, quits };
+            return Effect::Fires { source, is_second };
         }
         let since_first = match state.signals {
             Signals::Came { at, .. } => Some(at.elapsed()),
@@ -290,7 +165,18 @@ impl Ending {
     /// Announces the quit event, once. To be called when the root quits; what is said after the call
     /// stands below the event. `write` has the console write it.
     pub(crate) fn announce(self: &Arc<Self>, write: fn()) {
-        let mut state = self.state();
+        self.announce_in(self.state(), write);
+    }
+
+    /// Announces the quit event unless another thread holds the state for too long: that one is about
+    /// to do so, or has done it.
+    pub(crate) fn try_announce(self: &Arc<Self>) {
+        if let Some(state) = self.try_state() {
+            self.announce_in(state, console::ring);
+        }
+    }
+
+    fn announce_in(self: &Arc<Self>, mut state: MutexGuard<'_, State>, write: fn()) {
         if matches!(state.phase, Phase::Running) {
             state.phase = Phase::Quitting;
             let ending = Arc::clone(self);
@@ -340,7 +226,7 @@ impl Ending {
 
     /// The main quitter was dropped without an exit.
     pub(crate) fn drop_main(self: &Arc<Self>) {
-        if system::is_forked() || self.is_over() {
+        if system::is_forked() || self.state().phase.is_over() {
             return;
         }
         self.root.node().quit(QuitCause::MainDropped, None);
@@ -355,7 +241,7 @@ impl Ending {
 
     /// Says that nothing waits for the routines, if there are any. For the console's thread.
     fn say_left_running(&self) {
-        let count: usize = self.live_now().iter().map(|at| at.routines.len()).sum();
+        let count: usize = self.look().live.iter().map(|at| at.routines.len()).sum();
         if count > 0 {
             console::say_now(Notice::LeftRunning { count });
         }
@@ -363,80 +249,144 @@ impl Ending {
 
     /// `exit` was called.
     pub(crate) fn call_exit(&self) {
-        self.state().exit_called = Some(Instant::now());
+        let mut state = self.state();
+        if let AtDeadline::ByWatcher = state.at_deadline {
+            state.at_deadline = AtDeadline::ByExit;
+        }
     }
 
     /// Takes a look at the deadline, unless `exit` does: what is live then has not returned in time,
     /// even if it is gone when `exit` is called.
     pub(crate) fn look_at_deadline(&self) {
-        if self.state().exit_called.is_none() {
-            let live = self.live_now();
-            self.state().live_at_deadline = live;
+        let awaited = |state: &State| matches!(state.at_deadline, AtDeadline::ByWatcher);
+        if self.try_state().is_some_and(|state| awaited(&state)) {
+            let look = self.look();
+            if let Some(mut state) = self.try_state().filter(|state| awaited(state)) {
+                state.at_deadline = AtDeadline::Taken(look);
+            }
         }
     }
 
-    /// Lists the live routines, and the nodes where a lock was not to be had within a moment: what waits
-    /// for no lock of the tree's is never late.
-    pub(crate) fn look(&self) -> (Vec<LiveAt>, Vec<Arc<Node>>) {
-        const AT_MOST: Duration = Duration::from_millis(50);
-        self.root.node().try_look(Instant::now() + AT_MOST)
-    }
-
-    fn live_now(&self) -> Vec<LiveAt> {
-        self.look().0
+    /// Lists the live routines, and the quitters where a lock was not to be had within a moment: what
+    /// waits for no lock of the tree's is never late.
+    pub(crate) fn look(&self) -> Look {
+        let (live, unread) = self.root.node().try_look(Instant::now() + AT_MOST);
+        let unread = unread.iter().map(|node| node.path().into());
+        Look {
+            live,
+            unread: unread.collect(),
+        }
     }
 
     /// Makes the report of an exit that found `live`. From then on the program has exited.
     pub(crate) fn finish(&self, live: Vec<LiveAt>) -> ExitReport {
-        let report = self.report(live, &[]);
-        let report = report.expect("the exit has waited until the root quits");
+        let quit = self.root.node().quit_info();
+        let quit = quit.expect("the exit has waited until the root quits");
+        let facts = self.state().facts(&quit.cause);
+        let failures = self.root.node().failures();
+        let look = Look {
+            live,
+            unread: Vec::new(),
+        };
+        let report = self.report(quit, look, Some(facts), Some(failures));
         self.state().phase = Phase::Exited(Box::new(report.clone()));
         report
     }
 
-    /// The report as of now. `None`: the root does not quit.
-    /// It waits for no lock beyond a moment.
+    /// The report as of now. `None`: the root does not quit. It waits for no lock beyond a moment, and
+    /// says what it could not read.
     pub(crate) fn report_now(&self) -> Option<ExitReport> {
-        let (live, unread) = self.look();
-        self.report(live, &unread)
+        let quit = self.root.node().quit_info()?;
+        let look = self.look();
+        let facts = self.try_state().map(|state| state.facts(&quit.cause));
+        let failures = self.root.node().try_failures(AT_MOST);
+        Some(self.report(quit, look, facts, failures))
     }
 
-    fn report(&self, live: Vec<LiveAt>, unread: &[Arc<Node>]) -> Option<ExitReport> {
-        let quit = self.root.node().quit_info()?;
+    fn report(
+        &self,
+        quit: &Quit,
+        now: Look,
+        facts: Option<Facts>,
+        failures: Option<Failures>,
+    ) -> ExitReport {
         let took = quit.at.elapsed();
         let deadline = quit.deadline();
         let budget = deadline.map(|deadline| deadline.saturating_duration_since(quit.at));
-        let failures = self.root.node().failures();
         let past = |deadline: Instant| Instant::now().checked_duration_since(deadline);
-        let state = self.state();
-        let live = late::merge(&state.live_at_deadline, live);
+        let all_read = facts.is_some() && failures.is_some();
+        let facts = facts.unwrap_or_default();
+        let failures = failures.unwrap_or_default();
+        let live = late::merge(&facts.at_deadline.live, now.live);
+        let mut unread = now.unread;
+        for path in facts.at_deadline.unread {
+            if !unread.contains(&path) {
+                unread.push(path);
+            }
+        }
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
         let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
-        let signal = state.signal_behind(&quit.cause);
-        let no_shutdown = state.is_no_shutdown(&quit.cause)
-            && state.later.is_empty()
+        let no_shutdown = facts.is_no_shutdown
+            && facts.later.is_empty()
             && timeouts.is_empty()
             && failures.listed.len() <= 1;
-        Some(ExitReport::new(Outcome {
+        ExitReport::new(Outcome {
             no_shutdown,
-            signal,
+            signal: facts.signal,
             signal_exit_code: self.signal_exit_code,
             cause: quit.cause.clone(),
-            later_causes: state.later.clone(),
+            later_causes: facts.later,
             timeouts,
-            unread: unread.iter().map(|node| node.path().into()).collect(),
+            unread,
+            all_read,
             failures,
             failures_while_quitting: self.failures_while_quitting,
             took,
-            source_failed: state.source_failed(&quit.cause),
-            body_code: state.body_code,
+            source_failed: facts.source_failed,
+            body_code: facts.body_code,
             voice: Arc::clone(&self.voice),
-        }))
+        })
     }
 
-    /// Takes the right to end the process: one thread has it.
+    /// Takes the right to end the process by force: one thread has it.
     pub(crate) fn take_end(&self) -> bool {
-        !std::mem::replace(&mut self.state().forced, true)
+        !self.forced.swap(true, Ordering::AcqRel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::tree::Node;
+
+    #[test]
+    fn the_report_of_a_forced_end_waits_for_no_lock_and_says_what_it_could_not_read() {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let (watcher, _requests) = crossbeam_channel::unbounded();
+        let root = Node::root("main".into(), Some(Duration::ZERO));
+        root.quit(QuitCause::MainDropped, None);
+        let ending = Arc::new(Ending::new(
+            Quitter::of_new(root),
+            true,
+            SecondSignal::default(),
+            SignalExitCode::default(),
+            FailuresWhileQuitting::default(),
+            true,
+            watcher,
+        ));
+        let held = ending.state();
+        let (made, reports) = mpsc::channel();
+        let forced = Arc::clone(&ending);
+        thread::spawn(move || _ = made.send(forced.report_now()));
+        let report = reports.recv_timeout(PATIENCE).unwrap().unwrap();
+        drop(held);
+        assert_eq!(report.exit_code, 1);
+        assert!(report.to_string().contains("may be missing"), "{report}");
+        let complete = ending.report_now().unwrap();
+        assert_eq!(complete.exit_code, 0, "{complete}");
     }
 }

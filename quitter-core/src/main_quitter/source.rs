@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Select, SelectedOperation, bounded};
 
 use crate::error::full_text;
+use crate::report::cause::QuitCause;
 use crate::report::timeouts::Timeouts;
 use crate::routine::panics;
 
@@ -196,6 +197,24 @@ impl fmt::Debug for QuitSource {
             .field("description", &self.description)
             .field("is_failure", &self.is_failure)
             .finish()
+    }
+}
+
+/// How the event of a source is reported.
+#[derive(Clone)]
+pub(crate) struct SourceInfo {
+    pub(crate) index: usize,
+    pub(crate) description: String,
+}
+
+impl SourceInfo {
+    pub(crate) fn cause(self, message: Option<String>, closed: bool) -> QuitCause {
+        QuitCause::Source {
+            index: self.index,
+            description: self.description,
+            message,
+            closed,
+        }
     }
 }
 

@@ -6,15 +6,16 @@
 //! writes nothing. The console's thread writes for it, and a thread of its own shows a message. And
 //! it drops no receiver: the last one drops what is in the channel.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Select, Sender, never};
+use crossbeam_channel::{Receiver, Select, never};
 
+use crate::main_quitter::control::{Control, Listening};
 use crate::main_quitter::forced::{self, Trigger};
-use crate::main_quitter::phase::{Ending, SourceInfo};
-use crate::main_quitter::source::{Heard, Listen, keep, text_within};
+use crate::main_quitter::phase::Ending;
+use crate::main_quitter::source::{Heard, keep, text_within};
+use crate::main_quitter::state::Look;
 use crate::report::console;
 use crate::report::notice::Notice;
 use crate::report::waiting::WaitingLines;
@@ -22,24 +23,6 @@ use crate::routine::held_up;
 
 /// How long messages may take to be shown, all together, before it goes on without their texts.
 const MESSAGES_SHOWN: Duration = Duration::from_millis(100);
-
-/// A request of the main quitter to its watcher.
-pub(crate) enum Control {
-    /// Watch this channel, too.
-    Add(Listening),
-    /// Record the panics whose hooks do not return. The channel says when to look for some.
-    WatchPanics(Receiver<Instant>),
-    /// The main quitter exits: list what has come by now from channels, then drop the sender.
-    ListTheLast(Sender<Infallible>),
-    /// The main quitter could not be created: the thread ends.
-    End,
-}
-
-/// A channel that is listened to.
-pub(crate) struct Listening {
-    pub(crate) info: SourceInfo,
-    pub(crate) channel: Box<dyn Listen>,
-}
 
 /// The duties of the watcher besides watching.
 #[derive(Clone, Copy, Debug)]
@@ -176,13 +159,13 @@ impl Watcher {
             }
             Heard::Closed => (None, true),
         };
-        self.ending.fire(info, message, closed);
+        self.ending.fire(info, message, closed, console::ring);
     }
 
     fn on_quit(&mut self) {
         self.knows_quit = true;
         self.config.hint_at = None;
-        self.ending.announce(console::ring);
+        self.ending.try_announce();
         if self.config.progress_lines
             && let Some(quit) = self.ending.root().node().quit_info()
         {
@@ -230,7 +213,7 @@ impl Watcher {
     }
 
     fn say_progress(&mut self) {
-        let (live, unread) = self.ending.look();
+        let Look { live, unread } = self.ending.look();
         let Some(progress) = &mut self.progress else {
             return;
         };
@@ -242,7 +225,8 @@ impl Watcher {
     }
 
     fn say_what_waits_for_the_body(&self) {
-        if !self.ending.state().routines_started {
+        let state = self.ending.try_state();
+        if state.is_some_and(|state| !state.routines_started) {
             console::say(Notice::Hint(
                 "The body of main still runs, and registered routines wait for its end. If it is \
                  the foreground work, use start = \"before_body\" or main.start_routines()"

@@ -67,7 +67,8 @@ pub struct ExitReport {
     /// The routines that did not return in time.
     pub timeouts: Timeouts,
     /// Quitters of which it could not be read in time which routines are live there and below, since
-    /// other threads held their locks. Only an end by force leaves any out.
+    /// other threads held their locks. Only an end by force leaves any out, and a look at the deadline
+    /// that comes before the exit.
     pub unread: Vec<QuitterPath>,
     /// The routines that failed, in the order in which they did: the first thousand, and the one that
     /// made the program quit.
@@ -75,6 +76,8 @@ pub struct ExitReport {
     /// The time from the quit event until everything had returned, or until the time was up.
     pub took: Duration,
     unlisted_failures: u64,
+    /// Whether the failures and the later causes could be read.
+    all_read: bool,
     started: bool,
     /// Something is wrong, whatever the exit code.
     trouble: bool,
@@ -112,6 +115,8 @@ pub(crate) struct Outcome {
     pub(crate) later_causes: Vec<QuitCause>,
     pub(crate) timeouts: Timeouts,
     pub(crate) unread: Vec<QuitterPath>,
+    /// Whether the failures and what else is known of the end could be read in time.
+    pub(crate) all_read: bool,
     pub(crate) failures: Failures,
     pub(crate) failures_while_quitting: FailuresWhileQuitting,
     pub(crate) took: Duration,
@@ -129,6 +134,7 @@ impl Outcome {
     fn is_trouble(&self) -> bool {
         !self.timeouts.is_empty()
             || !self.unread.is_empty()
+            || !self.all_read
             || self.failures.count(self.failures_while_quitting)
             || self.source_failed
     }
@@ -160,6 +166,7 @@ impl ExitReport {
             later_causes: outcome.later_causes,
             timeouts: outcome.timeouts,
             unread: outcome.unread,
+            all_read: outcome.all_read,
             failures: outcome.failures.listed,
             took: outcome.took,
             unlisted_failures: outcome.failures.unlisted,
@@ -179,6 +186,7 @@ impl ExitReport {
             later_causes: Vec::new(),
             timeouts: Timeouts::default(),
             unread: Vec::new(),
+            all_read: true,
             failures: Vec::new(),
             took: Duration::ZERO,
             unlisted_failures: 0,
@@ -218,9 +226,15 @@ impl ExitReport {
                 "\n  {path} could not be read: other threads held its lock"
             )?;
         }
-        match self.unread.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more quitters could not be read"),
+        let more = self.unread.len().saturating_sub(SHOWN);
+        if more > 0 {
+            write!(f, "\n  and {more} more quitters could not be read")?;
+        }
+        match self.all_read {
+            true => Ok(()),
+            false => f.write_str(
+                "\nSome failures or sources may be missing: other threads held their locks",
+            ),
         }
     }
 
@@ -296,6 +310,7 @@ mod tests {
             signal: None,
             signal_exit_code: SignalExitCode::Zero,
             unread: Vec::new(),
+            all_read: true,
             voice: Arc::default(),
         });
         let text = report.to_string();

@@ -36,6 +36,7 @@ pub(crate) use future::{DoneWait, QuitWait};
 pub(crate) use list::{Item, Slot};
 pub(crate) use live::LiveAt;
 pub(crate) use node::Node;
+pub(crate) use quit::Quit;
 pub(crate) use wait::{Excluded, Limits};
 
 #[cfg(all(test, loom))]

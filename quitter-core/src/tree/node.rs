@@ -151,6 +151,13 @@ impl Node {
         self.tree().failures().failures().clone()
     }
 
+    /// The failures of the whole tree so far, unless other threads hold their lock for longer than
+    /// `at_most`.
+    pub(crate) fn try_failures(self: &Arc<Self>, at_most: Duration) -> Option<Failures> {
+        let failures = self.tree().try_failures(at_most)?;
+        Some(failures.failures().clone())
+    }
+
     /// Takes the node from its parent's list, when it goes (invariant 3). The list knows it by where
     /// it was on the heap.
     fn leave(&self, parent: &Arc<Node>, was_at: *const Node) {

@@ -19,7 +19,7 @@ use super::waiter::{Waiter, Wakes, is_past};
 use crate::error::Quitting;
 use crate::report::failure::{FailureLog, OnFailure};
 use crate::routine::record::Record;
-use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, try_lock};
+use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, lock_within, try_lock};
 
 pub(super) struct Roster {
     tree: Arc<Root>,
@@ -88,6 +88,13 @@ impl Root {
     pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, FailureLog> {
         let failures = self.failures.lock();
         failures.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn try_failures(
+        &self,
+        at_most: Duration,
+    ) -> Option<std::sync::MutexGuard<'_, FailureLog>> {
+        lock_within(&self.failures, at_most)
     }
 }
 

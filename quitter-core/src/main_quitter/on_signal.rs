@@ -1,0 +1,28 @@
+//! The response to a signal.
+
+use std::sync::Arc;
+
+use crate::main_quitter::forced::{self, Trigger};
+use crate::main_quitter::phase::{Effect, Ending};
+use crate::main_quitter::signal::QuitSignal;
+use crate::report::console;
+use crate::report::notice::Notice;
+
+/// Handles a signal, on the thread that the signals come to. Nothing may hold that thread up, or no
+/// second signal is heard.
+pub(crate) fn on_signal(ending: &Arc<Ending>, signal: QuitSignal) {
+    match ending.effect_of(signal) {
+        Effect::Nothing => {}
+        Effect::EndsProcess => forced::end(ending, Trigger::Signal(signal.name)),
+        Effect::Fires { source, is_second } => {
+            if is_second {
+                console::say(Notice::SignalWhileQuitting {
+                    signal: signal.name.into(),
+                    ends: false,
+                });
+            }
+            let message = Some(signal.name.to_owned());
+            ending.fire(source, message, false, console::write_here);
+        }
+    }
+}

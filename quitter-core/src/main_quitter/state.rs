@@ -1,0 +1,168 @@
+//! What the end of a program is made of, and what follows from that for its report.
+
+use std::time::Instant;
+
+use crate::main_quitter::signal::QuitSignal;
+use crate::main_quitter::source::SourceInfo;
+use crate::report::cause::QuitCause;
+use crate::report::exit::ExitReport;
+use crate::report::path::QuitterPath;
+use crate::tree::LiveAt;
+
+/// How far the program is. It only ever goes on to a later phase.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    /// No quit event has been announced.
+    Running,
+    /// The quit event was announced.
+    Quitting,
+    /// `exit` has made this report.
+    Exited(Box<ExitReport>),
+    /// The main quitter was dropped without an exit.
+    Dropped,
+}
+
+impl Phase {
+    /// Whether there is no main quitter any more.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::Exited(_) | Self::Dropped)
+    }
+}
+
+/// Everything that the end is made of.
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    /// The sources by index: whether the event of each is a failure.
+    pub(crate) sources: Vec<bool>,
+    pub(crate) all_done: Option<SourceInfo>,
+    pub(crate) signals: Signals,
+    /// Whether any source is a channel.
+    pub(crate) channels: bool,
+    /// Whether the registered routines were started.
+    pub(crate) routines_started: bool,
+    /// The exit code that the body of `main` returned, if it was not zero.
+    pub(crate) body_code: Option<u8>,
+    /// The body failed, or returned such a code, while nothing else was running.
+    pub(super) ended_alone: bool,
+    /// The events after the first.
+    pub(super) later: Vec<QuitCause>,
+    pub(super) at_deadline: AtDeadline,
+}
+
+/// The look at who is live at the deadline.
+pub(super) enum AtDeadline {
+    /// The watcher is to take it.
+    ByWatcher,
+    /// `exit` has been called, and waits until then.
+    ByExit,
+    /// The watcher has taken it.
+    Taken(Look),
+}
+
+/// Who was live at one moment.
+#[derive(Clone, Default)]
+pub(crate) struct Look {
+    pub(crate) live: Vec<LiveAt>,
+    /// The quitters of which that could not be read, there and below.
+    pub(crate) unread: Vec<QuitterPath>,
+}
+
+/// What a report needs to know of the state.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) signal: Option<QuitSignal>,
+    pub(super) is_no_shutdown: bool,
+    pub(super) source_failed: bool,
+    pub(super) body_code: Option<u8>,
+    pub(super) later: Vec<QuitCause>,
+    pub(super) at_deadline: Look,
+}
+
+/// The signals as a source.
+pub(crate) enum Signals {
+    NotHandled,
+    Awaited(SourceInfo),
+    /// The first one.
+    Came {
+        signal: QuitSignal,
+        at: Instant,
+        /// The source's index.
+        index: usize,
+    },
+}
+
+impl State {
+    pub(super) fn new(routines_started: bool) -> Self {
+        Self {
+            phase: Phase::Running,
+            sources: Vec::new(),
+            all_done: None,
+            signals: Signals::NotHandled,
+            channels: false,
+            routines_started,
+            body_code: None,
+            ended_alone: false,
+            later: Vec::new(),
+            at_deadline: AtDeadline::ByWatcher,
+        }
+    }
+
+    /// The signal that is this cause.
+    fn signal_behind(&self, cause: &QuitCause) -> Option<QuitSignal> {
+        match (cause, &self.signals) {
+            (
+                QuitCause::Source { index, .. },
+                Signals::Came {
+                    signal,
+                    index: of_signals,
+                    ..
+                },
+            ) if index == of_signals => Some(*signal),
+            _ => None,
+        }
+    }
+
+    /// Whether a quit for this cause is a failure of the program. It follows from the cause, so that
+    /// a report that knows the cause cannot miss it.
+    fn is_failure(&self, cause: &QuitCause) -> bool {
+        match cause {
+            QuitCause::Source { index, .. } => self.sources.get(*index) == Some(&true),
+            _ => false,
+        }
+    }
+
+    /// Whether this cause came from the body of `main` while nothing was running that could be shut
+    /// down, as with a usage error.
+    pub(super) fn is_no_shutdown(&self, cause: &QuitCause) -> bool {
+        let is_body = matches!(
+            cause,
+            QuitCause::MainFailed { .. } | QuitCause::MainReturned { .. }
+        );
+        is_body && self.ended_alone
+    }
+
+    /// What a report needs to know.
+    pub(super) fn facts(&self, cause: &QuitCause) -> Facts {
+        Facts {
+            signal: self.signal_behind(cause),
+            is_no_shutdown: self.is_no_shutdown(cause),
+            source_failed: self.source_failed(cause),
+            body_code: self.body_code,
+            later: self.later.clone(),
+            at_deadline: match &self.at_deadline {
+                AtDeadline::Taken(look) => look.clone(),
+                AtDeadline::ByWatcher | AtDeadline::ByExit => Look::default(),
+            },
+        }
+    }
+
+    /// Whether a source fired that is marked as a failure.
+    ///
+    /// A channel that closes while the program quits is no failure: the owner of its sender has
+    /// returned, as it should.
+    fn source_failed(&self, first: &QuitCause) -> bool {
+        let closed = |cause: &&QuitCause| matches!(cause, QuitCause::Source { closed: true, .. });
+        let mut later = self.later.iter().filter(|cause| !closed(cause));
+        self.is_failure(first) || later.any(|cause| self.is_failure(cause))
+    }
+}
