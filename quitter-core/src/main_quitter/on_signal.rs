@@ -7,10 +7,12 @@ use crate::main_quitter::phase::{Effect, Ending};
 use crate::main_quitter::signal::QuitSignal;
 use crate::report::console;
 use crate::report::notice::Notice;
+use crate::tree;
 
 /// Handles a signal, on the thread that the signals come to. Nothing may hold that thread up, or no
 /// second signal is heard.
 pub(crate) fn on_signal(ending: &Arc<Ending>, signal: QuitSignal) {
+    tree::call_no_wakers();
     match ending.effect_of(signal) {
         Effect::Nothing => {}
         Effect::EndsProcess => forced::end(ending, Trigger::Signal(signal.name)),

@@ -2,8 +2,8 @@
 //! created, and does what is due at a certain time: it says who is waited for, and ends a process
 //! that does not end by itself.
 //!
-//! Nothing may hold it up: it runs no code of the user's, takes no lock of std's streams, and
-//! writes nothing. The console's thread writes for it, and a thread of its own shows a message. And
+//! Nothing may hold it up: it runs no code of the user's, not even a waker, takes no lock of std's
+//! streams, and writes nothing. The console's thread writes for it, and a thread of its own shows a message. And
 //! it drops no receiver: the last one drops what is in the channel.
 
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::report::console;
 use crate::report::notice::Notice;
 use crate::report::waiting::WaitingLines;
 use crate::routine::held_up;
+use crate::tree;
 
 /// How long messages may take to be shown, all together, before it goes on without their texts.
 const MESSAGES_SHOWN: Duration = Duration::from_millis(100);
@@ -89,6 +90,7 @@ impl Watcher {
     }
 
     pub(crate) fn run(mut self) {
+        tree::call_no_wakers();
         loop {
             match self.choose(self.next_time()) {
                 Chosen::Control(Control::Add(channel)) => self.channels.push(channel),

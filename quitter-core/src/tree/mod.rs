@@ -38,6 +38,7 @@ pub(crate) use live::LiveAt;
 pub(crate) use node::Node;
 pub(crate) use quit::Quit;
 pub(crate) use wait::{Excluded, Limits};
+pub(crate) use waiter::call_no_wakers;
 
 #[cfg(all(test, loom))]
 mod models;

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use super::node::Node;
 use super::roster::State;
-use super::waiter::{Wakes, earlier, wake_each};
+use super::waiter::{Wakes, earlier, wake_futures};
 use super::walk::walk;
 use crate::report::cause::QuitCause;
 use crate::sync::{Ordering, fence, quit_epoch};
@@ -236,7 +236,7 @@ impl Node {
         });
         tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
         futures.append(&mut wakes.perform_but_futures());
-        wake_each(futures);
+        wake_futures(futures);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Waiting threads and futures, in one list, and how they are woken.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
+use std::thread;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -160,6 +162,38 @@ impl State {
 pub(super) fn wake_each(waiters: Vec<Arc<Waiter>>) {
     for waiter in waiters {
         waiter.wake(Vec::new());
+    }
+}
+
+thread_local! {
+    static CALLS_NO_WAKERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on this thread calls no wakers: they are the executor's code, which may hang, and the end
+/// of the program depends on this thread.
+pub(crate) fn call_no_wakers() {
+    CALLS_NO_WAKERS.set(true);
+}
+
+/// Wakes futures, on a thread of its own if this one calls no wakers.
+pub(super) fn wake_futures(futures: Vec<Arc<Waiter>>) {
+    if futures.is_empty() {
+        return;
+    }
+    if !CALLS_NO_WAKERS.get() {
+        return wake_each(futures);
+    }
+    // Where the thread is refused, they are woken here all the same: a lost wake is the worse fault.
+    let futures = Arc::new(futures);
+    let elsewhere = Arc::clone(&futures);
+    let thread = thread::Builder::new().name("quitter wakers".to_owned());
+    let wake_all = |futures: &[Arc<Waiter>]| {
+        for future in futures {
+            future.wake(Vec::new());
+        }
+    };
+    if thread.spawn(move || wake_all(&elsewhere)).is_err() {
+        wake_all(&futures);
     }
 }
 

@@ -1,0 +1,86 @@
+//! Wakers are the code of an executor, which may hang. The threads that bound the end of the program
+//! do not depend on them.
+
+#![cfg(unix)]
+#![expect(
+    clippy::redundant_closure,
+    reason = "a closure's type has the name of its test"
+)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, bounded};
+use nix::sys::signal::Signal::SIGINT;
+use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, Quitter};
+
+use common::alone;
+
+struct Hangs;
+
+impl Wake for Hangs {
+    fn wake(self: Arc<Self>) {
+        hang()
+    }
+}
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// A routine that never returns, and keeps a future waiting for the quit whose waker hangs.
+fn add_deaf(to: &Quitter) -> Result<(), AddRoutineError> {
+    to.routine("deaf").add(|q| {
+        let mut quitting = pin!(q.quitting());
+        let waker = Arc::new(Hangs).into();
+        let mut context = Context::from_waker(&waker);
+        assert!(quitting.as_mut().poll(&mut context).is_pending());
+        println!("waiting");
+        hang()
+    })?;
+    Ok(())
+}
+
+fn run(timeout: Duration, source: QuitSource) -> ExitReport {
+    let builder = MainQuitter::builder().timeout(timeout).source(source);
+    builder.run(|main| add_deaf(main))
+}
+
+#[test]
+fn a_waker_that_hangs_does_not_keep_a_second_signal_from_being_heard() {
+    const LONG: Duration = Duration::from_secs(3600);
+    let mut program = alone(|| run(LONG, QuitSource::os_signal()));
+    program.wait_for("waiting");
+    program.send(SIGINT);
+    program.wait_for("Received quit from");
+    program.send_later(SIGINT);
+    program.end().with_code(130).saying(&["deaf"]);
+}
+
+#[test]
+fn a_waker_that_hangs_does_not_keep_the_program_from_being_ended_by_force() {
+    /// Fires once the routine waits.
+    fn later() -> Receiver<()> {
+        let (fire, source) = bounded(1);
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(200));
+            fire.send(())
+        });
+        source
+    }
+    let program = alone(|| {
+        let source = QuitSource::channel("channel", later());
+        run(Duration::from_millis(300), source)
+    });
+    let ended = program.end().with_code(1);
+    assert!(ended.stdout.contains("waiting"));
+    ended.saying(&["Received quit from 'channel'", "deaf"]);
+}
