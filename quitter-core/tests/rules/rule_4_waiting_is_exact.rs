@@ -381,3 +381,39 @@ fn waits_from_many_threads_at_once_all_end() {
             .for_each(|waiter| waiter.join().unwrap().unwrap())
     });
 }
+
+/// Counts how often a future was woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_wait_is_woken_once_however_much_comes_and_goes_beside_work_that_stays() {
+    let root = Quitter::root("root");
+    let child = root.child("child").unwrap();
+    let stays = root.guard("stays").unwrap();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Arc::clone(&wakes).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut done = std::pin::pin!(root.done());
+    assert!(done.as_mut().poll(&mut context).is_pending());
+    for _ in 0..1000 {
+        drop(root.guard("comes and goes").unwrap());
+        drop(child.guard("comes and goes").unwrap());
+        drop(
+            root.child("child")
+                .unwrap()
+                .guard("comes and goes")
+                .unwrap(),
+        );
+    }
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+    drop(stays);
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    assert!(done.as_mut().poll(&mut context).is_ready());
+}
