@@ -99,11 +99,14 @@ impl<T: Item> List<T> {
 
     /// Moves all items to `to`.
     pub(super) fn take_all(&mut self, to: &mut Vec<Arc<T>>) {
-        let taken = std::mem::take(&mut self.0);
+        let mut taken = std::mem::take(&mut self.0);
         for item in &taken {
             item.slot().clear();
         }
-        to.extend(taken);
+        match to.is_empty() {
+            true => *to = taken,
+            false => to.append(&mut taken),
+        }
     }
 }
 

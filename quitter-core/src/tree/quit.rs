@@ -226,16 +226,23 @@ impl Node {
             return;
         };
         let mut wakes = Wakes::default();
-        let tallies = roster.lock_first().gather_waiters(&mut wakes);
+        let mut state = roster.lock_first();
+        let tallies = state.gather_waiters(&mut wakes);
+        let has_below = !state.children.is_empty();
+        drop(state);
         tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
         let mut futures = wakes.perform_but_futures();
-        let mut wakes = Wakes::default();
-        let mut tallies = Vec::new();
-        walk(self, (), |_, state: &mut State, ()| {
-            tallies.append(&mut state.gather_waiters(&mut wakes));
-        });
-        tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
-        futures.append(&mut wakes.perform_but_futures());
+        // A child that is listed from here on is listed under the lock that was just released. So the
+        // quit is seen by all that is done there.
+        if has_below {
+            let mut wakes = Wakes::default();
+            let mut tallies = Vec::new();
+            walk(self, (), |_, state: &mut State, ()| {
+                tallies.append(&mut state.gather_waiters(&mut wakes));
+            });
+            tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
+            futures.append(&mut wakes.perform_but_futures());
+        }
         wake_futures(futures);
     }
 }

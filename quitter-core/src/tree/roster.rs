@@ -276,8 +276,9 @@ impl Node {
     #[cold]
     fn enlist(self: &Arc<Self>) -> &Roster {
         let has_none = |node: &&Arc<Node>| node.roster.get().is_none();
-        let unlisted: Vec<&Arc<Node>> = self.upwards().take_while(has_none).collect();
-        for node in unlisted.into_iter().rev() {
+        // Most often there are none, and nothing is allocated.
+        let above: Vec<&Arc<Node>> = self.upwards().skip(1).take_while(has_none).collect();
+        for node in above.into_iter().rev().chain([self]) {
             let parent = node.parent.as_ref().expect("a root has a roster");
             parent.roster().list(node);
         }

@@ -236,8 +236,11 @@ impl Wakes {
         /// Loom is to see threads that wake others, too.
         const FEW: usize = if cfg!(loom) { 0 } else { 16 };
         let is_future = |waiter: &Arc<Waiter>| matches!(waiter.kind, Kind::Future(_));
-        let (futures, mut waiters): (Vec<_>, Vec<_>) =
-            self.waiters.into_iter().partition(is_future);
+        // Most often they are all of one kind, and no list is allocated.
+        let (futures, mut waiters) = match self.waiters.iter().all(is_future) {
+            true => (self.waiters, Vec::new()),
+            false => self.waiters.into_iter().partition(is_future),
+        };
         while waiters.len() > FEW
             && let Some(first) = waiters.pop()
         {
