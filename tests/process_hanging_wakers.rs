@@ -2,10 +2,6 @@
 //! do not depend on them.
 
 #![cfg(unix)]
-#![expect(
-    clippy::redundant_closure,
-    reason = "a closure's type has the name of its test"
-)]
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
