@@ -145,13 +145,9 @@ pub(crate) fn open() -> io::Result<()> {
         return Ok(());
     }
     console.stderr();
-    let (queue, calls) = Queue::new();
-    // If two threads get here at once, one queue is dropped.
-    if console.jobs.set(queue).is_ok()
-        && let Some(queue) = console.jobs.get()
-    {
-        queue.start(calls)?;
-    }
+    let queue = Queue::start()?;
+    // If two threads get here at once, one queue is dropped, and its thread ends.
+    let _ = console.jobs.set(queue);
     Ok(())
 }
 

@@ -6,10 +6,13 @@
 //! block.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::sync::lock_within;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
@@ -19,34 +22,29 @@ pub(super) struct Queue {
     /// Wakes the thread, which then runs all jobs. There is room for one call.
     bell: Sender<()>,
     /// Held by the thread that runs jobs.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Queue {
-    /// A queue, and the calls of its bell, for [`serve`](Self::serve).
-    pub(super) fn new() -> (Self, Receiver<()>) {
-        let (add, take) = unbounded();
+    /// Starts the thread, which ends with the queue.
+    pub(super) fn start() -> io::Result<Self> {
+        let (add, take) = unbounded::<Job>();
         let (bell, calls) = bounded(1);
-        let turn = Mutex::default();
         let queue = Self {
             add,
             take,
             bell,
-            turn,
+            turn: Arc::default(),
         };
-        (queue, calls)
-    }
-
-    /// Starts the thread of a queue that lives as long as the process.
-    pub(super) fn start(&'static self, calls: Receiver<()>) -> io::Result<()> {
+        let (jobs, turn) = (queue.take.clone(), Arc::clone(&queue.turn));
         let thread = thread::Builder::new().name("quitter report".to_owned());
         thread.spawn(move || {
             for () in calls {
-                let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-                self.take.try_iter().for_each(|job| job());
+                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                jobs.try_iter().for_each(|job| job());
             }
         })?;
-        Ok(())
+        Ok(queue)
     }
 
     /// Adds a job. [`ring`](Self::ring) or [`run_here`](Self::run_here) is to be called.
@@ -62,8 +60,12 @@ impl Queue {
 
     /// Whether every job has been run.
     pub(super) fn is_idle(&self) -> bool {
-        let turn = self.turn.try_lock();
-        turn.is_ok_and(|_turn| self.take.is_empty())
+        self.take_turn().is_some_and(|_turn| self.take.is_empty())
+    }
+
+    /// The right to run jobs, unless another thread has it.
+    fn take_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        lock_within(&self.turn, Duration::ZERO)
     }
 
     /// Runs what is queued on this thread if it is little, and no other thread is at it. After each job
@@ -72,7 +74,7 @@ impl Queue {
         const LITTLE: usize = 8;
         // Whoever has the turn may have looked for jobs before this one came, and so may the thread
         // that has just given it back.
-        if let Ok(_turn) = self.turn.try_lock()
+        if let Some(_turn) = self.take_turn()
             && goes_on()
         {
             for job in self.take.try_iter().take(LITTLE) {
@@ -95,16 +97,9 @@ mod tests {
 
     use super::*;
 
-    fn started() -> &'static Queue {
-        let (queue, calls) = Queue::new();
-        let queue = Box::leak(Box::new(queue));
-        queue.start(calls).unwrap();
-        queue
-    }
-
     #[test]
     fn jobs_run_in_order_here_and_what_is_left_on_the_queues_thread() {
-        let queue = started();
+        let queue = Queue::start().unwrap();
         let (ran, order) = unbounded::<(usize, ThreadId)>();
         for n in 0..3 {
             let ran = ran.clone();
@@ -126,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_job_that_comes_while_another_thread_runs_one_is_run_without_this_thread() {
-        let queue = started();
+        let queue = Queue::start().unwrap();
         let (let_go, hold) = bounded::<()>(0);
         let (started, has_started) = bounded::<()>(0);
         let (done, is_done) = bounded::<()>(0);
