@@ -425,8 +425,8 @@ pub(crate) const ROWS: &[Row] = &[
         peers: &["ctrlc", "signal-hook", "tokio-util"],
         goals: &[Goal::times(1.25, Of::Peer("ctrlc"))],
         go_quitter: &[(0, 0.72 * MS)],
-        why: "Two more threads: one watches the deadline, and one writes, so that a full pipe cannot hold up \
-              the end. Each is a hop on the way, and one more thread for the system to take apart.",
+        why: "Two more threads: one watches the deadline, and one writes where stderr may block. Neither is on \
+              the way, but the system has to take each apart.",
         ..PROCESS
     },
     Row {
