@@ -45,9 +45,13 @@ fn add_deaf(to: &Quitter) -> Result<(), AddRoutineError> {
     Ok(())
 }
 
+/// A program whose body never returns, so that it has to be ended by force.
 fn run(timeout: Duration, source: QuitSource) -> ExitReport {
     let builder = MainQuitter::builder().timeout(timeout).source(source);
-    builder.run(|main| add_deaf(main))
+    builder.run(|main| {
+        add_deaf(main).unwrap();
+        hang()
+    })
 }
 
 #[test]
