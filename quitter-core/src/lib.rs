@@ -61,6 +61,7 @@ pub use report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 pub use routine::builder::RoutineBuilder;
 pub use routine::guard::RoutineGuard;
 pub use routine::handle::RoutineHandle;
+pub use routine::kind::RoutineKind;
 pub use routine::outcome::RoutineOutcome;
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;

@@ -10,6 +10,55 @@ use std::sync::{
 };
 use std::time::Duration;
 
+/// This thread's number in the system; 0 where that is not known.
+pub(crate) fn thread_id() -> u64 {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ID: Cell<u64> = const { Cell::new(0) };
+    }
+    // Asking takes a system call, and tasks ask at each poll.
+    if ID.get() == 0 {
+        ID.set(ask_thread_id());
+    }
+    ID.get()
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn ask_thread_id() -> u64 {
+    // SAFETY: gettid(2) takes nothing, changes nothing and cannot fail.
+    u64::from(unsafe { libc::gettid() }.unsigned_abs())
+}
+
+#[cfg(target_vendor = "apple")]
+fn ask_thread_id() -> u64 {
+    let mut id = 0;
+    // SAFETY: the thread 0 is the calling one; the number is written to `id`, which is of its type,
+    // exclusively borrowed and lives on.
+    unsafe { libc::pthread_threadid_np(0, &raw mut id) };
+    id
+}
+
+#[cfg(windows)]
+fn ask_thread_id() -> u64 {
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn GetCurrentThreadId() -> u32;
+    }
+    // SAFETY: the function takes nothing, changes nothing and cannot fail.
+    u64::from(unsafe { GetCurrentThreadId() })
+}
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    windows
+)))]
+fn ask_thread_id() -> u64 {
+    0
+}
+
 /// Whether a signal is ignored. The safe crates can only ask by changing the signal's action.
 #[cfg(unix)]
 pub(crate) fn is_ignored(signal: c_int) -> bool {

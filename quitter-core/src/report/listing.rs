@@ -199,12 +199,15 @@ impl fmt::Display for LastSeen {
 mod tests {
     use super::*;
 
+    use crate::routine::kind::RoutineKind;
+
     const PLACE: &Location<'static> = Location::caller();
 
     fn stuck(id: u64, name: impl Into<String>) -> StuckRoutine {
         StuckRoutine {
             id,
             name: name.into(),
+            kind: RoutineKind::Guard,
             spawned_at: PLACE,
             running_for: Duration::from_secs(7),
             status: None,

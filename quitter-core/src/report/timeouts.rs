@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::vec;
 
 use crate::report::path::{Paths, QuitterPath};
+use crate::routine::kind::RoutineKind;
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
@@ -84,6 +85,8 @@ pub struct StuckRoutine {
     pub id: u64,
     /// The routine's name.
     pub name: String,
+    /// The kind of work it is.
+    pub kind: RoutineKind,
     /// Where the routine was added.
     pub spawned_at: &'static Location<'static>,
     /// How long the routine had been running. For a guard this may be too long by a tick of the
@@ -202,6 +205,7 @@ impl StuckRoutine {
         Self {
             id: record.id,
             name: record.name.to_string(),
+            kind: record.kind(),
             spawned_at: record.spawned_at,
             running_for: record.running_for(),
             status: record.status(),

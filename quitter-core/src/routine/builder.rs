@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::guard::RoutineGuard;
 use super::handle::RoutineHandle;
+use super::kind::Work;
 use super::live::Live;
 use super::outcome::RoutineOutcome;
 use super::quitter::RoutineQuitter;
@@ -96,7 +97,7 @@ impl<'a> RoutineBuilder<'a> {
         if let Some(bytes) = self.stack_size {
             thread = thread.stack_size(bytes);
         }
-        let live = self.check_in(Location::caller(), system::now())?;
+        let live = self.check_in(Work::Thread, Location::caller(), system::now())?;
         let (node, record) = (live.quitter().node(), live.quitter().record());
         let (node, record) = (Arc::downgrade(node), Arc::clone(record));
         // If the thread is refused, std drops the closure, and `live` checks out.
@@ -118,12 +119,12 @@ impl<'a> RoutineBuilder<'a> {
     #[track_caller]
     pub fn guard(self) -> Result<RoutineGuard, Quitting> {
         // Reading the exact clock may take longer than the guard lives.
-        let live = self.check_in(Location::caller(), system::lately())?;
+        let live = self.check_in(Work::Guard, Location::caller(), system::lately())?;
         Ok(RoutineGuard::new(live))
     }
 
-    fn check_in(self, place: Place, now: Duration) -> Result<Live, Quitting> {
-        Live::check_in(self.node, self.name, place, self.on_failure, now)
+    fn check_in(self, work: Work, place: Place, now: Duration) -> Result<Live, Quitting> {
+        Live::check_in(self.node, work, self.name, place, self.on_failure, now)
     }
 }
 

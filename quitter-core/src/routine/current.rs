@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::failing::CauseOf;
 use super::quitter::RoutineQuitter;
+use super::record::Record;
+use crate::system;
 use crate::tree::Excluded;
 
 thread_local! {
@@ -24,17 +26,27 @@ pub(crate) fn get() -> Option<Routine> {
 /// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
     outer: Option<Routine>,
+    record: Arc<Record>,
+    /// The thread that the routine's record named before: it may be current on several threads.
+    before: u64,
 }
 
 impl Current {
     pub(crate) fn enter(quitter: &RoutineQuitter, cause_of: CauseOf) -> Self {
+        let record = Arc::clone(quitter.record());
+        let before = record.set_os_id(system::thread_id());
         let outer = CURRENT.replace(Some((quitter.clone(), cause_of)));
-        Self { outer }
+        Self {
+            outer,
+            record,
+            before,
+        }
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
+        self.record.set_os_id(self.before);
         // Dropped only here, after the borrow: the last handle of a quitter may go with it.
         let _inner = CURRENT.replace(self.outer.take());
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::current::Current;
 use super::failing::{self, CauseOf, routine_failed};
 use super::hook;
+use super::kind::Work;
 use super::linger;
 use super::outcome::RoutineOutcome;
 use super::panics;
@@ -28,6 +29,7 @@ impl Live {
     #[inline]
     pub(super) fn check_in(
         node: &Arc<Node>,
+        work: Work,
         name: Cow<'static, str>,
         spawned_at: Place,
         on_failure: Option<OnFailure>,
@@ -35,7 +37,7 @@ impl Live {
     ) -> Result<Self, Quitting> {
         hook::install();
         panics::forget_last();
-        let record = Arc::new(Record::new(name, spawned_at, on_failure, now));
+        let record = Arc::new(Record::new(work, name, spawned_at, on_failure, now));
         let node = node.shard_node();
         node.check_in(&record)?;
         let quitter = RoutineQuitter::new(node, record);

@@ -7,6 +7,7 @@ pub(crate) mod guard;
 pub(crate) mod handle;
 pub(crate) mod held_up;
 pub(crate) mod hook;
+pub(crate) mod kind;
 mod linger;
 pub(crate) mod live;
 pub(crate) mod name;

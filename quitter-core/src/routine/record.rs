@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossbeam_utils::atomic::AtomicCell;
 use once_cell::race::OnceBox;
 
+use super::kind::{RoutineKind, Work};
 use crate::report::failure::OnFailure;
 use crate::system;
 use crate::tree::{Item, Slot};
@@ -42,6 +43,10 @@ pub(crate) struct Record {
     pub(crate) id: u64,
     pub(crate) name: Cow<'static, str>,
     pub(crate) spawned_at: Place,
+    work: Work,
+    /// The system's number of the thread that runs this right now, or of the process that it is; 0:
+    /// none.
+    os_id: AtomicU64,
     slot: Slot,
     started: Duration,
     /// Where the routine last called its quitter. A routine polls in its hottest loop, so this is
@@ -68,6 +73,7 @@ impl Item for Record {
 impl Record {
     #[inline]
     pub(crate) fn new(
+        work: Work,
         name: Cow<'static, str>,
         spawned_at: Place,
         on_failure: Option<OnFailure>,
@@ -77,6 +83,8 @@ impl Record {
             id: next_id(),
             name,
             spawned_at,
+            work,
+            os_id: AtomicU64::new(0),
             slot: Slot::default(),
             started,
             place: AtomicCell::new(None),
@@ -88,6 +96,22 @@ impl Record {
             failed: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
         }
+    }
+
+    /// What kind of work this is, as it stands.
+    pub(crate) fn kind(&self) -> RoutineKind {
+        self.work.kind(self.os_id())
+    }
+
+    /// The system's number of the thread that runs this right now, or of the process that it is; 0:
+    /// none.
+    pub(crate) fn os_id(&self) -> u64 {
+        self.os_id.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number that was there before.
+    pub(crate) fn set_os_id(&self, id: u64) -> u64 {
+        self.os_id.swap(id, Ordering::Relaxed)
     }
 
     /// Keeps where the routine called its quitter.
@@ -184,7 +208,13 @@ mod tests {
 
     #[test]
     fn a_time_belongs_to_its_own_place_only() {
-        let record = Record::new("routine".into(), Location::caller(), None, system::now());
+        let record = Record::new(
+            Work::Guard,
+            "routine".into(),
+            Location::caller(),
+            None,
+            system::now(),
+        );
         assert!(record.last_seen().is_none());
         let (here, there) = (Location::caller(), Location::caller());
         record.seen_now(here);

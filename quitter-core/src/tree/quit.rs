@@ -247,6 +247,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::routine::kind::Work;
     use crate::routine::record::Record;
 
     fn quit(node: &Arc<Node>, timeout: Option<Duration>) -> bool {
@@ -268,7 +269,13 @@ mod tests {
         thread::spawn(move || {
             let later = Some(Duration::from_secs(90));
             let changed = [quit(&top, None), quit(&top, later), quit(&below, later)];
-            let record = Record::new("late".into(), Location::caller(), None, Duration::ZERO);
+            let record = Record::new(
+                Work::Guard,
+                "late".into(),
+                Location::caller(),
+                None,
+                Duration::ZERO,
+            );
             let admitted = below.check_in(&Arc::new(record)).is_ok();
             let made = below.child("late".into()).is_ok();
             let _ = done.send((changed, admitted, made));

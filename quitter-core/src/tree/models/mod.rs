@@ -12,6 +12,7 @@ use loom::thread;
 
 use super::{DoneWait, Excluded, Limits, Node, QuitWait};
 use crate::report::cause::QuitCause;
+use crate::routine::kind::Work;
 use crate::routine::record::Record;
 
 mod futures;
@@ -37,7 +38,13 @@ fn child(of: &Arc<Node>) -> Arc<Node> {
 }
 
 fn record(name: &'static str) -> Record {
-    Record::new(name.into(), Location::caller(), None, Duration::ZERO)
+    Record::new(
+        Work::Guard,
+        name.into(),
+        Location::caller(),
+        None,
+        Duration::ZERO,
+    )
 }
 
 fn check_in(node: &Arc<Node>) -> Option<Arc<Record>> {
