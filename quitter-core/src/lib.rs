@@ -32,6 +32,8 @@ compile_error!("quitter needs threads and signals: it runs on Unix and on Window
 
 mod error;
 mod futures;
+#[cfg(all(unix, feature = "io"))]
+mod io;
 mod main_quitter;
 mod never;
 mod process;
@@ -44,6 +46,9 @@ mod tree;
 
 pub use error::{AddRoutineError, MainQuitterError, Quitting};
 pub use futures::QuitFuture;
+#[cfg(all(unix, feature = "io"))]
+#[cfg_attr(docsrs, doc(cfg(all(unix, feature = "io"))))]
+pub use io::{Incoming, Interruptible, Listener, Ready};
 pub use main_quitter::body::MainOutcome;
 pub use main_quitter::builder::MainQuitterBuilder;
 pub use main_quitter::exit::MainQuitter;
