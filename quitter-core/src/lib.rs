@@ -47,7 +47,7 @@ mod tree;
 pub use error::{AddRoutineError, MainQuitterError, Quitting};
 pub use futures::QuitFuture;
 #[cfg(all(unix, feature = "io"))]
-#[cfg_attr(docsrs, doc(cfg(all(unix, feature = "io"))))]
+#[cfg_attr(docsrs, doc(cfg(feature = "io")))]
 pub use io::{Incoming, Interruptible, Listener, Ready};
 pub use main_quitter::body::MainOutcome;
 pub use main_quitter::builder::MainQuitterBuilder;

@@ -7,6 +7,11 @@
 //! and press Enter: it prints their sum. Type `exit`, or press Ctrl-D, or Ctrl-C: the program ends
 //! at once with exit code 0, and says which of them it was.
 
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "the test harness has a main of its own")
+)]
+
 #[cfg(unix)]
 mod repl {
     use std::io::{self, BufRead, BufReader, Write};

@@ -8,6 +8,11 @@
 //! connection gets a line on stderr. Press Ctrl-C: a line that has begun to arrive within the last
 //! moments is answered, connections are closed, and the program ends at once with exit code 0.
 
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "the test harness has a main of its own")
+)]
+
 #[cfg(unix)]
 mod server {
     use std::env;
