@@ -16,7 +16,7 @@ use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::{ExitReport, Outcome, Voice};
-use crate::report::failure::{FailureKind, FailuresWhileQuitting};
+use crate::report::failure::FailureKind;
 use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
 use crate::system;
@@ -49,7 +49,6 @@ pub(crate) struct Ending {
     force: bool,
     second_signal: SecondSignal,
     signal_exit_code: SignalExitCode,
-    failures_while_quitting: FailuresWhileQuitting,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
     state: Mutex<State>,
@@ -170,7 +169,6 @@ impl Ending {
         force: bool,
         second_signal: SecondSignal,
         signal_exit_code: SignalExitCode,
-        failures_while_quitting: FailuresWhileQuitting,
         routines_started: bool,
         watcher: Sender<Control>,
     ) -> Self {
@@ -179,7 +177,6 @@ impl Ending {
             force,
             second_signal,
             signal_exit_code,
-            failures_while_quitting,
             watcher,
             voice: Arc::default(),
             state: Mutex::new(State {
@@ -425,7 +422,6 @@ impl Ending {
             timeouts,
             unread: unread.iter().map(|node| node.path().into()).collect(),
             failures,
-            failures_while_quitting: self.failures_while_quitting,
             took,
             source_failed: state.source_failed(&quit.cause),
             body_code: state.body_code,
