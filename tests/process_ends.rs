@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use quitter::{End, MainQuitter, QuitSource, Quitter, SignalExitCode};
 
-use common::alone;
+use common::{PATIENCE, alone};
 
 #[test]
 fn a_program_that_ends_with_its_body_quits_when_that_returns() {
@@ -92,9 +92,17 @@ fn by_choice_a_signal_gives_128_and_its_number() {
 }
 
 #[test]
-fn the_signal_is_data_in_the_report() {
+fn the_signal_is_data_in_the_cause_and_in_the_report() {
     let story = || {
-        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        let (_send, silent) = crossbeam_channel::bounded::<()>(0);
+        let silent = QuitSource::channel("silent", silent);
+        let main = MainQuitter::new(PATIENCE, [silent, QuitSource::os_signal()]);
+        let reads_the_cause = main.add_routine(|q| {
+            q.wait_quit();
+            let signal = q.quit_cause().unwrap().signal().unwrap();
+            assert_eq!((signal.number, signal.name), (15, "SIGTERM"));
+        });
+        reads_the_cause.unwrap();
         println!("listening");
         let report = main.exit();
         let signal = report.signal.unwrap();

@@ -12,6 +12,7 @@ use crate::main_quitter::forced::{self, Trigger};
 use crate::main_quitter::late;
 use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
 use crate::main_quitter::watcher::Control;
+use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
@@ -83,12 +84,9 @@ pub(crate) struct State {
 pub(crate) enum Signals {
     NotHandled,
     Awaited(SourceInfo),
-    /// The first one.
     Came {
-        signal: QuitSignal,
+        /// The first one.
         at: Instant,
-        /// The source's index.
-        index: usize,
     },
 }
 
@@ -118,21 +116,6 @@ enum Effect {
 }
 
 impl State {
-    /// The signal that is this cause.
-    fn signal_behind(&self, cause: &QuitCause) -> Option<QuitSignal> {
-        match (cause, &self.signals) {
-            (
-                QuitCause::Source { index, .. },
-                Signals::Came {
-                    signal,
-                    index: of_signals,
-                    ..
-                },
-            ) if index == of_signals => Some(*signal),
-            _ => None,
-        }
-    }
-
     /// Whether a quit for this cause is a failure of the program. It follows from the cause, so that
     /// a report that knows the cause cannot miss it.
     fn is_failure(&self, cause: &QuitCause) -> bool {
@@ -261,15 +244,13 @@ impl Ending {
         let mut state = self.state();
         if let (false, Signals::Awaited(source)) = (state.phase.is_over(), &state.signals) {
             let source = source.clone();
-            state.signals = Signals::Came {
-                signal,
-                at: Instant::now(),
-                index: source.index,
-            };
+            // Before anybody can read the cause.
+            Process::current().quit_signals.note(source.index, signal);
+            state.signals = Signals::Came { at: Instant::now() };
             return Effect::Fires { source, quits };
         }
         let since_first = match state.signals {
-            Signals::Came { at, .. } => Some(at.elapsed()),
+            Signals::Came { at } => Some(at.elapsed()),
             _ => None,
         };
         let ends = match state.phase {
@@ -408,14 +389,13 @@ impl Ending {
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
         let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
-        let signal = state.signal_behind(&quit.cause);
         let no_shutdown = state.is_no_shutdown(&quit.cause)
             && state.later.is_empty()
             && timeouts.is_empty()
             && failures.listed.len() <= 1;
         Some(ExitReport::new(Outcome {
             no_shutdown,
-            signal,
+            signal: quit.cause.signal(),
             signal_exit_code: self.signal_exit_code,
             cause: quit.cause.clone(),
             later_causes: state.later.clone(),

@@ -60,7 +60,7 @@ pub struct ExitReport {
     pub exit_code: u8,
     /// The cause of the quit.
     pub cause: QuitCause,
-    /// The signal that was this cause, if it was one.
+    /// The signal that was this cause, if it was one: its [`signal`](QuitCause::signal).
     pub signal: Option<QuitSignal>,
     /// The quit sources that fired after that.
     pub later_causes: Vec<QuitCause>,
