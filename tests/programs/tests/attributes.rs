@@ -119,6 +119,27 @@ fn a_body_that_returns_quitting_in_a_box_has_not_failed() {
 }
 
 #[test]
+fn a_body_that_returns_quitting_in_an_eyre_report_has_not_failed() {
+    for name in [
+        "returns_quitting_in_a_report",
+        "returns_quitting_below_a_report",
+    ] {
+        let mut program = body(name);
+        program.wait_for("body");
+        program.send(SIGINT);
+        let ended = program.end().with_code(0);
+        let ended = ended.saying(&["Received quit from 'OS", "Quit: all routines returned"]);
+        assert_eq!(ended.count("failed"), 0, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_eyre_report_of_the_body_is_one_line() {
+    let ended = body("returns_a_report").end().with_code(1);
+    assert_eq!(ended.stderr, "Error: cannot save: disk full\n");
+}
+
+#[test]
 fn a_signal_while_the_body_works_is_seen_by_routines_at_once() {
     let mut program = body("is_told");
     program.wait_for("routine");
