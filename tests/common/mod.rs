@@ -5,6 +5,7 @@ use std::any::type_name;
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio, Termination};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -88,6 +89,12 @@ impl Process {
     pub(crate) fn start_reading(command: &mut Command, stdin: impl Into<Stdio>) -> Self {
         let command = command.stdin(stdin).stdout(Stdio::piped());
         Self::spawn(command.stderr(Stdio::piped()))
+    }
+
+    /// Starts a command on a terminal: whoever holds the other side reads and types.
+    pub(crate) fn start_on_terminal(command: &mut Command, terminal: &impl AsFd) -> Self {
+        let side = || Stdio::from(terminal.as_fd().try_clone_to_owned().expect("a handle"));
+        Self::spawn(command.stdin(side()).stdout(side()).stderr(side()))
     }
 
     fn spawn(command: &mut Command) -> Self {
