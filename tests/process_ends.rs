@@ -1,4 +1,4 @@
-//! What ends a program beside its quit sources, and which exit code a signal gives.
+//! The ways to end a program beside its quit sources, and the exit code after a signal.
 
 #![cfg(unix)]
 #![expect(
@@ -53,10 +53,10 @@ fn sources_are_added_to_the_signals() {
             drop(keep);
         })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(0).saying(&["SIGTERM"]);
+    alone(story)
+        .signal_at("listening", SIGTERM)
+        .with_code(0)
+        .saying(&["SIGTERM"]);
 }
 
 #[test]
@@ -109,10 +109,7 @@ fn the_signal_is_data_in_the_cause_and_in_the_report() {
         assert_eq!((signal.number, signal.name), (15, "SIGTERM"));
         report
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(0);
+    alone(story).signal_at("listening", SIGTERM).with_code(0);
 }
 
 #[test]
@@ -124,10 +121,9 @@ fn a_program_whose_last_routine_returns_says_what_it_waits_for() {
                 .unwrap();
         })
     };
-    let mut program = alone(story);
-    program.wait_for("no routine is running; waiting for a quit event");
-    program.send(SIGTERM);
-    program.end().with_code(0);
+    alone(story)
+        .signal_at("no routine is running; waiting for a quit event", SIGTERM)
+        .with_code(0);
 }
 
 #[test]

@@ -20,17 +20,11 @@ use quitter::{
     Output, QuitSource, RoutineQuitter,
 };
 
-use common::{PATIENCE, Process, alone, command_for};
+use common::{PATIENCE, Process, alone, command_for, hang};
 
 fn builder() -> MainQuitterBuilder {
     let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
     builder.source(QuitSource::all_done())
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 /// With time to spare on a busy machine.
@@ -151,10 +145,7 @@ fn lines_are_held_until_the_body_has_returned() {
             eprintln!("drawn");
         })
     };
-    let mut program = alone(story);
-    program.wait_for("drawing");
-    program.send(SIGTERM);
-    let ended = program.end().with_code(0);
+    let ended = alone(story).signal_at("drawing", SIGTERM).with_code(0);
     let begins = "drawn\nReceived quit from 'OS";
     assert!(ended.stderr.starts_with(begins), "{}", ended.stderr);
     ended.saying(&["SIGTERM\nQuit: all routines returned"]);

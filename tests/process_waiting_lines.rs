@@ -5,20 +5,13 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal::{SIGTERM, SIGUSR1};
 use quitter::{AddRoutineError, ExitReport, MainQuitter, MainQuitterBuilder, QuitSource};
 
-use common::{PATIENCE, Process, alone};
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
-}
+use common::{PATIENCE, Process, alone, hang};
 
 fn builder(timeout: Duration) -> MainQuitterBuilder {
     let builder = MainQuitter::builder().timeout(timeout);

@@ -6,7 +6,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsFd;
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio, Termination};
+use std::process::{self, Child, Command, ExitCode, ExitStatus, Stdio, Termination};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -156,6 +156,14 @@ impl Process {
         kill(self.pid, signal).expect("the process is ours");
     }
 
+    /// Sends a signal at this line of output, and waits for the end.
+    #[track_caller]
+    pub(crate) fn signal_at(mut self, line: &str, signal: Signal) -> Ended {
+        self.wait_for(line);
+        self.send(signal);
+        self.end()
+    }
+
     /// Sends a signal when it does not count as a pair with the one before any more.
     pub(crate) fn send_later(&self, signal: Signal) {
         thread::sleep(Duration::from_millis(550));
@@ -268,6 +276,23 @@ impl Ended {
     pub(crate) fn count(&self, text: &str) -> usize {
         self.stderr.matches(text).count()
     }
+}
+
+pub(crate) fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// Prints a line that ends with the process id.
+pub(crate) fn says(text: &str) {
+    println!("{text}, process {}", process::id());
+}
+
+/// The process that printed this line.
+pub(crate) fn pid_in(line: &str) -> Pid {
+    let (_, pid) = line.trim_end().rsplit_once(' ').expect("a line of `says`");
+    Pid::from_raw(pid.parse().expect("a process id"))
 }
 
 /// The environment variable that tells a process which story to run.

@@ -29,7 +29,7 @@ use crate::tree::Node;
 ///
 /// # Examples
 ///
-/// What `#[quitter::main(timeout = "2s")]` does, without the macro:
+/// This does the same as `#[quitter::main(timeout = "2s")]`:
 ///
 /// ```no_run
 /// # use quitter_core as quitter;

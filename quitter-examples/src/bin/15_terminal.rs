@@ -45,7 +45,7 @@ fn read_events(quitter: &Quitter, events: &Sender<Event>) {
     while let Ok(event) = event::read() {
         let key = event.as_key_press_event();
         match key.map(|key| (key.code, key.modifiers)) {
-            Some((KeyCode::Char('q'), _)) => quitter.request_quit("the key q"),
+            Some((KeyCode::Char('q'), KeyModifiers::NONE)) => quitter.request_quit("the key q"),
             Some((KeyCode::Char('c'), KeyModifiers::CONTROL)) => quitter.request_quit("Ctrl-C"),
             _ => {}
         }
