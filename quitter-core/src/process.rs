@@ -1,5 +1,5 @@
-//! The state of which a process has one: the claim of its main quitter, the thread that writes, and
-//! the panics that are in the panic hooks.
+//! The state of which a process has one: the claim of its main quitter, the signals that made it
+//! quit, the thread that writes, and the panics that are in the panic hooks.
 //!
 //! All of it is reached through [`Process::current`], so that a test can be given a process of its
 //! own. Three things stay with the code that uses them. The panic hook is std's, and std has one for
@@ -11,12 +11,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::MainQuitterError;
+use crate::main_quitter::signal::QuitSignals;
 use crate::report::console::Console;
 use crate::routine::held_up::HeldUp;
 
 pub(crate) struct Process {
     /// The process has, or had, a main quitter.
     claimed: AtomicBool,
+    pub(crate) quit_signals: QuitSignals,
     pub(crate) console: Console,
     pub(crate) held_up: Mutex<HeldUp>,
 }
@@ -26,6 +28,7 @@ impl Process {
     pub(crate) fn current() -> &'static Self {
         static PROCESS: Process = Process {
             claimed: AtomicBool::new(false),
+            quit_signals: QuitSignals::new(),
             console: Console::new(),
             held_up: Mutex::new(HeldUp::new()),
         };

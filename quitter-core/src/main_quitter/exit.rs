@@ -142,7 +142,7 @@ impl MainQuitter {
     fn cannot_start(&self, name: &str, place: Place, error: &(dyn Error + 'static)) {
         let node = self.root.node();
         let kind = FailureKind::of_error(error);
-        node.record_failure(true, false, |path| RoutineFailure {
+        node.record_failure(true, true, |path| RoutineFailure {
             path,
             name: name.to_owned(),
             id: 0,

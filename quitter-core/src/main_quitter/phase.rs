@@ -12,11 +12,12 @@ use crate::main_quitter::forced::{self, Trigger};
 use crate::main_quitter::late;
 use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
 use crate::main_quitter::watcher::Control;
+use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::{ExitReport, Outcome, Voice};
-use crate::report::failure::{FailureKind, FailuresWhileQuitting};
+use crate::report::failure::FailureKind;
 use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
 use crate::system;
@@ -49,7 +50,6 @@ pub(crate) struct Ending {
     force: bool,
     second_signal: SecondSignal,
     signal_exit_code: SignalExitCode,
-    failures_while_quitting: FailuresWhileQuitting,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
     state: Mutex<State>,
@@ -84,12 +84,9 @@ pub(crate) struct State {
 pub(crate) enum Signals {
     NotHandled,
     Awaited(SourceInfo),
-    /// The first one.
     Came {
-        signal: QuitSignal,
+        /// The first one.
         at: Instant,
-        /// The source's index.
-        index: usize,
     },
 }
 
@@ -119,21 +116,6 @@ enum Effect {
 }
 
 impl State {
-    /// The signal that is this cause.
-    fn signal_behind(&self, cause: &QuitCause) -> Option<QuitSignal> {
-        match (cause, &self.signals) {
-            (
-                QuitCause::Source { index, .. },
-                Signals::Came {
-                    signal,
-                    index: of_signals,
-                    ..
-                },
-            ) if index == of_signals => Some(*signal),
-            _ => None,
-        }
-    }
-
     /// Whether a quit for this cause is a failure of the program. It follows from the cause, so that
     /// a report that knows the cause cannot miss it.
     fn is_failure(&self, cause: &QuitCause) -> bool {
@@ -170,7 +152,6 @@ impl Ending {
         force: bool,
         second_signal: SecondSignal,
         signal_exit_code: SignalExitCode,
-        failures_while_quitting: FailuresWhileQuitting,
         routines_started: bool,
         watcher: Sender<Control>,
     ) -> Self {
@@ -179,7 +160,6 @@ impl Ending {
             force,
             second_signal,
             signal_exit_code,
-            failures_while_quitting,
             watcher,
             voice: Arc::default(),
             state: Mutex::new(State {
@@ -264,15 +244,13 @@ impl Ending {
         let mut state = self.state();
         if let (false, Signals::Awaited(source)) = (state.phase.is_over(), &state.signals) {
             let source = source.clone();
-            state.signals = Signals::Came {
-                signal,
-                at: Instant::now(),
-                index: source.index,
-            };
+            // Before anybody can read the cause.
+            Process::current().quit_signals.note(source.index, signal);
+            state.signals = Signals::Came { at: Instant::now() };
             return Effect::Fires { source, quits };
         }
         let since_first = match state.signals {
-            Signals::Came { at, .. } => Some(at.elapsed()),
+            Signals::Came { at } => Some(at.elapsed()),
             _ => None,
         };
         let ends = match state.phase {
@@ -411,21 +389,19 @@ impl Ending {
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
         let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
-        let signal = state.signal_behind(&quit.cause);
         let no_shutdown = state.is_no_shutdown(&quit.cause)
             && state.later.is_empty()
             && timeouts.is_empty()
             && failures.listed.len() <= 1;
         Some(ExitReport::new(Outcome {
             no_shutdown,
-            signal,
+            signal: quit.cause.signal(),
             signal_exit_code: self.signal_exit_code,
             cause: quit.cause.clone(),
             later_causes: state.later.clone(),
             timeouts,
             unread: unread.iter().map(|node| node.path().into()).collect(),
             failures,
-            failures_while_quitting: self.failures_while_quitting,
             took,
             source_failed: state.source_failed(&quit.cause),
             body_code: state.body_code,

@@ -4,6 +4,7 @@
 //! further one can end the process whatever the other threads do.
 
 use std::ffi::c_int;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::MainQuitterError;
@@ -98,6 +99,33 @@ pub struct QuitSignal {
     pub number: i32,
     /// Its name, such as "SIGTERM".
     pub name: &'static str,
+}
+
+/// The signals that were quit events, by the index of their source. A process has one main quitter, so an
+/// index names one source for good.
+pub(crate) struct QuitSignals(Mutex<Vec<(usize, QuitSignal)>>);
+
+impl QuitSignals {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(usize, QuitSignal)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A source fires once, so the list stays short.
+    pub(crate) fn note(&self, index: usize, signal: QuitSignal) {
+        self.lock().push((index, signal));
+    }
+
+    /// The signal that fired the source of this index.
+    pub(crate) fn of_source(&self, index: usize) -> Option<QuitSignal> {
+        let signals = self.lock();
+        // Should an earlier main quitter have failed to be made, the last one is meant.
+        let of_source = signals.iter().rfind(|(of, _)| *of == index);
+        of_source.map(|(_, signal)| *signal)
+    }
 }
 
 /// Starts to listen: calls `handle` with each signal, on one thread. The handlers stay for

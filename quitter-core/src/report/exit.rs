@@ -10,7 +10,7 @@ use crate::main_quitter::signal::{QuitSignal, SignalExitCode};
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::escape::Message;
-use crate::report::failure::{Failures, FailuresWhileQuitting, RoutineFailure, write_failures};
+use crate::report::failure::{Failures, RoutineFailure, write_failures};
 use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::text::{Seconds, WIDTH};
@@ -60,7 +60,7 @@ pub struct ExitReport {
     pub exit_code: u8,
     /// The cause of the quit.
     pub cause: QuitCause,
-    /// The signal that was this cause, if it was one.
+    /// The signal that was this cause, if it was one: its [`signal`](QuitCause::signal).
     pub signal: Option<QuitSignal>,
     /// The quit sources that fired after that.
     pub later_causes: Vec<QuitCause>,
@@ -113,7 +113,6 @@ pub(crate) struct Outcome {
     pub(crate) timeouts: Timeouts,
     pub(crate) unread: Vec<QuitterPath>,
     pub(crate) failures: Failures,
-    pub(crate) failures_while_quitting: FailuresWhileQuitting,
     pub(crate) took: Duration,
     /// Whether a source fired that is marked as a failure.
     pub(crate) source_failed: bool,
@@ -129,7 +128,7 @@ impl Outcome {
     fn is_trouble(&self) -> bool {
         !self.timeouts.is_empty()
             || !self.unread.is_empty()
-            || self.failures.count(self.failures_while_quitting)
+            || self.failures.any_counts
             || self.source_failed
     }
 
@@ -287,7 +286,6 @@ mod tests {
             later_causes: (1..100).map(source).collect(),
             timeouts: Timeouts::default(),
             failures: Failures::default(),
-            failures_while_quitting: FailuresWhileQuitting::Count,
             took: Duration::ZERO,
             source_failed: false,
             body_code: None,

@@ -24,6 +24,7 @@ mod future;
 mod list;
 mod live;
 mod node;
+mod policies;
 mod quit;
 mod roster;
 mod shards;

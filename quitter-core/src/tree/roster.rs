@@ -9,15 +9,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use crossbeam_utils::atomic::AtomicCell;
 
 use super::list::{List, Slot, shrink};
 use super::node::Node;
+use super::policies::Policies;
 use super::shards::Shards;
 use super::tally::Tally;
 use super::waiter::{Open, Waiter, Wakes, is_past};
 use crate::error::Quitting;
-use crate::report::failure::{FailureLog, OnFailure};
+use crate::report::failure::FailureLog;
 use crate::routine::record::Record;
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, try_lock};
 
@@ -32,8 +32,7 @@ pub(super) struct Roster {
     #[cfg(all(unix, feature = "io"))]
     quit_descriptor: OnceLock<crate::io::descriptor::QuitDescriptor>,
     shards: Shards,
-    /// The default that was set here for what a failure does.
-    on_failure: AtomicCell<Option<OnFailure>>,
+    policies: Policies,
 }
 
 #[derive(Default)]
@@ -169,7 +168,7 @@ impl Roster {
             #[cfg(all(unix, feature = "io"))]
             quit_descriptor: OnceLock::new(),
             shards: Shards::default(),
-            on_failure: AtomicCell::new(None),
+            policies: Policies::default(),
         }
     }
 
@@ -180,6 +179,10 @@ impl Roster {
     #[inline]
     pub(super) fn shards(&self) -> &Shards {
         &self.shards
+    }
+
+    pub(super) fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// Locks, for a routine that comes or goes.
@@ -322,17 +325,6 @@ impl Node {
         }
         wakes.perform();
         waited_for.iter().map(|tally| tally.live()).max()
-    }
-
-    /// Sets what the failure of a routine does here and below that says nothing else.
-    pub(crate) fn set_on_failure(self: &Arc<Self>, on_failure: OnFailure) {
-        self.owner().roster().on_failure.store(Some(on_failure));
-    }
-
-    /// The policy for failures of routines without one of their own: the one set nearest above.
-    pub(crate) fn on_failure(self: &Arc<Self>) -> OnFailure {
-        let set = |node: &Arc<Node>| node.roster.get()?.on_failure.load();
-        self.upwards().find_map(set).unwrap_or_default()
     }
 
     /// This node and its shards, or those of the node that it is a shard of.
