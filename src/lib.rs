@@ -197,11 +197,11 @@
 
 pub use quitter_core::{
     AddRoutineError, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt, HoldOutput,
-    LastSeen, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, OnFailure,
-    Output, QuitCause, QuitSignal, QuitSource, Quitter, QuitterPath, Quitting, RequestingRoutine,
-    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome,
-    RoutineQuitter, SecondSignal, SignalExitCode, StartRoutines, StuckRoutine, Ticks,
-    TimedOutQuitter, Timeouts, exit_code,
+    LastSeen, LiveQuitter, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice,
+    OnFailure, Output, QuitCause, QuitSignal, QuitSource, QuitState, Quitter, QuitterPath,
+    Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
+    RoutineKind, RoutineOutcome, RoutineQuitter, RoutineState, SecondSignal, SignalExitCode,
+    Snapshot, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(all(unix, feature = "io"))]

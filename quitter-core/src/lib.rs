@@ -62,11 +62,12 @@ pub use report::failure::{FailureKind, FailuresWhileQuitting, OnFailure, Routine
 pub use report::notice::{HeldUpAt, Notice};
 pub use report::output::{HoldOutput, Output};
 pub use report::path::QuitterPath;
+pub use report::snapshot::{LiveQuitter, QuitState, Snapshot};
 pub use report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 pub use routine::builder::RoutineBuilder;
 pub use routine::guard::RoutineGuard;
 pub use routine::handle::RoutineHandle;
-pub use routine::kind::RoutineKind;
+pub use routine::kind::{RoutineKind, RoutineState};
 pub use routine::outcome::RoutineOutcome;
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;

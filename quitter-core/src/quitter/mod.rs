@@ -1,6 +1,7 @@
 //! [`Quitter`], the handle that programs hold. It is thin: all locking is in the tree.
 
 mod quitting;
+mod snapshot;
 mod start;
 mod waiting;
 

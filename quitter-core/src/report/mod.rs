@@ -15,6 +15,7 @@ mod listing;
 pub(crate) mod notice;
 pub(crate) mod output;
 pub(crate) mod path;
+pub(crate) mod snapshot;
 mod text;
 pub(crate) mod timeouts;
 pub(crate) mod waiting;

@@ -72,7 +72,7 @@ impl RoutineQuitter {
     /// Records where the routine calls its quitter.
     #[inline]
     #[track_caller]
-    fn seen(&self) -> &Arc<Node> {
+    pub(crate) fn seen(&self) -> &Arc<Node> {
         self.record.seen(Location::caller());
         &self.node
     }

@@ -98,6 +98,12 @@ impl State {
         records.filter(move |record| Some(record.id) != excluding)
     }
 
+    /// How many threads and futures wait here, for a quit or for routines.
+    pub(super) fn waiting(&self) -> usize {
+        let for_routines = self.waited.values().map(|waits| waits.count);
+        self.waiters.len() + for_routines.sum::<usize>()
+    }
+
     /// Lets a tally count what comes and goes here from now on, beginning with `live`.
     pub(super) fn attach(&mut self, tally: &Arc<Tally>, live: usize) {
         self.tallies.retain(|other| !other.is_over());
