@@ -139,7 +139,8 @@ use proc_macro::TokenStream;
 ///
 /// Quit sources of the program, besides the signals of the operating system: a list of at least one
 /// expression of the type `QuitSource`. The expressions are evaluated once, before the body runs. The
-/// body adds sources that it creates with `main.add_source(..)`.
+/// body adds sources that it creates with `main.add_source(..)`. On Unix, `QuitSource::signal(15)` is one
+/// signal as a source of its own.
 ///
 /// ```standalone_crate
 /// use quitter::{QuitSource, RoutineQuitter};

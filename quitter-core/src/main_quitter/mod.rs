@@ -9,5 +9,6 @@ mod output;
 pub(crate) mod phase;
 pub(crate) mod run;
 pub(crate) mod signal;
+pub(crate) mod signal_sources;
 pub(crate) mod source;
 pub(crate) mod watcher;

@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 use crate::main_quitter::forced::{self, Trigger};
 use crate::main_quitter::late;
 use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
+use crate::main_quitter::signal_sources::SignalSources;
 use crate::main_quitter::watcher::Control;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
@@ -61,7 +62,7 @@ pub(crate) struct State {
     /// The sources by index: whether the event of each is a failure.
     pub(crate) sources: Vec<bool>,
     pub(crate) all_done: Option<SourceInfo>,
-    pub(crate) signals: Signals,
+    pub(crate) signals: SignalSources,
     /// Whether any source is a channel.
     pub(crate) channels: bool,
     /// Whether the registered routines were started.
@@ -78,19 +79,6 @@ pub(crate) struct State {
     live_at_deadline: Vec<LiveAt>,
     /// A thread is ending the process.
     forced: bool,
-}
-
-/// The signals as a source.
-pub(crate) enum Signals {
-    NotHandled,
-    Awaited(SourceInfo),
-    /// The first one.
-    Came {
-        signal: QuitSignal,
-        at: Instant,
-        /// The source's index.
-        index: usize,
-    },
 }
 
 /// How the event of a source is reported.
@@ -113,7 +101,11 @@ impl SourceInfo {
 
 /// The effect of a signal.
 enum Effect {
-    Fires { source: SourceInfo, quits: bool },
+    Fires {
+        source: SourceInfo,
+        /// It is the first signal, while the program quits for another reason.
+        warns: bool,
+    },
     Nothing,
     EndsProcess,
 }
@@ -121,15 +113,8 @@ enum Effect {
 impl State {
     /// The signal that is this cause.
     fn signal_behind(&self, cause: &QuitCause) -> Option<QuitSignal> {
-        match (cause, &self.signals) {
-            (
-                QuitCause::Source { index, .. },
-                Signals::Came {
-                    signal,
-                    index: of_signals,
-                    ..
-                },
-            ) if index == of_signals => Some(*signal),
+        match cause {
+            QuitCause::Source { index, .. } => self.signals.signal_of(*index),
             _ => None,
         }
     }
@@ -186,7 +171,7 @@ impl Ending {
                 phase: Phase::Running,
                 sources: Vec::new(),
                 all_done: None,
-                signals: Signals::NotHandled,
+                signals: SignalSources::default(),
                 channels: false,
                 routines_started,
                 body_code: None,
@@ -247,8 +232,8 @@ impl Ending {
         match self.effect_of(signal) {
             Effect::Nothing => {}
             Effect::EndsProcess => forced::end(self, Trigger::Signal(name)),
-            Effect::Fires { source, quits } => {
-                if !quits && self.second_signal != SecondSignal::Ignore {
+            Effect::Fires { source, warns } => {
+                if warns {
                     console::say(Notice::SignalWhileQuitting {
                         signal: signal.name.into(),
                         ends: false,
@@ -260,30 +245,24 @@ impl Ending {
     }
 
     fn effect_of(&self, signal: QuitSignal) -> Effect {
-        let quits = !self.root.has_to_quit();
+        let is_quitting = self.root.has_to_quit();
         let mut state = self.state();
-        if let (false, Signals::Awaited(source)) = (state.phase.is_over(), &state.signals) {
-            let source = source.clone();
-            state.signals = Signals::Came {
-                signal,
-                at: Instant::now(),
-                index: source.index,
-            };
-            return Effect::Fires { source, quits };
-        }
-        let since_first = match state.signals {
-            Signals::Came { at, .. } => Some(at.elapsed()),
-            _ => None,
-        };
+        let since_first = state.signals.first().map(|first| first.elapsed());
         let ends = match state.phase {
+            Phase::Running | Phase::Quitting if since_first.is_none() => false,
+            Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
             Phase::Exited(_) if self.force => self.second_signal.ends(since_first),
             // Nothing else ends the program.
             Phase::Exited(_) | Phase::Dropped => !self.second_signal.is_pair(since_first),
-            Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
         };
-        match ends {
-            true => Effect::EndsProcess,
-            false => Effect::Nothing,
+        if ends {
+            return Effect::EndsProcess;
+        }
+        let ends_later = self.second_signal != SecondSignal::Ignore;
+        let warns = is_quitting && since_first.is_none() && ends_later;
+        match state.signals.fire(signal) {
+            Some(source) if !state.phase.is_over() => Effect::Fires { source, warns },
+            _ => Effect::Nothing,
         }
     }
 
