@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod builder;
 pub(crate) mod exit;
 pub(crate) mod forced;
+mod half_time;
 mod late;
 mod output;
 pub(crate) mod phase;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::main_quitter::forced::{self, Trigger};
+use crate::main_quitter::half_time::HalfTime;
 use crate::main_quitter::late;
 use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
 use crate::main_quitter::signal_sources::SignalSources;
@@ -75,6 +76,8 @@ pub(crate) struct State {
     later: Vec<QuitCause>,
     /// When `exit` was called.
     exit_called: Option<Instant>,
+    /// The look at half of the quit timeout.
+    half_time: HalfTime,
     /// The routines that were live at the deadline, if `exit` had not been called by then.
     live_at_deadline: Vec<LiveAt>,
     /// A thread is ending the process.
@@ -178,6 +181,7 @@ impl Ending {
                 ended_alone: false,
                 later: Vec::new(),
                 exit_called: None,
+                half_time: HalfTime::default(),
                 live_at_deadline: Vec::new(),
                 forced: false,
             }),
@@ -343,6 +347,19 @@ impl Ending {
         self.state().exit_called = Some(Instant::now());
     }
 
+    /// When half of the quit timeout is over.
+    pub(crate) fn half_at(&self) -> Option<Instant> {
+        let quit = self.root.node().quit_info()?;
+        let left = quit.deadline()?.checked_duration_since(quit.at)?;
+        quit.at.checked_add(left / 2)
+    }
+
+    /// Marks those that are slow to return, at that time.
+    pub(crate) fn look_at_half(&self) {
+        let half_time = HalfTime::of(self.live_now());
+        self.state().half_time = half_time;
+    }
+
     /// Takes a look at the deadline, unless `exit` does: what is live then has not returned in time,
     /// even if it is gone when `exit` is called.
     pub(crate) fn look_at_deadline(&self) {
@@ -384,6 +401,10 @@ impl Ending {
         let deadline = quit.deadline();
         let budget = deadline.map(|deadline| deadline.saturating_duration_since(quit.at));
         let failures = self.root.node().failures();
+        // Dropped after the lock is released: the last handles of quitters may be among what it holds.
+        let half_time = std::mem::take(&mut self.state().half_time);
+        let quit_timeout = budget.unwrap_or(Duration::MAX);
+        let slow = half_time.slow(quit.at, quit_timeout);
         let past = |deadline: Instant| Instant::now().checked_duration_since(deadline);
         let state = self.state();
         let live = late::merge(&state.live_at_deadline, live);
@@ -406,6 +427,9 @@ impl Ending {
             failures,
             failures_while_quitting: self.failures_while_quitting,
             took,
+            unlisted_slow: half_time.only_counted,
+            slow,
+            quit_timeout,
             source_failed: state.source_failed(&quit.cause),
             body_code: state.body_code,
             voice: Arc::clone(&self.voice),
