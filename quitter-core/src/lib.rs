@@ -62,6 +62,7 @@ pub use report::failure::{FailureKind, FailuresWhileQuitting, OnFailure, Routine
 pub use report::notice::{HeldUpAt, Notice};
 pub use report::output::{HoldOutput, Output};
 pub use report::path::QuitterPath;
+pub use report::slow::SlowRoutine;
 pub use report::snapshot::{LiveQuitter, QuitState, Snapshot};
 pub use report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 pub use routine::builder::RoutineBuilder;

@@ -65,6 +65,12 @@ pub(crate) fn is_ignored(signal: c_int) -> bool {
     action_of(signal) == Some(libc::SIG_IGN)
 }
 
+/// Whether a signal has this number.
+#[cfg(unix)]
+pub(crate) fn is_signal(number: c_int) -> bool {
+    action_of(number).is_some()
+}
+
 /// Whether a signal has its default effect.
 #[cfg(all(test, unix))]
 pub(crate) fn is_default(signal: c_int) -> bool {

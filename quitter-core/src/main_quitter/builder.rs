@@ -8,11 +8,11 @@ use crossbeam_channel::unbounded;
 
 use crate::error::{MainQuitterError, full_text};
 use crate::main_quitter::body::{AsError, MainOutcome};
-use crate::main_quitter::exit::{MainQuitter, add_source};
+use crate::main_quitter::exit::{MainQuitter, add_sources};
 use crate::main_quitter::phase::Ending;
 use crate::main_quitter::run::{self, End, StartRoutines};
 use crate::main_quitter::signal::{SecondSignal, SignalExitCode};
-use crate::main_quitter::source::{QuitSource, SourceKind};
+use crate::main_quitter::source::QuitSource;
 use crate::main_quitter::watcher::{Control, Watcher, WatcherConfig};
 use crate::process::Process;
 use crate::quitter::Quitter;
@@ -397,13 +397,13 @@ impl MainQuitterBuilder {
     /// `hint_at`: when to say that registered routines wait for the body of `main`.
     fn make(self, hint_at: Option<Instant>) -> Result<MainQuitter, MainQuitterError> {
         let mut sources = self.sources;
-        let named = |source: &QuitSource| matches!(source.kind, SourceKind::OsSignal);
-        if self.signals && !sources.iter().any(named) {
+        if self.signals && !sources.iter().any(QuitSource::is_os_signal) {
             sources.push(QuitSource::os_signal());
         }
         if sources.is_empty() && self.end == End::OnQuitEvent {
             return Err(MainQuitterError::NoSource);
         }
+        sources.iter().try_for_each(QuitSource::check)?;
         let claim = Process::current().claim()?;
         // From here on a fork is noticed.
         let _ = system::is_forked();
@@ -429,11 +429,9 @@ impl MainQuitterBuilder {
         thread
             .spawn(move || watcher.run())
             .map_err(MainQuitterError::Thread)?;
-        for source in sources {
-            if let Err(error) = add_source(&ending, source) {
-                ending.ask_watcher(Control::End);
-                return Err(error);
-            }
+        if let Err(error) = add_sources(&ending, sources) {
+            ending.ask_watcher(Control::End);
+            return Err(error);
         }
         ending.ask_watcher(Control::WatchPanics(held_up::watch()));
         claim.keep();

@@ -1,6 +1,7 @@
 //! [`MainQuitter`], and the exit.
 
 use std::error::Error;
+use std::ffi::c_int;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
@@ -11,7 +12,7 @@ use crossbeam_channel::bounded;
 
 use crate::error::{AddRoutineError, MainQuitterError, full_text};
 use crate::main_quitter::late;
-use crate::main_quitter::phase::{Ending, Signals, SourceInfo};
+use crate::main_quitter::phase::{Ending, SourceInfo};
 use crate::main_quitter::signal;
 use crate::main_quitter::source::{QuitSource, SourceKind};
 use crate::main_quitter::watcher::{Control, Listening};
@@ -84,7 +85,7 @@ impl MainQuitter {
     ///
     /// # Panics
     ///
-    /// When it is [`os_signal`](QuitSource::os_signal), is the first such source, and signals
+    /// When it is [`os_signal`](QuitSource::os_signal) or [`signal`](QuitSource::signal), and its signals
     /// cannot be listened to.
     ///
     /// # Examples
@@ -102,8 +103,9 @@ impl MainQuitter {
     /// ```
     #[track_caller]
     pub fn add_source(&self, source: QuitSource) -> usize {
-        match add_source(&self.ending, source) {
-            Ok(index) => index,
+        let added = source.check();
+        match added.and_then(|()| add_sources(&self.ending, [source])) {
+            Ok(indices) => indices[0],
             Err(error) => panic!("{}", full_text(&error)),
         }
     }
@@ -284,11 +286,25 @@ impl MainQuitter {
     }
 }
 
-/// Watches a source from now on. Returns its index.
-pub(crate) fn add_source(
+/// Watches sources from now on. Returns their indices.
+pub(crate) fn add_sources(
     ending: &Arc<Ending>,
-    source: QuitSource,
-) -> Result<usize, MainQuitterError> {
+    sources: impl IntoIterator<Item = QuitSource>,
+) -> Result<Vec<usize>, MainQuitterError> {
+    let mut signals = Vec::new();
+    let sources = sources.into_iter();
+    let indices = sources.map(|source| add_source(ending, source, &mut signals));
+    let indices = indices.collect();
+    if !signals.is_empty() {
+        let handler = Arc::clone(ending);
+        let listening = signal::listen(&signals, move |signal| handler.on_signal(signal));
+        listening.inspect_err(|_| ending.state().signals.remove(&signals))?;
+    }
+    Ok(indices)
+}
+
+/// Watches a source, unless it is signals: these are added to `signals`. Returns its index.
+fn add_source(ending: &Arc<Ending>, source: QuitSource, signals: &mut Vec<c_int>) -> usize {
     let mut state = ending.state();
     let index = state.sources.len();
     // Before the source is watched: its event may come at once.
@@ -299,24 +315,14 @@ pub(crate) fn add_source(
     };
     match source.kind {
         SourceKind::AllDone => state.all_done = Some(info),
+        SourceKind::Signals(set) => signals.extend(state.signals.add(set, info)),
         SourceKind::Channel(channel) => {
             state.channels = true;
             drop(state);
             ending.ask_watcher(Control::Add(Listening { info, channel }));
         }
-        SourceKind::OsSignal if matches!(state.signals, Signals::NotHandled) => {
-            state.signals = Signals::Awaited(info);
-            drop(state);
-            let handler = Arc::clone(ending);
-            if let Err(error) = signal::listen(move |signal| handler.on_signal(signal)) {
-                ending.state().signals = Signals::NotHandled;
-                return Err(error);
-            }
-        }
-        // The signals are one source, however often it is named.
-        SourceKind::OsSignal => {}
     }
-    Ok(index)
+    index
 }
 
 impl MainQuitter {

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::main_quitter::forced::{self, Trigger};
+use crate::main_quitter::half_time::HalfTime;
 use crate::main_quitter::late;
 use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
+use crate::main_quitter::signal_sources::SignalSources;
 use crate::main_quitter::watcher::Control;
 use crate::process::Process;
 use crate::quitter::Quitter;
@@ -61,7 +63,7 @@ pub(crate) struct State {
     /// The sources by index: whether the event of each is a failure.
     pub(crate) sources: Vec<bool>,
     pub(crate) all_done: Option<SourceInfo>,
-    pub(crate) signals: Signals,
+    pub(crate) signals: SignalSources,
     /// Whether any source is a channel.
     pub(crate) channels: bool,
     /// Whether the registered routines were started.
@@ -74,20 +76,12 @@ pub(crate) struct State {
     later: Vec<QuitCause>,
     /// When `exit` was called.
     exit_called: Option<Instant>,
+    /// The look at half of the quit timeout.
+    half_time: HalfTime,
     /// The routines that were live at the deadline, if `exit` had not been called by then.
     live_at_deadline: Vec<LiveAt>,
     /// A thread is ending the process.
     forced: bool,
-}
-
-/// The signals as a source.
-pub(crate) enum Signals {
-    NotHandled,
-    Awaited(SourceInfo),
-    Came {
-        /// The first one.
-        at: Instant,
-    },
 }
 
 /// How the event of a source is reported.
@@ -110,7 +104,11 @@ impl SourceInfo {
 
 /// The effect of a signal.
 enum Effect {
-    Fires { source: SourceInfo, quits: bool },
+    Fires {
+        source: SourceInfo,
+        /// It is the first signal, while the program quits for another reason.
+        warns: bool,
+    },
     Nothing,
     EndsProcess,
 }
@@ -166,13 +164,14 @@ impl Ending {
                 phase: Phase::Running,
                 sources: Vec::new(),
                 all_done: None,
-                signals: Signals::NotHandled,
+                signals: SignalSources::default(),
                 channels: false,
                 routines_started,
                 body_code: None,
                 ended_alone: false,
                 later: Vec::new(),
                 exit_called: None,
+                half_time: HalfTime::default(),
                 live_at_deadline: Vec::new(),
                 forced: false,
             }),
@@ -227,8 +226,8 @@ impl Ending {
         match self.effect_of(signal) {
             Effect::Nothing => {}
             Effect::EndsProcess => forced::end(self, Trigger::Signal(name)),
-            Effect::Fires { source, quits } => {
-                if !quits && self.second_signal != SecondSignal::Ignore {
+            Effect::Fires { source, warns } => {
+                if warns {
                     console::say(Notice::SignalWhileQuitting {
                         signal: signal.name.into(),
                         ends: false,
@@ -240,28 +239,28 @@ impl Ending {
     }
 
     fn effect_of(&self, signal: QuitSignal) -> Effect {
-        let quits = !self.root.has_to_quit();
+        let is_quitting = self.root.has_to_quit();
         let mut state = self.state();
-        if let (false, Signals::Awaited(source)) = (state.phase.is_over(), &state.signals) {
-            let source = source.clone();
-            // Before anybody can read the cause.
-            Process::current().quit_signals.note(source.index, signal);
-            state.signals = Signals::Came { at: Instant::now() };
-            return Effect::Fires { source, quits };
-        }
-        let since_first = match state.signals {
-            Signals::Came { at } => Some(at.elapsed()),
-            _ => None,
-        };
+        let since_first = state.signals.first().map(|first| first.elapsed());
         let ends = match state.phase {
+            Phase::Running | Phase::Quitting if since_first.is_none() => false,
+            Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
             Phase::Exited(_) if self.force => self.second_signal.ends(since_first),
             // Nothing else ends the program.
             Phase::Exited(_) | Phase::Dropped => !self.second_signal.is_pair(since_first),
-            Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
         };
-        match ends {
-            true => Effect::EndsProcess,
-            false => Effect::Nothing,
+        if ends {
+            return Effect::EndsProcess;
+        }
+        let ends_later = self.second_signal != SecondSignal::Ignore;
+        let warns = is_quitting && since_first.is_none() && ends_later;
+        match state.signals.fire(signal) {
+            Some(source) if !state.phase.is_over() => {
+                // Before anybody can read the cause.
+                Process::current().quit_signals.note(source.index, signal);
+                Effect::Fires { source, warns }
+            }
+            _ => Effect::Nothing,
         }
     }
 
@@ -342,6 +341,19 @@ impl Ending {
         self.state().exit_called = Some(Instant::now());
     }
 
+    /// When half of the quit timeout is over.
+    pub(crate) fn half_at(&self) -> Option<Instant> {
+        let quit = self.root.node().quit_info()?;
+        let left = quit.deadline()?.checked_duration_since(quit.at)?;
+        quit.at.checked_add(left / 2)
+    }
+
+    /// Marks those that are slow to return, at that time.
+    pub(crate) fn look_at_half(&self) {
+        let half_time = HalfTime::of(self.live_now());
+        self.state().half_time = half_time;
+    }
+
     /// Takes a look at the deadline, unless `exit` does: what is live then has not returned in time,
     /// even if it is gone when `exit` is called.
     pub(crate) fn look_at_deadline(&self) {
@@ -383,6 +395,10 @@ impl Ending {
         let deadline = quit.deadline();
         let budget = deadline.map(|deadline| deadline.saturating_duration_since(quit.at));
         let failures = self.root.node().failures();
+        // Dropped after the lock is released: the last handles of quitters may be among what it holds.
+        let half_time = std::mem::take(&mut self.state().half_time);
+        let quit_timeout = budget.unwrap_or(Duration::MAX);
+        let slow = half_time.slow(quit.at, quit_timeout);
         let past = |deadline: Instant| Instant::now().checked_duration_since(deadline);
         let state = self.state();
         let live = late::merge(&state.live_at_deadline, live);
@@ -403,6 +419,9 @@ impl Ending {
             unread: unread.iter().map(|node| node.path().into()).collect(),
             failures,
             took,
+            unlisted_slow: half_time.only_counted,
+            slow,
+            quit_timeout,
             source_failed: state.source_failed(&quit.cause),
             body_code: state.body_code,
             voice: Arc::clone(&self.voice),

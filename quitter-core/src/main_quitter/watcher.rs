@@ -59,6 +59,8 @@ pub(crate) struct Watcher {
     to_show: Duration,
     /// The root quits.
     knows_quit: bool,
+    /// The look at half of the quit timeout was taken.
+    looked_at_half: bool,
     /// The look at the deadline was taken.
     looked_at_deadline: bool,
     progress: Option<WaitingLines>,
@@ -98,6 +100,7 @@ impl Watcher {
             panics: never(),
             to_show: MESSAGES_SHOWN,
             knows_quit: false,
+            looked_at_half: false,
             looked_at_deadline: false,
             progress: None,
             panics_at: None,
@@ -194,9 +197,16 @@ impl Watcher {
     fn next_time(&self) -> Option<Instant> {
         let always = [self.ending.forced_at(), self.panics_at];
         let progress = self.progress.as_ref().map(WaitingLines::next);
-        let before_exit = [self.config.hint_at, progress, self.look_at()];
-        let before_exit = before_exit.into_iter().filter(|_| !self.ending.is_over());
+        let looks = [self.half_at(), self.look_at()];
+        let before_exit = [self.config.hint_at, progress].into_iter().chain(looks);
+        let before_exit = before_exit.filter(|_| !self.ending.is_over());
         always.into_iter().chain(before_exit).flatten().min()
+    }
+
+    /// When to look who is slow: once, at half of the quit timeout.
+    fn half_at(&self) -> Option<Instant> {
+        let awaited = self.knows_quit && !self.looked_at_half;
+        awaited.then(|| self.ending.half_at()).flatten()
     }
 
     /// When to look who is live: once, at the deadline.
@@ -215,6 +225,10 @@ impl Watcher {
         }
         if self.ending.is_over() {
             return;
+        }
+        if is_due(self.half_at()) {
+            self.looked_at_half = true;
+            self.ending.look_at_half();
         }
         if is_due(self.look_at()) {
             self.looked_at_deadline = true;

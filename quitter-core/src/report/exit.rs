@@ -13,6 +13,7 @@ use crate::report::escape::Message;
 use crate::report::failure::{Failures, RoutineFailure, write_failures};
 use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
+use crate::report::slow::{SlowLine, SlowRoutine};
 use crate::report::text::{Seconds, WIDTH};
 use crate::report::timeouts::Timeouts;
 
@@ -45,8 +46,8 @@ pub mod exit_code {
 /// ```
 ///
 /// The [`Display`](fmt::Display) form is for people, and of bounded length: the failures, equal ones on
-/// one line with their count; then whether all routines returned, or which did not; then what else
-/// told the program to quit. Names, paths, statuses and messages are escaped, so that they cannot
+/// one line with their count; then whether all routines returned, and which were slow to, or which did
+/// not; then what else told the program to quit. Names, paths, statuses and messages are escaped, so that they cannot
 /// forge a line or control the terminal, and long ones are shortened. The fields hold everything as
 /// it is. If the body of `main` returned an error while no routine was live, there was nothing to shut
 /// down: the form is that error alone, "Error: no such file".
@@ -72,9 +73,14 @@ pub struct ExitReport {
     /// The routines that failed, in the order in which they did: the first thousand, and the one that
     /// made the program quit.
     pub failures: Vec<RoutineFailure>,
+    /// The routines that returned in time, but took more than half of the quit timeout: the slowest
+    /// first, and a thousand at most.
+    pub slow: Vec<SlowRoutine>,
     /// The time from the quit event until everything had returned, or until the time was up.
     pub took: Duration,
     unlisted_failures: u64,
+    unlisted_slow: usize,
+    quit_timeout: Duration,
     started: bool,
     /// Something is wrong, whatever the exit code.
     trouble: bool,
@@ -114,6 +120,10 @@ pub(crate) struct Outcome {
     pub(crate) unread: Vec<QuitterPath>,
     pub(crate) failures: Failures,
     pub(crate) took: Duration,
+    pub(crate) slow: Vec<SlowRoutine>,
+    /// How many slow ones are not listed.
+    pub(crate) unlisted_slow: usize,
+    pub(crate) quit_timeout: Duration,
     /// Whether a source fired that is marked as a failure.
     pub(crate) source_failed: bool,
     /// The exit code that the body of `main` returned, unless it is zero.
@@ -161,6 +171,9 @@ impl ExitReport {
             unread: outcome.unread,
             failures: outcome.failures.listed,
             took: outcome.took,
+            slow: outcome.slow,
+            unlisted_slow: outcome.unlisted_slow,
+            quit_timeout: outcome.quit_timeout,
             unlisted_failures: outcome.failures.unlisted,
             started: true,
             voice: outcome.voice,
@@ -180,6 +193,9 @@ impl ExitReport {
             unread: Vec::new(),
             failures: Vec::new(),
             took: Duration::ZERO,
+            slow: Vec::new(),
+            unlisted_slow: 0,
+            quit_timeout: Duration::ZERO,
             unlisted_failures: 0,
             started: false,
             trouble: true,
@@ -202,10 +218,23 @@ impl ExitReport {
                 write!(f, "Failed to start: {}", Message(message))
             }
             _ if self.timeouts.is_empty() && self.unread.is_empty() => {
-                write!(f, "Quit: all routines returned ({})", Seconds(self.took))
+                write!(f, "Quit: all routines returned ({})", Seconds(self.took))?;
+                self.write_slow(f)
             }
             _ => write!(f, "Failed to quit: {}", self.timeouts),
         }
+    }
+
+    fn write_slow(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.slow.is_empty() {
+            return Ok(());
+        }
+        let line = SlowLine {
+            slow: &self.slow,
+            unlisted: self.unlisted_slow,
+            timeout: self.quit_timeout,
+        };
+        write!(f, "\n{line}")
     }
 
     fn write_unread(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -287,6 +316,9 @@ mod tests {
             timeouts: Timeouts::default(),
             failures: Failures::default(),
             took: Duration::ZERO,
+            slow: Vec::new(),
+            unlisted_slow: 0,
+            quit_timeout: Duration::ZERO,
             source_failed: false,
             body_code: None,
             no_shutdown: false,

@@ -1,6 +1,6 @@
 //! Everything known of a quit, as data and as text, and the thread that writes it.
 //!
-//! Data: [`cause`], [`failure`], [`timeouts`], [`exit`], and [`path`] for all of them. Text:
+//! Data: [`cause`], [`failure`], [`timeouts`], [`slow`], [`exit`], and [`path`] for all of them. Text:
 //! [`escape`] makes foreign text safe to print, [`text`] has durations and line breaks, [`listing`]
 //! writes the list of a report. [`notice`] is everything that is said, [`output`] decides where and
 //! when, and [`console`] says it; [`caller`] calls the program's functions for it.
@@ -15,6 +15,7 @@ mod listing;
 pub(crate) mod notice;
 pub(crate) mod output;
 pub(crate) mod path;
+pub(crate) mod slow;
 pub(crate) mod snapshot;
 mod text;
 pub(crate) mod timeouts;

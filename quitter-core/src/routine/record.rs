@@ -48,7 +48,10 @@ pub(crate) struct Record {
     /// none.
     os_id: AtomicU64,
     slot: Slot,
-    started: Duration,
+    /// In nanoseconds of the system's clock.
+    started: u64,
+    /// When it ended, in such nanoseconds, if it was marked as slow; else [`NOT_SLOW`] or [`SLOW`].
+    ended: AtomicU64,
     /// Where the routine last called its quitter. A routine polls in its hottest loop, so this is
     /// one store, and the time is only kept by calls that block, in the two fields below.
     place: AtomicCell<Option<Place>>,
@@ -70,6 +73,15 @@ pub(crate) enum Waiting {
     Now,
     /// Its last wait has timed out.
     TimedOut,
+}
+
+/// The states of a record that has not ended.
+const NOT_SLOW: u64 = 0;
+const SLOW: u64 = 1;
+
+/// A time of the system's clock in nanoseconds, which last for centuries.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Item for Record {
@@ -94,7 +106,8 @@ impl Record {
             work,
             os_id: AtomicU64::new(0),
             slot: Slot::default(),
-            started,
+            started: nanos(started),
+            ended: AtomicU64::new(NOT_SLOW),
             place: AtomicCell::new(None),
             timed_place: AtomicCell::new(None),
             timed: AtomicU64::new(0),
@@ -130,9 +143,7 @@ impl Record {
 
     /// Keeps where and when the routine called its quitter.
     pub(crate) fn seen_now(&self, place: Place) {
-        let nanos = u64::try_from(system::now().as_nanos());
-        self.timed
-            .store(nanos.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.timed.store(nanos(system::now()), Ordering::Relaxed);
         self.timed_place.store(Some(place));
         self.seen(place);
     }
@@ -153,7 +164,7 @@ impl Record {
     }
 
     pub(crate) fn running_for(&self) -> Duration {
-        system::now().saturating_sub(self.started)
+        system::now().saturating_sub(Duration::from_nanos(self.started))
     }
 
     /// The last status that the routine set. `None` also where the routine has lost its processor
@@ -188,7 +199,23 @@ impl Record {
 
     /// Called by the tree, under the lock of the list that the record leaves.
     pub(crate) fn finish(&self) {
+        if self.ended.load(Ordering::Relaxed) == SLOW {
+            self.ended.store(nanos(system::now()), Ordering::Relaxed);
+        }
         self.finished.store(true, Ordering::Release);
+    }
+
+    /// Has the routine keep the time when it ends.
+    pub(crate) fn mark_as_slow(&self) {
+        self.ended.store(SLOW, Ordering::Relaxed);
+    }
+
+    /// How long ago it ended. `None`: it has not, or not since it was marked.
+    pub(crate) fn ended_ago(&self) -> Option<Duration> {
+        match self.ended.load(Ordering::Relaxed) {
+            NOT_SLOW | SLOW => None,
+            at => Some(system::now().saturating_sub(Duration::from_nanos(at))),
+        }
     }
 
     /// Returns whether that was so before.
