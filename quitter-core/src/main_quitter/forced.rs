@@ -40,7 +40,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
             thread::park();
         }
     }
-    ending.announce();
+    ending.announce(console::ring);
     if let Trigger::Signal(name) = trigger {
         console::say(Notice::SignalWhileQuitting {
             signal: name.into(),

@@ -214,7 +214,7 @@ impl Ending {
     ) {
         let cause = source.cause(message, closed);
         if self.root.node().quit(cause.clone(), None) {
-            self.announce();
+            self.announce(console::write_here);
         } else {
             self.state().later.push(cause);
         }
@@ -265,14 +265,16 @@ impl Ending {
     }
 
     /// Announces the quit event, once. To be called when the root quits; what is said after the call
-    /// stands below the event.
-    pub(crate) fn announce(self: &Arc<Self>) {
+    /// stands below the event. `write` has the console write it.
+    pub(crate) fn announce(self: &Arc<Self>, write: fn()) {
         let mut state = self.state();
         if matches!(state.phase, Phase::Running) {
             state.phase = Phase::Quitting;
             let ending = Arc::clone(self);
             // Queued under the lock: others rely on the order once they see the phase.
-            console::afterwards(move || ending.say_event());
+            console::later(move || ending.say_event());
+            drop(state);
+            write();
         }
     }
 
@@ -319,7 +321,7 @@ impl Ending {
             return;
         }
         self.root.node().quit(QuitCause::MainDropped, None);
-        self.announce();
+        self.announce(console::ring);
         self.state().phase = Phase::Dropped;
         let ending = Arc::clone(self);
         console::afterwards(move || {

@@ -67,7 +67,9 @@ pub(crate) fn run<B: MainOutcome>(
         main.node().quit(QuitCause::MainReturned { code: 0 }, None);
     }
     main.start_routines();
-    main.end(Some(NOTHING_RUNS))
+    let report = main.end(Some(NOTHING_RUNS));
+    console::write_here();
+    report
 }
 
 /// Runs the body as the routine `main`, and does what its outcome asks for.

@@ -275,8 +275,12 @@ mod os {
         fn a_refused_thread_leaves_the_signals_as_they_were() {
             // Nohup ignores one of them.
             let were_default = OF_THE_SYSTEM.map(system::is_default);
-            let huge = thread::Builder::new().stack_size(1 << (usize::BITS - 2));
-            let refused = listen_on(huge, &OF_THE_SYSTEM, |_| {}).unwrap_err();
+            let half_of_all = isize::MAX.unsigned_abs() & !0xffff;
+            let huge = || thread::Builder::new().stack_size(half_of_all);
+            // Addresses of 32 bits may have room for one such stack, but not for two.
+            let (_let_go, hold) = bounded::<()>(0);
+            let _first = huge().spawn(move || hold.recv());
+            let refused = listen_on(huge(), &OF_THE_SYSTEM, |_| {}).unwrap_err();
             assert!(
                 matches!(refused, MainQuitterError::Thread(_)),
                 "{refused:?}"

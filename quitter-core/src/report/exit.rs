@@ -288,11 +288,12 @@ impl Termination for ExitReport {
         const IN_ALL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
         self.voice.returned.store(true, Ordering::Relaxed);
-        console::afterwards(move || {
+        console::later(move || {
             if self.voice.take_outcome() {
                 console::say_now(Notice::Outcome(Box::new(self)));
             }
         });
+        console::write_here();
         console::flush(A_LINE, IN_ALL);
         code
     }

@@ -163,6 +163,11 @@ impl Speech {
         self.hook.take()
     }
 
+    /// Whether nothing of the program's is called for a notice.
+    pub(crate) fn calls_nothing(&self) -> bool {
+        self.function.is_none() && self.hook.is_none()
+    }
+
     pub(crate) fn holds(&self) -> HoldOutput {
         self.hold
     }
