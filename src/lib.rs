@@ -202,6 +202,11 @@ pub use quitter_core::{
     TimedOutQuitter, Timeouts, exit_code,
 };
 
+#[cfg(feature = "process")]
+pub use quitter_core::{
+    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+};
+
 #[cfg(feature = "macros")]
 pub use quitter_macros::{main, routine};
 

@@ -13,12 +13,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::MainQuitterError;
 use crate::report::console::Console;
 use crate::routine::held_up::HeldUp;
+#[cfg(feature = "process")]
+use crate::routine::process::Reaper;
 
 pub(crate) struct Process {
     /// The process has, or had, a main quitter.
     claimed: AtomicBool,
     pub(crate) console: Console,
     pub(crate) held_up: Mutex<HeldUp>,
+    #[cfg(feature = "process")]
+    pub(crate) reaper: Reaper,
 }
 
 impl Process {
@@ -28,6 +32,8 @@ impl Process {
             claimed: AtomicBool::new(false),
             console: Console::new(),
             held_up: Mutex::new(HeldUp::new()),
+            #[cfg(feature = "process")]
+            reaper: Reaper::new(),
         };
         &PROCESS
     }

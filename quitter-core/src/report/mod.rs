@@ -15,6 +15,6 @@ mod listing;
 pub(crate) mod notice;
 pub(crate) mod output;
 pub(crate) mod path;
-mod text;
+pub(crate) mod text;
 pub(crate) mod timeouts;
 pub(crate) mod waiting;
