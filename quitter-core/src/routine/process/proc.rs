@@ -89,7 +89,8 @@ pub(super) struct Census {
 pub(super) enum Members {
     /// None is left that runs, as far as can be known.
     Gone,
-    Live,
+    /// Some process lives, or did at this moment.
+    Live(Instant),
     /// It is too early to look again.
     AskAt(Instant),
 }
@@ -101,30 +102,32 @@ impl Census {
 
     /// Whether any process of the group lives, by a look that was taken after `since`.
     pub(super) fn members(&mut self, group: u32, since: Instant) -> Members {
-        if let Err(at) = self.look(since) {
-            return Members::AskAt(at);
-        }
+        let seen_at = match self.look(since) {
+            Ok(at) => at,
+            Err(at) => return Members::AskAt(at),
+        };
         match self.living(group).next() {
-            Some(_) => Members::Live,
+            Some(_) => Members::Live(seen_at),
             None => Members::Gone,
         }
     }
 
-    /// Looks, unless a look was taken after `since`. Else returns when the next may be taken.
-    fn look(&mut self, since: Instant) -> Result<(), Instant> {
+    /// Looks, unless that was done since `since`. Returns the time of the look, or when there may be one.
+    fn look(&mut self, since: Instant) -> Result<Instant, Instant> {
+        let now = Instant::now();
+        let mut next = since;
         if let Some((last, _)) = &self.last {
-            let next = *last + Self::PAUSE.max(self.took * Self::TIMES);
             if *last >= since {
-                return Ok(());
+                return Ok(*last);
             }
-            if Instant::now() < next {
-                return Err(next);
-            }
+            next = next.max(*last + Self::PAUSE.max(self.took * Self::TIMES));
         }
-        let from = Instant::now();
-        self.last = Some((from, all()));
-        self.took = from.elapsed();
-        Ok(())
+        if now < next {
+            return Err(next);
+        }
+        self.last = Some((now, all()));
+        self.took = now.elapsed();
+        Ok(now)
     }
 
     fn living(&self, group: u32) -> impl Iterator<Item = &Stat> {
@@ -194,8 +197,8 @@ mod tests {
         let own = Stat::of(std::process::id()).unwrap();
         let mut census = Census::default();
         let from = Instant::now();
-        assert!(matches!(census.members(own.group, from), Members::Live));
-        assert!(matches!(census.members(own.group, from), Members::Live));
+        assert!(matches!(census.members(own.group, from), Members::Live(_)));
+        assert!(matches!(census.members(own.group, from), Members::Live(_)));
         let later = Instant::now();
         assert!(matches!(census.members(own.group, later), Members::AskAt(at) if at > later));
         assert!(matches!(census.members(u32::MAX, from), Members::Gone));

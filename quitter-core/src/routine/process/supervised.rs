@@ -35,6 +35,8 @@ pub(super) struct Supervised {
     /// It was killed: how long after the stop signal, and where it stood.
     kill: Option<(Duration, String)>,
     ended_at: Option<Instant>,
+    /// When its group was last seen to live on after its own end.
+    group_seen_at: Option<Instant>,
     /// Set once it was reaped.
     end: Option<ProcessEnd>,
     told_end: Arc<OnceLock<ProcessEnd>>,
@@ -65,6 +67,7 @@ impl Supervised {
             stopped_at: None,
             kill: None,
             ended_at: None,
+            group_seen_at: None,
             end: None,
             told_end,
             live,
@@ -160,7 +163,7 @@ impl Supervised {
 
     /// While the group of a process that was asked to stop, and has ended, is given time to end: until
     /// when to look again. Whoever is left then is killed before the process is reaped.
-    fn group_awaited_until(&self, ended_at: Instant, census: &mut Census) -> Option<Instant> {
+    fn group_awaited_until(&mut self, ended_at: Instant, census: &mut Census) -> Option<Instant> {
         /// A group that is still there is looked for again after this.
         const AGAIN: Duration = Duration::from_millis(20);
         if !self.options.own_group || self.stopped_at.is_none() || self.kill.is_some() {
@@ -171,10 +174,13 @@ impl Supervised {
         if kill_at.is_some_and(|at| at <= now) {
             return None;
         }
-        let since = ended_at.max(now.checked_sub(AGAIN).unwrap_or(ended_at));
+        let since = self.group_seen_at.map_or(ended_at, |seen| seen + AGAIN);
         let at = match census.members(self.leader.pid(), since) {
             Members::Gone => return None,
-            Members::Live => now + AGAIN,
+            Members::Live(seen_at) => {
+                self.group_seen_at = Some(seen_at);
+                seen_at + AGAIN
+            }
             Members::AskAt(at) => at,
         };
         Some(kill_at.map_or(at, |kill_at| at.min(kill_at)))
