@@ -208,6 +208,12 @@ pub use quitter_core::{
 #[cfg_attr(docsrs, doc(cfg(feature = "io")))]
 pub use quitter_core::{Incoming, Interruptible, Listener, Ready};
 
+#[cfg(feature = "process")]
+#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+pub use quitter_core::{
+    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+};
+
 #[cfg(feature = "macros")]
 pub use quitter_macros::{main, routine};
 

@@ -70,6 +70,10 @@ pub use routine::guard::RoutineGuard;
 pub use routine::handle::RoutineHandle;
 pub use routine::kind::{RoutineKind, RoutineState};
 pub use routine::outcome::RoutineOutcome;
+#[cfg(feature = "process")]
+pub use routine::process::{
+    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+};
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;
 

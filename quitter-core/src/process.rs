@@ -14,6 +14,8 @@ use crate::error::MainQuitterError;
 use crate::main_quitter::signal::QuitSignals;
 use crate::report::console::Console;
 use crate::routine::held_up::HeldUp;
+#[cfg(feature = "process")]
+use crate::routine::process::Reaper;
 
 pub(crate) struct Process {
     /// The process has, or had, a main quitter.
@@ -21,6 +23,8 @@ pub(crate) struct Process {
     pub(crate) quit_signals: QuitSignals,
     pub(crate) console: Console,
     pub(crate) held_up: Mutex<HeldUp>,
+    #[cfg(feature = "process")]
+    pub(crate) reaper: Reaper,
 }
 
 impl Process {
@@ -31,6 +35,8 @@ impl Process {
             quit_signals: QuitSignals::new(),
             console: Console::new(),
             held_up: Mutex::new(HeldUp::new()),
+            #[cfg(feature = "process")]
+            reaper: Reaper::new(),
         };
         &PROCESS
     }

@@ -242,6 +242,23 @@ pub(crate) fn is_forked() -> bool {
     false
 }
 
+/// Has the system keep ended children until they are waited for, where the program was started with
+/// SIGCHLD ignored. It would give their numbers to others at once.
+#[cfg(all(unix, feature = "process"))]
+pub(crate) fn keep_ended_children() {
+    if is_ignored(libc::SIGCHLD) {
+        // SAFETY: the default action of SIGCHLD does nothing, and calls nothing.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
+}
+
+/// Has `handler` called when the process exits: when `main` returns, and by `std::process::exit`.
+#[cfg(all(unix, feature = "process"))]
+pub(crate) fn at_exit(handler: extern "C" fn()) {
+    // SAFETY: `handler` lives as long as the program, and may do there what it may do anywhere.
+    unsafe { libc::atexit(handler) };
+}
+
 /// The time since some moment in the past, by a clock that never goes back.
 pub(crate) fn now() -> Duration {
     clock::now()

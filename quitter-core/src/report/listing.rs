@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::report::escape::cut;
 use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
-use crate::routine::kind::RoutineState;
+use crate::routine::kind::{RoutineKind, RoutineState};
 
 /// How many quitters and routines are listed.
 const ROWS: usize = 100;
@@ -138,6 +138,7 @@ impl<'a> Alike<'a> {
     pub(super) fn facts(&self) -> Vec<String> {
         let StuckRoutine {
             state,
+            kind,
             spawned_at,
             status,
             last_seen,
@@ -156,11 +157,19 @@ impl<'a> Alike<'a> {
             match (last_seen, self.ago) {
                 (Some(seen), Some(ago)) => format!("last seen {ago} ago at {}", Line(seen.at)),
                 (Some(seen), None) => format!("last seen at {}", Line(seen.at)),
-                (None, _) => "never asked its quitter".to_owned(),
+                (None, _) => match kind {
+                    RoutineKind::Process { pid } => format!("pid {pid}"),
+                    _ => "never asked its quitter".to_owned(),
+                },
             },
         ]);
+        // Processes have their command line as the status.
+        let label = match kind {
+            RoutineKind::Process { .. } => "command",
+            _ => "status",
+        };
         let status = status.as_ref();
-        facts.extend(status.map(|status| format!("status \"{}\"", cut(status, STATUS_WIDTH))));
+        facts.extend(status.map(|status| format!("{label} \"{}\"", cut(status, STATUS_WIDTH))));
         let late = |late: &Duration| format!("returned at most {} ms late", late.as_millis());
         facts.extend(returned_late.as_ref().map(late));
         facts
@@ -179,6 +188,7 @@ type Key<'a> = (
     Option<(&'static Location<'static>, bool)>,
     Option<&'a str>,
     Option<Duration>,
+    Option<u32>,
 );
 
 fn key(routine: &StuckRoutine) -> Key<'_> {
@@ -190,6 +200,10 @@ fn key(routine: &StuckRoutine) -> Key<'_> {
         routine.last_seen.as_ref().map(place_of),
         routine.status.as_deref(),
         routine.returned_late,
+        match routine.kind {
+            RoutineKind::Process { pid } => Some(pid),
+            _ => None,
+        },
     )
 }
 
@@ -214,7 +228,6 @@ mod tests {
     use super::*;
 
     use crate::report::timeouts::TimedOutQuitter;
-    use crate::routine::kind::RoutineKind;
 
     const PLACE: &Location<'static> = Location::caller();
 

@@ -19,6 +19,6 @@ pub(crate) mod path;
 mod queue;
 pub(crate) mod slow;
 pub(crate) mod snapshot;
-mod text;
+pub(crate) mod text;
 pub(crate) mod timeouts;
 pub(crate) mod waiting;

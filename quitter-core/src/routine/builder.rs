@@ -30,10 +30,12 @@ const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
 #[must_use = "nothing starts until `add` or `guard` is called"]
 pub struct RoutineBuilder<'a> {
     node: &'a Arc<Node>,
-    name: Cow<'static, str>,
+    pub(super) name: Cow<'static, str>,
     stack_size: Option<usize>,
     /// `None`: as the quitter says.
     on_failure: Option<OnFailure>,
+    #[cfg(feature = "process")]
+    pub(super) process: super::process::ProcessOptions,
 }
 
 impl<'a> RoutineBuilder<'a> {
@@ -43,6 +45,8 @@ impl<'a> RoutineBuilder<'a> {
             name,
             stack_size: None,
             on_failure: None,
+            #[cfg(feature = "process")]
+            process: super::process::ProcessOptions::default(),
         }
     }
 
@@ -123,7 +127,12 @@ impl<'a> RoutineBuilder<'a> {
         Ok(RoutineGuard::new(live))
     }
 
-    fn check_in(self, work: Work, place: Place, now: Duration) -> Result<Live, Quitting> {
+    pub(super) fn check_in(
+        self,
+        work: Work,
+        place: Place,
+        now: Duration,
+    ) -> Result<Live, Quitting> {
         Live::check_in(self.node, work, self.name, place, self.on_failure, now)
     }
 }

@@ -13,6 +13,8 @@ pub(crate) mod live;
 pub(crate) mod name;
 pub(crate) mod outcome;
 pub(crate) mod panics;
+#[cfg(feature = "process")]
+pub(crate) mod process;
 pub(crate) mod quitter;
 pub(crate) mod record;
 pub(crate) mod registry;
