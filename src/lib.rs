@@ -198,7 +198,7 @@ pub use quitter_core::{
     LastSeen, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, OnFailure,
     Output, QuitCause, QuitSignal, QuitSource, Quitter, QuitterPath, Quitting, RequestingRoutine,
     RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome,
-    RoutineQuitter, SecondSignal, SignalExitCode, StartRoutines, StuckRoutine, Ticks,
+    RoutineQuitter, SecondSignal, SignalExitCode, Stands, StartRoutines, StuckRoutine, Ticks,
     TimedOutQuitter, Timeouts, exit_code,
 };
 

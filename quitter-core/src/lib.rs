@@ -38,6 +38,7 @@ mod process;
 mod quitter;
 mod report;
 mod routine;
+mod stands;
 mod sync;
 mod system;
 mod tree;
@@ -65,6 +66,7 @@ pub use routine::kind::RoutineKind;
 pub use routine::outcome::RoutineOutcome;
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;
+pub use stands::Stands;
 
 /// Items that the attributes' output needs. No part of the public interface.
 #[doc(hidden)]

@@ -24,6 +24,7 @@ use crate::report::notice::Notice;
 use crate::routine::current::waiting_routine;
 use crate::routine::record::Place;
 use crate::routine::registry;
+use crate::stands::own;
 use crate::system;
 use crate::tree::{Excluded, Limits, LiveAt};
 
@@ -204,6 +205,8 @@ impl MainQuitter {
                     .to_owned(),
             );
         }
+        // It only waits.
+        let _own = own::mark();
         self.ending.call_exit();
         console::body_has_returned();
         self.wait_for_event(hint);

@@ -406,11 +406,14 @@ impl Ending {
         let budget = deadline.map(|deadline| deadline.saturating_duration_since(quit.at));
         let failures = self.root.node().failures();
         let past = |deadline: Instant| Instant::now().checked_duration_since(deadline);
-        let state = self.state();
-        let live = late::merge(&state.live_at_deadline, live);
+        let live_at_deadline = self.state().live_at_deadline.clone();
+        let live = late::merge(&live_at_deadline, live);
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
-        let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
+        let late = deadline.and_then(past);
+        // Takes some time, so not under the lock.
+        let timeouts = Timeouts::of_exit(&live, after, late, unread.is_empty());
+        let state = self.state();
         let signal = state.signal_behind(&quit.cause);
         let no_shutdown = state.is_no_shutdown(&quit.cause)
             && state.later.is_empty()

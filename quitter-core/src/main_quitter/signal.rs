@@ -129,6 +129,7 @@ mod os {
 
     use super::QuitSignal;
     use crate::error::MainQuitterError;
+    use crate::stands::own;
     use crate::system;
 
     const SIGNALS: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
@@ -152,6 +153,7 @@ mod os {
                 Err(error) => return drop(opened.send(Err(error))),
             };
             let _ = opened.send(Ok(()));
+            let _own = own::mark();
             for signal in signals.forever() {
                 let name = low_level::signal_name(signal).unwrap_or("signal");
                 handle(QuitSignal {

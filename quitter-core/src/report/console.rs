@@ -17,6 +17,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 use crate::process::Process;
 use crate::report::notice::Notice;
 use crate::report::output::{HoldOutput, Output, OutputConfig, Speech};
+use crate::stands::own;
 use crate::system;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -114,7 +115,10 @@ pub(crate) fn open() -> io::Result<()> {
     console.stderr();
     let (jobs, queue) = unbounded::<Job>();
     let thread = thread::Builder::new().name("quitter report".to_owned());
-    thread.spawn(move || queue.iter().for_each(|job| job()))?;
+    thread.spawn(move || {
+        let _own = own::mark();
+        queue.iter().for_each(|job| job());
+    })?;
     // If two threads get here at once, one queue is dropped, and its thread ends.
     let _ = console.jobs.set(jobs);
     Ok(())

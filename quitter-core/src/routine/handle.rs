@@ -111,7 +111,7 @@ impl RoutineHandle {
             true => Ok(()),
             false => Err(LiveAt::one(&node, &self.record)),
         })
-        .map_err(|live| Timeouts::new(vec![live], from.elapsed()))
+        .map_err(|live| Timeouts::of_wait(vec![live], from.elapsed(), timeout))
     }
 }
 
