@@ -201,7 +201,7 @@ pub use quitter_core::{
     OnFailure, Output, QuitCause, QuitSignal, QuitSource, QuitState, Quitter, QuitterPath,
     Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
     RoutineKind, RoutineOutcome, RoutineQuitter, RoutineState, SecondSignal, SignalExitCode,
-    Snapshot, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
+    Snapshot, Stands, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(all(unix, feature = "io"))]

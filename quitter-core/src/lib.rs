@@ -40,6 +40,7 @@ mod process;
 mod quitter;
 mod report;
 mod routine;
+mod stands;
 mod sync;
 mod system;
 mod tree;
@@ -76,6 +77,7 @@ pub use routine::process::{
 };
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;
+pub use stands::Stands;
 
 /// Items that the attributes' output needs. No part of the public interface.
 #[doc(hidden)]

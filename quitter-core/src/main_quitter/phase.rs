@@ -402,11 +402,14 @@ impl Ending {
         let quit_timeout = budget.unwrap_or(Duration::MAX);
         let slow = half_time.slow(quit.at, quit_timeout);
         let past = |deadline: Instant| Instant::now().checked_duration_since(deadline);
-        let state = self.state();
-        let live = late::merge(&state.live_at_deadline, live);
+        let live_at_deadline = self.state().live_at_deadline.clone();
+        let live = late::merge(&live_at_deadline, live);
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
-        let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
+        let late = deadline.and_then(past);
+        // Takes some time, so not under the lock.
+        let timeouts = Timeouts::of_exit(&live, after, late, unread.is_empty());
+        let state = self.state();
         let no_shutdown = state.is_no_shutdown(&quit.cause)
             && state.later.is_empty()
             && timeouts.is_empty()

@@ -183,6 +183,7 @@ mod os {
 
     use super::QuitSignal;
     use crate::error::MainQuitterError;
+    use crate::stands::own;
     use crate::system;
 
     pub(crate) const OF_THE_SYSTEM: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
@@ -223,6 +224,7 @@ mod os {
                 Err(error) => return drop(opened.send(Err(error))),
             };
             let _ = opened.send(Ok(()));
+            let _own = own::mark();
             for number in signals.forever() {
                 let signal = known.iter().find(|signal| signal.number == number);
                 signal.copied().into_iter().for_each(&handle);

@@ -121,7 +121,7 @@ pub(super) fn wait_for(
         true => Ok(()),
         false => Err(LiveAt::one(&node, record)),
     })
-    .map_err(|live| Timeouts::new(vec![live], from.elapsed()))
+    .map_err(|live| Timeouts::of_wait(vec![live], from.elapsed(), timeout))
 }
 
 impl fmt::Debug for RoutineHandle {
