@@ -12,9 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
-use quitter::{ExitReport, MainQuitter, ProcessFailure, QuitSource, Quitter};
+use quitter::{ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter};
 
-use common::{Ended, PATIENCE, Process, alone};
+use common::{Ended, PATIENCE, Process, after_shell, alone, command_for};
 
 /// Longer than a test that ends at once takes.
 const LONG: Duration = Duration::from_secs(3600);
@@ -142,8 +142,7 @@ fn none_is_left_after_an_end_by_force() {
 fn none_is_left_that_was_added_while_a_stuck_program_is_ended_by_force() {
     let story = || {
         let builder = MainQuitter::builder().timeout(Duration::from_millis(100));
-        builder.run(|main| -> () {
-            add_children(main);
+        builder.run(|_| -> () {
             // A tree that nobody tells to quit.
             let root = Quitter::root("library");
             for _ in 0..4 {
@@ -154,54 +153,31 @@ fn none_is_left_that_was_added_while_a_stuck_program_is_ended_by_force() {
                     }
                 });
             }
+            println!("adding");
             hang()
         })
     };
-    let mark = |pid: u32| fs::read(format!("/proc/{pid}/stat")).ok();
-    let parent = with_children(alone(story));
-    let first = parent.pids[0];
-    assert!(mark(first).is_some());
-    let session = session_of(first);
-    parent.process.send(SIGTERM);
-    parent.ends_with_all(1);
+    let mut process = alone(story);
+    process.wait_for("adding");
+    process.send(SIGTERM);
+    process.end().with_code(1);
+    let story = "none_is_left_that_was_added_while_a_stuck_program_is_ended_by_force";
     let until = Instant::now() + Duration::from_secs(2);
-    while let Some(left) = sleeper_of(session, first) {
+    while let Some(left) = descendant_of(story) {
         assert!(Instant::now() < until, "{left} is left");
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// The session of a process.
-fn session_of(pid: u32) -> u32 {
-    field(pid, 3).unwrap()
-}
-
-fn field(pid: u32, at: usize) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(at)?.parse().ok()
-}
-
-/// A `sleep 1000` that was started after a process of the same session, and leads a group.
-fn sleeper_of(session: u32, after: u32) -> Option<u32> {
+/// A process that lives and has inherited the environment of this story.
+fn descendant_of(story: &str) -> Option<u32> {
+    let variable = format!("QUITTER_TEST_STORY={story}\0");
     let pids = fs::read_dir("/proc").unwrap();
     let mut pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.find(|pid: &u32| {
-        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let parent = field(*pid, 1);
-        *pid > after
-            && command == b"sleep\x001000\x00"
-            && field(*pid, 3) == Some(session)
-            && field(*pid, 2) == Some(*pid)
-            && lives(*pid)
-            // The parent has ended.
-            && parent.is_some_and(|parent| parent == 1 || !is_test(parent))
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(&variable) && lives(*pid)
     })
-}
-
-/// Whether this is a program of these tests.
-fn is_test(pid: u32) -> bool {
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&command).contains("process_children")
 }
 
 #[test]
@@ -279,21 +255,204 @@ fn none_is_left_of_a_tree_that_nobody_tells_to_quit() {
     parent.ends_with_all(0);
 }
 
+mod forks {
+    #![allow(unsafe_code, reason = "what a daemon does")]
+
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, fork};
+
+    /// How a child ends that forks off without an exec.
+    pub(super) fn end_of(child: impl FnOnce() -> i32) -> WaitStatus {
+        // SAFETY: the child of these tests uses no lock that another thread may have held.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => std::process::exit(child()),
+            ForkResult::Parent { child } => waitpid(child, None).unwrap(),
+        }
+    }
+}
+
 #[test]
-fn the_exit_of_a_forked_copy_of_the_program_leaves_the_children_alone() {
+fn the_exit_of_a_fork_without_an_exec_kills_nobody_and_it_adds_no_process() {
     let story = || -> ExitReport {
         let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
-        add_children(&main);
-        thread::sleep(Duration::from_millis(300));
-        let own = std::process::id();
-        // A shell forks, and its copy runs nothing of ours; `fork` itself is unsafe, so it is tested
-        // where a copy would do harm: see `groups.rs`.
-        assert_eq!(own, std::process::id());
+        let sleep = main.add_process(sh("exec sleep 1000")).unwrap();
+        let end = forks::end_of(|| match main.add_process(sh("exit 0")) {
+            Err(error) if error.is_quitting() => 7,
+            _ => 8,
+        });
+        assert!(
+            matches!(end, nix::sys::wait::WaitStatus::Exited(_, 7)),
+            "{end:?}"
+        );
+        assert!(sleep.wait(Duration::from_millis(100)).is_err());
+        main.send_quit();
+        let report = main.exit();
+        assert!(sleep.end().unwrap().is_by_quit());
+        report
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn without_a_descriptor_left_a_process_is_supervised_all_the_same() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(Duration::from_secs(5), [QuitSource::os_signal()]);
+        main.add_process(sh("exit 0"))
+            .unwrap()
+            .wait(PATIENCE)
+            .unwrap();
+        let mut files = Vec::new();
+        while let Ok(file) = fs::File::open("/dev/null") {
+            files.push(file);
+        }
+        let tool = main.routine("tool").failure_on(ProcessFailure::Never);
+        let tool = tool.process(sh("exit 5")).unwrap();
+        let server = main.add_process(sh("exec sleep 1000")).unwrap();
+        let end = tool.wait(PATIENCE).unwrap();
+        assert_eq!(end.status.unwrap().code(), Some(5));
+        drop(files);
+        let thread = |name: &str| {
+            let mut tasks = fs::read_dir("/proc/self/task").unwrap();
+            tasks.any(|task| {
+                let path = task.unwrap().path().join("comm");
+                fs::read_to_string(path).is_ok_and(|comm| comm.trim_end() == name)
+            })
+        };
+        assert!(thread("quitter wait"));
+        main.send_quit();
+        let report = main.exit();
+        assert!(server.end().unwrap().is_by_quit());
+        report
+    };
+    let program = Process::start(&mut after_shell("ulimit -n 100", &command_for(story)));
+    program.end().with_code(0);
+}
+
+/// A process whose parent has ended, and that ends soon.
+const MAKES_AN_ORPHAN: &str = "(sleep 0.2; exit 3) & echo orphan $!";
+
+#[test]
+fn orphans_are_reaped_when_that_is_asked_for_and_the_waits_of_others_are_not_stolen() {
+    let story = || {
+        nix::sys::prctl::set_child_subreaper(true).unwrap();
+        let main = MainQuitter::builder().reap_orphans(true).build();
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(MAKES_AN_ORPHAN)
+            .output()
+            .unwrap();
+        let line = String::from_utf8(output.stdout).unwrap();
+        let orphan = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        let until = Instant::now() + PATIENCE;
+        while exists(orphan) {
+            assert!(Instant::now() < until, "the orphan is not reaped");
+            // Nothing is stolen from a caller that waits.
+            assert_eq!(sh("exit 7").status().unwrap().code(), Some(7));
+            let tool = main.routine("tool").failure_on(ProcessFailure::Never);
+            let end = tool.process(sh("exit 5")).unwrap().wait(PATIENCE).unwrap();
+            assert_eq!(end.status.unwrap().code(), Some(5));
+        }
+        main.send_quit();
         main.exit()
     };
-    let parent = with_children(alone(story));
-    parent.process.send(SIGTERM);
-    parent.ends_with_all(0);
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn orphans_are_left_alone_otherwise() {
+    let story = || {
+        nix::sys::prctl::set_child_subreaper(true).unwrap();
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        main.add_process(sh("exit 0"))
+            .unwrap()
+            .wait(PATIENCE)
+            .unwrap();
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(MAKES_AN_ORPHAN)
+            .output()
+            .unwrap();
+        let line = String::from_utf8(output.stdout).unwrap();
+        let orphan = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        thread::sleep(Duration::from_millis(2500));
+        assert!(exists(orphan) && !lives(orphan));
+        main.send_quit();
+        main.exit()
+    };
+    alone(story).end().with_code(0);
+}
+
+fn exists(pid: u32) -> bool {
+    fs::exists(format!("/proc/{pid}")).unwrap()
+}
+
+#[test]
+fn output_is_prefixed_line_by_line_with_the_routines_name() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
+        for name in ["web", "db"] {
+            let script = "for i in 1 2 3; do echo line $i; echo error $i >&2; done; printf end";
+            let builder = main.routine(name).output(ProcessOutput::Prefixed);
+            builder.process(sh(script)).unwrap();
+        }
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(0);
+    for name in ["web", "db"] {
+        let of = |text: &str| -> Vec<String> {
+            let prefix = format!("{name} | ");
+            let lines = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(of(&ended.stdout), ["line 1", "line 2", "line 3", "end"]);
+        assert_eq!(of(&ended.stderr), ["error 1", "error 2", "error 3"]);
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_holds_the_end_of_a_prefixed_process_up_for_a_moment_only() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        let mut yes = Command::new("yes");
+        yes.arg("x".repeat(1000));
+        let builder = main.routine("yes").output(ProcessOutput::Prefixed);
+        builder.process(yes).unwrap();
+        eprintln!("started");
+        main.exit()
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    let command = &mut command_for(story);
+    let mut process = Process::start_into(command, writer, std::process::Stdio::piped());
+    process.wait_for("started");
+    thread::sleep(Duration::from_millis(300));
+    let from = Instant::now();
+    process.send(SIGTERM);
+    process
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+    assert!(
+        from.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        from.elapsed()
+    );
+    drop(reader);
+}
+
+#[test]
+fn a_daemon_that_keeps_the_pipe_of_a_prefixed_process_open_does_not_hold_up_its_end() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
+        let script = "setsid sleep 5 & echo started";
+        let builder = main.routine("daemon").output(ProcessOutput::Prefixed);
+        let process = builder.process(sh(script)).unwrap();
+        let from = Instant::now();
+        process.wait(PATIENCE).unwrap();
+        assert!(from.elapsed() < Duration::from_secs(3));
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(0);
+    assert!(ended.stdout.contains("daemon | started\n"), "{ended:?}");
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub struct MainQuitterBuilder {
     failures_while_quitting: FailuresWhileQuitting,
     progress_lines: bool,
     pub(super) output: OutputConfig,
+    #[cfg(feature = "process")]
+    pub(crate) reap_orphans: bool,
 }
 
 impl Default for MainQuitterBuilder {
@@ -76,6 +78,8 @@ impl Default for MainQuitterBuilder {
             failures_while_quitting: FailuresWhileQuitting::default(),
             progress_lines: true,
             output: OutputConfig::default(),
+            #[cfg(feature = "process")]
+            reap_orphans: false,
         }
     }
 }
@@ -409,6 +413,11 @@ impl MainQuitterBuilder {
         let _ = system::is_forked();
         console::configure(self.output).map_err(MainQuitterError::Thread)?;
         console::open().map_err(MainQuitterError::Thread)?;
+        #[cfg(feature = "process")]
+        if self.reap_orphans {
+            let reaper = &Process::current().reaper;
+            reaper.reap_orphans().map_err(MainQuitterError::Thread)?;
+        }
         let (control, commands) = unbounded();
         let root = Node::root("main".into(), Some(self.timeout));
         root.set_failures_while_quitting(self.failures_while_quitting);

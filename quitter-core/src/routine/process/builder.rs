@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::io;
 use std::panic::Location;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::error::AddProcessError;
 use super::failure::{Judged, ProcessFailure};
 use super::handle::{EndedBy, ProcessEnd, ProcessHandle};
 use super::os::{self, Leader, Starting, StopSignal};
+use super::output::{Drain, ProcessOutput};
 use super::reaper::ReaperThread;
 use super::supervised::Supervised;
 use crate::process::Process;
@@ -24,17 +26,6 @@ use crate::routine::live::Live;
 use crate::routine::quitter::RoutineQuitter;
 use crate::system;
 
-/// What becomes of the output of a child process. Set by
-/// [`RoutineBuilder::output`](crate::RoutineBuilder::output).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ProcessOutput {
-    /// As the command says: by default it goes where the program's own output goes; with
-    /// [`Stdio::piped`] the [handle](crate::ProcessHandle) has the reading ends.
-    #[default]
-    AsCommanded,
-}
-
 /// How a child process is supervised.
 #[derive(Clone, Debug)]
 pub(in crate::routine) struct ProcessOptions {
@@ -42,6 +33,7 @@ pub(in crate::routine) struct ProcessOptions {
     pub(super) kill_before_deadline: Duration,
     pub(super) failure_on: ProcessFailure,
     pub(super) own_group: bool,
+    output: ProcessOutput,
     /// The command line, for reports.
     pub(super) command: String,
 }
@@ -53,6 +45,7 @@ impl Default for ProcessOptions {
             kill_before_deadline: Duration::from_millis(500),
             failure_on: ProcessFailure::default(),
             own_group: true,
+            output: ProcessOutput::default(),
             command: String::new(),
         }
     }
@@ -174,6 +167,31 @@ impl RoutineBuilder<'_> {
         self
     }
 
+    /// Sets what becomes of the process's output. The default is [`ProcessOutput::AsCommanded`]. Of an
+    /// adopted process only the streams are read that are pipes already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # #[cfg(unix)] {
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    /// use quitter::ProcessOutput;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let mut command = Command::new("echo");
+    /// command.arg("listening on port 80");
+    /// let web = root.routine("web").output(ProcessOutput::Prefixed).process(command).unwrap();
+    /// // Writes "web | listening on port 80".
+    /// web.wait(Duration::MAX).unwrap();
+    /// # }
+    /// ```
+    pub fn output(mut self, output: ProcessOutput) -> Self {
+        self.process.output = output;
+        self
+    }
+
     /// Starts a program as a child process, like [`Quitter::add_process`].
     ///
     /// # Errors
@@ -203,6 +221,9 @@ impl RoutineBuilder<'_> {
         options.command = command_line(&command);
         if options.own_group {
             os::lead_a_group(&mut command);
+        }
+        if options.output == ProcessOutput::Prefixed {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
         // If the program is refused, `live` checks out.
         let started = command.spawn();
@@ -301,15 +322,43 @@ fn supervise(
     record.set_os_id(child.id().into());
     record.set_status(options.command.clone().into());
     let mut handle = handle_of(&live, &mut child);
-    let leader = Leader::new(child, options.own_group, starting, reaper.wakeup());
-    let leader = leader.map_err(|source| AddProcessError::Wait {
+    let refused = |source| AddProcessError::Wait {
         name: record.name.to_string(),
         source,
-    })?;
+    };
+    let leader = Leader::new(child, options.own_group, starting, reaper.wakeup());
+    let mut leader = leader.map_err(refused)?;
+    let drain = match read_output(&mut handle, options.output, reaper) {
+        Ok(drain) => drain,
+        Err(error) => {
+            let error = refused(error);
+            leader.kill();
+            reaper.reap(leader);
+            return Err(error);
+        }
+    };
     handle.remote = Some(leader.remote());
     let end = Arc::clone(&handle.end);
-    reaper.supervise(Supervised::new(live, leader, stop_signal, options, end));
+    let supervised = Supervised::new(live, leader, stop_signal, options, drain, end);
+    reaper.supervise(supervised);
     Ok(handle)
+}
+
+/// Has the output read that is to be read.
+fn read_output(
+    handle: &mut ProcessHandle,
+    output: ProcessOutput,
+    reaper: &ReaperThread,
+) -> io::Result<Option<Arc<Drain>>> {
+    match output {
+        ProcessOutput::AsCommanded => Ok(None),
+        ProcessOutput::Prefixed => {
+            let (stdout, stderr) = (handle.stdout.take(), handle.stderr.take());
+            let readers = &Process::current().reaper.readers;
+            let drain = readers.read(handle.name(), stdout, stderr, reaper.wakeup())?;
+            Ok(Some(drain))
+        }
+    }
 }
 
 /// Ends a process that is refused.

@@ -1,12 +1,14 @@
 //! Child processes where there are no Unix signals, with what std offers: one thread looks after all of
 //! them several times a second, and to stop a process is to kill it.
 
-use std::io;
-use std::process::{Child, Command, ExitStatus};
+use std::io::{self, Read};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::Wake;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::output::{Drain, Lines, Stream};
 use crate::system;
 
 /// A signal that processes are asked to stop with. There is none.
@@ -133,6 +135,58 @@ impl Wakeup {
             set: Condvar::new(),
         })
     }
+}
+
+pub(super) fn wake(wakeup: &Arc<Wakeup>) {
+    Arc::clone(wakeup).wake();
+}
+
+/// The system gives no orphans to other processes.
+pub(super) fn reap_orphan(_: u32) {}
+
+/// Reads the output of processes, on a thread for each stream.
+pub(super) struct Readers(());
+
+impl Readers {
+    pub(super) const fn new() -> Self {
+        Self(())
+    }
+
+    pub(super) fn read(
+        &self,
+        name: &str,
+        stdout: Option<ChildStdout>,
+        stderr: Option<ChildStderr>,
+        reaper: &Arc<Wakeup>,
+    ) -> io::Result<Arc<Drain>> {
+        let pipes = usize::from(stdout.is_some()) + usize::from(stderr.is_some());
+        let drain = Drain::new(pipes, reaper, reaper);
+        if let Some(stdout) = stdout {
+            read_on_a_thread(stdout, Lines::new(name, Stream::Out), &drain)?;
+        }
+        if let Some(stderr) = stderr {
+            read_on_a_thread(stderr, Lines::new(name, Stream::Err), &drain)?;
+        }
+        Ok(drain)
+    }
+}
+
+fn read_on_a_thread(
+    mut from: impl Read + Send + 'static,
+    mut lines: Lines,
+    drain: &Arc<Drain>,
+) -> io::Result<()> {
+    let drain = Arc::clone(drain);
+    let thread = thread::Builder::new().name("quitter output".to_owned());
+    thread.spawn(move || {
+        let mut read = vec![0; 64 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut read) {
+            lines.write(&read[..count]);
+        }
+        lines.end();
+        drain.close();
+    })?;
+    Ok(())
 }
 
 impl Wake for Wakeup {

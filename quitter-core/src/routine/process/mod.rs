@@ -17,6 +17,8 @@ mod builder;
 mod error;
 mod failure;
 mod handle;
+mod orphans;
+mod output;
 mod proc;
 mod reaper;
 mod supervised;
@@ -29,11 +31,13 @@ mod os;
 #[cfg(not(all(unix, not(any(target_os = "openbsd", target_os = "redox")))))]
 #[path = "elsewhere.rs"]
 mod os;
+#[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
+mod readers;
 
 pub(super) use builder::ProcessOptions;
-pub use builder::ProcessOutput;
 pub use error::AddProcessError;
 pub use failure::ProcessFailure;
 pub use handle::{EndedBy, ProcessEnd, ProcessHandle};
 pub(crate) use os::kill_all;
+pub use output::ProcessOutput;
 pub(crate) use reaper::Reaper;

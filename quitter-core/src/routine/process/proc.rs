@@ -10,11 +10,9 @@ pub(super) struct Stat {
     /// The name of its program, cut by the system.
     name: String,
     state: char,
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "for orphans"))]
     pub(super) parent: u32,
     group: u32,
     /// When it was started, in ticks of the system's clock.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "for orphans"))]
     pub(super) started: u64,
 }
 
@@ -66,7 +64,7 @@ impl Stat {
 
 /// All processes that can be seen. `None`: that cannot be known.
 #[cfg(target_os = "linux")]
-fn all() -> Option<Vec<Stat>> {
+pub(super) fn all() -> Option<Vec<Stat>> {
     let entries = std::fs::read_dir("/proc").ok()?;
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let stats: Vec<_> = pids.filter_map(Stat::of).collect();
@@ -74,7 +72,7 @@ fn all() -> Option<Vec<Stat>> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn all() -> Option<Vec<Stat>> {
+pub(super) fn all() -> Option<Vec<Stat>> {
     None
 }
 

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::os::{self, Leader, Wakeup};
+use super::orphans::Orphans;
+use super::os::{self, Leader, Readers, Wakeup, wake};
 use super::proc::Census;
 use super::supervised::{Next, Supervised};
 
@@ -17,6 +18,7 @@ use super::supervised::{Next, Supervised};
 pub(crate) struct Reaper {
     thread: OnceLock<ReaperThread>,
     starting: Mutex<()>,
+    pub(super) readers: Readers,
 }
 
 /// A way to the reaper's thread.
@@ -30,6 +32,7 @@ enum Request {
     Supervise(Box<Supervised>),
     /// Was killed, and is only to be reaped.
     Reap(Leader),
+    ReapOrphans,
 }
 
 impl Reaper {
@@ -37,6 +40,7 @@ impl Reaper {
         Self {
             thread: OnceLock::new(),
             starting: Mutex::new(()),
+            readers: Readers::new(),
         }
     }
 
@@ -57,12 +61,19 @@ impl Reaper {
             supervised: Vec::new(),
             killed: Vec::new(),
             census: Census::default(),
+            orphans: None,
         };
         let thread = thread::Builder::new().name("quitter reaper".to_owned());
         thread.spawn(move || reaping.run())?;
         Ok(self
             .thread
             .get_or_init(|| ReaperThread { requests, wakeup }))
+    }
+
+    /// Reaps orphans from now on.
+    pub(crate) fn reap_orphans(&self) -> io::Result<()> {
+        self.thread()?.ask(Request::ReapOrphans);
+        Ok(())
     }
 }
 
@@ -83,7 +94,7 @@ impl ReaperThread {
     fn ask(&self, request: Request) {
         // The thread never ends.
         let _ = self.requests.send(request);
-        Waker::from(Arc::clone(&self.wakeup)).wake();
+        wake(&self.wakeup);
     }
 }
 
@@ -91,9 +102,10 @@ impl ReaperThread {
 struct Reaping {
     queue: Receiver<Request>,
     wakeup: Arc<Wakeup>,
-    supervised: Vec<Box<Supervised>>,
+    supervised: Vec<Supervised>,
     killed: Vec<Leader>,
     census: Census,
+    orphans: Option<Orphans>,
 }
 
 impl Reaping {
@@ -103,8 +115,9 @@ impl Reaping {
         loop {
             for request in self.queue.try_iter() {
                 match request {
-                    Request::Supervise(supervised) => self.supervised.push(supervised),
+                    Request::Supervise(supervised) => self.supervised.push(*supervised),
                     Request::Reap(leader) => self.killed.push(leader),
+                    Request::ReapOrphans => self.orphans = Some(Orphans::new()),
                 }
             }
             let until = self.step(&mut cx);
@@ -128,6 +141,14 @@ impl Reaping {
             });
         self.killed
             .retain_mut(|leader| !leader.has_ended() || leader.reap().is_none());
-        next
+        let orphans = self.orphans.as_mut().map(|orphans| {
+            orphans.step(|pid| {
+                let mut killed = self.killed.iter();
+                let mut supervised = self.supervised.iter();
+                supervised.any(|supervised| supervised.pid() == pid)
+                    || killed.any(|leader| leader.pid() == pid)
+            })
+        });
+        next.into_iter().chain(orphans).min()
     }
 }

@@ -11,6 +11,7 @@ use super::builder::ProcessOptions;
 use super::failure::Judged;
 use super::handle::{EndedBy, ProcessEnd};
 use super::os::{self, Leader, StopSignal};
+use super::output::Drain;
 use super::proc::{Census, Members};
 use crate::routine::failing::routine_failed;
 use crate::routine::live::Live;
@@ -28,6 +29,8 @@ pub(super) struct Supervised {
     leader: Leader,
     options: ProcessOptions,
     stop_signal: StopSignal,
+    /// Where its output is read.
+    output: Option<Arc<Drain>>,
     quit: QuitWait,
     /// Woken when the deadline of the quit changes.
     deadlines: Option<DoneWait>,
@@ -37,6 +40,8 @@ pub(super) struct Supervised {
     ended_at: Option<Instant>,
     /// When its group was last seen to live on after its own end.
     group_seen_at: Option<Instant>,
+    /// Until when its output is waited for.
+    output_until: Option<Instant>,
     /// Set once it was reaped.
     end: Option<ProcessEnd>,
     told_end: Arc<OnceLock<ProcessEnd>>,
@@ -56,18 +61,21 @@ impl Supervised {
         leader: Leader,
         stop_signal: StopSignal,
         options: ProcessOptions,
+        output: Option<Arc<Drain>>,
         told_end: Arc<OnceLock<ProcessEnd>>,
     ) -> Self {
         Self {
             leader,
             options,
             stop_signal,
+            output,
             quit: QuitWait::new(live.quitter().node()),
             deadlines: None,
             stopped_at: None,
             kill: None,
             ended_at: None,
             group_seen_at: None,
+            output_until: None,
             end: None,
             told_end,
             live,
@@ -76,6 +84,10 @@ impl Supervised {
 
     pub(super) fn leader(&mut self) -> &mut Leader {
         &mut self.leader
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.leader.pid()
     }
 
     fn node(&self) -> &Arc<Node> {
@@ -105,13 +117,14 @@ impl Supervised {
                 *self.end.insert(self.end_with(status))
             }
         };
-        match self.quit_awaited_until(end, ended_at) {
-            Some(at) if !is_quitting => Next::At(Some(at)),
-            _ => {
-                self.finish(end, is_quitting);
-                Next::Done
-            }
+        if !is_quitting && let Some(at) = self.quit_awaited_until(end, ended_at) {
+            return Next::At(Some(at));
         }
+        if let Some(at) = self.output_awaited_until() {
+            return Next::At(Some(at));
+        }
+        self.finish(end, is_quitting);
+        Next::Done
     }
 
     /// Whether the quitter quits. If it does not yet, or its deadline may change, the waker is called
@@ -212,6 +225,16 @@ impl Supervised {
         let judged = self.judged(end, false);
         let is_failure = self.options.failure_on.judge(&judged).is_some();
         (is_failure && judged.looks_asked(status) && Instant::now() < until).then_some(until)
+    }
+
+    /// Until when what it has written is waited for.
+    fn output_awaited_until(&mut self) -> Option<Instant> {
+        const AT_MOST: Duration = Duration::from_millis(200);
+        let output = self.output.as_ref()?;
+        let until = *self
+            .output_until
+            .get_or_insert_with(|| Instant::now() + AT_MOST);
+        (!output.is_done() && Instant::now() < until).then_some(until)
     }
 
     fn judged(&self, end: ProcessEnd, is_quitting: bool) -> Judged<'_> {

@@ -5,7 +5,7 @@
 //! waits, and leaves the reaping to the reaper.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use super::groups::Listed;
 pub(super) use super::groups::Starting;
 pub(crate) use super::groups::kill_all;
+pub(super) use super::readers::Readers;
 
 /// A signal that processes are asked to stop with.
 #[derive(Clone, Copy)]
@@ -220,11 +221,26 @@ impl Wakeup {
         })
     }
 
-    fn clear(&self) {
+    /// Takes note of the wakeup. Whoever woke has to look for what is new after this.
+    pub(super) fn clear(&self) {
+        if !self.is_set.load(Ordering::SeqCst) {
+            return;
+        }
         let _ = (&self.reader).read(&mut [0]);
-        // Whoever sets it after this writes another byte, and the reaper looks after this.
+        // Whoever sets it after this writes another byte.
         self.is_set.swap(false, Ordering::SeqCst);
     }
+}
+
+impl AsFd for Wakeup {
+    /// Readable when it is set.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+pub(super) fn wake(wakeup: &Arc<Wakeup>) {
+    wakeup.wake_by_ref();
 }
 
 impl Wake for Wakeup {
@@ -248,7 +264,7 @@ pub(super) fn sleep<'a>(
 ) {
     let mut leaders: Vec<_> = leaders.filter(|leader| !leader.has_ended).collect();
     let pidfd = |leader: &&mut &mut Leader| matches!(leader.watch, Watch::Pidfd(_));
-    let mut files = vec![PollFd::new(&wakeup.reader, PollFlags::IN)];
+    let mut files = vec![PollFd::new(wakeup, PollFlags::IN)];
     files.extend(leaders.iter().filter_map(|leader| match &leader.watch {
         Watch::Pidfd(pidfd) => Some(PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)),
         Watch::Thread(_) => None,
@@ -292,4 +308,14 @@ fn left(until: Instant) -> Timespec {
         tv_sec: i64::from(i32::MAX),
         tv_nsec: 0,
     })
+}
+
+/// Reaps a child that has ended, whoever started it.
+pub(super) fn reap_orphan(pid: u32) {
+    if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+        let _ = waitid(
+            WaitId::Pid(pid),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+        );
+    }
 }
