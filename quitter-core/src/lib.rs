@@ -38,6 +38,8 @@ mod process;
 mod quitter;
 mod report;
 mod routine;
+#[cfg(feature = "stacks")]
+mod stacks;
 mod sync;
 mod system;
 mod tree;
@@ -65,6 +67,8 @@ pub use routine::kind::RoutineKind;
 pub use routine::outcome::RoutineOutcome;
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;
+#[cfg(feature = "stacks")]
+pub use stacks::{Frame, Stack};
 
 /// Items that the attributes' output needs. No part of the public interface.
 #[doc(hidden)]
