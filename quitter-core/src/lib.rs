@@ -40,6 +40,8 @@ mod process;
 mod quitter;
 mod report;
 mod routine;
+#[cfg(feature = "stacks")]
+mod stacks;
 mod stands;
 mod sync;
 mod system;
@@ -77,6 +79,8 @@ pub use routine::process::{
 };
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;
+#[cfg(feature = "stacks")]
+pub use stacks::{Frame, Stack};
 pub use stands::Stands;
 
 /// Items that the attributes' output needs. No part of the public interface.

@@ -42,6 +42,16 @@ impl Current {
             before,
         }
     }
+
+    /// Notes where this is on the stack: the routine's own calls are above it, and those that lead to it
+    /// below. To be called where this stays until it is dropped.
+    pub(crate) fn mark_stack(&self) {
+        #[cfg(feature = "stacks")]
+        {
+            let address = std::ptr::from_ref(self).addr();
+            self.record.set_stack_mark(address.try_into().unwrap_or(0));
+        }
+    }
 }
 
 impl Drop for Current {

@@ -55,7 +55,8 @@ impl Live {
 
     /// Makes this the routine that runs on this thread, and calls `f`. A panic is its failure.
     pub(super) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
-        let _current = Current::enter(&self.quitter, cause_of);
+        let current = Current::enter(&self.quitter, cause_of);
+        current.mark_stack();
         panics::catch(f, |kind| self.fail(kind, cause_of));
     }
 

@@ -47,6 +47,9 @@ pub(crate) struct Record {
     /// The system's number of the thread that runs this right now, or of the process that it is; 0:
     /// none.
     os_id: AtomicU64,
+    /// An address on the stack of that thread, in the call that runs the routine.
+    #[cfg(feature = "stacks")]
+    stack_mark: AtomicU64,
     slot: Slot,
     /// In nanoseconds of the system's clock.
     started: u64,
@@ -105,6 +108,8 @@ impl Record {
             spawned_at,
             work,
             os_id: AtomicU64::new(0),
+            #[cfg(feature = "stacks")]
+            stack_mark: AtomicU64::new(0),
             slot: Slot::default(),
             started: nanos(started),
             ended: AtomicU64::new(NOT_SLOW),
@@ -133,6 +138,17 @@ impl Record {
     /// Returns the number that was there before.
     pub(crate) fn set_os_id(&self, id: u64) -> u64 {
         self.os_id.swap(id, Ordering::Relaxed)
+    }
+
+    /// An address on the stack of the thread, in the call that runs the routine; 0: none.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn stack_mark(&self) -> u64 {
+        self.stack_mark.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "stacks")]
+    pub(crate) fn set_stack_mark(&self, address: u64) {
+        self.stack_mark.store(address, Ordering::Relaxed);
     }
 
     /// Keeps where the routine called its quitter.
