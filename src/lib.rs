@@ -194,12 +194,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
-    AddRoutineError, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt, HoldOutput,
-    LastSeen, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, OnFailure,
-    Output, QuitCause, QuitSignal, QuitSource, Quitter, QuitterPath, Quitting, RequestingRoutine,
-    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome,
-    RoutineQuitter, SecondSignal, SignalExitCode, StartRoutines, StuckRoutine, Ticks,
-    TimedOutQuitter, Timeouts, exit_code,
+    AddRoutineError, CancelOnQuit, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt,
+    HoldOutput, LastSeen, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice,
+    OnFailure, OnQuit, Output, QuitCause, QuitFuture, QuitSignal, QuitSource, Quitter, QuitterPath,
+    Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
+    RoutineKind, RoutineOutcome, RoutineQuitter, SecondSignal, SignalExitCode, StartRoutines,
+    StuckRoutine, Task, Ticks, TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(feature = "macros")]

@@ -30,6 +30,7 @@ compile_error!("quitter needs 64-bit atomics, which this target does not have");
 #[cfg(not(any(unix, windows)))]
 compile_error!("quitter needs threads and signals: it runs on Unix and on Windows");
 
+mod cancel;
 mod error;
 mod futures;
 mod main_quitter;
@@ -42,6 +43,7 @@ mod sync;
 mod system;
 mod tree;
 
+pub use cancel::CancelOnQuit;
 pub use error::{AddRoutineError, MainQuitterError, Quitting};
 pub use futures::QuitFuture;
 pub use main_quitter::body::MainOutcome;
@@ -62,8 +64,10 @@ pub use routine::builder::RoutineBuilder;
 pub use routine::guard::RoutineGuard;
 pub use routine::handle::RoutineHandle;
 pub use routine::kind::RoutineKind;
+pub use routine::on_quit::OnQuit;
 pub use routine::outcome::RoutineOutcome;
 pub use routine::quitter::RoutineQuitter;
+pub use routine::task::Task;
 pub use routine::ticks::Ticks;
 
 /// Items that the attributes' output needs. No part of the public interface.

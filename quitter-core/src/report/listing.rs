@@ -135,6 +135,7 @@ impl<'a> Alike<'a> {
             spawned_at,
             status,
             last_seen,
+            cancelled,
             returned_late,
             ..
         } = self.first;
@@ -149,8 +150,18 @@ impl<'a> Alike<'a> {
         ];
         let status = status.as_ref();
         facts.extend(status.map(|status| format!("status \"{}\"", cut(status, STATUS_WIDTH))));
-        let late = |late: &Duration| format!("returned at most {} ms late", late.as_millis());
-        facts.extend(returned_late.as_ref().map(late));
+        let ended = if *cancelled {
+            "dropped unfinished"
+        } else {
+            "returned"
+        };
+        match returned_late {
+            Some(late) => facts.push(format!("{ended} at most {} ms late", late.as_millis())),
+            None if *cancelled => {
+                facts.push("dropped unfinished, and its values are still being dropped".into())
+            }
+            None => {}
+        }
         facts
     }
 }
@@ -165,6 +176,7 @@ type Key<'a> = (
     &'static Location<'static>,
     Option<(&'static Location<'static>, bool)>,
     Option<&'a str>,
+    bool,
     Option<Duration>,
 );
 
@@ -175,6 +187,7 @@ fn key(routine: &StuckRoutine) -> Key<'_> {
         routine.spawned_at,
         routine.last_seen.as_ref().map(place_of),
         routine.status.as_deref(),
+        routine.cancelled,
         routine.returned_late,
     )
 }
@@ -212,6 +225,7 @@ mod tests {
             running_for: Duration::from_secs(7),
             status: None,
             last_seen: None,
+            cancelled: false,
             returned_late: None,
         }
     }

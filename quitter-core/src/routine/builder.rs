@@ -123,7 +123,12 @@ impl<'a> RoutineBuilder<'a> {
         Ok(RoutineGuard::new(live))
     }
 
-    fn check_in(self, work: Work, place: Place, now: Duration) -> Result<Live, Quitting> {
+    pub(super) fn check_in(
+        self,
+        work: Work,
+        place: Place,
+        now: Duration,
+    ) -> Result<Live, Quitting> {
         Live::check_in(self.node, work, self.name, place, self.on_failure, now)
     }
 }

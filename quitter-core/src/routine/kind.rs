@@ -38,6 +38,7 @@ pub enum RoutineKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     Thread,
+    Task,
     Guard,
 }
 
@@ -48,6 +49,7 @@ impl Work {
             // A guard that a thread runs as, such as that of the body of `main`, is that thread.
             Self::Guard if os_id == 0 => RoutineKind::Guard,
             Self::Thread | Self::Guard => RoutineKind::Thread { os_id },
+            Self::Task => RoutineKind::Task,
         }
     }
 }

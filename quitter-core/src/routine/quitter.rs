@@ -71,14 +71,14 @@ impl RoutineQuitter {
     /// Records where the routine calls its quitter.
     #[inline]
     #[track_caller]
-    fn seen(&self) -> &Arc<Node> {
+    pub(crate) fn seen(&self) -> &Arc<Node> {
         self.record.seen(Location::caller());
         &self.node
     }
 
     /// Records where and when the routine makes a call that may block.
     #[track_caller]
-    fn seen_now(&self) -> &Arc<Node> {
+    pub(crate) fn seen_now(&self) -> &Arc<Node> {
         self.record.seen_now(Location::caller());
         // The routine goes on, so a panic of its thread was caught.
         panics::forget_last();

@@ -60,6 +60,8 @@ pub(crate) struct Record {
     pub(crate) on_failure: Option<OnFailure>,
     finished: AtomicBool,
     failed: AtomicBool,
+    /// It is a task that was dropped before its end.
+    cancelled: AtomicBool,
     /// The routine is in a wait for others, or its last one has timed out.
     waiting: AtomicBool,
 }
@@ -94,6 +96,7 @@ impl Record {
             on_failure,
             finished: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
         }
     }
@@ -186,6 +189,14 @@ impl Record {
     /// Returns whether that was so before.
     pub(crate) fn set_failed(&self) -> bool {
         self.failed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_cancelled(&self) {
+        self.cancelled.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
