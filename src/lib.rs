@@ -196,12 +196,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
-    AddRoutineError, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt, HoldOutput,
-    LastSeen, LiveQuitter, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice,
-    OnFailure, Output, QuitCause, QuitSignal, QuitSource, QuitState, Quitter, QuitterPath,
-    Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
-    RoutineKind, RoutineOutcome, RoutineQuitter, RoutineState, SecondSignal, SignalExitCode,
-    Snapshot, Stands, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
+    AddRoutineError, CancelOnQuit, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt,
+    HoldOutput, LastSeen, LiveQuitter, MainOutcome, MainQuitter, MainQuitterBuilder,
+    MainQuitterError, Notice, OnFailure, OnQuit, Output, QuitCause, QuitFuture, QuitSignal,
+    QuitSource, QuitState, Quitter, QuitterPath, Quitting, RequestingRoutine, RoutineBuilder,
+    RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome, RoutineQuitter,
+    RoutineState, SecondSignal, SignalExitCode, Snapshot, Stands, StartRoutines, StuckRoutine,
+    Task, Ticks, TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(all(unix, feature = "io"))]

@@ -263,6 +263,7 @@ impl MainQuitter {
                 .unwrap_or_default()
         };
         let live = wait();
+        let counting = late::counting(&live);
         let grace = Limits {
             ignore_deadlines: true,
             ..Limits::within(SUPERVISORS_GRACE)
@@ -276,7 +277,7 @@ impl MainQuitter {
         }
         match supervisors {
             0 => live,
-            _ => late::merge(&live, wait()),
+            _ => late::merge(&counting, wait()),
         }
     }
 

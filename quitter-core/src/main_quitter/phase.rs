@@ -78,7 +78,7 @@ pub(crate) struct State {
     exit_called: Option<Instant>,
     /// The look at half of the quit timeout.
     half_time: HalfTime,
-    /// The routines that were live at the deadline, if `exit` had not been called by then.
+    /// The routines that were live at the deadline and count, if `exit` had not been called by then.
     live_at_deadline: Vec<LiveAt>,
     /// A thread is ending the process.
     forced: bool,
@@ -360,7 +360,7 @@ impl Ending {
     /// even if it is gone when `exit` is called.
     pub(crate) fn look_at_deadline(&self) {
         if self.state().exit_called.is_none() {
-            let live = self.live_now();
+            let live = late::counting(&self.live_now());
             self.state().live_at_deadline = live;
         }
     }

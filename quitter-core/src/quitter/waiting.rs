@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use super::Quitter;
 use crate::report::timeouts::Timeouts;
-use crate::routine::current::{self, waiting_routine};
-use crate::tree::{DoneWait, Limits, Node};
+use crate::routine::awaiting::Done;
+use crate::routine::current::waiting_routine;
+use crate::tree::{Limits, Node};
 
 impl Quitter {
     /// A future that is ready when no routine of this quitter and those below it is live.
     ///
     /// It quits nothing, and no deadline ends it: put it under your executor's timeout. A routine that
-    /// awaits it is left out. Dropping it leaves nothing behind.
+    /// awaits it is left out, and counts as one that only waits for others. Dropping it leaves nothing
+    /// behind.
     ///
     /// # Examples
     ///
@@ -31,14 +33,7 @@ impl Quitter {
     /// assert!(done.as_mut().poll(&mut cx).is_ready());
     /// ```
     pub fn done(&self) -> impl Future<Output = ()> + Send + Sync + Unpin + use<> {
-        DoneWait::new(
-            &self.node,
-            Limits {
-                excluding: current::excluded(),
-                ignore_deadlines: true,
-                ..Limits::default()
-            },
-        )
+        Done::new(&self.node)
     }
 
     /// Blocks until no routine of this quitter and those below it is live, for at most `timeout`.

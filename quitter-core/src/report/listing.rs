@@ -152,6 +152,7 @@ impl<'a> Alike<'a> {
             spawned_at,
             status,
             last_seen,
+            cancelled,
             returned_late,
             ..
         } = self.first;
@@ -181,8 +182,18 @@ impl<'a> Alike<'a> {
         };
         let status = status.as_ref();
         facts.extend(status.map(|status| format!("{label} \"{}\"", cut(status, STATUS_WIDTH))));
-        let late = |late: &Duration| format!("returned at most {} ms late", late.as_millis());
-        facts.extend(returned_late.as_ref().map(late));
+        let ended = if *cancelled {
+            "dropped unfinished"
+        } else {
+            "returned"
+        };
+        match returned_late {
+            Some(late) => facts.push(format!("{ended} at most {} ms late", late.as_millis())),
+            None if *cancelled => {
+                facts.push("dropped unfinished, and its values are still being dropped".into())
+            }
+            None => {}
+        }
         facts
     }
 }
@@ -198,6 +209,7 @@ type Key<'a> = (
     &'static Location<'static>,
     Option<(&'static Location<'static>, bool)>,
     Option<&'a str>,
+    bool,
     Option<Duration>,
     Kind<'a>,
     Option<u32>,
@@ -211,6 +223,7 @@ fn key(routine: &StuckRoutine) -> Key<'_> {
         routine.spawned_at,
         routine.last_seen.as_ref().map(place_of),
         routine.status.as_deref(),
+        routine.cancelled,
         routine.returned_late,
         Kind::of(&routine.stands),
         match routine.kind {
@@ -256,6 +269,7 @@ mod tests {
             status: None,
             last_seen: None,
             stands: None,
+            cancelled: false,
             returned_late: None,
         }
     }

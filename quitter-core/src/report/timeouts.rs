@@ -106,6 +106,8 @@ pub struct StuckRoutine {
     pub status: Option<String>,
     /// Where it last called its quitter; `None` if it never did.
     pub last_seen: Option<LastSeen>,
+    /// It is a task that was dropped before its end.
+    pub cancelled: bool,
     /// It has returned since the deadline: at most this long after it. Only the exit report tells.
     pub returned_late: Option<Duration>,
 }
@@ -276,6 +278,7 @@ impl StuckRoutine {
             stands: None,
             status: record.status(),
             last_seen: record.last_seen().map(|(at, ago)| LastSeen { at, ago }),
+            cancelled: record.is_cancelled(),
             returned_late: late.filter(|_| record.is_finished()),
         }
     }

@@ -64,6 +64,7 @@ pub enum RoutineState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     Thread,
+    Task,
     Guard,
     #[cfg(feature = "process")]
     Process,
@@ -80,6 +81,7 @@ impl Work {
             Self::Process => RoutineKind::Process {
                 pid: u32::try_from(os_id).unwrap_or_default(),
             },
+            Self::Task => RoutineKind::Task,
         }
     }
 }

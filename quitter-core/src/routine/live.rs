@@ -44,6 +44,14 @@ impl Live {
         Ok(Self { quitter })
     }
 
+    /// The live routine that `record`, which is listed at `node`, stands for.
+    pub(super) fn of_listed(node: Arc<Node>, record: Arc<Record>) -> Self {
+        hook::install();
+        panics::forget_last();
+        let quitter = RoutineQuitter::new(node, record);
+        Self { quitter }
+    }
+
     pub(super) fn quitter(&self) -> &RoutineQuitter {
         &self.quitter
     }

@@ -66,6 +66,8 @@ pub(crate) struct Record {
     pub(crate) on_failure: Option<OnFailure>,
     finished: AtomicBool,
     failed: AtomicBool,
+    /// It is a task that was dropped before its end.
+    cancelled: AtomicBool,
     waiting: AtomicCell<Waiting>,
 }
 
@@ -121,6 +123,7 @@ impl Record {
             finished: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             waiting: AtomicCell::new(Waiting::No),
+            cancelled: AtomicBool::new(false),
         }
     }
 
@@ -237,6 +240,14 @@ impl Record {
     /// Returns whether that was so before.
     pub(crate) fn set_failed(&self) -> bool {
         self.failed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_cancelled(&self) {
+        self.cancelled.store(true, Ordering::Release);
     }
 
     /// Whether the routine is in a wait for others, or its last one has timed out.

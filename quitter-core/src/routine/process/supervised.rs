@@ -138,10 +138,10 @@ impl Supervised {
                 ignore_deadlines: true,
                 ..Limits::default()
             };
-            DoneWait::new(self.live.quitter().node(), limits)
+            DoneWait::for_subtree(self.live.quitter().node(), limits)
         });
         // Never ready: this routine is live.
-        let _ = Pin::new(deadlines).poll(cx);
+        let _ = deadlines.step(cx);
         true
     }
 
