@@ -185,21 +185,34 @@
 //! * [Testing your shutdown](guide::testing): unit tests with trees of their own, and real signals.
 //! * [Recipes](guide::recipes): blocked I/O, foreground loops, `--help`, failures that a server
 //!   survives, ordered shutdown, exit codes, supervisors.
+//! * [Blocking I/O](guide::io): sockets, pipes, terminals and listeners that end when told.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features
 //!
 //! * `macros` (default): the attributes [`main`] and [`routine`].
+//! * `io`: [blocking I/O](guide::io) that ends when told, on Unix.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
-    AddRoutineError, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt, HoldOutput,
-    LastSeen, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, OnFailure,
-    Output, QuitCause, QuitSignal, QuitSource, Quitter, QuitterPath, Quitting, RequestingRoutine,
-    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineOutcome, RoutineQuitter,
-    SecondSignal, SignalExitCode, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
-    exit_code,
+    AddRoutineError, CancelOnQuit, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt,
+    HoldOutput, LastSeen, LiveQuitter, MainOutcome, MainQuitter, MainQuitterBuilder,
+    MainQuitterError, Notice, OnFailure, OnQuit, Output, QuitCause, QuitFuture, QuitSignal,
+    QuitSource, QuitState, Quitter, QuitterPath, Quitting, RequestingRoutine, RoutineBuilder,
+    RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome, RoutineQuitter,
+    RoutineState, SecondSignal, SignalExitCode, Snapshot, Stands, StartRoutines, StuckRoutine,
+    Task, Ticks, TimedOutQuitter, Timeouts, exit_code,
+};
+
+#[cfg(all(unix, feature = "io"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "io")))]
+pub use quitter_core::{Incoming, Interruptible, Listener, Ready};
+
+#[cfg(feature = "process")]
+#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+pub use quitter_core::{
+    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
 };
 
 #[cfg(feature = "macros")]

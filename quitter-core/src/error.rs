@@ -1,5 +1,6 @@
 //! One small error type per operation.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -142,6 +143,16 @@ pub enum MainQuitterError {
     NoSource,
     /// This process has, or had, a main quitter.
     AlreadyExists,
+    /// A program cannot listen to the signal of a source that was made with
+    /// [`QuitSource::signal`](crate::QuitSource::signal).
+    UnusableSignal {
+        /// The signal's number.
+        number: i32,
+        /// Its name: "SIGKILL"; "signal 77" if it has none.
+        name: Cow<'static, str>,
+        /// Why it cannot: "no program can handle it".
+        reason: &'static str,
+    },
     /// The program cannot listen to signals, for example because another part of it has taken the
     /// only handler.
     Signals(io::Error),
@@ -160,6 +171,9 @@ impl fmt::Display for MainQuitterError {
                 "this process already has, or had, a main quitter; \
                  libraries and tests make trees of their own with Quitter::root",
             ),
+            Self::UnusableSignal { name, reason, .. } => {
+                write!(f, "{name} cannot be a quit source: {reason}")
+            }
             Self::Signals(_) => f.write_str(
                 "cannot listen to the signals of the operating system; if another part of the \
                  program handles them, let it send to a channel and use QuitSource::channel",

@@ -9,11 +9,11 @@ use crossbeam_channel::unbounded;
 use crate::error::{MainQuitterError, full_text};
 use crate::main_quitter::body::{AsError, MainOutcome};
 use crate::main_quitter::control::Control;
-use crate::main_quitter::exit::{MainQuitter, add_source};
+use crate::main_quitter::exit::{MainQuitter, add_sources};
 use crate::main_quitter::phase::Ending;
 use crate::main_quitter::run::{self, End, StartRoutines};
 use crate::main_quitter::signal::{SecondSignal, SignalExitCode};
-use crate::main_quitter::source::{QuitSource, SourceKind};
+use crate::main_quitter::source::QuitSource;
 use crate::main_quitter::watcher::{Watcher, WatcherConfig};
 use crate::process::Process;
 use crate::quitter::Quitter;
@@ -30,7 +30,7 @@ use crate::tree::Node;
 ///
 /// # Examples
 ///
-/// What `#[quitter::main(timeout = "2s")]` does, without the macro:
+/// This does the same as `#[quitter::main(timeout = "2s")]`:
 ///
 /// ```no_run
 /// # use quitter_core as quitter;
@@ -60,6 +60,8 @@ pub struct MainQuitterBuilder {
     failures_while_quitting: FailuresWhileQuitting,
     progress_lines: bool,
     pub(super) output: OutputConfig,
+    #[cfg(feature = "process")]
+    pub(crate) reap_orphans: bool,
 }
 
 impl Default for MainQuitterBuilder {
@@ -77,6 +79,8 @@ impl Default for MainQuitterBuilder {
             failures_while_quitting: FailuresWhileQuitting::default(),
             progress_lines: true,
             output: OutputConfig::default(),
+            #[cfg(feature = "process")]
+            reap_orphans: false,
         }
     }
 }
@@ -279,8 +283,9 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets whether failures while quitting change the exit code. The default is
+    /// Sets how the program responds to failures while quitting. The default is
     /// [`FailuresWhileQuitting::Count`]. A failure of the body while the program quits is one of them.
+    /// [`Quitter::failures_while_quitting`] sets it for a part of the tree.
     ///
     /// # Examples
     ///
@@ -397,25 +402,31 @@ impl MainQuitterBuilder {
     /// `hint_at`: when to say that registered routines wait for the body of `main`.
     fn make(self, hint_at: Option<Instant>) -> Result<MainQuitter, MainQuitterError> {
         let mut sources = self.sources;
-        let named = |source: &QuitSource| matches!(source.kind, SourceKind::OsSignal);
-        if self.signals && !sources.iter().any(named) {
+        if self.signals && !sources.iter().any(QuitSource::is_os_signal) {
             sources.push(QuitSource::os_signal());
         }
         if sources.is_empty() && self.end == End::OnQuitEvent {
             return Err(MainQuitterError::NoSource);
         }
+        sources.iter().try_for_each(QuitSource::check)?;
         let claim = Process::current().claim()?;
         // From here on a fork is noticed.
         let _ = system::is_forked();
         console::configure(self.output).map_err(MainQuitterError::Thread)?;
         console::open().map_err(MainQuitterError::Thread)?;
+        #[cfg(feature = "process")]
+        if self.reap_orphans {
+            let reaper = &Process::current().reaper;
+            reaper.reap_orphans().map_err(MainQuitterError::Thread)?;
+        }
         let (control, commands) = unbounded();
+        let root = Node::root("main".into(), Some(self.timeout));
+        root.set_failures_while_quitting(self.failures_while_quitting);
         let ending = Arc::new(Ending::new(
-            Quitter::of_new(Node::root("main".into(), Some(self.timeout))),
+            Quitter::of_new(root),
             self.force_exit,
             self.second_signal,
             self.signal_exit_code,
-            self.failures_while_quitting,
             !registry::has_automatic(),
             control,
         ));
@@ -428,11 +439,9 @@ impl MainQuitterBuilder {
         thread
             .spawn(move || watcher.run())
             .map_err(MainQuitterError::Thread)?;
-        for source in sources {
-            if let Err(error) = add_source(&ending, source) {
-                ending.ask_watcher(Control::End);
-                return Err(error);
-            }
+        if let Err(error) = add_sources(&ending, sources) {
+            ending.ask_watcher(Control::End);
+            return Err(error);
         }
         ending.ask_watcher(Control::WatchPanics(held_up::watch()));
         claim.keep();

@@ -1,6 +1,7 @@
 //! [`MainQuitter`], and the exit.
 
 use std::error::Error;
+use std::ffi::c_int;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
@@ -16,7 +17,6 @@ use crate::main_quitter::on_signal::on_signal;
 use crate::main_quitter::phase::Ending;
 use crate::main_quitter::signal;
 use crate::main_quitter::source::{QuitSource, SourceInfo, SourceKind};
-use crate::main_quitter::state::Signals;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
@@ -26,6 +26,7 @@ use crate::report::notice::Notice;
 use crate::routine::current::waiting_routine;
 use crate::routine::record::Place;
 use crate::routine::registry;
+use crate::stands::own;
 use crate::system;
 use crate::tree::{Excluded, Limits, LiveAt};
 
@@ -86,7 +87,7 @@ impl MainQuitter {
     ///
     /// # Panics
     ///
-    /// When it is [`os_signal`](QuitSource::os_signal), is the first such source, and signals
+    /// When it is [`os_signal`](QuitSource::os_signal) or [`signal`](QuitSource::signal), and its signals
     /// cannot be listened to.
     ///
     /// # Examples
@@ -104,8 +105,9 @@ impl MainQuitter {
     /// ```
     #[track_caller]
     pub fn add_source(&self, source: QuitSource) -> usize {
-        match add_source(&self.ending, source) {
-            Ok(index) => index,
+        let added = source.check();
+        match added.and_then(|()| add_sources(&self.ending, [source])) {
+            Ok(indices) => indices[0],
             Err(error) => panic!("{}", full_text(&error)),
         }
     }
@@ -144,7 +146,7 @@ impl MainQuitter {
     fn cannot_start(&self, name: &str, place: Place, error: &(dyn Error + 'static)) {
         let node = self.root.node();
         let kind = FailureKind::of_error(error);
-        node.record_failure(true, false, |path| RoutineFailure {
+        node.record_failure(true, true, |path| RoutineFailure {
             path,
             name: name.to_owned(),
             id: 0,
@@ -207,6 +209,8 @@ impl MainQuitter {
                     .to_owned(),
             );
         }
+        // It only waits.
+        let _own = own::mark();
         self.ending.call_exit();
         console::body_has_returned();
         self.wait_for_event(hint);
@@ -260,6 +264,7 @@ impl MainQuitter {
                 .unwrap_or_default()
         };
         let live = wait();
+        let counting = late::counting(&live);
         let grace = Limits {
             ignore_deadlines: true,
             ..Limits::within(SUPERVISORS_GRACE)
@@ -273,7 +278,7 @@ impl MainQuitter {
         }
         match supervisors {
             0 => live,
-            _ => late::merge(&live, wait()),
+            _ => late::merge(&counting, wait()),
         }
     }
 
@@ -287,11 +292,25 @@ impl MainQuitter {
     }
 }
 
-/// Watches a source from now on. Returns its index.
-pub(crate) fn add_source(
+/// Watches sources from now on. Returns their indices.
+pub(crate) fn add_sources(
     ending: &Arc<Ending>,
-    source: QuitSource,
-) -> Result<usize, MainQuitterError> {
+    sources: impl IntoIterator<Item = QuitSource>,
+) -> Result<Vec<usize>, MainQuitterError> {
+    let mut signals = Vec::new();
+    let sources = sources.into_iter();
+    let indices = sources.map(|source| add_source(ending, source, &mut signals));
+    let indices = indices.collect();
+    if !signals.is_empty() {
+        let handler = Arc::clone(ending);
+        let listening = signal::listen(&signals, move |signal| on_signal(&handler, signal));
+        listening.inspect_err(|_| ending.state().signals.remove(&signals))?;
+    }
+    Ok(indices)
+}
+
+/// Watches a source, unless it is signals: these are added to `signals`. Returns its index.
+fn add_source(ending: &Arc<Ending>, source: QuitSource, signals: &mut Vec<c_int>) -> usize {
     let mut state = ending.state();
     let index = state.sources.len();
     // Before the source is watched: its event may come at once.
@@ -302,24 +321,14 @@ pub(crate) fn add_source(
     };
     match source.kind {
         SourceKind::AllDone => state.all_done = Some(info),
+        SourceKind::Signals(set) => signals.extend(state.signals.add(set, info)),
         SourceKind::Channel(channel) => {
             state.channels = true;
             drop(state);
             ending.ask_watcher(Control::Add(Listening { info, channel }));
         }
-        SourceKind::OsSignal if matches!(state.signals, Signals::NotHandled) => {
-            state.signals = Signals::Awaited(info);
-            drop(state);
-            let handler = Arc::clone(ending);
-            if let Err(error) = signal::listen(move |signal| on_signal(&handler, signal)) {
-                ending.state().signals = Signals::NotHandled;
-                return Err(error);
-            }
-        }
-        // The signals are one source, however often it is named.
-        SourceKind::OsSignal => {}
     }
-    Ok(index)
+    index
 }
 
 impl MainQuitter {

@@ -16,8 +16,8 @@ pub(crate) fn on_signal(ending: &Arc<Ending>, signal: QuitSignal) {
     match ending.effect_of(signal) {
         Effect::Nothing => {}
         Effect::EndsProcess => forced::end(ending, Trigger::Signal(signal.name)),
-        Effect::Fires { source, is_second } => {
-            if is_second {
+        Effect::Fires { source, warns } => {
+            if warns {
                 console::say(Notice::SignalWhileQuitting {
                     signal: signal.name.into(),
                     ends: false,

@@ -12,15 +12,17 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::main_quitter::control::Control;
+use crate::main_quitter::half_time::HalfTime;
 use crate::main_quitter::late;
 use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
 use crate::main_quitter::source::SourceInfo;
-use crate::main_quitter::state::{AtDeadline, Facts, Look, Phase, Signals, State};
+use crate::main_quitter::state::{AtDeadline, Facts, Look, Looks, Phase, State};
+use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::{ExitReport, Outcome, Voice};
-use crate::report::failure::{FailureKind, Failures, FailuresWhileQuitting};
+use crate::report::failure::{FailureKind, Failures};
 use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
 use crate::sync::lock_within;
@@ -41,7 +43,6 @@ pub(crate) struct Ending {
     force: bool,
     second_signal: SecondSignal,
     signal_exit_code: SignalExitCode,
-    failures_while_quitting: FailuresWhileQuitting,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
     /// A thread is ending the process by force. It has no lock, and may come in any phase.
@@ -53,8 +54,8 @@ pub(crate) struct Ending {
 pub(crate) enum Effect {
     Fires {
         source: SourceInfo,
-        /// It comes while the program quits, which is worth a line.
-        is_second: bool,
+        /// It is the first signal, while the program quits for another reason.
+        warns: bool,
     },
     Nothing,
     EndsProcess,
@@ -66,7 +67,6 @@ impl Ending {
         force: bool,
         second_signal: SecondSignal,
         signal_exit_code: SignalExitCode,
-        failures_while_quitting: FailuresWhileQuitting,
         routines_started: bool,
         watcher: Sender<Control>,
     ) -> Self {
@@ -75,7 +75,6 @@ impl Ending {
             force,
             second_signal,
             signal_exit_code,
-            failures_while_quitting,
             watcher,
             voice: Arc::default(),
             forced: AtomicBool::new(false),
@@ -135,30 +134,28 @@ impl Ending {
 
     /// Notes a signal, and says what it does.
     pub(crate) fn effect_of(&self, signal: QuitSignal) -> Effect {
-        let is_second = self.root.has_to_quit() && self.second_signal != SecondSignal::Ignore;
+        let is_quitting = self.root.has_to_quit();
         let mut state = self.state();
-        if let (false, Signals::Awaited(source)) = (state.phase.is_over(), &state.signals) {
-            let source = source.clone();
-            state.signals = Signals::Came {
-                signal,
-                at: Instant::now(),
-                index: source.index,
-            };
-            return Effect::Fires { source, is_second };
-        }
-        let since_first = match state.signals {
-            Signals::Came { at, .. } => Some(at.elapsed()),
-            _ => None,
-        };
+        let since_first = state.signals.first().map(|first| first.elapsed());
         let ends = match state.phase {
+            Phase::Running | Phase::Quitting if since_first.is_none() => false,
+            Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
             Phase::Exited(_) if self.force => self.second_signal.ends(since_first),
             // Nothing else ends the program.
             Phase::Exited(_) | Phase::Dropped => !self.second_signal.is_pair(since_first),
-            Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
         };
-        match ends {
-            true => Effect::EndsProcess,
-            false => Effect::Nothing,
+        if ends {
+            return Effect::EndsProcess;
+        }
+        let ends_later = self.second_signal != SecondSignal::Ignore;
+        let warns = is_quitting && since_first.is_none() && ends_later;
+        match state.signals.fire(signal) {
+            Some(source) if !state.phase.is_over() => {
+                // Before anybody can read the cause.
+                Process::current().quit_signals.note(source.index, signal);
+                Effect::Fires { source, warns }
+            }
+            _ => Effect::Nothing,
         }
     }
 
@@ -255,12 +252,31 @@ impl Ending {
         }
     }
 
+    /// When half of the quit timeout is over.
+    pub(crate) fn half_at(&self) -> Option<Instant> {
+        let quit = self.root.node().quit_info()?;
+        let left = quit.deadline()?.checked_duration_since(quit.at)?;
+        quit.at.checked_add(left / 2)
+    }
+
+    /// Marks those that are slow to return, at that time.
+    pub(crate) fn look_at_half(&self) {
+        let half_time = HalfTime::of(self.look().live);
+        if let Some(mut state) = self.try_state() {
+            state.half_time = half_time;
+        }
+    }
+
     /// Takes a look at the deadline, unless `exit` does: what is live then has not returned in time,
     /// even if it is gone when `exit` is called.
     pub(crate) fn look_at_deadline(&self) {
         let awaited = |state: &State| matches!(state.at_deadline, AtDeadline::ByWatcher);
         if self.try_state().is_some_and(|state| awaited(&state)) {
-            let look = self.look();
+            let Look { live, unread } = self.look();
+            let look = Look {
+                live: late::counting(&live),
+                unread,
+            };
             if let Some(mut state) = self.try_state().filter(|state| awaited(state)) {
                 state.at_deadline = AtDeadline::Taken(look);
             }
@@ -282,13 +298,15 @@ impl Ending {
     pub(crate) fn finish(&self, live: Vec<LiveAt>) -> ExitReport {
         let quit = self.root.node().quit_info();
         let quit = quit.expect("the exit has waited until the root quits");
-        let facts = self.state().facts(&quit.cause);
-        let failures = self.root.node().failures();
         let look = Look {
             live,
             unread: Vec::new(),
         };
-        let report = self.report(quit, look, Some(facts), Some(failures));
+        let looks = self.state().looks();
+        let report = self.report(quit, look, Some(looks), || {
+            let facts = self.state().facts(&quit.cause);
+            (Some(facts), Some(self.root.node().failures()))
+        });
         self.state().phase = Phase::Exited(Box::new(report.clone()));
         report
     }
@@ -298,42 +316,55 @@ impl Ending {
     pub(crate) fn report_now(&self) -> Option<ExitReport> {
         let quit = self.root.node().quit_info()?;
         let look = self.look();
-        let facts = self.try_state().map(|state| state.facts(&quit.cause));
-        let failures = self.root.node().try_failures(AT_MOST);
-        Some(self.report(quit, look, facts, failures))
+        let looks = self.try_state().map(|state| state.looks());
+        Some(self.report(quit, look, looks, || {
+            let facts = self.try_state().map(|state| state.facts(&quit.cause));
+            (facts, self.root.node().try_failures(AT_MOST))
+        }))
     }
 
+    /// The report of an end that finds `now`. `read` is called once the threads of those who are live
+    /// have been looked at, which takes some time: so the report has what came meanwhile.
     fn report(
         &self,
         quit: &Quit,
         now: Look,
-        facts: Option<Facts>,
-        failures: Option<Failures>,
+        looks: Option<Looks>,
+        read: impl FnOnce() -> (Option<Facts>, Option<Failures>),
     ) -> ExitReport {
         let took = quit.at.elapsed();
         let deadline = quit.deadline();
         let budget = deadline.map(|deadline| deadline.saturating_duration_since(quit.at));
+        let quit_timeout = budget.unwrap_or(Duration::MAX);
         let past = |deadline: Instant| Instant::now().checked_duration_since(deadline);
-        let all_read = facts.is_some() && failures.is_some();
-        let facts = facts.unwrap_or_default();
-        let failures = failures.unwrap_or_default();
-        let live = late::merge(&facts.at_deadline.live, now.live);
+        let looks_read = looks.is_some();
+        let Looks {
+            half_time,
+            at_deadline,
+        } = looks.unwrap_or_default();
+        let slow = half_time.slow(quit.at, quit_timeout);
+        let live = late::merge(&at_deadline.live, now.live);
         let mut unread = now.unread;
-        for path in facts.at_deadline.unread {
+        for path in at_deadline.unread {
             if !unread.contains(&path) {
                 unread.push(path);
             }
         }
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
-        let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
+        let late = deadline.and_then(past);
+        let timeouts = Timeouts::of_exit(&live, after, late, unread.is_empty());
+        let (facts, failures) = read();
+        let all_read = looks_read && facts.is_some() && failures.is_some();
+        let facts = facts.unwrap_or_default();
+        let failures = failures.unwrap_or_default();
         let no_shutdown = facts.is_no_shutdown
             && facts.later.is_empty()
             && timeouts.is_empty()
             && failures.listed.len() <= 1;
         ExitReport::new(Outcome {
             no_shutdown,
-            signal: facts.signal,
+            signal: quit.cause.signal(),
             signal_exit_code: self.signal_exit_code,
             cause: quit.cause.clone(),
             later_causes: facts.later,
@@ -341,8 +372,10 @@ impl Ending {
             unread,
             all_read,
             failures,
-            failures_while_quitting: self.failures_while_quitting,
             took,
+            unlisted_slow: half_time.only_counted,
+            slow,
+            quit_timeout,
             source_failed: facts.source_failed,
             body_code: facts.body_code,
             voice: Arc::clone(&self.voice),
@@ -374,7 +407,6 @@ mod tests {
             true,
             SecondSignal::default(),
             SignalExitCode::default(),
-            FailuresWhileQuitting::default(),
             true,
             watcher,
         ));

@@ -1,9 +1,14 @@
 //! The signals of the operating system. The only file that names ctrlc and signal-hook.
 //!
-//! One thread receives them, and handles each: the first one quits the tree without a detour, and a
-//! further one can end the process whatever the other threads do.
+//! One thread receives those that are known when the main quitter is made, and handles each: the first
+//! one quits the tree without a detour, and a further one can end the process whatever the other
+//! threads do.
 
+use std::borrow::Cow;
 use std::ffi::c_int;
+use std::iter;
+use std::slice;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::error::MainQuitterError;
@@ -96,16 +101,102 @@ pub struct QuitSignal {
     /// Its number, such as 15. For an event of a Windows console, which has none, that of the signal
     /// that means the same: 2 for Ctrl-C, 1 for the others.
     pub number: i32,
-    /// Its name, such as "SIGTERM".
+    /// Its name, such as "SIGTERM"; a real-time signal's is "signal 40".
     pub name: &'static str,
 }
 
-/// Starts to listen: calls `handle` with each signal, on one thread. The handlers stay for
+/// The signals that were quit events, by the index of their source. A process has one main quitter, so an
+/// index names one source for good.
+///
+/// It is read without a lock: the end by force waits for none. A source fires once, so it stays short.
+pub(crate) struct QuitSignals(OnceLock<Box<Noted>>);
+
+struct Noted {
+    index: usize,
+    signal: QuitSignal,
+    later: QuitSignals,
+}
+
+impl QuitSignals {
+    pub(crate) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Noted> {
+        let all = iter::successors(self.0.get(), |before| before.later.0.get());
+        all.map(Box::as_ref)
+    }
+
+    pub(crate) fn note(&self, index: usize, signal: QuitSignal) {
+        loop {
+            let end = self.iter().last().map_or(self, |last| &last.later);
+            let noted = Noted {
+                index,
+                signal,
+                later: Self::new(),
+            };
+            // Another thread may have come first.
+            if end.0.set(Box::new(noted)).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// The signal that fired the source of this index.
+    pub(crate) fn of_source(&self, index: usize) -> Option<QuitSignal> {
+        let of_source = self.iter().filter(|noted| noted.index == index);
+        // Should an earlier main quitter have failed to be made, the last one is meant.
+        of_source.last().map(|noted| noted.signal)
+    }
+}
+
+/// The signals that mean "end" on this system.
+pub(crate) use os::OF_THE_SYSTEM;
+
+/// The signals of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignalSet {
+    /// The system's requests to end.
+    OfTheSystem,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no others"))]
+    One(c_int),
+}
+
+impl SignalSet {
+    pub(crate) fn numbers(&self) -> &[c_int] {
+        match self {
+            Self::OfTheSystem => &OF_THE_SYSTEM,
+            Self::One(number) => slice::from_ref(number),
+        }
+    }
+}
+
+/// Starts to listen: calls `handle` with each of these signals, on one thread. The handlers stay for
 /// the life of the process; after an error there are none.
 pub(crate) fn listen(
+    signals: &[c_int],
     handle: impl Fn(QuitSignal) + Send + Sync + 'static,
 ) -> Result<(), MainQuitterError> {
-    os::listen(handle)
+    os::listen(signals, handle)
+}
+
+/// Whether a program can listen to this signal.
+pub(crate) fn check(number: c_int) -> Result<(), MainQuitterError> {
+    match os::unusable(number) {
+        Some(reason) => Err(MainQuitterError::UnusableSignal {
+            number,
+            name: name(number),
+            reason,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn name(number: c_int) -> Cow<'static, str> {
+    match signal_hook::low_level::signal_name(number) {
+        Some(name) => name.into(),
+        None => format!("signal {number}").into(),
+    }
 }
 
 /// Ends the process at once: no destructor, no exit handler, no flush.
@@ -118,46 +209,63 @@ pub(crate) fn exit_now(code: u8) -> ! {
 
 #[cfg(unix)]
 mod os {
+    use std::borrow::Cow;
     use std::ffi::c_int;
     use std::sync::Arc;
     use std::{io, thread};
 
     use crossbeam_channel::bounded;
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::{FORBIDDEN, SIGBUS, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM};
     use signal_hook::iterator::Signals;
     use signal_hook::{flag, low_level};
 
     use super::QuitSignal;
     use crate::error::MainQuitterError;
+    use crate::stands::own;
     use crate::system;
 
-    const SIGNALS: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
+    pub(crate) const OF_THE_SYSTEM: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+    /// Why a signal cannot be listened to. `None`: it can.
+    pub(super) fn unusable(signal: c_int) -> Option<&'static str> {
+        match signal {
+            SIGKILL | SIGSTOP => Some("no program can handle it"),
+            // The system would send it again and again.
+            SIGBUS => Some(FAULT),
+            _ if FORBIDDEN.contains(&signal) => Some(FAULT),
+            _ if !system::is_signal(signal) => Some("there is no such signal"),
+            _ => None,
+        }
+    }
+
+    const FAULT: &str = "it reports a fault of the program, which cannot go on after it";
 
     pub(super) fn listen(
+        signals: &[c_int],
         handle: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
-        listen_on(thread::Builder::new(), handle)
+        listen_on(thread::Builder::new(), signals, handle)
     }
 
     /// The thread first, then the handlers: they cannot be taken back, and without the thread they
     /// would make the process deaf.
     fn listen_on(
         thread: thread::Builder,
+        signals: &[c_int],
         handle: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         let (opened, is_open) = bounded(1);
+        let known: Vec<_> = signals.iter().map(|number| known(*number)).collect();
         let listener = move || {
-            let mut signals = match open() {
+            let mut signals = match open(&known) {
                 Ok(signals) => signals,
                 Err(error) => return drop(opened.send(Err(error))),
             };
             let _ = opened.send(Ok(()));
-            for signal in signals.forever() {
-                let name = low_level::signal_name(signal).unwrap_or("signal");
-                handle(QuitSignal {
-                    number: signal,
-                    name,
-                });
+            let _own = own::mark();
+            for number in signals.forever() {
+                let signal = known.iter().find(|signal| signal.number == number);
+                signal.copied().into_iter().for_each(&handle);
             }
         };
         let thread = thread.name("quitter signals".to_owned());
@@ -169,17 +277,30 @@ mod os {
         opened.map_err(MainQuitterError::Signals)
     }
 
+    /// A signal with its name. A name that is made here is kept for the life of the process, as the
+    /// handlers are.
+    fn known(number: c_int) -> QuitSignal {
+        let name = match super::name(number) {
+            Cow::Borrowed(name) => name,
+            Cow::Owned(name) => name.leak(),
+        };
+        QuitSignal { number, name }
+    }
+
     /// Sets the handlers, on the thread that is to receive the signals. A signal that is ignored
     /// stays ignored. One that is blocked, by whatever started the process, is unblocked on this
     /// thread: one thread that accepts it is enough.
-    fn open() -> io::Result<Signals> {
-        let heeded = SIGNALS.into_iter();
-        let heeded: Vec<_> = heeded
-            .filter(|signal| !system::is_ignored(*signal))
+    fn open(signals: &[QuitSignal]) -> io::Result<Signals> {
+        let numbers = signals.iter().map(|signal| signal.number);
+        let heeded: Vec<_> = numbers
+            .filter(|number| !system::is_ignored(*number))
             .collect();
-        for signal in &heeded {
-            // In the child of a fork nobody receives them: there they end the process, as ever.
-            flag::register_conditional_default(*signal, Arc::clone(system::forked()))?;
+        for number in &heeded {
+            // In the child of a fork nobody receives them: there they end the process, as ever. Of
+            // real-time signals the default is not known.
+            if low_level::signal_name(*number).is_some() {
+                flag::register_conditional_default(*number, Arc::clone(system::forked()))?;
+            }
         }
         let signals = Signals::new(&heeded)?;
         system::unblock(&heeded);
@@ -193,24 +314,25 @@ mod os {
         #[test]
         fn a_refused_thread_leaves_the_signals_as_they_were() {
             // Nohup ignores one of them.
-            let were_default = SIGNALS.map(system::is_default);
+            let were_default = OF_THE_SYSTEM.map(system::is_default);
             let half_of_all = isize::MAX.unsigned_abs() & !0xffff;
             let huge = || thread::Builder::new().stack_size(half_of_all);
             // Addresses of 32 bits may have room for one such stack, but not for two.
             let (_let_go, hold) = bounded::<()>(0);
             let _first = huge().spawn(move || hold.recv());
-            let refused = listen_on(huge(), |_| {}).unwrap_err();
+            let refused = listen_on(huge(), &OF_THE_SYSTEM, |_| {}).unwrap_err();
             assert!(
                 matches!(refused, MainQuitterError::Thread(_)),
                 "{refused:?}"
             );
-            assert_eq!(SIGNALS.map(system::is_default), were_default);
+            assert_eq!(OF_THE_SYSTEM.map(system::is_default), were_default);
         }
     }
 }
 
 #[cfg(not(unix))]
 mod os {
+    use std::ffi::c_int;
     use std::io;
     use std::sync::OnceLock;
 
@@ -222,9 +344,17 @@ mod os {
 
     static HANDLE: OnceLock<Handle> = OnceLock::new();
 
+    const SIGHUP: c_int = 1;
+    const SIGINT: c_int = 2;
+
+    pub(crate) const OF_THE_SYSTEM: [c_int; 2] = [SIGINT, SIGHUP];
+
+    /// No source is a signal alone.
+    pub(super) fn unusable(_: c_int) -> Option<&'static str> {
+        None
+    }
+
     fn handle(name: &'static str) {
-        const SIGHUP: i32 = 1;
-        const SIGINT: i32 = 2;
         let number = if name == "Ctrl-C" { SIGINT } else { SIGHUP };
         if let Some(handle) = HANDLE.get() {
             handle(QuitSignal { number, name });
@@ -232,6 +362,7 @@ mod os {
     }
 
     pub(super) fn listen(
+        _: &[c_int],
         handler: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));

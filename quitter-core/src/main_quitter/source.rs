@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error;
+#[cfg(unix)]
+use std::ffi::c_int;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +13,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, SelectedOperation, bounded};
 
-use crate::error::full_text;
+use crate::error::{MainQuitterError, full_text};
+use crate::main_quitter::signal::{self, SignalSet};
 use crate::report::cause::QuitCause;
 use crate::report::timeouts::Timeouts;
 use crate::routine::panics;
@@ -45,7 +48,7 @@ pub struct QuitSource {
 
 /// The kinds of source.
 pub(crate) enum SourceKind {
-    OsSignal,
+    Signals(SignalSet),
     Channel(Box<dyn Listen>),
     AllDone,
 }
@@ -68,7 +71,54 @@ impl QuitSource {
     /// ```
     #[must_use]
     pub fn os_signal() -> Self {
-        Self::new("OS interrupt/termination signal", SourceKind::OsSignal)
+        let signals = SourceKind::Signals(SignalSet::OfTheSystem);
+        Self::new("OS interrupt/termination signal", signals)
+    }
+
+    /// One signal, as a source of its own: with its own index and description, and a failure or not.
+    ///
+    /// Its number is in [`ExitReport::signal`](crate::ExitReport::signal), its name in the message of the
+    /// [`QuitCause`](crate::QuitCause). It may stand beside [`os_signal`](Self::os_signal), which then
+    /// has the other signals. Handlers that other parts of the program have set are called as before,
+    /// and a signal that was ignored when the main quitter was made stays ignored. (Rust programs
+    /// ignore SIGPIPE from the start.)
+    ///
+    /// While the program quits, a signal of any source is a further signal, with the effect that
+    /// [`SecondSignal`](crate::SecondSignal) says. One that does not end the program is among
+    /// [`later_causes`](crate::ExitReport::later_causes).
+    ///
+    /// A main quitter cannot be made with a signal that no program can handle (SIGKILL, SIGSTOP), that
+    /// reports a fault of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL), or that does not exist: see
+    /// [`MainQuitterError::UnusableSignal`](crate::MainQuitterError::UnusableSignal).
+    ///
+    /// # Examples
+    ///
+    /// A watchdog's signal is a failure, and an operator's is none:
+    ///
+    /// ```no_run
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    /// use quitter::{MainQuitter, QuitSource};
+    ///
+    /// const SIGABRT: i32 = 6;
+    /// const SIGTERM: i32 = 15;
+    /// let main = MainQuitter::new(
+    ///     Duration::from_secs(2),
+    ///     [
+    ///         QuitSource::signal(SIGTERM),
+    ///         QuitSource::signal(SIGABRT).described("watchdog").as_failure(),
+    ///     ],
+    /// );
+    /// let report = main.exit();
+    /// if report.signal.is_some_and(|signal| signal.number == SIGABRT) {
+    ///     println!("the watchdog found this program stuck");
+    /// }
+    /// ```
+    #[cfg(unix)]
+    #[must_use]
+    pub fn signal(number: c_int) -> Self {
+        let signals = SourceKind::Signals(SignalSet::One(number));
+        Self::new("OS signal", signals)
     }
 
     /// A message on a channel, or the loss of all its senders.
@@ -176,6 +226,18 @@ impl QuitSource {
         self
     }
 
+    pub(crate) fn is_os_signal(&self) -> bool {
+        matches!(self.kind, SourceKind::Signals(SignalSet::OfTheSystem))
+    }
+
+    /// Whether the source can be listened to, as far as that can be told beforehand.
+    pub(crate) fn check(&self) -> Result<(), MainQuitterError> {
+        match self.kind {
+            SourceKind::Signals(SignalSet::One(number)) => signal::check(number),
+            _ => Ok(()),
+        }
+    }
+
     fn new(description: impl Into<Cow<'static, str>>, kind: SourceKind) -> Self {
         Self {
             description: description.into(),
@@ -188,7 +250,8 @@ impl QuitSource {
 impl fmt::Debug for QuitSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
-            SourceKind::OsSignal => "os_signal",
+            SourceKind::Signals(SignalSet::OfTheSystem) => "os_signal",
+            SourceKind::Signals(SignalSet::One(_)) => "signal",
             SourceKind::Channel(_) => "channel",
             SourceKind::AllDone => "all_done",
         };

@@ -1,8 +1,7 @@
 //! What the end of a program is made of, and what follows from that for its report.
 
-use std::time::Instant;
-
-use crate::main_quitter::signal::QuitSignal;
+use crate::main_quitter::half_time::HalfTime;
+use crate::main_quitter::signal_sources::SignalSources;
 use crate::main_quitter::source::SourceInfo;
 use crate::report::cause::QuitCause;
 use crate::report::exit::ExitReport;
@@ -35,7 +34,7 @@ pub(crate) struct State {
     /// The sources by index: whether the event of each is a failure.
     pub(crate) sources: Vec<bool>,
     pub(crate) all_done: Option<SourceInfo>,
-    pub(crate) signals: Signals,
+    pub(crate) signals: SignalSources,
     /// Whether any source is a channel.
     pub(crate) channels: bool,
     /// Whether the registered routines were started.
@@ -46,6 +45,8 @@ pub(crate) struct State {
     pub(super) ended_alone: bool,
     /// The events after the first.
     pub(super) later: Vec<QuitCause>,
+    /// The look at half of the quit timeout.
+    pub(super) half_time: HalfTime,
     pub(super) at_deadline: AtDeadline,
 }
 
@@ -55,7 +56,7 @@ pub(super) enum AtDeadline {
     ByWatcher,
     /// `exit` has been called, and waits until then.
     ByExit,
-    /// The watcher has taken it.
+    /// The watcher has taken it, and these count.
     Taken(Look),
 }
 
@@ -70,25 +71,17 @@ pub(crate) struct Look {
 /// What a report needs to know of the state.
 #[derive(Default)]
 pub(super) struct Facts {
-    pub(super) signal: Option<QuitSignal>,
     pub(super) is_no_shutdown: bool,
     pub(super) source_failed: bool,
     pub(super) body_code: Option<u8>,
     pub(super) later: Vec<QuitCause>,
-    pub(super) at_deadline: Look,
 }
 
-/// The signals as a source.
-pub(crate) enum Signals {
-    NotHandled,
-    Awaited(SourceInfo),
-    /// The first one.
-    Came {
-        signal: QuitSignal,
-        at: Instant,
-        /// The source's index.
-        index: usize,
-    },
+/// The looks at who was live that were taken before a report.
+#[derive(Default)]
+pub(super) struct Looks {
+    pub(super) half_time: HalfTime,
+    pub(super) at_deadline: Look,
 }
 
 impl State {
@@ -97,28 +90,14 @@ impl State {
             phase: Phase::Running,
             sources: Vec::new(),
             all_done: None,
-            signals: Signals::NotHandled,
+            signals: SignalSources::default(),
             channels: false,
             routines_started,
             body_code: None,
             ended_alone: false,
             later: Vec::new(),
+            half_time: HalfTime::default(),
             at_deadline: AtDeadline::ByWatcher,
-        }
-    }
-
-    /// The signal that is this cause.
-    fn signal_behind(&self, cause: &QuitCause) -> Option<QuitSignal> {
-        match (cause, &self.signals) {
-            (
-                QuitCause::Source { index, .. },
-                Signals::Came {
-                    signal,
-                    index: of_signals,
-                    ..
-                },
-            ) if index == of_signals => Some(*signal),
-            _ => None,
         }
     }
 
@@ -144,11 +123,16 @@ impl State {
     /// What a report needs to know.
     pub(super) fn facts(&self, cause: &QuitCause) -> Facts {
         Facts {
-            signal: self.signal_behind(cause),
             is_no_shutdown: self.is_no_shutdown(cause),
             source_failed: self.source_failed(cause),
             body_code: self.body_code,
             later: self.later.clone(),
+        }
+    }
+
+    pub(super) fn looks(&self) -> Looks {
+        Looks {
+            half_time: self.half_time.clone(),
             at_deadline: match &self.at_deadline {
                 AtDeadline::Taken(look) => look.clone(),
                 AtDeadline::ByWatcher | AtDeadline::ByExit => Look::default(),

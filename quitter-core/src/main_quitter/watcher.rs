@@ -3,8 +3,8 @@
 //! that does not end by itself.
 //!
 //! Nothing may hold it up: it runs no code of the user's, not even a waker, takes no lock of std's
-//! streams, and writes nothing. The console's thread writes for it, and a thread of its own shows a message. And
-//! it drops no receiver: the last one drops what is in the channel.
+//! streams, and writes nothing. The console's thread writes for it, and a thread of its own shows a
+//! message. And it drops no receiver: the last one drops what is in the channel.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use crate::report::console;
 use crate::report::notice::Notice;
 use crate::report::waiting::WaitingLines;
 use crate::routine::held_up;
+use crate::stands::own;
 use crate::tree;
 
 /// How long messages may take to be shown, all together, before it goes on without their texts.
@@ -43,6 +44,8 @@ pub(crate) struct Watcher {
     to_show: Duration,
     /// The root quits.
     knows_quit: bool,
+    /// The look at half of the quit timeout was taken.
+    looked_at_half: bool,
     /// The look at the deadline was taken.
     looked_at_deadline: bool,
     progress: Option<WaitingLines>,
@@ -82,6 +85,7 @@ impl Watcher {
             panics: never(),
             to_show: MESSAGES_SHOWN,
             knows_quit: false,
+            looked_at_half: false,
             looked_at_deadline: false,
             progress: None,
             panics_at: None,
@@ -90,6 +94,7 @@ impl Watcher {
     }
 
     pub(crate) fn run(mut self) {
+        let _own = own::mark();
         tree::call_no_wakers();
         loop {
             match self.choose(self.next_time()) {
@@ -179,9 +184,16 @@ impl Watcher {
     fn next_time(&self) -> Option<Instant> {
         let always = [self.ending.forced_at(), self.panics_at];
         let progress = self.progress.as_ref().map(WaitingLines::next);
-        let before_exit = [self.config.hint_at, progress, self.look_at()];
-        let before_exit = before_exit.into_iter().filter(|_| !self.ending.is_over());
+        let looks = [self.half_at(), self.look_at()];
+        let before_exit = [self.config.hint_at, progress].into_iter().chain(looks);
+        let before_exit = before_exit.filter(|_| !self.ending.is_over());
         always.into_iter().chain(before_exit).flatten().min()
+    }
+
+    /// When to look who is slow: once, at half of the quit timeout.
+    fn half_at(&self) -> Option<Instant> {
+        let awaited = self.knows_quit && !self.looked_at_half;
+        awaited.then(|| self.ending.half_at()).flatten()
     }
 
     /// When to look who is live: once, at the deadline.
@@ -200,6 +212,10 @@ impl Watcher {
         }
         if self.ending.is_over() {
             return;
+        }
+        if is_due(self.half_at()) {
+            self.looked_at_half = true;
+            self.ending.look_at_half();
         }
         if is_due(self.look_at()) {
             self.looked_at_deadline = true;

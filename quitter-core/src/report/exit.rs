@@ -10,9 +10,10 @@ use crate::main_quitter::signal::{QuitSignal, SignalExitCode};
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::escape::Message;
-use crate::report::failure::{Failures, FailuresWhileQuitting, RoutineFailure, write_failures};
+use crate::report::failure::{Failures, RoutineFailure, write_failures};
 use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
+use crate::report::slow::{SlowLine, SlowRoutine};
 use crate::report::text::{Seconds, WIDTH};
 use crate::report::timeouts::Timeouts;
 
@@ -45,8 +46,8 @@ pub mod exit_code {
 /// ```
 ///
 /// The [`Display`](fmt::Display) form is for people, and of bounded length: the failures, equal ones on
-/// one line with their count; then whether all routines returned, or which did not; then what else
-/// told the program to quit. Names, paths, statuses and messages are escaped, so that they cannot
+/// one line with their count; then whether all routines returned, and which were slow to, or which did
+/// not; then what else told the program to quit. Names, paths, statuses and messages are escaped, so that they cannot
 /// forge a line or control the terminal, and long ones are shortened. The fields hold everything as
 /// it is. If the body of `main` returned an error while no routine was live, there was nothing to shut
 /// down: the form is that error alone, "Error: no such file".
@@ -60,7 +61,7 @@ pub struct ExitReport {
     pub exit_code: u8,
     /// The cause of the quit.
     pub cause: QuitCause,
-    /// The signal that was this cause, if it was one.
+    /// The signal that was this cause, if it was one: its [`signal`](QuitCause::signal).
     pub signal: Option<QuitSignal>,
     /// The quit sources that fired after that.
     pub later_causes: Vec<QuitCause>,
@@ -73,11 +74,16 @@ pub struct ExitReport {
     /// The routines that failed, in the order in which they did: the first thousand, and the one that
     /// made the program quit.
     pub failures: Vec<RoutineFailure>,
+    /// The routines that returned in time, but took more than half of the quit timeout: the slowest
+    /// first, and a thousand at most.
+    pub slow: Vec<SlowRoutine>,
     /// The time from the quit event until everything had returned, or until the time was up.
     pub took: Duration,
     unlisted_failures: u64,
     /// Whether the failures and the later causes could be read.
     all_read: bool,
+    unlisted_slow: usize,
+    quit_timeout: Duration,
     started: bool,
     /// Something is wrong, whatever the exit code.
     trouble: bool,
@@ -118,8 +124,11 @@ pub(crate) struct Outcome {
     /// Whether the failures and what else is known of the end could be read in time.
     pub(crate) all_read: bool,
     pub(crate) failures: Failures,
-    pub(crate) failures_while_quitting: FailuresWhileQuitting,
     pub(crate) took: Duration,
+    pub(crate) slow: Vec<SlowRoutine>,
+    /// How many slow ones are not listed.
+    pub(crate) unlisted_slow: usize,
+    pub(crate) quit_timeout: Duration,
     /// Whether a source fired that is marked as a failure.
     pub(crate) source_failed: bool,
     /// The exit code that the body of `main` returned, unless it is zero.
@@ -135,7 +144,7 @@ impl Outcome {
         !self.timeouts.is_empty()
             || !self.unread.is_empty()
             || !self.all_read
-            || self.failures.count(self.failures_while_quitting)
+            || self.failures.any_counts
             || self.source_failed
     }
 
@@ -169,6 +178,9 @@ impl ExitReport {
             all_read: outcome.all_read,
             failures: outcome.failures.listed,
             took: outcome.took,
+            slow: outcome.slow,
+            unlisted_slow: outcome.unlisted_slow,
+            quit_timeout: outcome.quit_timeout,
             unlisted_failures: outcome.failures.unlisted,
             started: true,
             voice: outcome.voice,
@@ -189,6 +201,9 @@ impl ExitReport {
             all_read: true,
             failures: Vec::new(),
             took: Duration::ZERO,
+            slow: Vec::new(),
+            unlisted_slow: 0,
+            quit_timeout: Duration::ZERO,
             unlisted_failures: 0,
             started: false,
             trouble: true,
@@ -211,10 +226,23 @@ impl ExitReport {
                 write!(f, "Failed to start: {}", Message(message))
             }
             _ if self.timeouts.is_empty() && self.unread.is_empty() => {
-                write!(f, "Quit: all routines returned ({})", Seconds(self.took))
+                write!(f, "Quit: all routines returned ({})", Seconds(self.took))?;
+                self.write_slow(f)
             }
             _ => write!(f, "Failed to quit: {}", self.timeouts),
         }
+    }
+
+    fn write_slow(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.slow.is_empty() {
+            return Ok(());
+        }
+        let line = SlowLine {
+            slow: &self.slow,
+            unlisted: self.unlisted_slow,
+            timeout: self.quit_timeout,
+        };
+        write!(f, "\n{line}")
     }
 
     fn write_unread(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -302,8 +330,10 @@ mod tests {
             later_causes: (1..100).map(source).collect(),
             timeouts: Timeouts::default(),
             failures: Failures::default(),
-            failures_while_quitting: FailuresWhileQuitting::Count,
             took: Duration::ZERO,
+            slow: Vec::new(),
+            unlisted_slow: 0,
+            quit_timeout: Duration::ZERO,
             source_failed: false,
             body_code: None,
             no_shutdown: false,

@@ -1,6 +1,7 @@
 //! The list of the routines that did not return, as text of bounded length.
 //!
-//! Routines of one quitter that differ only in their times share a line. After a hundred lines,
+//! Routines of one quitter that differ only in their times, or in the objects of the call that they
+//! are blocked in, share a line. After a hundred lines,
 //! the remaining routines are counted. Making the text takes time linear in the number of
 //! routines that the listed quitters have.
 
@@ -10,8 +11,10 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::report::escape::cut;
+use crate::report::standing::{EVERYONE_WAITS, Kind, Standing};
 use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
-use crate::report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
+use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
+use crate::routine::kind::{RoutineKind, RoutineState};
 
 /// How many quitters and routines are listed.
 const ROWS: usize = 100;
@@ -44,15 +47,19 @@ impl fmt::Display for Timeouts {
                 break;
             }
             rows.push(Row::Quitter(at.quitter.shown(WIDTH - 2)));
-            for alike in Alike::of(at, ROWS - rows.len()) {
+            for alike in Alike::of(&at.routines, ROWS - rows.len()) {
                 listed += alike.count;
                 rows.push(alike.row());
             }
         }
         write_rows(f, &rows)?;
         match self.len() - listed {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
+            0 => {}
+            more => write!(f, "\n  and {more} more")?,
+        }
+        match self.everyone_waits() {
+            true => write!(f, "\n  {EVERYONE_WAITS}"),
+            false => Ok(()),
         }
     }
 }
@@ -75,20 +82,22 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     Ok(())
 }
 
-/// Routines of one quitter that differ only in their times.
-struct Alike<'a> {
-    first: &'a StuckRoutine,
-    count: usize,
+/// Routines of one quitter that differ only in their times, or in the objects of the call that they are
+/// blocked in.
+pub(super) struct Alike<'a> {
+    pub(super) first: &'a StuckRoutine,
+    pub(super) count: usize,
     running_for: Span,
     ago: Option<Span>,
+    standing: Standing<'a>,
 }
 
 impl<'a> Alike<'a> {
     /// At most `room` groups, in the order of their first routines.
-    fn of(at: &'a TimedOutQuitter, room: usize) -> Vec<Self> {
+    pub(super) fn of(routines: &'a [StuckRoutine], room: usize) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
         let mut by_key: HashMap<Key<'a>, usize> = HashMap::new();
-        for routine in &at.routines {
+        for routine in routines {
             match by_key.get(&key(routine)) {
                 Some(index) => groups[*index].include(routine),
                 None if groups.len() < room => {
@@ -107,50 +116,84 @@ impl<'a> Alike<'a> {
             count: 1,
             running_for: Span::of(routine.running_for),
             ago: ago(routine).map(Span::of),
+            standing: Standing::of(&routine.stands),
         }
     }
 
-    fn include(&mut self, routine: &StuckRoutine) {
+    fn include(&mut self, routine: &'a StuckRoutine) {
         self.count += 1;
         self.running_for.include(routine.running_for);
         if let (Some(span), Some(ago)) = (&mut self.ago, ago(routine)) {
             span.include(ago);
         }
+        self.standing.include(&routine.stands);
     }
 
     fn row(&self) -> Row {
-        let count = match self.count {
-            1 => String::new(),
-            n => format!(" ×{n}"),
-        };
-        let name = cut(&self.first.name, NAME_WIDTH - count.chars().count());
         Row::Routines {
-            name: name + &count,
+            name: self.name(),
             facts: self.facts(),
         }
     }
 
-    fn facts(&self) -> Vec<String> {
+    /// The name, escaped and shortened, with the count.
+    pub(super) fn name(&self) -> String {
+        let count = match self.count {
+            1 => String::new(),
+            n => format!(" ×{n}"),
+        };
+        cut(&self.first.name, NAME_WIDTH - count.chars().count()) + &count
+    }
+
+    pub(super) fn facts(&self) -> Vec<String> {
         let StuckRoutine {
+            state,
+            kind,
             spawned_at,
             status,
             last_seen,
+            cancelled,
             returned_late,
             ..
         } = self.first;
-        let mut facts = vec![
-            format!("running {}", self.running_for),
+        let mut facts = vec![format!("running {}", self.running_for)];
+        facts.extend(match state {
+            RoutineState::Running => None,
+            RoutineState::Starting => Some("being started".to_owned()),
+            RoutineState::Waiting => Some("waits for others".to_owned()),
+            RoutineState::Failed => Some("has failed".to_owned()),
+        });
+        facts.extend(self.standing.parts());
+        facts.extend([
             format!("spawned at {}", Line(spawned_at)),
             match (last_seen, self.ago) {
                 (Some(seen), Some(ago)) => format!("last seen {ago} ago at {}", Line(seen.at)),
                 (Some(seen), None) => format!("last seen at {}", Line(seen.at)),
-                (None, _) => "never asked its quitter".to_owned(),
+                (None, _) => match kind {
+                    RoutineKind::Process { pid } => format!("pid {pid}"),
+                    _ => "never asked its quitter".to_owned(),
+                },
             },
-        ];
+        ]);
+        // Processes have their command line as the status.
+        let label = match kind {
+            RoutineKind::Process { .. } => "command",
+            _ => "status",
+        };
         let status = status.as_ref();
-        facts.extend(status.map(|status| format!("status \"{}\"", cut(status, STATUS_WIDTH))));
-        let late = |late: &Duration| format!("returned at most {} ms late", late.as_millis());
-        facts.extend(returned_late.as_ref().map(late));
+        facts.extend(status.map(|status| format!("{label} \"{}\"", cut(status, STATUS_WIDTH))));
+        let ended = if *cancelled {
+            "dropped unfinished"
+        } else {
+            "returned"
+        };
+        match returned_late {
+            Some(late) => facts.push(format!("{ended} at most {} ms late", late.as_millis())),
+            None if *cancelled => {
+                facts.push("dropped unfinished, and its values are still being dropped".into())
+            }
+            None => {}
+        }
         facts
     }
 }
@@ -162,20 +205,31 @@ fn ago(routine: &StuckRoutine) -> Option<Duration> {
 /// The facts that the routines of one line share.
 type Key<'a> = (
     &'a str,
+    RoutineState,
     &'static Location<'static>,
     Option<(&'static Location<'static>, bool)>,
     Option<&'a str>,
+    bool,
     Option<Duration>,
+    Kind<'a>,
+    Option<u32>,
 );
 
 fn key(routine: &StuckRoutine) -> Key<'_> {
     let place_of = |seen: &LastSeen| (seen.at, seen.ago.is_some());
     (
         &routine.name,
+        routine.state,
         routine.spawned_at,
         routine.last_seen.as_ref().map(place_of),
         routine.status.as_deref(),
+        routine.cancelled,
         routine.returned_late,
+        Kind::of(&routine.stands),
+        match routine.kind {
+            RoutineKind::Process { pid } => Some(pid),
+            _ => None,
+        },
     )
 }
 
@@ -199,16 +253,23 @@ impl fmt::Display for LastSeen {
 mod tests {
     use super::*;
 
+    use crate::report::timeouts::TimedOutQuitter;
+    use crate::stands::Stands;
+
     const PLACE: &Location<'static> = Location::caller();
 
     fn stuck(id: u64, name: impl Into<String>) -> StuckRoutine {
         StuckRoutine {
             id,
             name: name.into(),
+            kind: RoutineKind::Guard,
+            state: RoutineState::Running,
             spawned_at: PLACE,
             running_for: Duration::from_secs(7),
             status: None,
             last_seen: None,
+            stands: None,
+            cancelled: false,
             returned_late: None,
         }
     }
@@ -268,6 +329,54 @@ mod tests {
                 .lines()
                 .all(|line| line.chars().count() <= 100)
         );
+    }
+
+    fn blocked(call: &str, on: &str) -> Option<Stands> {
+        let (call, on) = (call.to_owned(), Some(on.to_owned()));
+        Some(Stands::Blocked { call, on })
+    }
+
+    #[test]
+    fn what_a_thread_stands_on_is_said_first_and_broken_where_it_does_not_fit() {
+        let mut flusher = stuck(1, "a_name_of_thirty_columns_xxxxx");
+        let shared =
+            "a lock or condition, the same as 'a_name_of_20_columns' of main/…/store/with/a/tail";
+        flusher.stands = blocked("futex", shared);
+        let mut parser = stuck(2, "parser");
+        parser.stands = Some(Stands::Running {
+            cpu: Stands::MOMENT,
+        });
+        let text = timeouts(vec![("main/store", vec![flusher, parser])]).to_string();
+        let indent = " ".repeat(36);
+        let begins = format!(
+            "2 routines had not returned after 2 s\n  main/store\n    \
+             a_name_of_thirty_columns_xxxxx  running 7.0 s, blocked in futex (a lock or condition,\n\
+             {indent}the same as 'a_name_of_20_columns' of main/…/store/with/a/tail),\n\
+             {indent}spawned at "
+        );
+        assert!(text.starts_with(&begins), "{text}");
+        let running = "running 7.0 s, running: 100 % of the time on a processor,\n";
+        assert!(text.contains(running), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn routines_in_one_call_share_a_line_and_others_have_their_own() {
+        let readers = (0..5).map(|i| {
+            let mut reader = stuck(i, "reader");
+            reader.stands = blocked("recvfrom", &format!("fd {i}, a socket"));
+            reader
+        });
+        let mut other = stuck(9, "reader");
+        other.stands = blocked("futex", "a lock or condition");
+        let text = timeouts(vec![("main", readers.chain([other]).collect())]).to_string();
+        let group = "reader ×5  running 7.0 s, blocked in recvfrom (different objects),";
+        assert!(text.contains(group), "{text}");
+        let other = "reader     running 7.0 s, blocked in futex (a lock or condition),";
+        assert!(text.contains(other), "{text}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Everything known of a quit, as data and as text, and the thread that writes it.
 //!
-//! Data: [`cause`], [`failure`], [`timeouts`], [`exit`], and [`path`] for all of them. Text:
+//! Data: [`cause`], [`failure`], [`timeouts`], [`slow`], [`exit`], and [`path`] for all of them. Text:
 //! [`escape`] makes foreign text safe to print, [`text`] has durations and line breaks, [`listing`]
-//! writes the list of a report. [`notice`] is everything that is said, [`output`] decides where and
-//! when, and [`console`] says it, job by job from its [`queue`]; [`caller`] calls the program's
-//! functions for it.
+//! writes the list of a report, and [`standing`] what threads stand on. [`notice`] is everything that is
+//! said, [`output`] decides where and when, and [`console`] says it, job by job from its [`queue`];
+//! [`caller`] calls the program's functions for it.
 
 mod caller;
 pub(crate) mod cause;
@@ -17,6 +17,9 @@ pub(crate) mod notice;
 pub(crate) mod output;
 pub(crate) mod path;
 mod queue;
-mod text;
+pub(crate) mod slow;
+pub(crate) mod snapshot;
+mod standing;
+pub(crate) mod text;
 pub(crate) mod timeouts;
 pub(crate) mod waiting;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use crate::stands::own;
 use crate::sync::lock_within;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -39,6 +40,7 @@ impl Queue {
         let (jobs, turn) = (queue.take.clone(), Arc::clone(&queue.turn));
         let thread = thread::Builder::new().name("quitter report".to_owned());
         thread.spawn(move || {
+            let _own = own::mark();
             for () in calls {
                 let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 jobs.try_iter().for_each(|job| job());

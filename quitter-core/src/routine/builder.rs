@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::guard::RoutineGuard;
 use super::handle::RoutineHandle;
+use super::kind::Work;
 use super::live::Live;
 use super::outcome::RoutineOutcome;
 use super::quitter::RoutineQuitter;
@@ -29,10 +30,12 @@ const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
 #[must_use = "nothing starts until `add` or `guard` is called"]
 pub struct RoutineBuilder<'a> {
     node: &'a Arc<Node>,
-    name: Cow<'static, str>,
+    pub(super) name: Cow<'static, str>,
     stack_size: Option<usize>,
     /// `None`: as the quitter says.
     on_failure: Option<OnFailure>,
+    #[cfg(feature = "process")]
+    pub(super) process: super::process::ProcessOptions,
 }
 
 impl<'a> RoutineBuilder<'a> {
@@ -42,6 +45,8 @@ impl<'a> RoutineBuilder<'a> {
             name,
             stack_size: None,
             on_failure: None,
+            #[cfg(feature = "process")]
+            process: super::process::ProcessOptions::default(),
         }
     }
 
@@ -96,7 +101,7 @@ impl<'a> RoutineBuilder<'a> {
         if let Some(bytes) = self.stack_size {
             thread = thread.stack_size(bytes);
         }
-        let live = self.check_in(Location::caller(), system::now())?;
+        let live = self.check_in(Work::Thread, Location::caller(), system::now())?;
         let (node, record) = (live.quitter().node(), live.quitter().record());
         let (node, record) = (Arc::downgrade(node), Arc::clone(record));
         // If the thread is refused, std drops the closure, and `live` checks out.
@@ -118,12 +123,17 @@ impl<'a> RoutineBuilder<'a> {
     #[track_caller]
     pub fn guard(self) -> Result<RoutineGuard, Quitting> {
         // Reading the exact clock may take longer than the guard lives.
-        let live = self.check_in(Location::caller(), system::lately())?;
+        let live = self.check_in(Work::Guard, Location::caller(), system::lately())?;
         Ok(RoutineGuard::new(live))
     }
 
-    fn check_in(self, place: Place, now: Duration) -> Result<Live, Quitting> {
-        Live::check_in(self.node, self.name, place, self.on_failure, now)
+    pub(super) fn check_in(
+        self,
+        work: Work,
+        place: Place,
+        now: Duration,
+    ) -> Result<Live, Quitting> {
+        Live::check_in(self.node, work, self.name, place, self.on_failure, now)
     }
 }
 

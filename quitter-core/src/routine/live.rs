@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::current::Current;
 use super::failing::{self, CauseOf, routine_failed};
 use super::hook;
+use super::kind::Work;
 use super::linger;
 use super::outcome::RoutineOutcome;
 use super::panics;
@@ -28,6 +29,7 @@ impl Live {
     #[inline]
     pub(super) fn check_in(
         node: &Arc<Node>,
+        work: Work,
         name: Cow<'static, str>,
         spawned_at: Place,
         on_failure: Option<OnFailure>,
@@ -35,11 +37,19 @@ impl Live {
     ) -> Result<Self, Quitting> {
         hook::install();
         panics::forget_last();
-        let record = Arc::new(Record::new(name, spawned_at, on_failure, now));
+        let record = Arc::new(Record::new(work, name, spawned_at, on_failure, now));
         let node = node.shard_node();
         node.check_in(&record)?;
         let quitter = RoutineQuitter::new(node, record);
         Ok(Self { quitter })
+    }
+
+    /// The live routine that `record`, which is listed at `node`, stands for.
+    pub(super) fn of_listed(node: Arc<Node>, record: Arc<Record>) -> Self {
+        hook::install();
+        panics::forget_last();
+        let quitter = RoutineQuitter::new(node, record);
+        Self { quitter }
     }
 
     pub(super) fn quitter(&self) -> &RoutineQuitter {
@@ -53,7 +63,8 @@ impl Live {
 
     /// Makes this the routine that runs on this thread, and calls `f`. A panic is its failure.
     pub(super) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
-        let _current = Current::enter(&self.quitter, cause_of);
+        let current = Current::enter(&self.quitter, cause_of);
+        current.mark_stack();
         panics::catch(f, |kind| self.fail(kind, cause_of));
     }
 

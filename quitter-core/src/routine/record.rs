@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossbeam_utils::atomic::AtomicCell;
 use once_cell::race::OnceBox;
 
+use super::kind::{RoutineKind, RoutineState, Work};
 use crate::report::failure::OnFailure;
 use crate::system;
 use crate::tree::{Item, Slot};
@@ -42,8 +43,18 @@ pub(crate) struct Record {
     pub(crate) id: u64,
     pub(crate) name: Cow<'static, str>,
     pub(crate) spawned_at: Place,
+    work: Work,
+    /// The system's number of the thread that runs this right now, or of the process that it is; 0:
+    /// none.
+    os_id: AtomicU64,
+    /// An address on the stack of that thread, in the call that runs the routine.
+    #[cfg(feature = "stacks")]
+    stack_mark: AtomicU64,
     slot: Slot,
-    started: Duration,
+    /// In nanoseconds of the system's clock.
+    started: u64,
+    /// When it ended, in such nanoseconds, if it was marked as slow; else [`NOT_SLOW`] or [`SLOW`].
+    ended: AtomicU64,
     /// Where the routine last called its quitter. A routine polls in its hottest loop, so this is
     /// one store, and the time is only kept by calls that block, in the two fields below.
     place: AtomicCell<Option<Place>>,
@@ -55,8 +66,27 @@ pub(crate) struct Record {
     pub(crate) on_failure: Option<OnFailure>,
     finished: AtomicBool,
     failed: AtomicBool,
-    /// The routine is in a wait for others, or its last one has timed out.
-    waiting: AtomicBool,
+    /// It is a task that was dropped before its end.
+    cancelled: AtomicBool,
+    waiting: AtomicCell<Waiting>,
+}
+
+/// Whether a routine waits for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    No,
+    Now,
+    /// Its last wait has timed out.
+    TimedOut,
+}
+
+/// The states of a record that has not ended.
+const NOT_SLOW: u64 = 0;
+const SLOW: u64 = 1;
+
+/// A time of the system's clock in nanoseconds, which last for centuries.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Item for Record {
@@ -68,6 +98,7 @@ impl Item for Record {
 impl Record {
     #[inline]
     pub(crate) fn new(
+        work: Work,
         name: Cow<'static, str>,
         spawned_at: Place,
         on_failure: Option<OnFailure>,
@@ -77,8 +108,13 @@ impl Record {
             id: next_id(),
             name,
             spawned_at,
+            work,
+            os_id: AtomicU64::new(0),
+            #[cfg(feature = "stacks")]
+            stack_mark: AtomicU64::new(0),
             slot: Slot::default(),
-            started,
+            started: nanos(started),
+            ended: AtomicU64::new(NOT_SLOW),
             place: AtomicCell::new(None),
             timed_place: AtomicCell::new(None),
             timed: AtomicU64::new(0),
@@ -86,8 +122,36 @@ impl Record {
             on_failure,
             finished: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            waiting: AtomicBool::new(false),
+            waiting: AtomicCell::new(Waiting::No),
+            cancelled: AtomicBool::new(false),
         }
+    }
+
+    /// What kind of work this is, as it stands.
+    pub(crate) fn kind(&self) -> RoutineKind {
+        self.work.kind(self.os_id())
+    }
+
+    /// The system's number of the thread that runs this right now, or of the process that it is; 0:
+    /// none.
+    pub(crate) fn os_id(&self) -> u64 {
+        self.os_id.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number that was there before.
+    pub(crate) fn set_os_id(&self, id: u64) -> u64 {
+        self.os_id.swap(id, Ordering::Relaxed)
+    }
+
+    /// An address on the stack of the thread, in the call that runs the routine; 0: none.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn stack_mark(&self) -> u64 {
+        self.stack_mark.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "stacks")]
+    pub(crate) fn set_stack_mark(&self, address: u64) {
+        self.stack_mark.store(address, Ordering::Relaxed);
     }
 
     /// Keeps where the routine called its quitter.
@@ -98,9 +162,7 @@ impl Record {
 
     /// Keeps where and when the routine called its quitter.
     pub(crate) fn seen_now(&self, place: Place) {
-        let nanos = u64::try_from(system::now().as_nanos());
-        self.timed
-            .store(nanos.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.timed.store(nanos(system::now()), Ordering::Relaxed);
         self.timed_place.store(Some(place));
         self.seen(place);
     }
@@ -121,7 +183,7 @@ impl Record {
     }
 
     pub(crate) fn running_for(&self) -> Duration {
-        system::now().saturating_sub(self.started)
+        system::now().saturating_sub(Duration::from_nanos(self.started))
     }
 
     /// The last status that the routine set. `None` also where the routine has lost its processor
@@ -156,7 +218,23 @@ impl Record {
 
     /// Called by the tree, under the lock of the list that the record leaves.
     pub(crate) fn finish(&self) {
+        if self.ended.load(Ordering::Relaxed) == SLOW {
+            self.ended.store(nanos(system::now()), Ordering::Relaxed);
+        }
         self.finished.store(true, Ordering::Release);
+    }
+
+    /// Has the routine keep the time when it ends.
+    pub(crate) fn mark_as_slow(&self) {
+        self.ended.store(SLOW, Ordering::Relaxed);
+    }
+
+    /// How long ago it ended. `None`: it has not, or not since it was marked.
+    pub(crate) fn ended_ago(&self) -> Option<Duration> {
+        match self.ended.load(Ordering::Relaxed) {
+            NOT_SLOW | SLOW => None,
+            at => Some(system::now().saturating_sub(Duration::from_nanos(at))),
+        }
     }
 
     /// Returns whether that was so before.
@@ -164,12 +242,33 @@ impl Record {
         self.failed.swap(true, Ordering::AcqRel)
     }
 
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Acquire)
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_waiting(&self, waiting: bool) {
-        self.waiting.store(waiting, Ordering::Release);
+    pub(crate) fn set_cancelled(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    /// Whether the routine is in a wait for others, or its last one has timed out.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load() != Waiting::No
+    }
+
+    pub(crate) fn set_waiting(&self, waiting: Waiting) {
+        self.waiting.store(waiting);
+    }
+
+    pub(crate) fn state(&self) -> RoutineState {
+        if self.failed.load(Ordering::Acquire) {
+            RoutineState::Failed
+        } else if self.waiting.load() == Waiting::Now {
+            RoutineState::Waiting
+        } else if matches!(self.kind(), RoutineKind::Thread { os_id: 0 }) {
+            RoutineState::Starting
+        } else {
+            RoutineState::Running
+        }
     }
 }
 
@@ -184,7 +283,13 @@ mod tests {
 
     #[test]
     fn a_time_belongs_to_its_own_place_only() {
-        let record = Record::new("routine".into(), Location::caller(), None, system::now());
+        let record = Record::new(
+            Work::Guard,
+            "routine".into(),
+            Location::caller(),
+            None,
+            system::now(),
+        );
         assert!(record.last_seen().is_none());
         let (here, there) = (Location::caller(), Location::caller());
         record.seen_now(here);

@@ -21,9 +21,11 @@
 //! 8. **Nothing recurses** (rule 8), not even the drop of a chain of nodes.
 
 mod future;
+mod hook;
 mod list;
 mod live;
 mod node;
+mod policies;
 mod quit;
 mod roster;
 mod shards;
@@ -33,11 +35,12 @@ mod waiter;
 mod walk;
 
 pub(crate) use future::{DoneWait, QuitWait};
+pub(crate) use hook::{Calling, Hook};
 pub(crate) use list::{Item, Slot};
-pub(crate) use live::LiveAt;
+pub(crate) use live::{Found, LiveAt};
 pub(crate) use node::Node;
 pub(crate) use quit::Quit;
-pub(crate) use wait::{Excluded, Limits};
+pub(crate) use wait::{Excluded, Limits, Step};
 pub(crate) use waiter::call_no_wakers;
 
 #[cfg(all(test, loom))]

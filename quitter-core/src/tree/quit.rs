@@ -24,6 +24,7 @@ use std::sync::atomic;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use super::hook;
 use super::node::Node;
 use super::roster::State;
 use super::waiter::{Wakes, earlier, wake_futures};
@@ -214,8 +215,15 @@ impl Node {
         told.map(|told| told.deadline()).fold(None, earlier)
     }
 
+    /// The quit that this node itself was told while it and those above it were running.
+    pub(crate) fn own_quit(&self) -> Option<&Quit> {
+        // See number 2 above.
+        self.is_marked();
+        self.is_told().then(|| self.told.get()).flatten()
+    }
+
     /// The deadline that this node itself was told.
-    pub(super) fn own_deadline(&self) -> Option<Instant> {
+    pub(crate) fn own_deadline(&self) -> Option<Instant> {
         self.told.get()?.deadline()
     }
 
@@ -223,11 +231,15 @@ impl Node {
     /// walk may take its time.
     fn wake_below(self: &Arc<Self>) {
         let Some(roster) = self.roster.get() else {
+            // Nobody waits here. From now on a snapshot finds the node, and with it the quit.
+            self.roster();
             return;
         };
         let mut wakes = Wakes::default();
+        let mut hooks = Vec::new();
         let mut state = roster.lock_first();
         let tallies = state.gather_waiters(&mut wakes);
+        state.start_hooks(self, &mut hooks);
         let has_below = !state.children.is_empty();
         drop(state);
         tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
@@ -237,12 +249,14 @@ impl Node {
         if has_below {
             let mut wakes = Wakes::default();
             let mut tallies = Vec::new();
-            walk(self, (), |_, state: &mut State, ()| {
+            walk(self, (), |node, state: &mut State, ()| {
                 tallies.append(&mut state.gather_waiters(&mut wakes));
+                state.start_hooks(node, &mut hooks);
             });
             tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
             futures.append(&mut wakes.perform_but_futures());
         }
+        hook::call_each(hooks);
         wake_futures(futures);
     }
 }
@@ -254,6 +268,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::routine::kind::Work;
     use crate::routine::record::Record;
 
     fn quit(node: &Arc<Node>, timeout: Option<Duration>) -> bool {
@@ -275,7 +290,13 @@ mod tests {
         thread::spawn(move || {
             let later = Some(Duration::from_secs(90));
             let changed = [quit(&top, None), quit(&top, later), quit(&below, later)];
-            let record = Record::new("late".into(), Location::caller(), None, Duration::ZERO);
+            let record = Record::new(
+                Work::Guard,
+                "late".into(),
+                Location::caller(),
+                None,
+                Duration::ZERO,
+            );
             let admitted = below.check_in(&Arc::new(record)).is_ok();
             let made = below.child("late".into()).is_ok();
             let _ = done.send((changed, admitted, made));

@@ -8,16 +8,17 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use crossbeam_utils::atomic::AtomicCell;
+use crossbeam_channel::{Receiver, bounded};
 
+use super::hook::{Hook, Started};
 use super::list::{List, Slot, shrink};
 use super::node::Node;
+use super::policies::Policies;
 use super::shards::Shards;
 use super::tally::Tally;
-use super::waiter::{Waiter, Wakes, is_past};
+use super::waiter::{Open, Waiter, Wakes, is_past};
 use crate::error::Quitting;
-use crate::report::failure::{FailureLog, OnFailure};
+use crate::report::failure::FailureLog;
 use crate::routine::record::Record;
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, lock_within, try_lock};
 
@@ -29,9 +30,10 @@ pub(super) struct Roster {
     /// How many walks want the lock. A hint, which loom need not see.
     walks: AtomicUsize,
     quit_chan: OnceLock<Receiver<Infallible>>,
+    #[cfg(all(unix, feature = "io"))]
+    quit_descriptor: OnceLock<crate::io::descriptor::QuitDescriptor>,
     shards: Shards,
-    /// The default that was set here for what a failure does.
-    on_failure: AtomicCell<Option<OnFailure>>,
+    policies: Policies,
 }
 
 #[derive(Default)]
@@ -40,12 +42,13 @@ pub(super) struct State {
     pub(super) routines: List<Record>,
     /// Those that wait for the node to quit.
     waiters: List<Waiter>,
+    /// What is to be called when the node quits.
+    pub(super) hooks: List<Hook>,
     /// Those that count what is live here: see `tally.rs`.
     tallies: Vec<Arc<Tally>>,
     /// The waits for routines here and below.
     waited: BTreeMap<Waited, Waits>,
-    /// Keeps the quit channel open. Only there when somebody asked for the channel.
-    open: Option<Sender<Infallible>>,
+    open: Open,
 }
 
 /// The object of a wait at a node.
@@ -99,16 +102,32 @@ impl Root {
 }
 
 impl State {
-    /// The live routines but the one of this id.
-    pub(super) fn live(&self, excluding: Option<u64>) -> impl Iterator<Item = &Arc<Record>> {
+    /// The live routines of `node`, which this belongs to, but the one of this id.
+    pub(super) fn live(
+        &self,
+        node: &Arc<Node>,
+        excluding: Option<u64>,
+    ) -> impl Iterator<Item = &Arc<Record>> {
         let records = self.routines.iter();
-        records.filter(move |record| Some(record.id) != excluding)
+        let others = records.filter(move |record| Some(record.id) != excluding);
+        let mut hooks = self.hooks.iter().peekable();
+        // A quit that is on its way is about to start them.
+        let start = hooks.peek().is_some() && node.is_quitting();
+        let starting = hooks.filter(move |_| start).map(|hook| hook.record());
+        others.chain(starting)
+    }
+
+    /// How many threads and futures wait here, for a quit or for routines.
+    pub(super) fn waiting(&self) -> usize {
+        let for_routines = self.waited.values().map(|waits| waits.count);
+        self.waiters.len() + for_routines.sum::<usize>()
     }
 
     /// Lets a tally count what comes and goes here from now on, beginning with `live`.
     pub(super) fn attach(&mut self, tally: &Arc<Tally>, live: usize) {
         self.tallies.retain(|other| !other.is_over());
         tally.add(live);
+        tally.add_idle(self.hooks.len());
         self.tallies.push(Arc::clone(tally));
     }
 
@@ -131,11 +150,24 @@ impl State {
     #[must_use]
     pub(super) fn gather_waiters(&mut self, wakes: &mut Wakes) -> Vec<Arc<Tally>> {
         wakes.add_all(&mut self.waiters);
-        wakes.close(self.open.take());
+        wakes.close(std::mem::take(&mut self.open));
         self.waited
             .values()
             .map(|waits| Arc::clone(&waits.tally))
             .collect()
+    }
+
+    /// Makes live routines of the hooks of `node`, which this belongs to and which quits. They are to be
+    /// called after unlocking.
+    pub(super) fn start_hooks(&mut self, node: &Arc<Node>, started: &mut Vec<Started>) {
+        let mut hooks = Vec::new();
+        self.hooks.take_all(&mut hooks);
+        for hook in hooks {
+            let counting = self.tallies.iter().filter(|tally| !tally.is_over());
+            counting.for_each(|tally| tally.on_hook_start());
+            self.routines.push(Arc::clone(hook.record()));
+            started.push(Started::new(node, hook));
+        }
     }
 
     /// Joins the waits for `waited`. The tally is made, and then to be attached, by the first.
@@ -172,8 +204,10 @@ impl Roster {
             state: Mutex::default(),
             walks: AtomicUsize::new(0),
             quit_chan: OnceLock::new(),
+            #[cfg(all(unix, feature = "io"))]
+            quit_descriptor: OnceLock::new(),
             shards: Shards::default(),
-            on_failure: AtomicCell::new(None),
+            policies: Policies::default(),
         }
     }
 
@@ -184,6 +218,10 @@ impl Roster {
     #[inline]
     pub(super) fn shards(&self) -> &Shards {
         &self.shards
+    }
+
+    pub(super) fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// Locks, for a routine that comes or goes.
@@ -249,7 +287,7 @@ impl Roster {
 
     /// Closes the quit channel of a node that is gone.
     pub(super) fn close_chan(&self) {
-        let open = self.lock().open.take();
+        let open = std::mem::take(&mut self.lock().open);
         drop(open);
     }
 
@@ -258,7 +296,11 @@ impl Roster {
     pub(super) fn left_behind(&self) -> usize {
         let state = self.lock();
         let tallies = state.tallies.iter().filter(|tally| !tally.is_over());
-        tallies.count() + state.children.len() + state.waiters.len() + state.waited.len()
+        tallies.count()
+            + state.children.len()
+            + state.waiters.len()
+            + state.hooks.len()
+            + state.waited.len()
     }
 }
 
@@ -329,17 +371,6 @@ impl Node {
         waited_for.iter().map(|tally| tally.live()).max()
     }
 
-    /// Sets what the failure of a routine does here and below that says nothing else.
-    pub(crate) fn set_on_failure(self: &Arc<Self>, on_failure: OnFailure) {
-        self.owner().roster().on_failure.store(Some(on_failure));
-    }
-
-    /// The policy for failures of routines without one of their own: the one set nearest above.
-    pub(crate) fn on_failure(self: &Arc<Self>) -> OnFailure {
-        let set = |node: &Arc<Node>| node.roster.get()?.on_failure.load();
-        self.upwards().find_map(set).unwrap_or_default()
-    }
-
     /// This node and its shards, or those of the node that it is a shard of.
     pub(super) fn parts(self: &Arc<Self>) -> Vec<Arc<Node>> {
         let owner = self.owner();
@@ -370,12 +401,35 @@ impl Node {
         let mut sender = Some(sender);
         let mut state = roster.lock();
         if roster.quit_chan.set(receiver).is_ok() && !owner.is_quitting() {
-            state.open = sender.take();
+            state.open.channel = sender.take();
         }
         drop(state);
         drop(sender);
         let receiver = roster.quit_chan.get();
         receiver.expect("set above, by this thread or another")
+    }
+
+    /// The descriptor that becomes readable when this node quits; made when somebody asks for it.
+    #[cfg(all(unix, feature = "io"))]
+    pub(crate) fn quit_descriptor(
+        self: &Arc<Self>,
+    ) -> std::io::Result<&crate::io::descriptor::QuitDescriptor> {
+        let owner = self.owner();
+        let roster = owner.roster();
+        if let Some(descriptor) = roster.quit_descriptor.get() {
+            return Ok(descriptor);
+        }
+        let (descriptor, unquit) = crate::io::descriptor::pair()?;
+        let mut unquit = Some(unquit);
+        let mut state = roster.lock();
+        let other = roster.quit_descriptor.set(descriptor);
+        if other.is_ok() && !owner.is_quitting() {
+            state.open.descriptor = unquit.take();
+        }
+        drop(state);
+        drop((other, unquit));
+        let descriptor = roster.quit_descriptor.get();
+        Ok(descriptor.expect("set above, by this thread or another"))
     }
 
     /// Blocks until this node is told to quit or `until` has come, and returns whether it quits.
@@ -404,6 +458,37 @@ impl Node {
             state.waiters.push(Arc::clone(waiter));
         }
         waits
+    }
+
+    /// Has a hook called at the quit, unless this node quits already.
+    pub(crate) fn add_hook(self: &Arc<Self>, hook: &Arc<Hook>) -> Result<(), Quitting> {
+        let owner = self.owner();
+        let mut state = owner.roster().lock();
+        // Under the lock that a quit takes after it has counted.
+        if owner.is_quitting() {
+            return Err(Quitting);
+        }
+        let counting = state.tallies.iter().filter(|tally| !tally.is_over());
+        counting.for_each(|tally| tally.add_idle(1));
+        state.hooks.push(Arc::clone(hook));
+        Ok(())
+    }
+
+    /// Sees to it that a hook is not called, unless it was started.
+    pub(crate) fn take_back(self: &Arc<Self>, hook: &Hook) {
+        let mut state = self.owner().roster().lock();
+        let Some(left) = state.hooks.remove(hook) else {
+            return;
+        };
+        let counting = state.tallies.iter().filter(|tally| !tally.is_over());
+        let counting: Vec<_> = counting.cloned().collect();
+        counting.iter().for_each(|tally| tally.on_take_back());
+        drop(state);
+        let mut wakes = Wakes::default();
+        counting.iter().for_each(|tally| tally.wake(&mut wakes));
+        wakes.perform();
+        // With the user's closure, if this is the last reference.
+        drop(left);
     }
 
     /// To be called for a waiter that goes.

@@ -1,0 +1,68 @@
+//! The routines that are live when half of the quit timeout is over: those that return after that are
+//! slow.
+//!
+//! They are marked then, and a marked one keeps the time when it ends. So others pay nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::report::path::Paths;
+use crate::report::slow::SlowRoutine;
+use crate::routine::record::Record;
+use crate::tree::LiveAt;
+
+/// How many routines are marked. Further ones are only counted.
+const MARKED: usize = 1000;
+
+#[derive(Clone, Default)]
+pub(crate) struct HalfTime {
+    marked: Vec<LiveAt>,
+    pub(crate) only_counted: usize,
+}
+
+impl HalfTime {
+    /// Marks the routines that a look has found.
+    pub(crate) fn of(mut live: Vec<LiveAt>) -> Self {
+        let mut room = MARKED;
+        let mut only_counted = 0;
+        for at in &mut live {
+            at.routines.retain(|record| !record.is_waiting());
+            only_counted += at.routines.len().saturating_sub(room);
+            at.routines.truncate(room);
+            at.routines.iter().for_each(|record| record.mark_as_slow());
+            room -= at.routines.len();
+        }
+        live.retain(|at| !at.routines.is_empty());
+        Self {
+            marked: live,
+            only_counted,
+        }
+    }
+
+    /// The routines that have returned since, within the quit timeout: the slowest first.
+    pub(crate) fn slow(&self, quit_at: Instant, timeout: Duration) -> Vec<SlowRoutine> {
+        let mut paths = Paths::default();
+        let mut slow = Vec::new();
+        for at in &self.marked {
+            let took = |record: &Arc<Record>| {
+                let took = quit_at.elapsed().checked_sub(record.ended_ago()?)?;
+                (took <= timeout).then_some((Arc::clone(record), took))
+            };
+            let ended: Vec<_> = at.routines.iter().filter_map(took).collect();
+            if ended.is_empty() {
+                continue;
+            }
+            let path = paths.of(at.node.lineage());
+            slow.extend(ended.into_iter().map(|(record, took)| SlowRoutine {
+                quitter: path.clone(),
+                id: record.id,
+                name: record.name.to_string(),
+                kind: record.kind(),
+                spawned_at: record.spawned_at,
+                took,
+            }));
+        }
+        slow.sort_by_key(|slow| std::cmp::Reverse(slow.took));
+        slow
+    }
+}

@@ -1,0 +1,121 @@
+//! How to wait until a quitter has nothing live.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Quitter;
+use crate::report::timeouts::Timeouts;
+use crate::routine::awaiting::Done;
+use crate::routine::current::waiting_routine;
+use crate::tree::{Limits, Node};
+
+impl Quitter {
+    /// A future that is ready when no routine of this quitter and those below it is live.
+    ///
+    /// It quits nothing, and no deadline ends it: put it under your executor's timeout. A routine that
+    /// awaits it is left out, and counts as one that only waits for others. Dropping it leaves nothing
+    /// behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let guard = root.guard("request").unwrap();
+    /// let mut done = pin!(root.done());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(done.as_mut().poll(&mut cx).is_pending());
+    /// drop(guard);
+    /// assert!(done.as_mut().poll(&mut cx).is_ready());
+    /// ```
+    pub fn done(&self) -> impl Future<Output = ()> + Send + Sync + Unpin + use<> {
+        Done::new(&self.node)
+    }
+
+    /// Blocks until no routine of this quitter and those below it is live, for at most `timeout`.
+    ///
+    /// Does not quit anything: without a quit, it waits for the routines to return by themselves.
+    /// Afterwards the quitter can get new routines, and be waited for again.
+    ///
+    /// A zero `timeout` checks once, and [`Duration::MAX`] waits for ever. If all finish exactly at
+    /// the deadline, that counts as done. Once another timeout is over, the list says what the threads
+    /// [stand on](crate::Stands); to find that out takes 50 ms at most, a millisecond as a rule, and
+    /// some 20 ms if one of them runs.
+    ///
+    /// The wait also ends by the [`deadline`](Self::deadline) of a quit, whenever that quit comes. A
+    /// deadline that was over before the wait began does not count, except for that of the main
+    /// quitter: after it, a wait checks once.
+    ///
+    /// A wait that a routine calls leaves that routine out. [Guards](Self::guard) are still waited
+    /// for.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeouts`] lists the routines that were live when the time was up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// root.routine("waits for the quit").add(|q| q.wait_quit()).unwrap();
+    ///
+    /// let timeouts = root.wait_done(Duration::from_millis(1)).unwrap_err();
+    /// let stuck: Vec<_> = timeouts.routines().map(|r| &r.name[..]).collect();
+    /// assert_eq!(stuck, ["waits for the quit"]);
+    ///
+    /// root.send_quit();
+    /// root.wait_done(Duration::MAX).unwrap();
+    /// ```
+    pub fn wait_done(&self, timeout: Duration) -> Result<(), Timeouts> {
+        wait_done(&self.node, timeout)
+    }
+
+    /// Tells this quitter and all below it to quit, and waits for at most `timeout` until their
+    /// routines have returned.
+    ///
+    /// This is [`send_quit`](Self::send_quit) followed by [`wait_done`](Self::wait_done), and the
+    /// routines learn of the budget: it becomes their [`deadline`](Self::deadline), unless they have
+    /// an earlier one. On the main quitter, it is the end of the program, which may be forced.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeouts`] lists the routines that were live when the time was up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// root.add_routine(|q| {
+    ///     q.wait_quit();
+    ///     assert!(q.deadline().is_some());
+    /// })
+    /// .unwrap();
+    /// root.quit_and_wait(Duration::from_secs(2)).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn quit_and_wait(&self, timeout: Duration) -> Result<(), Timeouts> {
+        self.quit_by_hand(Location::caller(), Some(timeout));
+        self.wait_done(timeout)
+    }
+}
+
+fn wait_done(node: &Arc<Node>, timeout: Duration) -> Result<(), Timeouts> {
+    let from = Instant::now();
+    waiting_routine(|excluding| {
+        node.wait_done(Limits {
+            excluding,
+            ..Limits::within(timeout)
+        })
+    })
+    .map_err(|live| Timeouts::of_wait(live, from.elapsed(), timeout))
+}

@@ -1,0 +1,87 @@
+//! What kinds of work a routine can be, and in which state a live one is.
+
+/// The kind of work that a routine is.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+/// use quitter::{Quitter, RoutineKind};
+///
+/// let root = Quitter::root("main");
+/// let _import = root.guard("import").unwrap();
+/// let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+/// assert_eq!(timeouts.routines().next().unwrap().kind, RoutineKind::Guard);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RoutineKind {
+    /// A thread. The body of `main` counts as one, too.
+    Thread {
+        /// The thread's number in the operating system, as `gettid` returns it on Linux and
+        /// `GetCurrentThreadId` on Windows; 0 while the thread is being started.
+        os_id: u64,
+    },
+    /// A future.
+    Task,
+    /// A child process.
+    Process {
+        /// The process's number in the operating system; 0 while the process is being started.
+        pid: u32,
+    },
+    /// Work that other code started, tracked by a [`RoutineGuard`](crate::RoutineGuard).
+    Guard,
+}
+
+/// The state of a live routine.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{Quitter, RoutineState};
+///
+/// let root = Quitter::root("main");
+/// let _import = root.guard("import").unwrap();
+/// let snapshot = root.snapshot();
+/// assert_eq!(snapshot.routines().next().unwrap().state, RoutineState::Running);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RoutineState {
+    /// It has no thread: the system is starting it. For a moment also at the routine's end.
+    Starting,
+    /// It is at work, or blocked in a call other than a wait for routines.
+    Running,
+    /// It waits for other routines, as in [`wait_done`](crate::Quitter::wait_done).
+    Waiting,
+    /// It has failed, and has not returned: it is in a panic hook, or its values are being dropped.
+    Failed,
+}
+
+/// What a record is made for: a [`RoutineKind`] without the numbers that come later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    Thread,
+    Task,
+    Guard,
+    #[cfg(feature = "process")]
+    Process,
+}
+
+impl Work {
+    /// The kind of work whose thread or process has this number in the system.
+    pub(super) fn kind(self, os_id: u64) -> RoutineKind {
+        match self {
+            // A guard that a thread runs as, such as that of the body of `main`, is that thread.
+            Self::Guard if os_id == 0 => RoutineKind::Guard,
+            Self::Thread | Self::Guard => RoutineKind::Thread { os_id },
+            #[cfg(feature = "process")]
+            Self::Process => RoutineKind::Process {
+                pid: u32::try_from(os_id).unwrap_or_default(),
+            },
+            Self::Task => RoutineKind::Task,
+        }
+    }
+}

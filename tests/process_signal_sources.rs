@@ -1,0 +1,233 @@
+//! One signal as a quit source of its own.
+
+#![cfg(unix)]
+#![expect(
+    clippy::redundant_closure,
+    reason = "a closure's type has the name of its test"
+)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::thread;
+
+use nix::sys::signal::Signal::{self, SIGABRT, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2};
+use quitter::{ExitReport, MainQuitter, MainQuitterBuilder, MainQuitterError, QuitSource};
+use quitter::{SecondSignal, SignalExitCode};
+
+use common::{Ended, PATIENCE, Process, after_shell, alone, command_for};
+
+fn source(signal: Signal) -> QuitSource {
+    QuitSource::signal(signal as i32)
+}
+
+fn builder() -> MainQuitterBuilder {
+    MainQuitter::builder().timeout(PATIENCE).signals(false)
+}
+
+/// A program that prints when it listens, and the signal that ended it.
+fn listens(builder: MainQuitterBuilder) -> ExitReport {
+    let main = builder.build();
+    main.add_routine(|q| q.wait_quit()).unwrap();
+    println!("listening");
+    let report = main.exit();
+    println!("signal {:?}", report.signal.map(|signal| signal.number));
+    report
+}
+
+/// A program with a routine that never returns.
+fn hangs(builder: MainQuitterBuilder) -> ExitReport {
+    let main = builder.build();
+    main.add_routine(|_| hang()).unwrap();
+    println!("listening");
+    main.exit()
+}
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+fn ends_on(mut program: Process, signal: Signal) -> Ended {
+    program.wait_for("listening");
+    program.send(signal);
+    program.end()
+}
+
+#[test]
+fn a_signal_of_its_own_makes_the_program_quit_and_is_known_as_data() {
+    let story = || listens(builder().source(source(SIGUSR2).described("reload")));
+    let ended = ends_on(alone(story), SIGUSR2).with_code(0);
+    assert!(ended.stdout.contains("signal Some("), "{}", ended.stdout);
+    let number = format!("signal Some({})", SIGUSR2 as i32);
+    assert!(ended.stdout.contains(&number), "{}", ended.stdout);
+    ended.saying(&["Received quit from 'reload': SIGUSR2\n", "Quit: all"]);
+}
+
+#[test]
+fn a_signal_that_no_source_names_does_what_it_always_did() {
+    let story = || listens(builder().source(source(SIGUSR2)));
+    let ended = ends_on(alone(story), SIGTERM);
+    assert_eq!(ended.code, None, "ended by the signal itself: {ended:?}");
+}
+
+#[test]
+fn beside_os_signal_each_signal_fires_the_source_that_is_for_it_alone() {
+    let story = || {
+        let sources = [QuitSource::os_signal(), source(SIGTERM).as_failure()];
+        listens(builder().sources(sources))
+    };
+    let term = ends_on(alone(story), SIGTERM).with_code(1);
+    term.saying(&["Received quit from 'OS signal': SIGTERM"]);
+    let int = ends_on(alone(story), SIGINT).with_code(0);
+    int.saying(&["Received quit from 'OS interrupt/termination signal': SIGINT"]);
+}
+
+#[test]
+fn the_exit_code_of_a_signal_of_its_own_can_be_128_plus_its_number() {
+    let story = || {
+        let builder = builder().signal_exit_code(SignalExitCode::Plus128);
+        listens(builder.source(source(SIGUSR2)))
+    };
+    ends_on(alone(story), SIGUSR2).with_code(128 + SIGUSR2 as i32);
+}
+
+#[test]
+fn a_signal_of_another_source_is_a_second_signal() {
+    let story = || hangs(builder().sources([source(SIGUSR1), source(SIGABRT)]));
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGUSR1);
+    program.wait_for("Received quit from");
+    program.send_later(SIGABRT);
+    let ended = program.end().with_code(130);
+    ended.saying(&[
+        "Received SIGABRT while quitting: ending now",
+        "Failed to quit",
+    ]);
+}
+
+#[test]
+fn a_second_signal_that_ends_nothing_is_among_the_later_causes() {
+    let story = || {
+        let builder = builder().second_signal(SecondSignal::Ignore);
+        let builder = builder.sources([source(SIGUSR1), source(SIGUSR2)]);
+        let main = builder.build();
+        main.add_routine(|q| {
+            q.wait_quit();
+            println!("told");
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).unwrap();
+        })
+        .unwrap();
+        println!("listening");
+        main.exit()
+    };
+    let (hold, let_go) = std::io::pipe().unwrap();
+    let mut program = Process::start_reading(&mut command_for(story), hold);
+    program.wait_for("listening");
+    program.send(SIGUSR1);
+    program.wait_for("told");
+    program.send(SIGUSR2);
+    // Delivered before the signal that ends the routine's wait could be.
+    thread::sleep(std::time::Duration::from_millis(200));
+    drop(let_go);
+    let ended = program.end().with_code(0);
+    ended.saying(&["Quit: all", "Later received quit from 'OS signal': SIGUSR2"]);
+}
+
+#[test]
+fn a_signal_of_its_own_can_be_added_later() {
+    let story = || {
+        let main = builder().source(QuitSource::all_done()).build();
+        main.add_routine(|q| q.wait_quit()).unwrap();
+        assert_eq!(main.add_source(source(SIGUSR1)), 1);
+        assert_eq!(main.add_source(source(SIGUSR2)), 2);
+        println!("listening");
+        main.exit()
+    };
+    for signal in [SIGUSR1, SIGUSR2] {
+        let ended = ends_on(alone(story), signal).with_code(0);
+        ended.saying(&[signal.as_str(), "Quit: all"]);
+    }
+}
+
+#[test]
+fn an_ignored_signal_of_its_own_stays_ignored() {
+    let command = command_for(|| listens(builder().sources([source(SIGUSR1), source(SIGTERM)])));
+    let mut program = Process::start(&mut after_shell("trap '' USR1", &command));
+    program.wait_for("listening");
+    program.send(SIGUSR1);
+    program.send(SIGTERM);
+    let ended = program.end().with_code(0).saying(&["SIGTERM", "Quit: all"]);
+    assert_eq!(ended.count("SIGUSR1"), 0, "{}", ended.stderr);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_real_time_signal_is_shown_by_its_number() {
+    let number = nix::libc::SIGRTMIN() + 6;
+    let story = || {
+        let number = nix::libc::SIGRTMIN() + 6;
+        let sources = [QuitSource::signal(number)];
+        let main = builder().sources(sources).build();
+        // nix knows no real-time signals.
+        let pid = std::process::id().to_string();
+        let kill = ["-s", &number.to_string(), &pid];
+        assert!(
+            std::process::Command::new("kill")
+                .args(kill)
+                .status()
+                .unwrap()
+                .success()
+        );
+        main.exit()
+    };
+    let says = format!("'OS signal': signal {number}\n");
+    alone(story).end().with_code(0).saying(&[&says]);
+}
+
+#[test]
+fn a_signal_that_cannot_be_a_source_is_an_error_that_leaves_no_claim() {
+    let story = || {
+        let of = |number, says: &str| {
+            let refused = builder().source(QuitSource::signal(number)).try_build();
+            let refused = refused.unwrap_err();
+            let MainQuitterError::UnusableSignal { number: of, .. } = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(of, number);
+            assert_eq!(refused.to_string(), says);
+        };
+        of(
+            SIGKILL as i32,
+            "SIGKILL cannot be a quit source: no program can handle it",
+        );
+        for fault in [
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGFPE,
+            Signal::SIGILL,
+        ] {
+            let reason = "it reports a fault of the program, which cannot go on after it";
+            let says = format!("{fault} cannot be a quit source: {reason}");
+            of(fault as i32, &says);
+        }
+        for number in [-1, 0, 1000] {
+            let reason = "there is no such signal";
+            of(
+                number,
+                &format!("signal {number} cannot be a quit source: {reason}"),
+            );
+        }
+        listens(builder().source(source(SIGTERM)))
+    };
+    ends_on(alone(story), SIGTERM).with_code(0);
+}
+
+#[test]
+#[should_panic(expected = "SIGSTOP cannot be a quit source: no program can handle it")]
+fn a_signal_that_cannot_be_a_source_makes_new_panic() {
+    let _ = MainQuitter::new(PATIENCE, [source(Signal::SIGSTOP)]);
+}
