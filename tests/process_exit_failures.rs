@@ -245,6 +245,25 @@ fn a_panic_while_quitting_is_told_apart() {
         ]);
 }
 
+/// The message may be a list, whose last line has nothing to do with when it failed.
+#[test]
+fn of_a_failure_of_several_lines_the_first_says_that_it_came_while_quitting() {
+    let story = || {
+        program(|main| -> Body {
+            main.routine("flusher").add(|q| {
+                println!("listening");
+                q.wait_quit();
+                Err::<(), _>("cannot flush:\npage 3")
+            })?;
+            Ok(())
+        })
+    };
+    alone(story)
+        .signal_at("listening", SIGTERM)
+        .with_code(1)
+        .saying(&["failed: cannot flush: (while quitting)\n      page 3\n"]);
+}
+
 #[test]
 fn of_a_hundred_that_fail_at_once_the_first_ten_are_shown_and_the_others_counted() {
     let story = || {
