@@ -406,6 +406,25 @@ fn a_failure_of_a_server_that_survives_it_is_said_at_once_and_leaves_the_exit_cl
     assert_eq!(ended.count("connection reset"), 1, "{}", ended.stderr);
 }
 
+/// Its line may stand above that of the event.
+#[test]
+fn a_failure_that_is_said_at_once_says_that_it_came_while_quitting() {
+    let story = || {
+        program(|main| -> Body {
+            let client = main.routine("client").on_failure(OnFailure::Report);
+            client.add(|q| {
+                q.wait_quit();
+                Err::<(), _>("reset")
+            })?;
+            main.send_quit();
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(0);
+    let said = "routine 'client' of main failed: reset (while quitting)\n";
+    assert_eq!(ended.count(said), 1, "{ended:?}");
+}
+
 #[test]
 fn a_crowd_of_failures_that_are_said_at_once_is_said_or_counted_in_full() {
     const CROWD: usize = 2000;

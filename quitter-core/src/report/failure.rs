@@ -252,6 +252,16 @@ pub(crate) fn write_failures(
     }
 }
 
+impl RoutineFailure {
+    /// The text with "(while quitting)", if it was.
+    pub(crate) fn with_moment(&self) -> impl fmt::Display {
+        Alike {
+            first: self,
+            count: 1,
+        }
+    }
+}
+
 /// Failures that differ only in the routine's number, place and times.
 struct Alike<'a> {
     first: &'a RoutineFailure,
