@@ -119,6 +119,10 @@
 //! assert!(!main.has_to_quit());
 //! ```
 //!
+//! A failure of a routine that was told to quit is often a consequence, such as a send to a receiver
+//! that is gone. [`FailuresWhileQuitting`] says whether it counts, for the whole program or for
+//! [a part of the tree](Quitter::failures_while_quitting).
+//!
 //! # Waiting, and what hangs
 //!
 //! [`wait_done`](Quitter::wait_done) waits for a whole subtree. If the time is up, its error

@@ -103,7 +103,6 @@ fn run_body<B: MainOutcome>(
 
 /// Said once, when the body has returned and no routine is left, in a program that waits for a quit
 /// event from outside.
-const NOTHING_RUNS: &str = "main has returned and no routine is running; waiting for a quit event. \
-                            To end with main, set end = \"with_body\"; when everything is done, add \
-                            the quit source all_done(); in one case, such as --help, call \
-                            request_quit";
+const NOTHING_RUNS: &str = "main has returned and no routine is running; waiting for a quit event.\n\
+    To end with main, set end = \"with_body\"; when everything is done, add the quit source\n\
+    all_done(); in one case, such as --help, call request_quit(reason)";
