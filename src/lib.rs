@@ -190,6 +190,8 @@
 //! # Features
 //!
 //! * `macros` (default): the attributes [`main`] and [`routine`].
+//! * `tokio`: tasks on tokio (`add_task`), and waits that they await (`wait_done_async`); see
+//!   [On tokio](guide::tokio).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

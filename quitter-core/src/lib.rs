@@ -30,11 +30,14 @@ compile_error!("quitter needs 64-bit atomics, which this target does not have");
 #[cfg(not(any(unix, windows)))]
 compile_error!("quitter needs threads and signals: it runs on Unix and on Windows");
 
+mod blocking;
 mod cancel;
 mod error;
 mod futures;
 mod main_quitter;
 mod never;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod process;
 mod quitter;
 mod report;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::guard::RoutineGuard;
-use super::handle::RoutineHandle;
+use super::handle::{RoutineHandle, Runner};
 use super::kind::Work;
 use super::live::Live;
 use super::outcome::RoutineOutcome;
@@ -30,10 +30,13 @@ const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
 #[must_use = "nothing starts until `add` or `guard` is called"]
 pub struct RoutineBuilder<'a> {
     node: &'a Arc<Node>,
-    name: Cow<'static, str>,
+    pub(crate) name: Cow<'static, str>,
     stack_size: Option<usize>,
     /// `None`: as the quitter says.
     on_failure: Option<OnFailure>,
+    /// Where a task is spawned; `None`: where the caller is.
+    #[cfg(feature = "tokio")]
+    pub(crate) runtime: Option<tokio::runtime::Handle>,
 }
 
 impl<'a> RoutineBuilder<'a> {
@@ -43,6 +46,8 @@ impl<'a> RoutineBuilder<'a> {
             name,
             stack_size: None,
             on_failure: None,
+            #[cfg(feature = "tokio")]
+            runtime: None,
         }
     }
 
@@ -102,7 +107,10 @@ impl<'a> RoutineBuilder<'a> {
         let (node, record) = (Arc::downgrade(node), Arc::clone(record));
         // If the thread is refused, std drops the closure, and `live` checks out.
         match thread.spawn(move || live.run(f)) {
-            Ok(thread) => Ok(RoutineHandle::new(node, record, thread.thread().clone())),
+            Ok(thread) => {
+                let runner = Runner::Thread(thread.thread().clone());
+                Ok(RoutineHandle::new(node, record, runner))
+            }
             Err(source) => Err(AddRoutineError::Thread {
                 name: record.name.to_string(),
                 source,
