@@ -188,11 +188,12 @@ fn output(args: &MainArgs) -> TokenStream {
 /// refused function is kept inside, where more kinds of functions are allowed.
 fn usable(function: Function) -> TokenStream {
     let Function {
-        attrs,
+        mut attrs,
         vis,
         sig,
         body,
     } = function;
+    attrs.retain(|attr| !runtime::makes_a_runtime(attr));
     let main = &sig.ident;
     if main != "main" || sig.receiver().is_some() {
         return quote!(#(#attrs)* #vis #sig #body);

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::{Error, ParseStream, Result};
-use syn::{LitInt, LitStr};
+use syn::{Attribute, LitInt, LitStr};
 
 use crate::args::{MainArgs, equals, string};
 use crate::function::Function;
@@ -81,11 +81,7 @@ const ONE_ATTRIBUTE: &str = "`#[quitter::main]` makes the runtime: remove the ot
 /// Refuses a second attribute that makes a runtime: one below is still there, and one above has been
 /// expanded, but for the words of its panic.
 pub(crate) fn check_alone(function: &Function) -> Result<()> {
-    let is_main = |attr: &&syn::Attribute| {
-        let segments = &attr.path().segments;
-        segments.len() > 1 && segments.last().is_some_and(|last| last.ident == "main")
-    };
-    if let Some(other) = function.attrs.iter().find(is_main) {
+    if let Some(other) = function.attrs.iter().find(|attr| makes_a_runtime(attr)) {
         return Err(Error::new_spanned(other, ONE_ATTRIBUTE));
     }
     let is_expanded = function.sig.asyncness.is_none() && says(function.body.stream(), EXPECTED);
@@ -93,6 +89,12 @@ pub(crate) fn check_alone(function: &Function) -> Result<()> {
         true => Err(Error::new(function.sig.ident.span(), ONE_ATTRIBUTE)),
         false => Ok(()),
     }
+}
+
+/// Whether this is an attribute such as `#[tokio::main]`.
+pub(crate) fn makes_a_runtime(attr: &Attribute) -> bool {
+    let segments = &attr.path().segments;
+    segments.len() > 1 && segments.last().is_some_and(|last| last.ident == "main")
 }
 
 /// The words of `#[tokio::main]`, should the runtime fail. Nobody else writes them.
