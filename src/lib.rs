@@ -196,6 +196,8 @@
 //!
 //! * `macros` (default): the attributes [`main`] and [`routine`].
 //! * `io`: [blocking I/O](guide::io) that ends when told, on Unix.
+//! * `tokio`: tasks on tokio (`add_task`), and waits that they await (`wait_done_async`); see
+//!   [On tokio](guide::tokio).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

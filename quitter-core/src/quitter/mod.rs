@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use self::quitting::{quit_cause, request_quit, sleep};
+pub(crate) use self::quitting::{quit_cause, request_quit, sleep, wait_quit};
 use crate::error::Quitting;
 use crate::report::failure::RoutineFailure;
 use crate::tree::Node;

@@ -33,7 +33,8 @@ fn exchange(routine: Option<Routine>) -> Option<Routine> {
 /// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
     outer: Option<Routine>,
-    record: Arc<Record>,
+    /// The record that names this thread. `None`: another thread runs the routine.
+    record: Option<Arc<Record>>,
     /// The thread that the routine's record named before: it may be current on several threads.
     before: u64,
 }
@@ -45,7 +46,7 @@ impl Current {
         let outer = exchange(Some((quitter.clone(), cause_of)));
         Self {
             outer,
-            record,
+            record: Some(record),
             before,
         }
     }
@@ -54,16 +55,27 @@ impl Current {
     /// below. To be called where this stays until it is dropped.
     pub(crate) fn mark_stack(&self) {
         #[cfg(feature = "stacks")]
-        {
+        if let Some(record) = &self.record {
             let address = std::ptr::from_ref(self).addr();
-            self.record.set_stack_mark(address.try_into().unwrap_or(0));
+            record.set_stack_mark(address.try_into().unwrap_or(0));
+        }
+    }
+
+    /// Makes a routine the current one that waits for what this thread does.
+    pub(crate) fn stand_in(routine: Routine) -> Self {
+        Self {
+            outer: exchange(Some(routine)),
+            record: None,
+            before: 0,
         }
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
-        self.record.set_os_id(self.before);
+        if let Some(record) = &self.record {
+            record.set_os_id(self.before);
+        }
         // Dropped only here, after the borrow: the last handle of a quitter may go with it.
         let _inner = exchange(self.outer.take());
     }
