@@ -113,7 +113,8 @@ impl Quitter {
     }
 
     /// The failures of the whole tree so far, in the order in which they happened: the first thousand,
-    /// and the one that made the root quit. Those of routines under [`OnFailure::Report`](crate::OnFailure::Report) are left out.
+    /// and the one that made the root quit. Those of routines under
+    /// [`OnFailure::Report`](crate::OnFailure::Report) are left out.
     ///
     /// # Examples
     ///
