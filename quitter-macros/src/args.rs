@@ -5,14 +5,17 @@ use std::time::Duration;
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::parse::{Error, Parse, ParseStream, Result};
-use syn::{Expr, ExprArray, LitBool, LitStr, Path, Token, parse_quote, token};
+use syn::{Expr, ExprArray, LitBool, LitInt, LitStr, Path, Token, parse_quote, token};
+
+use crate::runtime::{self, Flavor};
 
 const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
     `sources = [QuitSource::all_done()]`, `signals = false`, `start = \"before_body\"`, \
     `end = \"with_body\"`, `second_signal = SecondSignal::Ignore`, \
     `signal_exit_code = \"128+n\"`, `failures_while_quitting = \"list_only\"`, \
     `progress_lines = false`, `output = \"quiet\"`, `notices = function`, \
-    `hold_output = \"until_report\"`, `before_report = function` and `crate = path`";
+    `hold_output = \"until_report\"`, `before_report = function`, on an `async fn` \
+    `flavor = \"current_thread\"` and `worker_threads = 4`, and `crate = path`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
@@ -32,6 +35,8 @@ pub(crate) struct MainArgs {
     pub(crate) notices: Option<Expr>,
     pub(crate) hold_output: Option<Variant>,
     pub(crate) before_report: Option<Expr>,
+    pub(crate) flavor: Option<runtime::Of<Flavor>>,
+    pub(crate) worker_threads: Option<runtime::Of<LitInt>>,
     pub(crate) krate: Path,
 }
 
@@ -64,6 +69,7 @@ impl Parse for MainArgs {
         let (mut second_signal, mut progress_lines, mut krate) = (None, None, None);
         let (mut failures_while_quitting, mut hold_output) = (None, None);
         let (mut output, mut notices, mut before_report) = (None, None, None);
+        let (mut flavor, mut worker_threads) = (None, None);
         for_each_option(input, MAIN_OPTIONS, |option| {
             match option.to_string().as_str() {
                 "timeout" => once(&mut timeout, option, duration(option, input)?),
@@ -85,6 +91,11 @@ impl Parse for MainArgs {
                 "notices" => once(&mut notices, option, function(option, input)?),
                 "hold_output" => once(&mut hold_output, option, word(option, input, &HOLDS)?),
                 "before_report" => once(&mut before_report, option, function(option, input)?),
+                "flavor" => once(&mut flavor, option, runtime::flavor(option, input)?),
+                "worker_threads" => {
+                    let count = runtime::worker_threads(option, input)?;
+                    once(&mut worker_threads, option, count)
+                }
                 "crate" => once(&mut krate, option, crate_path(option, input)?),
                 _ => Err(unknown(option, MAIN_OPTIONS)),
             }
@@ -104,6 +115,8 @@ impl Parse for MainArgs {
             notices,
             hold_output,
             before_report,
+            flavor,
+            worker_threads,
             krate: krate.unwrap_or_else(facade),
         })
     }
@@ -345,7 +358,7 @@ fn crate_path(option: &Ident, input: ParseStream<'_>) -> Result<Path> {
 }
 
 /// Reads `= "text"`. The error says what to `write` instead.
-fn string(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<LitStr> {
+pub(crate) fn string(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<LitStr> {
     equals(option, input, write)?;
     if input.peek(LitStr) {
         return input.parse();
@@ -360,7 +373,7 @@ fn string(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<LitStr>
 }
 
 /// Reads the `=` of an option that has a value.
-fn equals(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<()> {
+pub(crate) fn equals(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<()> {
     let equals: Option<Token![=]> = input.parse()?;
     if equals.is_some() && !input.is_empty() && !input.peek(Token![,]) {
         return Ok(());

@@ -205,7 +205,7 @@ impl fmt::Display for Notice {
             }
             Self::Waiting { routines, left } => write_waiting(f, routines, *left),
             Self::Returned { name, path } => write!(f, "{} has returned", Routine { name, path }),
-            Self::Failure(failure) => failure.fmt(f),
+            Self::Failure(failure) => failure.with_moment().fmt(f),
             Self::Hint(text) => Message(text).fmt(f),
             Self::Outcome(report) => report.fmt(f),
             Self::MoreFailures { count: 1 } => f.write_str("and 1 more failure"),
