@@ -74,7 +74,7 @@ pub struct ExitReport {
     pub failures: Vec<RoutineFailure>,
     /// The time from the quit event until everything had returned, or until the time was up.
     pub took: Duration,
-    unlisted_failures: u64,
+    pub(super) unlisted_failures: u64,
     started: bool,
     /// Something is wrong, whatever the exit code.
     trouble: bool,

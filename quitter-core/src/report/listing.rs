@@ -80,7 +80,7 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
 pub(super) struct Alike<'a> {
     pub(super) first: &'a StuckRoutine,
     pub(super) count: usize,
-    running_for: Span,
+    pub(super) running_for: Span,
     ago: Option<Span>,
 }
 
@@ -145,12 +145,7 @@ impl<'a> Alike<'a> {
             ..
         } = self.first;
         let mut facts = vec![format!("running {}", self.running_for)];
-        facts.extend(match state {
-            RoutineState::Running => None,
-            RoutineState::Starting => Some("being started".to_owned()),
-            RoutineState::Waiting => Some("waits for others".to_owned()),
-            RoutineState::Failed => Some("has failed".to_owned()),
-        });
+        facts.extend(state.words().map(str::to_owned));
         facts.extend([
             format!("spawned at {}", Line(spawned_at)),
             match (last_seen, self.ago) {
@@ -164,6 +159,18 @@ impl<'a> Alike<'a> {
         let late = |late: &Duration| format!("returned at most {} ms late", late.as_millis());
         facts.extend(returned_late.as_ref().map(late));
         facts
+    }
+}
+
+impl RoutineState {
+    /// What a list says of it beside the routine's age.
+    pub(super) fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Running => None,
+            Self::Starting => Some("being started"),
+            Self::Waiting => Some("waits for others"),
+            Self::Failed => Some("has failed"),
+        }
     }
 }
 
