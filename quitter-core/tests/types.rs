@@ -7,10 +7,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::process::Termination;
 
 use quitter_core::{
-    AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitter, MainQuitterBuilder,
-    MainQuitterError, Notice, OnFailure, QuitCause, QuitSource, Quitter, QuitterPath, Quitting,
-    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineQuitter, StartRoutines,
-    StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
+    AddRoutineError, ExitReport, FailureKind, LastSeen, LiveQuitter, MainQuitter,
+    MainQuitterBuilder, MainQuitterError, Notice, OnFailure, QuitCause, QuitSource, QuitState,
+    Quitter, QuitterPath, Quitting, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
+    RoutineQuitter, Snapshot, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
 };
 
 fn is_send<T: Send>() {}
@@ -26,7 +26,7 @@ macro_rules! for_each_type {
 macro_rules! plain_values {
     ($check:ident) => {
         for_each_type!(
-            $check: AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitterError,
+            $check: AddRoutineError, ExitReport, FailureKind, LastSeen, LiveQuitter, MainQuitterError, QuitState, Snapshot,
             Notice, OnFailure, QuitCause, QuitterPath, Quitting, RoutineFailure, StartRoutines, StuckRoutine,
             TimedOutQuitter, Timeouts,
         );
