@@ -1,4 +1,4 @@
-//! Pages for people: how to test a shutdown, recipes, tokio, and what to rely on.
+//! Pages for people: how to test a shutdown, recipes, tokio, the shape of the JSON, and what to rely on.
 
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}
@@ -10,6 +10,8 @@ pub mod recipes {}
 #[cfg(any(not(doctest), feature = "tokio"))]
 #[doc = include_str!("guide/tokio.md")]
 pub mod tokio {}
+#[doc = include_str!("guide/json.md")]
+pub mod json {}
 
 #[doc = include_str!("guide/guarantees.md")]
 pub mod guarantees {}

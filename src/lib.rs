@@ -184,6 +184,26 @@
 //! [`Notice`] has the kinds of lines, with their data. A tree made by [`Quitter::root`] prints nothing
 //! but the failures under [`OnFailure::Report`].
 //!
+//! # The live tree
+//!
+//! [`snapshot`](Quitter::snapshot) lists what lives in a tree, at any time: quitters, their routines
+//! and in which state these are. It is shown as a tree for people, and drawn by
+//! [Mermaid](Snapshot::to_mermaid) and [Graphviz](Snapshot::to_dot).
+//!
+//! ```
+//! # let main = quitter::Quitter::root("main");
+//! # let _flusher = main.child("db").unwrap().guard("flusher").unwrap();
+//! eprintln!("{}", main.snapshot());
+//! ```
+//!
+//! ```text
+//! main
+//! ├─ heartbeat  running 7.0 s, spawned at src/main.rs:8, last seen 0.4 s ago at src/main.rs:9
+//! └─ db
+//!    └─ flusher  running 7.0 s, spawned at src/main.rs:22, last seen at src/main.rs:15,
+//!                status "flushing 3/10"
+//! ```
+//!
 //! # Guide
 //!
 //! * [Testing your shutdown](guide::testing): unit tests with trees of their own, and real signals.
@@ -192,6 +212,7 @@
 //! * [Blocking I/O](guide::io): sockets, pipes, terminals and listeners that end when told.
 //! * [On tokio](guide::tokio): tasks, what blocks them, the drop of a runtime, and coming from
 //!   tokio-util or tokio-graceful-shutdown.
+//! * [Snapshots and reports as JSON](guide::json): the shape, field by field.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features
@@ -200,6 +221,9 @@
 //! * `io`: [blocking I/O](guide::io) that ends when told, on Unix.
 //! * `tokio`: tasks on tokio, an async `main`, and waits that they await; see [On
 //!   tokio](guide::tokio).
+//! * `color`: a [`Snapshot`] in the colours of a terminal, by its methods `ansi` and `for_stderr`.
+//! * `serde`: [`Snapshot`], [`ExitReport`], [`Timeouts`] and everything in them implement
+//!   `serde::Serialize`, in a [documented shape](guide::json).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

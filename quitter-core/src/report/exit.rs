@@ -78,9 +78,9 @@ pub struct ExitReport {
     pub slow: Vec<SlowRoutine>,
     /// The time from the quit event until everything had returned, or until the time was up.
     pub took: Duration,
-    unlisted_failures: u64,
-    unlisted_slow: usize,
-    quit_timeout: Duration,
+    pub(super) unlisted_failures: u64,
+    pub(super) unlisted_slow: usize,
+    pub(super) quit_timeout: Duration,
     started: bool,
     /// Something is wrong, whatever the exit code.
     trouble: bool,

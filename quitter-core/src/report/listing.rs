@@ -87,7 +87,7 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
 pub(super) struct Alike<'a> {
     pub(super) first: &'a StuckRoutine,
     pub(super) count: usize,
-    running_for: Span,
+    pub(super) running_for: Span,
     ago: Option<Span>,
     standing: Standing<'a>,
 }
@@ -157,12 +157,7 @@ impl<'a> Alike<'a> {
             ..
         } = self.first;
         let mut facts = vec![format!("running {}", self.running_for)];
-        facts.extend(match state {
-            RoutineState::Running => None,
-            RoutineState::Starting => Some("being started".to_owned()),
-            RoutineState::Waiting => Some("waits for others".to_owned()),
-            RoutineState::Failed => Some("has failed".to_owned()),
-        });
+        facts.extend(state.words().map(str::to_owned));
         facts.extend(self.standing.parts());
         facts.extend([
             format!("spawned at {}", Line(spawned_at)),
@@ -195,6 +190,18 @@ impl<'a> Alike<'a> {
             None => {}
         }
         facts
+    }
+}
+
+impl RoutineState {
+    /// What a list says of it beside the routine's age.
+    pub(super) fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Running => None,
+            Self::Starting => Some("being started"),
+            Self::Waiting => Some("waits for others"),
+            Self::Failed => Some("has failed"),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) mod console;
 pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
+#[cfg(feature = "serde")]
+mod json;
 mod listing;
 pub(crate) mod notice;
 pub(crate) mod output;

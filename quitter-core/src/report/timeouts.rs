@@ -45,7 +45,7 @@ use crate::tree::LiveAt;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Timeouts {
-    quitters: Vec<TimedOutQuitter>,
+    pub(super) quitters: Vec<TimedOutQuitter>,
     after: Duration,
     everyone_waits: bool,
 }

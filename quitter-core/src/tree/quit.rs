@@ -125,6 +125,11 @@ impl Node {
         quits
     }
 
+    /// Whether nothing but one handle holds the node.
+    fn is_alone(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
+    }
+
     /// Whether it is known here that the node quits.
     fn is_marked(&self) -> bool {
         match self.checked.load(Ordering::Acquire) {
@@ -154,7 +159,7 @@ impl Node {
             return;
         }
         fence(Ordering::SeqCst);
-        if self.roster.get().is_none() && Arc::strong_count(self) == 1 {
+        if self.roster.get().is_none() && self.is_alone() {
             self.checked.fetch_max(TOLD, Ordering::AcqRel);
         } else {
             self.count();
@@ -231,8 +236,11 @@ impl Node {
     /// walk may take its time.
     fn wake_below(self: &Arc<Self>) {
         let Some(roster) = self.roster.get() else {
-            // Nobody waits here. From now on a snapshot finds the node, and with it the quit.
-            self.roster();
+            // Nobody waits here. From now on a snapshot finds the node, and with it the quit. But where
+            // nothing hangs on the node, a quit has to be as cheap as the node was.
+            if !self.is_alone() {
+                self.roster();
+            }
             return;
         };
         let mut wakes = Wakes::default();
