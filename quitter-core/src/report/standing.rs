@@ -78,8 +78,10 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// The text, in the parts between which a line may be broken.
+    /// The text, in the parts between which a line may be broken: one, if it is not too long.
     pub(super) fn parts(&self) -> Vec<String> {
+        /// How many columns a line has beside the longest name.
+        const ROOM: usize = 63;
         let text = match self {
             Self::Unknown => return Vec::new(),
             Self::Running { least, most } => running(*least, *most),
@@ -93,9 +95,10 @@ impl<'a> Standing<'a> {
                 Stands::Blocked { call, on }.to_string()
             }
         };
-        text.split_inclusive(COMMA)
-            .map(|part| part.trim_end_matches(COMMA).to_owned())
-            .collect()
+        match text.chars().count() {
+            ..=ROOM => vec![text],
+            _ => text.split(COMMA).map(str::to_owned).collect(),
+        }
     }
 }
 
