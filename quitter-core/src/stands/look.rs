@@ -15,7 +15,7 @@ use crate::system;
 const MOST: usize = 1000;
 
 /// How long it may take to look at them for the first time, and in all.
-const FIRST_PASS: Duration = Duration::from_millis(15);
+const FIRST_PASS: Duration = Duration::from_millis(20);
 const IN_ALL: Duration = Duration::from_millis(45);
 
 /// What one thread was seen doing.
