@@ -1,7 +1,7 @@
 //! The list of the routines that did not return, as text of bounded length.
 //!
 //! Routines of one quitter that differ only in their times, or in the objects of the call that they
-//! are blocked in, share a line. After a hundred lines,
+//! are blocked in, share a line, with those of which it is not known what they stand on. After a hundred lines,
 //! the remaining routines are counted. Making the text takes time linear in the number of
 //! routines that the listed quitters have.
 
@@ -89,19 +89,28 @@ pub(super) struct Alike<'a> {
     pub(super) count: usize,
     pub(super) running_for: Span,
     ago: Option<Span>,
-    standing: Standing<'a>,
+    standing: Option<Standing<'a>>,
 }
 
 impl<'a> Alike<'a> {
     /// At most `room` groups, in the order of their first routines.
     pub(super) fn of(routines: &'a [StuckRoutine], room: usize) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
-        let mut by_key: HashMap<Key<'a>, usize> = HashMap::new();
+        let mut by_key: HashMap<(Key<'a>, Option<Kind<'a>>), usize> = HashMap::new();
         for routine in routines {
-            match by_key.get(&key(routine)) {
-                Some(index) => groups[*index].include(routine),
+            let (key, kind) = (key(routine), Kind::of(&routine.stands));
+            // The first group of a key has all those of which nothing more is known.
+            let first = by_key.get(&(key, None)).copied();
+            let known = by_key.get(&(key, kind)).copied();
+            let untold = first.filter(|first| groups[*first].standing.is_none());
+            match known.or(untold) {
+                Some(index) => {
+                    groups[index].include(routine);
+                    by_key.insert((key, kind), index);
+                }
                 None if groups.len() < room => {
-                    by_key.insert(key(routine), groups.len());
+                    by_key.entry((key, None)).or_insert(groups.len());
+                    by_key.insert((key, kind), groups.len());
                     groups.push(Self::one(routine));
                 }
                 None => {}
@@ -126,7 +135,10 @@ impl<'a> Alike<'a> {
         if let (Some(span), Some(ago)) = (&mut self.ago, ago(routine)) {
             span.include(ago);
         }
-        self.standing.include(&routine.stands);
+        match &mut self.standing {
+            Some(standing) => standing.include(&routine.stands),
+            none => *none = Standing::of(&routine.stands),
+        }
     }
 
     fn row(&self) -> Row {
@@ -158,7 +170,8 @@ impl<'a> Alike<'a> {
         } = self.first;
         let mut facts = vec![format!("running {}", self.running_for)];
         facts.extend(state.words().map(str::to_owned));
-        facts.extend(self.standing.parts());
+        let standing = self.standing.iter();
+        facts.extend(standing.flat_map(|standing| standing.parts(self.count)));
         facts.extend([
             format!("spawned at {}", Line(spawned_at)),
             match (last_seen, self.ago) {
@@ -218,7 +231,6 @@ type Key<'a> = (
     Option<&'a str>,
     bool,
     Option<Duration>,
-    Kind<'a>,
     Option<u32>,
 );
 
@@ -232,7 +244,6 @@ fn key(routine: &StuckRoutine) -> Key<'_> {
         routine.status.as_deref(),
         routine.cancelled,
         routine.returned_late,
-        Kind::of(&routine.stands),
         match routine.kind {
             RoutineKind::Process { pid } => Some(pid),
             _ => None,
@@ -384,6 +395,27 @@ mod tests {
         assert!(text.contains(group), "{text}");
         let other = "reader     running 7.0 s, blocked in futex (a lock or condition),";
         assert!(text.contains(other), "{text}");
+    }
+
+    #[test]
+    fn routines_that_were_not_looked_at_share_a_line_with_the_first_that_were() {
+        let worker = |i: u64| {
+            let mut worker = stuck(i, "worker");
+            worker.stands = match i {
+                1..=3 => blocked("futex", "a lock or condition"),
+                4 => blocked("read", "fd 0, stdin"),
+                _ => None,
+            };
+            worker
+        };
+        let text = timeouts(vec![("main", (0..10).map(worker).collect())]).to_string();
+        let most = "worker ×9  running 7.0 s, 3 of them blocked in futex (a lock or condition),";
+        assert!(text.contains(most), "{text}");
+        assert!(
+            text.contains("worker     running 7.0 s, blocked in read (fd 0, stdin),"),
+            "{text}"
+        );
+        assert_eq!(text.matches("worker").count(), 2, "{text}");
     }
 
     #[test]

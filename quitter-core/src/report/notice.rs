@@ -258,7 +258,8 @@ fn waited_for(path: &QuitterPath, routine: &StuckRoutine, end: &str) -> Vec<Stri
     let name = &routine.name;
     let running = Seconds(routine.running_for);
     let mut pieces = vec![format!("{} (running {running}", Routine { name, path })];
-    pieces.extend(Standing::of(&routine.stands).parts());
+    let standing = Standing::of(&routine.stands);
+    pieces.extend(standing.iter().flat_map(|standing| standing.parts(1)));
     let status = routine.status.as_ref();
     pieces.extend(status.map(|status| format!("status \"{}\"", cut(status, 50))));
     let last = pieces.len() - 1;
