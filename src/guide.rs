@@ -6,5 +6,8 @@ pub mod testing {}
 #[doc = include_str!("guide/recipes.md")]
 pub mod recipes {}
 
+#[doc = include_str!("guide/processes.md")]
+pub mod processes {}
+
 #[doc = include_str!("guide/guarantees.md")]
 pub mod guarantees {}

@@ -185,11 +185,13 @@
 //! * [Testing your shutdown](guide::testing): unit tests with trees of their own, and real signals.
 //! * [Recipes](guide::recipes): blocked I/O, foreground loops, `--help`, failures that a server
 //!   survives, ordered shutdown, exit codes, supervisors.
+//! * [Child processes](guide::processes): groups, terminals, service managers, output.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features
 //!
 //! * `macros` (default): the attributes [`main`] and [`routine`].
+//! * `process`: [child processes](guide::processes) as routines.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
