@@ -206,7 +206,8 @@ pub use quitter_core::{
 
 #[cfg(feature = "process")]
 pub use quitter_core::{
-    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+    AddProcessError, EndedBy, ProcessEnd, ProcessEnded, ProcessFailure, ProcessHandle,
+    ProcessOutput,
 };
 
 #[cfg(feature = "macros")]

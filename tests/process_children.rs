@@ -318,7 +318,11 @@ fn without_a_descriptor_left_a_process_is_supervised_all_the_same() {
                 fs::read_to_string(path).is_ok_and(|comm| comm.trim_end() == name)
             })
         };
-        assert!(thread("quitter wait"));
+        let until = Instant::now() + PATIENCE;
+        while !thread("quitter wait") {
+            assert!(Instant::now() < until, "it is waited for on a thread");
+            thread::yield_now();
+        }
         main.send_quit();
         let report = main.exit();
         assert!(server.end().unwrap().is_by_quit());
@@ -326,6 +330,42 @@ fn without_a_descriptor_left_a_process_is_supervised_all_the_same() {
     };
     let program = Process::start(&mut after_shell("ulimit -n 100", &command_for(story)));
     program.end().with_code(0);
+}
+
+#[test]
+fn exit_statuses_are_known_though_the_program_was_started_with_sigchld_ignored() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
+        let tool = main.routine("tool").failure_on(ProcessFailure::Never);
+        let end = tool.process(sh("exit 5")).unwrap().wait(PATIENCE).unwrap();
+        assert_eq!(end.status.unwrap().code(), Some(5));
+        main.exit()
+    };
+    let command = &mut after_shell("trap '' CHLD", &command_for(story));
+    Process::start(command).end().with_code(0);
+}
+
+#[test]
+fn a_status_that_other_code_has_taken_is_unknown_and_holds_nothing_up() {
+    use nix::sys::wait::waitpid;
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        thread::spawn(|| {
+            loop {
+                let _ = waitpid(None, None);
+            }
+        });
+        for _ in 0..200 {
+            let tool = main.routine("tool").failure_on(ProcessFailure::Never);
+            let tool = tool.process(sh("exit 5")).unwrap();
+            let end = tool.wait(PATIENCE).unwrap();
+            assert!(end.status.is_none_or(|status| status.code() == Some(5)));
+        }
+        main.add_process(sh("exec sleep 1000")).unwrap();
+        main.send_quit();
+        main.exit()
+    };
+    alone(story).end().with_code(0);
 }
 
 /// A process whose parent has ended, and that ends soon.

@@ -65,7 +65,8 @@ pub use routine::kind::RoutineKind;
 pub use routine::outcome::RoutineOutcome;
 #[cfg(feature = "process")]
 pub use routine::process::{
-    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+    AddProcessError, EndedBy, ProcessEnd, ProcessEnded, ProcessFailure, ProcessHandle,
+    ProcessOutput,
 };
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;

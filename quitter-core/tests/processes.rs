@@ -617,3 +617,70 @@ fn ends_of_short_processes_leave_no_zombie() {
     }
     assert!(zombies().iter().all(|zombie| !pids.contains(zombie)));
 }
+
+#[test]
+fn futures_wait_for_the_end_on_any_executor() {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Wake};
+
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let root = Quitter::root("main");
+    let process = root.routine("tool").failure_on(ProcessFailure::Never);
+    let process = process.process(sh("sleep 0.05; exit 5")).unwrap();
+    let dropped = process.ended();
+    let mut ended = pin!(process.ended());
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut cx = Context::from_waker(&waker);
+    drop(dropped);
+    let end = loop {
+        match ended.as_mut().poll(&mut cx) {
+            Poll::Ready(end) => break end,
+            Poll::Pending => thread::park_timeout(PATIENCE),
+        }
+    };
+    assert_eq!(end.status.unwrap().code(), Some(5));
+    assert!(process.is_finished());
+    assert_eq!(pin!(process.ended()).poll(&mut cx), Poll::Ready(end));
+}
+
+/// Not a test of time: `--nocapture` shows both times.
+#[test]
+#[ignore = "for a look at the times"]
+fn a_thousand_processes_beside_a_loop_by_hand() {
+    let root = Quitter::root("main");
+    let from = Instant::now();
+    for _ in 0..1000 {
+        root.add_process(sleeps()).unwrap();
+    }
+    let started = from.elapsed();
+    let from = Instant::now();
+    root.quit_and_wait(PATIENCE).unwrap();
+    println!(
+        "quitter: started in {started:?}, ended in {:?}",
+        from.elapsed()
+    );
+
+    use std::os::unix::process::CommandExt;
+    let from = Instant::now();
+    let start = || sleeps().process_group(0).spawn().unwrap();
+    let mut children: Vec<_> = (0..1000).map(|_| start()).collect();
+    let started = from.elapsed();
+    let from = Instant::now();
+    for child in &children {
+        let group = -child.id().cast_signed();
+        kill(Pid::from_raw(group), Signal::SIGTERM).unwrap();
+    }
+    for child in &mut children {
+        child.wait().unwrap();
+    }
+    println!(
+        "by hand: started in {started:?}, ended in {:?}",
+        from.elapsed()
+    );
+}

@@ -152,16 +152,20 @@ impl<'a> Alike<'a> {
                 },
             },
         ];
-        // Processes have their command line as the status.
-        let label = match kind {
-            RoutineKind::Process { .. } => "command",
-            _ => "status",
-        };
+        let label = status_label(kind);
         let status = status.as_ref();
         facts.extend(status.map(|status| format!("{label} \"{}\"", cut(status, STATUS_WIDTH))));
         let late = |late: &Duration| format!("returned at most {} ms late", late.as_millis());
         facts.extend(returned_late.as_ref().map(late));
         facts
+    }
+}
+
+/// What a status is: of a process it is the command line.
+pub(super) fn status_label(kind: &RoutineKind) -> &'static str {
+    match kind {
+        RoutineKind::Process { .. } => "command",
+        _ => "status",
     }
 }
 

@@ -8,6 +8,7 @@ use crate::report::cause::QuitCause;
 use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
+use crate::report::listing::status_label;
 use crate::report::path::QuitterPath;
 use crate::report::text::Seconds;
 use crate::report::timeouts::Timeouts;
@@ -238,7 +239,8 @@ fn write_waiting(
         write!(f, "{separator}{} ", Routine { name, path })?;
         write!(f, "(running {}", Seconds(routine.running_for))?;
         if let Some(status) = &routine.status {
-            write!(f, ", status \"{}\"", cut(status, 50))?;
+            let label = status_label(&routine.kind);
+            write!(f, ", {label} \"{}\"", cut(status, 50))?;
         }
         f.write_str(")")?;
     }

@@ -92,7 +92,7 @@ pub struct StuckRoutine {
     /// How long the routine had been running. For a guard this may be too long by a tick of the
     /// system's clock, which is a few milliseconds.
     pub running_for: Duration,
-    /// The last status it set.
+    /// The last status it set. A child process has its command line here.
     pub status: Option<String>,
     /// Where it last called its quitter; `None` if it never did.
     pub last_seen: Option<LastSeen>,

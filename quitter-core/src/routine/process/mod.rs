@@ -37,7 +37,7 @@ mod readers;
 pub(super) use builder::ProcessOptions;
 pub use error::AddProcessError;
 pub use failure::ProcessFailure;
-pub use handle::{EndedBy, ProcessEnd, ProcessHandle};
+pub use handle::{EndedBy, ProcessEnd, ProcessEnded, ProcessHandle};
 pub(crate) use os::kill_all;
 pub use output::ProcessOutput;
 pub(crate) use reaper::Reaper;

@@ -3,13 +3,13 @@
 
 use std::pin::Pin;
 use std::process::ExitStatus;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
 use super::builder::ProcessOptions;
 use super::failure::Judged;
-use super::handle::{EndedBy, ProcessEnd};
+use super::handle::{End, EndedBy, ProcessEnd};
 use super::os::{self, Leader, StopSignal};
 use super::output::Drain;
 use super::proc::{Census, Members};
@@ -24,7 +24,8 @@ const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
 /// How soon to try again to reap a process that another thread is signalling.
 const SOON: Duration = Duration::from_millis(1);
 
-/// A child process until its routine is done. (Fields are dropped in this order: the routine last.)
+/// A child process until its routine is done. (Fields are dropped in this order: the routine is done when all
+/// else is gone, and then those who wait are woken.)
 pub(super) struct Supervised {
     leader: Leader,
     options: ProcessOptions,
@@ -44,8 +45,17 @@ pub(super) struct Supervised {
     output_until: Option<Instant>,
     /// Set once it was reaped.
     end: Option<ProcessEnd>,
-    told_end: Arc<OnceLock<ProcessEnd>>,
     live: Live,
+    told: Told,
+}
+
+/// Wakes the futures that wait for the end, when it is dropped.
+struct Told(Arc<End>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
 }
 
 /// What is next.
@@ -62,7 +72,7 @@ impl Supervised {
         stop_signal: StopSignal,
         options: ProcessOptions,
         output: Option<Arc<Drain>>,
-        told_end: Arc<OnceLock<ProcessEnd>>,
+        end: Arc<End>,
     ) -> Self {
         Self {
             leader,
@@ -77,8 +87,8 @@ impl Supervised {
             group_seen_at: None,
             output_until: None,
             end: None,
-            told_end,
             live,
+            told: Told(end),
         }
     }
 
@@ -248,7 +258,7 @@ impl Supervised {
 
     /// Tells how it ended, and records the failure if that is one. The check-out follows.
     fn finish(&self, end: ProcessEnd, is_quitting: bool) {
-        let _ = self.told_end.set(end);
+        self.told.0.set(end);
         let judged = self.judged(end, is_quitting);
         if let Some(failure) = self.options.failure_on.judge(&judged) {
             self.live.fail(failure, routine_failed);
