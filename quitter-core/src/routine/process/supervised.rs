@@ -39,6 +39,8 @@ pub(super) struct Supervised {
     /// It was killed: how long after the stop signal, and where it stood.
     kill: Option<(Duration, String)>,
     ended_at: Option<Instant>,
+    /// Whether others may be in its group after its own end.
+    may_have_members: Option<bool>,
     /// When its group was last seen to live on after its own end.
     group_seen_at: Option<Instant>,
     /// Until when its output is waited for.
@@ -84,6 +86,7 @@ impl Supervised {
             stopped_at: None,
             kill: None,
             ended_at: None,
+            may_have_members: None,
             group_seen_at: None,
             output_until: None,
             end: None,
@@ -114,7 +117,10 @@ impl Supervised {
         if !self.leader.has_ended() {
             return Next::At(self.kill_when_due(census));
         }
-        let ended_at = *self.ended_at.get_or_insert_with(Instant::now);
+        let ended_at = *self.ended_at.get_or_insert_with(|| {
+            self.leader.look();
+            Instant::now()
+        });
         let end = match self.end {
             Some(end) => end,
             None => {
@@ -195,6 +201,10 @@ impl Supervised {
         let now = Instant::now();
         let kill_at = self.kill_at();
         if kill_at.is_some_and(|at| at <= now) {
+            return None;
+        }
+        let ask = || self.leader.may_have_members();
+        if !*self.may_have_members.get_or_insert_with(ask) {
             return None;
         }
         let since = self.group_seen_at.map_or(ended_at, |seen| seen + AGAIN);

@@ -67,6 +67,8 @@ pub(super) struct Leader {
     listed: Listed,
     watch: Watch,
     has_ended: bool,
+    /// Other code of the program has reaped it: its number may be another's by now.
+    is_lost: bool,
 }
 
 /// How the end of a process is noticed.
@@ -111,6 +113,7 @@ impl Leader {
                 listed,
                 watch,
                 has_ended: false,
+                is_lost: false,
             }),
             Err(error) => {
                 listed.signal(Signal::KILL);
@@ -144,13 +147,47 @@ impl Leader {
 
     /// Asks it, or its group, to stop. One that is suspended goes on, or it would never know.
     pub(super) fn stop(&mut self, signal: StopSignal) {
-        self.listed.signal(signal.0);
-        self.listed.signal(Signal::CONT);
+        if !self.is_lost {
+            self.listed.signal(signal.0);
+            self.listed.signal(Signal::CONT);
+        }
     }
 
     /// Kills it, or its group.
     pub(super) fn kill(&mut self) {
-        self.listed.signal(Signal::KILL);
+        if !self.is_lost {
+            self.listed.signal(Signal::KILL);
+        }
+    }
+
+    /// Whether the group of a process that has ended may have other members. A quick answer, once; the
+    /// census is exact, but looks at every process of the system.
+    ///
+    /// The system tells the highest priority in a group. So with its leader, which needs none any more,
+    /// at the lowest, others show. Where that is their priority too, they do not, unless it was the
+    /// leader's before: then the answer is that there may be some.
+    #[cfg(target_os = "linux")]
+    pub(super) fn may_have_members(&self) -> bool {
+        use rustix::process::{getpriority_pgrp, getpriority_process, setpriority_process};
+        const LOWEST: i32 = 19;
+        let Some(pid) = self.own_pid() else {
+            return false;
+        };
+        let is_lowest = |priority| priority == Ok(LOWEST);
+        is_lowest(getpriority_process(Some(pid)))
+            || setpriority_process(Some(pid), LOWEST).is_err()
+            || !is_lowest(getpriority_pgrp(Some(pid)))
+    }
+
+    /// Without a census there is no use in an answer.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn may_have_members(&self) -> bool {
+        false
+    }
+
+    /// Its number, if it is its own.
+    fn own_pid(&self) -> Option<Pid> {
+        Pid::from_raw(self.child.id().cast_signed()).filter(|_| !self.is_lost)
     }
 
     /// Reaps it. `None`: another thread is signalling it, so try again soon. `None` inside: other code
@@ -162,14 +199,16 @@ impl Leader {
 
     /// Looks whether it runs, without reaping it.
     pub(super) fn look(&mut self) -> bool {
-        let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) else {
+        let Some(pid) = self.own_pid() else {
             return false;
         };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         self.has_ended = match waitid(WaitId::Pid(pid), options) {
             Ok(ended) => ended.is_some(),
-            // Other code of the program has reaped it.
-            Err(error) => error == Errno::CHILD,
+            Err(error) => {
+                self.is_lost = error == Errno::CHILD;
+                self.is_lost
+            }
         };
         !self.has_ended()
     }
