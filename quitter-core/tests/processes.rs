@@ -2,7 +2,6 @@
 
 #![cfg(all(unix, feature = "process"))]
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -100,9 +99,6 @@ fn message(root: &Quitter) -> String {
     }
 }
 
-/// For tests that count what the whole process has.
-static ALONE: Mutex<()> = Mutex::new(());
-
 #[test]
 fn a_quit_ends_a_process_by_the_stop_signal_and_that_is_no_failure() {
     let root = Quitter::root("main");
@@ -132,8 +128,9 @@ fn a_process_that_ignores_the_stop_signal_is_killed_before_the_deadline_and_name
         (EndedBy::Kill, Some(9))
     );
     let text = message(&root);
-    let begin = "killed, since it had not ended 1.5 s after the stop signal: pid ";
+    let begin = "killed, since it had not ended 1.";
     assert!(text.starts_with(begin), "{text}");
+    assert!(text.contains(" s after the stop signal: pid "), "{text}");
     assert!(text.contains(&stubborn.pid().to_string()), "{text}");
     assert!(text.contains(", sleeping"), "{text}");
     assert!(text.contains(", with 'sleep' (pid "), "{text}");
@@ -486,35 +483,6 @@ fn a_wait_that_times_out_lists_the_process_with_pid_and_command() {
 }
 
 #[test]
-fn a_thousand_processes_end_and_leave_neither_zombie_nor_descriptor_nor_thread() {
-    const COUNT: usize = 1000;
-    let _alone = ALONE.lock().unwrap();
-    let count = |folder: &str| fs::read_dir(folder).unwrap().count();
-    // The reaper's thread and pipe stay.
-    let warm_up = Quitter::root("main").add_process(sh("exit 0")).unwrap();
-    warm_up.wait(PATIENCE).unwrap();
-    let root = Quitter::root("main");
-    let processes: Vec<_> = (0..COUNT)
-        .map(|_| root.add_process(sleeps()).unwrap())
-        .collect();
-    let waiting = fs::read_dir("/proc/self/task").unwrap().filter(|task| {
-        let name = task.as_ref().unwrap().path().join("comm");
-        fs::read_to_string(name).is_ok_and(|name| name.starts_with("quitter "))
-    });
-    // Others may run beside this one: the reaper, and the threads of a report.
-    assert!(waiting.count() < 5);
-    let from = Instant::now();
-    root.quit_and_wait(PATIENCE).unwrap();
-    println!("{COUNT} processes ended in {:?}", from.elapsed());
-    let pids: HashSet<_> = processes.iter().map(ProcessHandle::pid).collect();
-    assert_eq!(pids.len(), COUNT);
-    assert!(pids.iter().all(|pid| state(*pid).is_none()));
-    assert!(zombies().iter().all(|pid| !pids.contains(pid)));
-    // Other tests have some for a moment, but no thousand.
-    assert!(count("/proc/self/fd") < COUNT / 2);
-}
-
-#[test]
 fn an_adopted_process_is_stopped_reaped_and_reported() {
     let root = Quitter::root("main");
     let child = sleeps().spawn().unwrap();
@@ -647,6 +615,15 @@ fn futures_wait_for_the_end_on_any_executor() {
     assert_eq!(end.status.unwrap().code(), Some(5));
     assert!(process.is_finished());
     assert_eq!(pin!(process.ended()).poll(&mut cx), Poll::Ready(end));
+}
+
+#[test]
+fn handles_and_futures_may_go_to_other_threads() {
+    fn is_shared<T: Send + Sync + Unpin + 'static>() {}
+    is_shared::<ProcessHandle>();
+    is_shared::<quitter_core::ProcessEnded>();
+    is_shared::<quitter_core::ProcessEnd>();
+    is_shared::<AddProcessError>();
 }
 
 /// Not a test of time: `--nocapture` shows both times.
