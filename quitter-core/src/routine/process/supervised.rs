@@ -110,7 +110,9 @@ impl Supervised {
     /// Goes on, as far as it goes without waiting.
     pub(super) fn step(&mut self, cx: &mut Context<'_>, census: &mut Census) -> Next {
         let is_quitting = self.look_for_quit(cx);
-        if is_quitting && self.stopped_at.is_none() && self.leader.look() {
+        // Once it is reaped, its number may be another's.
+        let is_asked = self.stopped_at.is_some() || self.end.is_some();
+        if is_quitting && !is_asked && self.leader.look() {
             self.leader.stop(self.stop_signal);
             self.stopped_at = Some(Instant::now());
         }
