@@ -12,6 +12,8 @@ pub mod recipes {}
 pub mod tokio {}
 #[doc = include_str!("guide/json.md")]
 pub mod json {}
+#[doc = include_str!("guide/processes.md")]
+pub mod processes {}
 
 #[doc = include_str!("guide/guarantees.md")]
 pub mod guarantees {}

@@ -213,6 +213,7 @@
 //! * [On tokio](guide::tokio): tasks, what blocks them, the drop of a runtime, and coming from
 //!   tokio-util or tokio-graceful-shutdown.
 //! * [Snapshots and reports as JSON](guide::json): the shape, field by field.
+//! * [Child processes](guide::processes): groups, terminals, service managers, output.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features
@@ -224,6 +225,7 @@
 //! * `color`: a [`Snapshot`] in the colours of a terminal, by its methods `ansi` and `for_stderr`.
 //! * `serde`: [`Snapshot`], [`ExitReport`], [`Timeouts`] and everything in them implement
 //!   `serde::Serialize`, in a [documented shape](guide::json).
+//! * `process`: [child processes](guide::processes) as routines.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -244,7 +246,8 @@ pub use quitter_core::{Incoming, Interruptible, Listener, Ready};
 #[cfg(feature = "process")]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use quitter_core::{
-    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+    AddProcessError, EndedBy, ProcessEnd, ProcessEnded, ProcessFailure, ProcessHandle,
+    ProcessOutput,
 };
 
 #[cfg(feature = "macros")]

@@ -81,7 +81,8 @@ pub use routine::on_quit::OnQuit;
 pub use routine::outcome::RoutineOutcome;
 #[cfg(feature = "process")]
 pub use routine::process::{
-    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+    AddProcessError, EndedBy, ProcessEnd, ProcessEnded, ProcessFailure, ProcessHandle,
+    ProcessOutput,
 };
 pub use routine::quitter::RoutineQuitter;
 pub use routine::task::Task;

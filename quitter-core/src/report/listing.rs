@@ -183,11 +183,7 @@ impl<'a> Alike<'a> {
                 },
             },
         ]);
-        // Processes have their command line as the status.
-        let label = match kind {
-            RoutineKind::Process { .. } => "command",
-            _ => "status",
-        };
+        let label = status_label(kind);
         let status = status.as_ref();
         facts.extend(status.map(|status| format!("{label} \"{}\"", cut(status, STATUS_WIDTH))));
         let ended = if *cancelled {
@@ -215,6 +211,14 @@ impl RoutineState {
             Self::Waiting => Some("waits for others"),
             Self::Failed => Some("has failed"),
         }
+    }
+}
+
+/// What a status is: of a process it is the command line.
+pub(super) fn status_label(kind: &RoutineKind) -> &'static str {
+    match kind {
+        RoutineKind::Process { .. } => "command",
+        _ => "status",
     }
 }
 

@@ -8,6 +8,7 @@ use crate::report::cause::QuitCause;
 use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
+use crate::report::listing::status_label;
 use crate::report::path::QuitterPath;
 use crate::report::standing::{EVERYONE_WAITS, Standing};
 use crate::report::text::{Seconds, write_pieces};
@@ -260,8 +261,9 @@ fn waited_for(path: &QuitterPath, routine: &StuckRoutine, end: &str) -> Vec<Stri
     let mut pieces = vec![format!("{} (running {running}", Routine { name, path })];
     let standing = Standing::of(&routine.stands);
     pieces.extend(standing.iter().flat_map(|standing| standing.parts(1)));
+    let label = status_label(&routine.kind);
     let status = routine.status.as_ref();
-    pieces.extend(status.map(|status| format!("status \"{}\"", cut(status, 50))));
+    pieces.extend(status.map(|status| format!("{label} \"{}\"", cut(status, 50))));
     let last = pieces.len() - 1;
     for (at, piece) in pieces.iter_mut().enumerate() {
         match at == last {

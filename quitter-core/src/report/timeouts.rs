@@ -102,7 +102,7 @@ pub struct StuckRoutine {
     /// it, or the system does not say, as on others than Linux, or nobody looked. A wait with a timeout
     /// of zero looks at no thread, and others look at the first thousand.
     pub stands: Option<Stands>,
-    /// The last status it set.
+    /// The last status it set. A child process has its command line here.
     pub status: Option<String>,
     /// Where it last called its quitter; `None` if it never did.
     pub last_seen: Option<LastSeen>,
