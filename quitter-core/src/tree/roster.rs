@@ -448,13 +448,11 @@ impl Node {
         let Some(left) = state.hooks.remove(hook) else {
             return;
         };
+        // Nobody is woken: only waits of a node that quits count it, and the walk that follows the quit
+        // wakes them.
         let counting = state.tallies.iter().filter(|tally| !tally.is_over());
-        let counting: Vec<_> = counting.cloned().collect();
-        counting.iter().for_each(|tally| tally.on_take_back());
+        counting.for_each(|tally| tally.on_take_back());
         drop(state);
-        let mut wakes = Wakes::default();
-        counting.iter().for_each(|tally| tally.wake(&mut wakes));
-        wakes.perform();
         // With the user's closure, if this is the last reference.
         drop(left);
     }
