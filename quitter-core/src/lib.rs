@@ -40,6 +40,7 @@ mod report;
 mod routine;
 mod sync;
 mod system;
+mod trace;
 mod tree;
 
 pub use error::{AddRoutineError, MainQuitterError, Quitting};

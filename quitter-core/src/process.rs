@@ -1,5 +1,5 @@
-//! The state of which a process has one: the claim of its main quitter, the thread that writes, and
-//! the panics that are in the panic hooks.
+//! The state of which a process has one: the claim of its main quitter, the thread that writes, the
+//! panics that are in the panic hooks, and the thread that calls a tracing subscriber.
 //!
 //! All of it is reached through [`Process::current`], so that a test can be given a process of its
 //! own. Three things stay with the code that uses them. The panic hook is std's, and std has one for
@@ -13,12 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::MainQuitterError;
 use crate::report::console::Console;
 use crate::routine::held_up::HeldUp;
+use crate::trace::Tracer;
 
 pub(crate) struct Process {
     /// The process has, or had, a main quitter.
     claimed: AtomicBool,
     pub(crate) console: Console,
     pub(crate) held_up: Mutex<HeldUp>,
+    pub(crate) tracer: Tracer,
 }
 
 impl Process {
@@ -28,6 +30,7 @@ impl Process {
             claimed: AtomicBool::new(false),
             console: Console::new(),
             held_up: Mutex::new(HeldUp::new()),
+            tracer: Tracer::new(),
         };
         &PROCESS
     }

@@ -265,7 +265,12 @@ fn policy(option: &Ident, input: ParseStream<'_>) -> Result<Expr> {
 type Words = [(&'static str, &'static str)];
 
 const FAILURES_WHILE_QUITTING: [(&str, &str); 2] = [("count", "Count"), ("list_only", "ListOnly")];
-const OUTPUTS: [(&str, &str); 3] = [("all", "All"), ("quiet", "Quiet"), ("silent", "Silent")];
+const OUTPUTS: [(&str, &str); 4] = [
+    ("all", "All"),
+    ("quiet", "Quiet"),
+    ("silent", "Silent"),
+    ("tracing", "Tracing"),
+];
 const HOLDS: [(&str, &str); 3] = [
     ("never", "Never"),
     ("until_body_returns", "UntilBodyReturns"),

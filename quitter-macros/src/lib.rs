@@ -374,7 +374,7 @@ use proc_macro::TokenStream;
 /// ## `output = "…"`
 ///
 /// What is written to stderr: `"all"`, which is the default, `"quiet"` for troubles only, or `"silent"`
-/// for nothing at all.
+/// for nothing at all. With the feature `tracing`, `"tracing"` leaves all of it to the subscriber.
 ///
 /// ```standalone_crate
 /// #[quitter::main(end = "with_body", output = "quiet")]

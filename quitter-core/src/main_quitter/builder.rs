@@ -404,6 +404,7 @@ impl MainQuitterBuilder {
         }
         sources.iter().try_for_each(QuitSource::check)?;
         let claim = Process::current().claim()?;
+        Process::current().tracer.settle();
         // From here on a fork is noticed.
         let _ = system::is_forked();
         console::configure(self.output).map_err(MainQuitterError::Thread)?;

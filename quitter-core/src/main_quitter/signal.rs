@@ -156,6 +156,7 @@ mod os {
     use super::QuitSignal;
     use crate::error::MainQuitterError;
     use crate::system;
+    use crate::trace;
 
     pub(crate) const OF_THE_SYSTEM: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
 
@@ -195,6 +196,7 @@ mod os {
                 Err(error) => return drop(opened.send(Err(error))),
             };
             let _ = opened.send(Ok(()));
+            trace::this_thread_never_waits();
             for number in signals.forever() {
                 let signal = known.iter().find(|signal| signal.number == number);
                 signal.copied().into_iter().for_each(&handle);
@@ -267,6 +269,7 @@ mod os {
     use super::QuitSignal;
     use crate::error::MainQuitterError;
     use crate::system;
+    use crate::trace;
 
     type Handle = Box<dyn Fn(QuitSignal) + Send + Sync>;
 
@@ -284,6 +287,7 @@ mod os {
 
     fn handle(name: &'static str) {
         let number = if name == "Ctrl-C" { SIGINT } else { SIGHUP };
+        trace::this_thread_never_waits();
         if let Some(handle) = HANDLE.get() {
             handle(QuitSignal { number, name });
         }

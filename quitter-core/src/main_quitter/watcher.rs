@@ -19,6 +19,7 @@ use crate::report::console;
 use crate::report::notice::Notice;
 use crate::report::waiting::WaitingLines;
 use crate::routine::held_up;
+use crate::trace;
 
 /// How long messages may take to be shown, all together, before it goes on without their texts.
 const MESSAGES_SHOWN: Duration = Duration::from_millis(100);
@@ -109,6 +110,7 @@ impl Watcher {
     }
 
     pub(crate) fn run(mut self) {
+        trace::this_thread_never_waits();
         loop {
             match self.choose(self.next_time()) {
                 Chosen::Control(Control::Add(channel)) => self.channels.push(channel),

@@ -18,6 +18,7 @@ use crate::process::Process;
 use crate::report::notice::Notice;
 use crate::report::output::{HoldOutput, Output, OutputConfig, Speech};
 use crate::system;
+use crate::trace::Said;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -137,10 +138,25 @@ pub(crate) fn say(notice: Notice) {
 /// Says a notice at once, on this thread: for jobs on the console's thread. Everything that is said
 /// comes through here.
 pub(crate) fn say_now(notice: Notice) {
+    let event = Said::of(&notice);
+    let spare = console().speech().has_spare(&notice);
+    let spare = spare.then(|| notice.clone());
+    say_past_tracing(notice);
+    if let (false, Some(spare)) = (event.tell(), spare) {
+        console().write(&format!("{spare}\n"));
+    }
+}
+
+fn say_past_tracing(notice: Notice) {
     let console = console();
     // A statement of its own: nothing is said under the lock.
     let said_now = console.speech().admit(notice);
     said_now.iter().for_each(|notice| console.deliver(notice));
+}
+
+/// From now on notices are written, too, that were for a tracing subscriber alone.
+pub(crate) fn write_beside_tracing() {
+    console().speech().write_beside_tracing();
 }
 
 /// Says the quit event of a program in which nothing runs, but only if anything is said after it. For
@@ -171,7 +187,7 @@ pub(crate) fn restore_terminal() {
 pub(crate) fn release_now() {
     restore_terminal();
     let held = console().speech().release();
-    held.into_iter().for_each(say_now);
+    held.into_iter().for_each(say_past_tracing);
 }
 
 /// The body of `main` has returned.

@@ -5,7 +5,7 @@
 //! writes the list of a report. [`notice`] is everything that is said, [`output`] decides where and
 //! when, and [`console`] says it; [`caller`] calls the program's functions for it.
 
-mod caller;
+pub(crate) mod caller;
 pub(crate) mod cause;
 pub(crate) mod console;
 pub(crate) mod escape;

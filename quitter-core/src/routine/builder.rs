@@ -18,6 +18,7 @@ use crate::error::{AddRoutineError, Quitting};
 use crate::report::escape::Name;
 use crate::report::failure::OnFailure;
 use crate::system;
+use crate::trace::Carried;
 use crate::tree::Node;
 
 /// Below this, a thread overflows its stack before it comes to the routine.
@@ -100,8 +101,9 @@ impl<'a> RoutineBuilder<'a> {
         let live = self.check_in(Work::Thread, Location::caller(), system::now())?;
         let (node, record) = (live.quitter().node(), live.quitter().record());
         let (node, record) = (Arc::downgrade(node), Arc::clone(record));
+        let carried = Carried::from_here();
         // If the thread is refused, std drops the closure, and `live` checks out.
-        match thread.spawn(move || live.run(f)) {
+        match thread.spawn(move || carried.over(|| live.run(f))) {
             Ok(thread) => Ok(RoutineHandle::new(node, record, thread.thread().clone())),
             Err(source) => Err(AddRoutineError::Thread {
                 name: record.name.to_string(),

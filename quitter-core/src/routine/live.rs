@@ -17,11 +17,13 @@ use super::quitter::RoutineQuitter;
 use super::record::{Place, Record};
 use crate::error::Quitting;
 use crate::report::failure::{FailureKind, OnFailure};
+use crate::trace::RoutineSpan;
 use crate::tree::Node;
 
 /// A live routine: it checks out when this is dropped, whatever happens.
 pub(crate) struct Live {
     quitter: RoutineQuitter,
+    span: RoutineSpan,
 }
 
 impl Live {
@@ -40,8 +42,9 @@ impl Live {
         let record = Arc::new(Record::new(work, name, spawned_at, on_failure, now));
         let node = node.shard_node();
         node.check_in(&record)?;
+        let span = RoutineSpan::start(&node, &record);
         let quitter = RoutineQuitter::new(node, record);
-        Ok(Self { quitter })
+        Ok(Self { quitter, span })
     }
 
     pub(super) fn quitter(&self) -> &RoutineQuitter {
@@ -56,6 +59,7 @@ impl Live {
     /// Makes this the routine that runs on this thread, and calls `f`. A panic is its failure.
     pub(super) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
         let _current = Current::enter(&self.quitter, cause_of);
+        let _span = self.span.enter();
         panics::catch(f, |kind| self.fail(kind, cause_of));
     }
 
@@ -77,6 +81,7 @@ impl Live {
 
     /// Checks out. Returns how many others are live and waited for, if the routine was told to quit.
     fn end(&self) -> Option<usize> {
+        self.span.ended(&self.quitter);
         let node = self.quitter.node();
         let waited_for = node.check_out(self.quitter.record());
         waited_for.filter(|_| node.is_quitting())

@@ -215,6 +215,11 @@ impl Record {
         self.failed.swap(true, Ordering::AcqRel)
     }
 
+    #[cfg(feature = "tracing")]
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Acquire)
     }
