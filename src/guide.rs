@@ -8,3 +8,7 @@ pub mod recipes {}
 
 #[doc = include_str!("guide/guarantees.md")]
 pub mod guarantees {}
+
+#[cfg(all(unix, feature = "io"))]
+#[doc = include_str!("guide/io.md")]
+pub mod io {}

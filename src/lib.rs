@@ -185,22 +185,28 @@
 //! * [Testing your shutdown](guide::testing): unit tests with trees of their own, and real signals.
 //! * [Recipes](guide::recipes): blocked I/O, foreground loops, `--help`, failures that a server
 //!   survives, ordered shutdown, exit codes, supervisors.
+//! * [Blocking I/O](guide::io): sockets, pipes, terminals and listeners that end when told.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features
 //!
 //! * `macros` (default): the attributes [`main`] and [`routine`].
+//! * `io`: [blocking I/O](guide::io) that ends when told, on Unix.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
     AddRoutineError, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt, HoldOutput,
-    LastSeen, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, OnFailure,
-    Output, QuitCause, QuitSignal, QuitSource, Quitter, QuitterPath, Quitting, RequestingRoutine,
-    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome,
-    RoutineQuitter, SecondSignal, SignalExitCode, StartRoutines, StuckRoutine, Ticks,
-    TimedOutQuitter, Timeouts, exit_code,
+    LastSeen, LiveQuitter, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice,
+    OnFailure, Output, QuitCause, QuitSignal, QuitSource, QuitState, Quitter, QuitterPath,
+    Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
+    RoutineKind, RoutineOutcome, RoutineQuitter, RoutineState, SecondSignal, SignalExitCode,
+    Snapshot, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
 };
+
+#[cfg(all(unix, feature = "io"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "io")))]
+pub use quitter_core::{Incoming, Interruptible, Listener, Ready};
 
 #[cfg(feature = "macros")]
 pub use quitter_macros::{main, routine};

@@ -1,4 +1,4 @@
-//! What ends a program beside its quit sources, and which exit code a signal gives.
+//! The ways to end a program beside its quit sources, and the exit code after a signal.
 
 #![cfg(unix)]
 #![expect(
@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use quitter::{End, MainQuitter, QuitSource, Quitter, SignalExitCode};
 
-use common::alone;
+use common::{PATIENCE, alone};
 
 #[test]
 fn a_program_that_ends_with_its_body_quits_when_that_returns() {
@@ -53,10 +53,10 @@ fn sources_are_added_to_the_signals() {
             drop(keep);
         })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(0).saying(&["SIGTERM"]);
+    alone(story)
+        .signal_at("listening", SIGTERM)
+        .with_code(0)
+        .saying(&["SIGTERM"]);
 }
 
 #[test]
@@ -92,19 +92,24 @@ fn by_choice_a_signal_gives_128_and_its_number() {
 }
 
 #[test]
-fn the_signal_is_data_in_the_report() {
+fn the_signal_is_data_in_the_cause_and_in_the_report() {
     let story = || {
-        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        let (_send, silent) = crossbeam_channel::bounded::<()>(0);
+        let silent = QuitSource::channel("silent", silent);
+        let main = MainQuitter::new(PATIENCE, [silent, QuitSource::os_signal()]);
+        let reads_the_cause = main.add_routine(|q| {
+            q.wait_quit();
+            let signal = q.quit_cause().unwrap().signal().unwrap();
+            assert_eq!((signal.number, signal.name), (15, "SIGTERM"));
+        });
+        reads_the_cause.unwrap();
         println!("listening");
         let report = main.exit();
         let signal = report.signal.unwrap();
         assert_eq!((signal.number, signal.name), (15, "SIGTERM"));
         report
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(0);
+    alone(story).signal_at("listening", SIGTERM).with_code(0);
 }
 
 #[test]
@@ -116,10 +121,9 @@ fn a_program_whose_last_routine_returns_says_what_it_waits_for() {
                 .unwrap();
         })
     };
-    let mut program = alone(story);
-    program.wait_for("no routine is running; waiting for a quit event");
-    program.send(SIGTERM);
-    program.end().with_code(0);
+    alone(story)
+        .signal_at("no routine is running; waiting for a quit event", SIGTERM)
+        .with_code(0);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crossbeam_channel::bounded;
 use nix::sys::signal::Signal::SIGTERM;
 use quitter::{ExitReport, MainOutcome, MainQuitter, OnFailure, QuitSource, Quitting};
 
-use common::{Ended, PATIENCE, Process, alone};
+use common::{Ended, PATIENCE, Process, alone, hang};
 
 type Body = Result<(), Box<dyn Error>>;
 
@@ -31,12 +31,6 @@ fn program<B: MainOutcome>(body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
 fn impatient<B: MainOutcome>(body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
     let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
     builder.source(QuitSource::os_signal()).run(body)
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 /// The part of the report that is about failures.
@@ -241,14 +235,14 @@ fn a_panic_while_quitting_is_told_apart() {
             Ok(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(1).saying(&[
-        "Received quit from 'OS interrupt/termination signal': SIGTERM",
-        "1 routine failed:",
-        ": the disk went first (while quitting)\n",
-    ]);
+    alone(story)
+        .signal_at("listening", SIGTERM)
+        .with_code(1)
+        .saying(&[
+            "Received quit from 'OS interrupt/termination signal': SIGTERM",
+            "1 routine failed:",
+            ": the disk went first (while quitting)\n",
+        ]);
 }
 
 #[test]
@@ -363,14 +357,10 @@ fn a_failure_that_is_only_recorded_makes_a_later_clean_end_trouble() {
             Ok(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(1).saying(&[
-        "SIGTERM",
-        "no connection",
-        "Quit: all routines returned (",
-    ]);
+    alone(story)
+        .signal_at("listening", SIGTERM)
+        .with_code(1)
+        .saying(&["SIGTERM", "no connection", "Quit: all routines returned ("]);
 }
 
 #[test]
@@ -387,10 +377,12 @@ fn a_failure_of_a_server_that_survives_it_is_said_at_once_and_leaves_the_exit_cl
             Ok(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("routine 'client 1' of main/connections failed: connection reset");
-    program.send(SIGTERM);
-    let ended = program.end().with_code(0);
+    let ended = alone(story)
+        .signal_at(
+            "routine 'client 1' of main/connections failed: connection reset",
+            SIGTERM,
+        )
+        .with_code(0);
     let ended = ended.saying(&["Received quit from", "Quit: all routines returned ("]);
     assert_eq!(ended.count("connection reset"), 1, "{}", ended.stderr);
 }
@@ -432,10 +424,7 @@ fn quitting_deep_in_a_chain_is_no_failure() {
             Ok(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    let ended = program.end().with_code(0);
+    let ended = alone(story).signal_at("listening", SIGTERM).with_code(0);
     assert_eq!(ended.count("failed"), 0, "{}", ended.stderr);
 }
 
@@ -485,13 +474,13 @@ fn an_error_of_the_body_while_quitting_is_a_consequence() {
             Err::<(), Box<dyn Error>>("the set-up was cut short".into())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(1).saying(&[
-        "Received quit from 'OS",
-        "routine 'main' of main failed: the set-up was cut short (while quitting)\n",
-    ]);
+    alone(story)
+        .signal_at("listening", SIGTERM)
+        .with_code(1)
+        .saying(&[
+            "Received quit from 'OS",
+            "routine 'main' of main failed: the set-up was cut short (while quitting)\n",
+        ]);
 }
 
 #[test]
@@ -502,10 +491,7 @@ fn quitting_of_the_body_is_no_failure() {
             main.sleep(Duration::MAX)
         })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(0);
+    alone(story).signal_at("listening", SIGTERM).with_code(0);
 }
 
 #[test]
@@ -572,11 +558,8 @@ fn an_exit_code_of_the_body_after_a_signal_is_kept() {
             ExitCode::from(7)
         })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program
-        .end()
+    alone(story)
+        .signal_at("listening", SIGTERM)
         .with_code(7)
         .saying(&["Received quit from 'OS"]);
 }

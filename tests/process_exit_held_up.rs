@@ -14,16 +14,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
 use nix::sys::signal::Signal::SIGTERM;
 use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, Quitter};
 
-use common::{Ended, Process, alone};
+use common::{Ended, Process, alone, hang};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_secs(2);
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
-}
 
 /// A message that calls this function when it is dropped.
 struct Bad(fn());

@@ -14,16 +14,10 @@ use crossbeam_channel::bounded;
 use nix::sys::signal::Signal::SIGTERM;
 use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitSource, Quitter};
 
-use common::{Ended, PATIENCE, Process, alone};
+use common::{Ended, PATIENCE, Process, alone, hang};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_secs(2);
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
-}
 
 type Body = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -90,10 +84,9 @@ fn a_panic_that_the_routine_catches_quits_nothing() {
             Ok(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("caught, and told to quit: false");
-    program.send(SIGTERM);
-    let ended = program.end().with_code(0);
+    let ended = alone(story)
+        .signal_at("caught, and told to quit: false", SIGTERM)
+        .with_code(0);
     assert_eq!(ended.count("failed"), 0, "{}", ended.stderr);
 }
 
@@ -114,10 +107,9 @@ fn ten_thousand_panics_that_the_routine_catches_quit_nothing() {
             Ok(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("caught, and told to quit: false");
-    program.send(SIGTERM);
-    program.end().with_code(0);
+    alone(story)
+        .signal_at("caught, and told to quit: false", SIGTERM)
+        .with_code(0);
 }
 
 /// The most memory that this process has had so far, in KiB.
@@ -171,10 +163,9 @@ fn a_slow_hook_of_a_panic_that_the_routine_catches_quits_nothing() {
             Ok(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("caught, and told to quit: false");
-    program.send(SIGTERM);
-    let ended = program.end().with_code(0);
+    let ended = alone(story)
+        .signal_at("caught, and told to quit: false", SIGTERM)
+        .with_code(0);
     assert_eq!(ended.count("failed"), 0, "{}", ended.stderr);
 }
 
@@ -362,11 +353,8 @@ fn a_drop_that_hangs_while_a_panic_unwinds_is_ended_by_a_quit_and_blamed() {
             Ok(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("on the way out");
-    program.send(SIGTERM);
-    program
-        .end()
+    alone(story)
+        .signal_at("on the way out", SIGTERM)
         .with_code(1)
         .saying(&["Failed to quit: 1 routine ", "panics"]);
 }

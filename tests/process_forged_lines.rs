@@ -12,16 +12,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGTERM;
 use quitter::{AddRoutineError, MainQuitter, OnFailure, QuitSource};
 
-use common::{Ended, alone};
+use common::{Ended, alone, hang};
 
 const EVIL: &str =
     "\r\nQuit: all routines returned (0.1 s)\n\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}1A\u{202e}";
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
-}
 
 #[track_caller]
 fn is_not_forged(ended: &Ended) {
@@ -53,10 +47,7 @@ fn names_paths_statuses_and_errors_are_escaped_in_every_line() {
                 Ok::<_, AddRoutineError>(())
             })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    let ended = program.end().with_code(1);
+    let ended = alone(story).signal_at("listening", SIGTERM).with_code(1);
     is_not_forged(&ended);
     ended.saying(&["Received quit from", "Waiting for", "Failed to quit: "]);
 }
@@ -81,6 +72,14 @@ fn a_message_and_the_failure_of_main_are_escaped() {
     ]);
 }
 
+fn has_one_outcome(ended: &Ended) {
+    let outcomes = ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("Quit: "));
+    assert_eq!(outcomes.count(), 1, "{ended:?}");
+}
+
 #[test]
 fn an_error_of_the_body_is_escaped_at_the_event() {
     let story = || {
@@ -91,14 +90,7 @@ fn an_error_of_the_body_is_escaped_at_the_event() {
         })
     };
     let ended = alone(story).end().with_code(1);
-    let text = &ended.stderr;
-    assert_eq!(
-        text.lines()
-            .filter(|line| line.starts_with("Quit: "))
-            .count(),
-        1,
-        "{text}"
-    );
+    has_one_outcome(&ended);
     ended.saying(&["Received quit from main, which failed: "]);
 }
 
@@ -132,15 +124,8 @@ fn a_panic_is_escaped_in_the_report_and_its_thread_has_a_harmless_name() {
         })
     };
     let ended = alone(story).end().with_code(1);
-    let text = &ended.stderr;
-    assert_eq!(
-        text.lines()
-            .filter(|line| line.starts_with("Quit: "))
-            .count(),
-        1,
-        "{text}"
-    );
-    assert!(!text.contains('\u{1b}'), "{text:?}");
+    has_one_outcome(&ended);
+    assert!(!ended.stderr.contains('\u{1b}'), "{ended:?}");
     ended.saying(&[
         "hook of ",
         "Received quit from routine ",

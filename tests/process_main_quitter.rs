@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
+use std::io;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{bounded, never};
 use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitCause, QuitSource};
 
-use common::{PATIENCE, alone};
+use common::{PATIENCE, Process, alone, command_for, hang};
 
 /// A source that never fires.
 fn silence() -> QuitSource {
@@ -145,12 +146,6 @@ fn dropped_without_exit_it_quits_the_tree_and_does_not_block() {
         assert_eq!(cause, Some(QuitCause::MainDropped));
     };
     alone(story).end().with_code(0);
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 #[test]
@@ -349,20 +344,20 @@ fn all_done_ends_exit_when_nothing_is_live() {
 fn all_done_waits_for_a_job_at_work() {
     let story = || {
         let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
-        let (work, at_work) = bounded::<()>(0);
-        let job = move |q: &quitter::RoutineQuitter| {
-            let _ = at_work.recv();
+        let job = |q: &quitter::RoutineQuitter| {
+            let _ = io::stdin().read_line(&mut String::new());
             assert!(!q.has_to_quit());
         };
         main.routine("job").add(job).unwrap();
-        // Waits, outside of the tree, until the main thread is inside of `exit` or about to be.
-        thread::spawn(move || {
-            thread::sleep(Duration::from_millis(50));
-            drop(work);
-        });
+        println!("exiting");
         main.exit()
     };
-    alone(story).end().with_code(0);
+    let (stdin, work) = io::pipe().unwrap();
+    let mut program = Process::start_reading(&mut command_for(story), stdin);
+    program.wait_for("exiting");
+    drop(work);
+    let said = ["'all routines done'", "Quit: all routines returned"];
+    program.end().with_code(0).saying(&said);
 }
 
 #[test]

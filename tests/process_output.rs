@@ -17,20 +17,14 @@ use nix::sys::signal::Signal::SIGTERM;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use quitter::{
     End, ExitReport, FailuresWhileQuitting, HoldOutput, MainQuitter, MainQuitterBuilder, Notice,
-    Output, QuitSource,
+    Output, QuitSource, RoutineQuitter,
 };
 
-use common::{PATIENCE, Process, alone, command_for};
+use common::{PATIENCE, Process, alone, command_for, hang};
 
 fn builder() -> MainQuitterBuilder {
     let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
     builder.source(QuitSource::all_done())
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 /// With time to spare on a busy machine.
@@ -151,10 +145,7 @@ fn lines_are_held_until_the_body_has_returned() {
             eprintln!("drawn");
         })
     };
-    let mut program = alone(story);
-    program.wait_for("drawing");
-    program.send(SIGTERM);
-    let ended = program.end().with_code(0);
+    let ended = alone(story).signal_at("drawing", SIGTERM).with_code(0);
     let begins = "drawn\nReceived quit from 'OS";
     assert!(ended.stderr.starts_with(begins), "{}", ended.stderr);
     ended.saying(&["SIGTERM\nQuit: all routines returned"]);
@@ -355,6 +346,33 @@ fn by_choice_a_failure_that_made_the_program_quit_counts() {
         builder.run(|main| main.add_routine(|_| Err::<(), _>("disk full")).map(drop))
     };
     alone(story).end().with_code(1).saying(&["disk full"]);
+}
+
+/// A program in which a routine of this child fails once it is told to quit. Failures below "metrics" are
+/// only listed.
+fn consequences_at(child: &'static str) -> ExitReport {
+    let main = patient().build();
+    let metrics = main.child("metrics").unwrap();
+    metrics.failures_while_quitting(FailuresWhileQuitting::ListOnly);
+    let parent = if child == "sender" { &metrics } else { &main };
+    let fails = |q: &RoutineQuitter| {
+        q.wait_quit();
+        Err::<(), _>("the receiver is gone")
+    };
+    parent.child(child).unwrap().add_routine(fails).unwrap();
+    main.send_quit();
+    main.exit()
+}
+
+#[test]
+fn a_quitter_may_choose_that_failures_while_quitting_are_only_listed_here_and_below() {
+    let ended = alone(|| consequences_at("sender")).end().with_code(0);
+    assert_eq!(ended.count("the receiver is gone (while quitting)"), 1);
+}
+
+#[test]
+fn that_a_quitter_only_lists_failures_while_quitting_changes_nothing_beside_it() {
+    alone(|| consequences_at("store")).end().with_code(1);
 }
 
 #[test]

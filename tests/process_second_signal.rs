@@ -9,7 +9,8 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{self, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,27 +23,17 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, SecondSignal};
 
-use common::{Ended, PATIENCE, Process, alone, command_for};
+use common::{Ended, PATIENCE, Process, alone, command_for, hang, pid_in, says};
 
 /// Longer than any time between two signals of a test.
 const LONG: Duration = Duration::from_secs(3600);
 const SLACK: Duration = Duration::from_secs(2);
 
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
-}
-
-/// Prints a line that ends with the process id.
-fn says(text: &str) {
-    println!("{text}, process {}", process::id());
-}
-
-/// The process that printed this line.
-fn pid_in(line: &str) -> Pid {
-    let (_, pid) = line.trim_end().rsplit_once(' ').unwrap();
-    Pid::from_raw(pid.parse().unwrap())
+/// A byte for each signal of this kind that comes from now on.
+fn each(signal: Signal) -> UnixStream {
+    let (comes, came) = UnixStream::pair().unwrap();
+    signal_hook::low_level::pipe::register(signal as i32, comes).unwrap();
+    came
 }
 
 /// A program with a stuck routine and this quit timeout.
@@ -154,10 +145,11 @@ fn a_pair_of_signals_leaves_the_time_to_quit() {
 fn a_pair_of_signals_leaves_the_time_to_write_the_report_after_the_exit() {
     let story = || {
         let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        let mut came = each(SIGTERM);
         says("listening");
         let report = main.exit();
         says("exited");
-        thread::sleep(Duration::from_millis(200));
+        came.read_exact(&mut [0; 2]).unwrap();
         report
     };
     let mut program = alone(story);
@@ -308,10 +300,7 @@ fn after_a_drop_without_exit_any_signal_ends_the_program_whatever_had_quit_it() 
         says("listening");
         hang()
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(130);
+    alone(story).signal_at("listening", SIGTERM).with_code(130);
 }
 
 #[test]
@@ -324,13 +313,13 @@ fn after_another_quit_event_the_first_signal_is_one_more_event() {
             Ok::<_, AddRoutineError>(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("Received quit from send_quit");
-    program.send(SIGTERM);
-    program.end().with_code(1).saying(&[
-        "Failed to quit: 1 routine",
-        "Later received quit from 'OS interrupt/termination signal': SIGTERM",
-    ]);
+    alone(story)
+        .signal_at("Received quit from send_quit", SIGTERM)
+        .with_code(1)
+        .saying(&[
+            "Failed to quit: 1 routine",
+            "Later received quit from 'OS interrupt/termination signal': SIGTERM",
+        ]);
 }
 
 #[test]
@@ -531,10 +520,10 @@ fn a_storm_of_signals_while_routines_return_ends_the_program() {
 fn a_storm_of_signals_between_the_quit_event_and_exit_ends_the_program() {
     let story = || -> ExitReport {
         let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        let mut came = each(SIGTERM);
         main.send_quit();
         says("quitting");
-        // Longer than the storm takes to begin.
-        thread::sleep(Duration::from_millis(50));
+        came.read_exact(&mut [0]).unwrap();
         main.exit()
     };
     stormed(alone(story), "quitting", &[0, 130]);
@@ -638,7 +627,7 @@ fn two_signals_at_once_never_lose_the_event_or_the_report() {
 /// As above, at the deadline.
 #[test]
 fn a_body_that_returns_as_the_process_is_ended_by_force_never_loses_the_report() {
-    /// What the forced end waits beyond the deadline.
+    /// How long the forced end waits beyond the deadline.
     const GRACE: Duration = Duration::from_millis(150);
     let story = || {
         let builder = MainQuitter::builder().timeout(Duration::from_millis(20));

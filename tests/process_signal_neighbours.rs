@@ -10,7 +10,7 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::process::{self, Command};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -23,23 +23,7 @@ use nix::unistd::Pid;
 use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource};
 use signal_hook::{consts, flag, low_level};
 
-use common::{Ended, PATIENCE, Process, after_shell, alone, command_for};
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
-}
-
-fn says(text: &str) {
-    println!("{text}, process {}", process::id());
-}
-
-/// The process that printed this line.
-fn pid_in(line: &str) -> Pid {
-    let (_, pid) = line.trim_end().rsplit_once(' ').unwrap();
-    Pid::from_raw(pid.parse().unwrap())
-}
+use common::{Ended, PATIENCE, Process, after_shell, alone, command_for, hang, pid_in, says};
 
 /// A program that listens to signals, prints that it does, and exits.
 fn listens() -> ExitReport {
@@ -225,10 +209,7 @@ fn an_end_that_the_application_wants_on_a_signal_comes_as_it_wants() {
         flag::register_conditional_shutdown(consts::SIGTERM, 42, now).unwrap();
         listens()
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(42);
+    alone(story).signal_at("listening", SIGTERM).with_code(42);
 }
 
 /// A handler set with sigaction itself, without a library that shares signals.
@@ -329,10 +310,7 @@ fn a_signal_after_a_main_quitter_that_failed_has_its_default_effect() {
         says("no main quitter");
         hang()
     };
-    let mut program = alone(story);
-    program.wait_for("no main quitter");
-    program.send(SIGTERM);
-    let ended = program.end();
+    let ended = alone(story).signal_at("no main quitter", SIGTERM);
     assert_eq!(ended.code, None, "ended by the signal itself: {ended:?}");
 }
 
@@ -364,10 +342,7 @@ fn a_signal_after_a_forced_exit_has_returned_ends_the_process_with_130() {
         says("exited");
         hang()
     };
-    let mut program = alone(story);
-    program.wait_for("exited");
-    program.send(SIGTERM);
-    program.end().with_code(130);
+    alone(story).signal_at("exited", SIGTERM).with_code(130);
 }
 
 #[test]
@@ -377,10 +352,7 @@ fn one_signal_after_a_drop_ends_the_process_with_130() {
         says("dropped");
         hang()
     };
-    let mut program = alone(story);
-    program.wait_for("dropped");
-    program.send(SIGTERM);
-    program.end().with_code(130);
+    alone(story).signal_at("dropped", SIGTERM).with_code(130);
 }
 
 #[test]
@@ -392,10 +364,7 @@ fn one_signal_after_a_drop_ends_a_process_whose_exit_is_forced_with_130() {
         says("dropped");
         hang()
     };
-    let mut program = alone(story);
-    program.wait_for("dropped");
-    program.send(SIGINT);
-    program.end().with_code(130);
+    alone(story).signal_at("dropped", SIGINT).with_code(130);
 }
 
 #[test]
@@ -409,10 +378,7 @@ fn without_the_source_a_signal_while_quitting_has_its_default_effect() {
             Ok::<_, AddRoutineError>(())
         })
     };
-    let mut program = alone(story);
-    program.wait_for("Received quit from send_quit");
-    program.send(SIGTERM);
-    let ended = program.end();
+    let ended = alone(story).signal_at("Received quit from send_quit", SIGTERM);
     assert_eq!(ended.code, None, "ended by the signal itself: {ended:?}");
 }
 

@@ -18,7 +18,7 @@ use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 use nix::sys::signal::raise;
 use quitter::{ExitReport, MainQuitter, MainQuitterError, QuitSource};
 
-use common::{PATIENCE, Process, after_shell, alone, command_for};
+use common::{PATIENCE, Process, after_shell, alone, command_for, hang};
 
 /// A program that listens to signals, prints that it does, and exits.
 fn listens() -> ExitReport {
@@ -112,12 +112,6 @@ fn hangs() -> ExitReport {
     main.exit()
 }
 
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
-}
-
 fn ends_on_a_second_signal(mut program: Process, first: Signal, second: Signal) {
     program.wait_for("listening");
     program.send(first);
@@ -166,10 +160,9 @@ fn a_signal_after_exit_ends_the_program() {
         println!("exited with {}", report.exit_code);
         hang()
     };
-    let mut program = alone(story);
-    program.wait_for("exited with 0");
-    program.send(SIGTERM);
-    program.end().with_code(130);
+    alone(story)
+        .signal_at("exited with 0", SIGTERM)
+        .with_code(130);
 }
 
 #[test]
@@ -193,10 +186,7 @@ fn without_the_source_signals_do_what_they_always_did() {
         println!("listening");
         main.exit()
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    let ended = program.end();
+    let ended = alone(story).signal_at("listening", SIGTERM);
     assert_eq!(ended.code, None, "ended by the signal itself: {ended:?}");
 }
 
@@ -239,10 +229,10 @@ fn one_signal_for_two_signal_sources_is_no_second_signal() {
         println!("listening");
         main.exit()
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.end().with_code(0).saying(&["SIGTERM", "Quit: all"]);
+    alone(story)
+        .signal_at("listening", SIGTERM)
+        .with_code(0)
+        .saying(&["SIGTERM", "Quit: all"]);
 }
 
 /// The signal is ignored when the program starts, as under `nohup` and a shell's `&`.

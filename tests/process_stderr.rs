@@ -19,7 +19,7 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource};
 
-use common::{PATIENCE, Process, after_shell, broken_pipe, command_for};
+use common::{PATIENCE, Process, after_shell, broken_pipe, command_for, hang};
 
 /// A program that prints its lines and ends cleanly.
 fn clean() -> ExitReport {
@@ -37,12 +37,6 @@ fn troubled() -> ExitReport {
                 .add(|_| panic!("at the worst time"))?;
             Ok::<_, AddRoutineError>(())
         })
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 fn started_with(stderr: impl Into<Stdio>, command: &mut Command) -> Process {

@@ -32,6 +32,8 @@ compile_error!("quitter needs threads and signals: it runs on Unix and on Window
 
 mod error;
 mod futures;
+#[cfg(all(unix, feature = "io"))]
+mod io;
 mod main_quitter;
 mod never;
 mod process;
@@ -45,6 +47,9 @@ mod tree;
 
 pub use error::{AddRoutineError, MainQuitterError, Quitting};
 pub use futures::QuitFuture;
+#[cfg(all(unix, feature = "io"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "io")))]
+pub use io::{Incoming, Interruptible, Listener, Ready};
 pub use main_quitter::body::MainOutcome;
 pub use main_quitter::builder::MainQuitterBuilder;
 pub use main_quitter::exit::MainQuitter;
@@ -59,11 +64,12 @@ pub use report::notice::{HeldUpAt, Notice};
 pub use report::output::{HoldOutput, Output};
 pub use report::path::QuitterPath;
 pub use report::slow::SlowRoutine;
+pub use report::snapshot::{LiveQuitter, QuitState, Snapshot};
 pub use report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 pub use routine::builder::RoutineBuilder;
 pub use routine::guard::RoutineGuard;
 pub use routine::handle::RoutineHandle;
-pub use routine::kind::RoutineKind;
+pub use routine::kind::{RoutineKind, RoutineState};
 pub use routine::outcome::RoutineOutcome;
 pub use routine::quitter::RoutineQuitter;
 pub use routine::ticks::Ticks;

@@ -1,5 +1,6 @@
-//! The state of which a process has one: the claim of its main quitter, the thread that writes, the
-//! panics that are in the panic hooks, and the thread that calls a tracing subscriber.
+//! The state of which a process has one: the claim of its main quitter, the signals that made it
+//! quit, the thread that writes, the panics that are in the panic hooks, and the thread that calls a
+//! tracing subscriber.
 //!
 //! All of it is reached through [`Process::current`], so that a test can be given a process of its
 //! own. Three things stay with the code that uses them. The panic hook is std's, and std has one for
@@ -11,6 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::MainQuitterError;
+use crate::main_quitter::signal::QuitSignals;
 use crate::report::console::Console;
 use crate::routine::held_up::HeldUp;
 use crate::trace::Tracer;
@@ -18,6 +20,7 @@ use crate::trace::Tracer;
 pub(crate) struct Process {
     /// The process has, or had, a main quitter.
     claimed: AtomicBool,
+    pub(crate) quit_signals: QuitSignals,
     pub(crate) console: Console,
     pub(crate) held_up: Mutex<HeldUp>,
     pub(crate) tracer: Tracer,
@@ -28,6 +31,7 @@ impl Process {
     pub(crate) fn current() -> &'static Self {
         static PROCESS: Process = Process {
             claimed: AtomicBool::new(false),
+            quit_signals: QuitSignals::new(),
             console: Console::new(),
             held_up: Mutex::new(HeldUp::new()),
             tracer: Tracer::new(),

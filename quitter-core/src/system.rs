@@ -121,6 +121,43 @@ pub(crate) fn is_raw_terminal(_: &std::fs::File) -> bool {
     false
 }
 
+/// Writes as much of `text` as the file takes without blocking, and returns how much that was. Nothing
+/// where the file or the system cannot tell, as with terminals, and after an error.
+///
+/// The mode of the file stays as it is, since others share it.
+#[cfg(target_os = "linux")]
+pub(crate) fn write_at_once(file: &std::fs::File, text: &[u8]) -> usize {
+    use std::os::fd::AsRawFd;
+    /// Append, as far as there is an end to append to.
+    const NO_OFFSET: libc::c_long = -1;
+    let part = libc::iovec {
+        iov_base: text.as_ptr().cast_mut().cast(),
+        iov_len: text.len(),
+    };
+    // SAFETY: these are the arguments of pwritev2(2): a descriptor that `file` keeps open, one part,
+    // the two halves of an offset, and flags. The part is `text`, which is only read and lives on. By
+    // number, since the C libraries that Rust supports do not all have the function; a kernel that
+    // does not have the call or the flag returns an error.
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_pwritev2,
+            file.as_raw_fd(),
+            &raw const part,
+            1_usize,
+            NO_OFFSET,
+            NO_OFFSET,
+            libc::RWF_NOWAIT,
+        )
+    };
+    usize::try_from(written).unwrap_or(0)
+}
+
+/// No other system offers that for one call.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn write_at_once(_: &std::fs::File, _: &[u8]) -> usize {
+    0
+}
+
 /// Calls `handle` when the console is closed, the user logs off or the system shuts down. Windows ends
 /// the process when the handler returns, or after about 5 s: so it never returns, and the process ends
 /// when its exit is done.
@@ -283,6 +320,17 @@ mod tests {
         let of_std = inner.elapsed();
         let ours = now() - from;
         assert!(of_std <= ours && ours <= outer.elapsed());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_pipe_takes_nothing_at_once_and_blocks_nobody() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let writer = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
+        let text = [0; 4096];
+        while write_at_once(&writer, &text) > 0 {}
+        assert_eq!(write_at_once(&writer, b"more"), 0);
+        drop(reader);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Crowds that quit, fail, wait and start work at the same time.
 //!
-//! What takes a crowd squared, or waits for each of a crowd's turns, does not end in [`PATIENCE`].
+//! An operation that takes a crowd squared, or waits for each of a crowd's turns, does not end in
+//! [`PATIENCE`].
 
 mod common;
 

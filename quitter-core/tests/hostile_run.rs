@@ -26,7 +26,7 @@ const MOST_QUITTERS: usize = 300;
 /// Longer than a thread that is only idle can be kept out.
 const HANG: Duration = Duration::from_secs(100);
 
-/// What is known of one quitter: whether a quit of it has returned.
+/// Whether a quit of one quitter has returned.
 struct Told {
     above: Option<Arc<Told>>,
     flag: AtomicBool,

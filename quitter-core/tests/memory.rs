@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What the test harness may need beside the test. Each test here makes so many of
+/// The test harness may need so much beside the test. Each test here makes so many of
 /// something that a single byte, or what is large a single one, kept of each would be more.
 const SLACK: isize = 8 * 1024;
 

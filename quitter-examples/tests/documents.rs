@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -12,6 +12,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/exit.md",
     "docs/performance.md",
     "src/guide/recipes.md",
+    "src/guide/io.md",
     "src/guide/guarantees.md",
 ];
 

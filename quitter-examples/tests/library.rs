@@ -14,11 +14,8 @@ use common::Process;
 
 #[test]
 fn the_program_ends_with_the_library_stopped_first() {
-    let mut program = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_library")));
-    program.wait_for("requests so far");
-    program.send(SIGINT);
-    program
-        .end()
+    Process::start(&mut Command::new(env!("CARGO_BIN_EXE_library")))
+        .signal_at("requests so far", SIGINT)
         .with_code(0)
         .saying(&["Quit: all routines returned"]);
 }

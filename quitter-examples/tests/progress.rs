@@ -23,10 +23,9 @@ fn work_that_is_done_exits_with_0() {
 }
 
 fn work_that_is_cut_short_exits_with(code: i32, signal: Signal) {
-    let mut progress = progress(&["1000"]);
-    progress.wait_for("copying 1000 files");
-    progress.send(signal);
-    let ended = progress.end().with_code(code);
+    let ended = progress(&["1000"])
+        .signal_at("copying 1000 files", signal)
+        .with_code(code);
     let copied = ended.stdout.lines().find_map(|line| {
         let rest = line.strip_prefix("stopped after ")?;
         rest.strip_suffix(" of 1000 files")

@@ -33,10 +33,9 @@ fn the_first_program_of_the_readme_is_the_example() {
 
 #[test]
 fn the_terminal_of_the_readme_shows_what_the_program_prints() {
-    let mut first = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_first")));
-    first.wait_for("beat");
-    first.send(SIGINT);
-    let ended = first.end().with_code(1);
+    let ended = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_first")))
+        .signal_at("beat", SIGINT)
+        .with_code(1);
 
     let shown = block("text").replace("^C", "");
     let shown = shown

@@ -1,4 +1,4 @@
-//! `tcp_server` and `beside_tokio`, with real sockets and real signals.
+//! `tcp_server_threads` and `beside_tokio`, with real sockets and real signals.
 
 #![cfg(unix)]
 
@@ -48,7 +48,7 @@ impl Client {
 
 #[test]
 fn each_connection_gets_its_own_bytes_back_and_is_closed_at_the_quit() {
-    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server"));
+    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server_threads"));
     let mut clients = [(); 8].map(|()| Client::connect(&address));
     for (i, client) in clients.iter_mut().enumerate() {
         client.send(&format!("from {i}\n"));
@@ -68,7 +68,7 @@ fn each_connection_gets_its_own_bytes_back_and_is_closed_at_the_quit() {
 
 #[test]
 fn a_server_without_connections_ends_though_it_blocks_in_accept() {
-    let (server, _) = server(env!("CARGO_BIN_EXE_tcp_server"));
+    let (server, _) = server(env!("CARGO_BIN_EXE_tcp_server_threads"));
     server.send(SIGTERM);
     server
         .end()
@@ -78,7 +78,7 @@ fn a_server_without_connections_ends_though_it_blocks_in_accept() {
 
 #[test]
 fn a_client_that_disconnects_does_not_end_the_server() {
-    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server"));
+    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server_threads"));
     drop(Client::connect(&address));
     let mut client = Client::connect(&address);
     client.send("still there\n");
@@ -89,7 +89,7 @@ fn a_client_that_disconnects_does_not_end_the_server() {
 
 #[test]
 fn a_client_that_resets_its_connection_is_reported_and_does_not_end_the_server() {
-    let (mut server, address) = server(env!("CARGO_BIN_EXE_tcp_server"));
+    let (mut server, address) = server(env!("CARGO_BIN_EXE_tcp_server_threads"));
     let mut rude = Client::connect(&address);
     rude.send("never read\n");
     // An echo that nobody has read makes the system reset the connection.
@@ -98,6 +98,36 @@ fn a_client_that_resets_its_connection_is_reported_and_does_not_end_the_server()
     server.wait_for("of main/connections failed: Connection reset");
     server.send(SIGINT);
     server.end().with_code(0);
+}
+
+/// Idle ones, ones in the middle of a line, and ones that send and never read.
+#[test]
+fn five_hundred_clients_of_all_kinds_do_not_hold_up_the_end_and_lines_are_answered() {
+    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server_threads"));
+    let mut clients: Vec<_> = (0..500).map(|_| Client::connect(&address)).collect();
+    let (answered, rest) = clients.split_at_mut(200);
+    let (half, rest) = rest.split_at_mut(100);
+    let (flooding, _idle) = rest.split_at_mut(50);
+    for client in half {
+        client.send("half a line");
+    }
+    let flood = b"flood\n".repeat(10_000);
+    for client in flooding {
+        let stream = client.0.get_mut();
+        stream.set_nonblocking(true).unwrap();
+        while stream.write(&flood).is_ok() {}
+    }
+    for client in &mut *answered {
+        client.send("line\n");
+    }
+    for client in &mut *answered {
+        assert_eq!(client.line(), "line\n");
+    }
+    server.send(SIGTERM);
+    server
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
 }
 
 #[test]

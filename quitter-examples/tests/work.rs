@@ -52,11 +52,8 @@ fn foreign_work_is_waited_for_and_then_ends_the_program() {
 #[test]
 fn foreign_work_stops_early_at_the_quit_and_says_what_is_left() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_foreign_work"));
-    let mut work = Process::start(command.arg("100000"));
-    work.wait_for("the first frame is rendered");
-    work.send(SIGTERM);
-    let ended = work
-        .end()
+    let ended = Process::start(command.arg("100000"))
+        .signal_at("the first frame is rendered", SIGTERM)
         .with_code(0)
         .saying(&["SIGTERM", "Quit: all routines returned"]);
     assert!(ended.stdout.ends_with(" are left\n"), "{ended:?}");

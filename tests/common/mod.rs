@@ -5,7 +5,8 @@ use std::any::type_name;
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio, Termination};
+use std::os::fd::AsFd;
+use std::process::{self, Child, Command, ExitCode, ExitStatus, Stdio, Termination};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,12 @@ impl Process {
         Self::spawn(command.stderr(Stdio::piped()))
     }
 
+    /// Starts a command on a terminal: whoever holds the other side reads and types.
+    pub(crate) fn start_on_terminal(command: &mut Command, terminal: &impl AsFd) -> Self {
+        let side = || Stdio::from(terminal.as_fd().try_clone_to_owned().expect("a handle"));
+        Self::spawn(command.stdin(side()).stdout(side()).stderr(side()))
+    }
+
     fn spawn(command: &mut Command) -> Self {
         // Printing a backtrace takes seconds on a busy machine.
         command.env("RUST_BACKTRACE", "0");
@@ -147,6 +154,14 @@ impl Process {
             "the process still runs to receive {signal}"
         );
         kill(self.pid, signal).expect("the process is ours");
+    }
+
+    /// Sends a signal at this line of output, and waits for the end.
+    #[track_caller]
+    pub(crate) fn signal_at(mut self, line: &str, signal: Signal) -> Ended {
+        self.wait_for(line);
+        self.send(signal);
+        self.end()
     }
 
     /// Sends a signal when it does not count as a pair with the one before any more.
@@ -261,6 +276,23 @@ impl Ended {
     pub(crate) fn count(&self, text: &str) -> usize {
         self.stderr.matches(text).count()
     }
+}
+
+pub(crate) fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// Prints a line that ends with the process id.
+pub(crate) fn says(text: &str) {
+    println!("{text}, process {}", process::id());
+}
+
+/// The process that printed this line.
+pub(crate) fn pid_in(line: &str) -> Pid {
+    let (_, pid) = line.trim_end().rsplit_once(' ').expect("a line of `says`");
+    Pid::from_raw(pid.parse().expect("a process id"))
 }
 
 /// The environment variable that tells a process which story to run.

@@ -13,7 +13,7 @@ use crate::report::exit::exit_code;
 use crate::report::failure::FailureKind;
 use crate::report::timeouts::Timeouts;
 
-/// What the body of `main` may return: nothing, never, an [`ExitCode`], or a `Result` of these
+/// Returned by the body of `main`: nothing, never, an [`ExitCode`], or a `Result` of these
 /// whose error implements `Debug`, as with std.
 ///
 /// An `Err` fails the program, unless it is [`Quitting`], by itself or boxed: quitting is not a

@@ -29,7 +29,7 @@ use crate::tree::Node;
 ///
 /// # Examples
 ///
-/// What `#[quitter::main(timeout = "2s")]` does, without the macro:
+/// This does the same as `#[quitter::main(timeout = "2s")]`:
 ///
 /// ```no_run
 /// # use quitter_core as quitter;
@@ -278,8 +278,9 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets whether failures while quitting change the exit code. The default is
+    /// Sets how the program responds to failures while quitting. The default is
     /// [`FailuresWhileQuitting::Count`]. A failure of the body while the program quits is one of them.
+    /// [`Quitter::failures_while_quitting`] sets it for a part of the tree.
     ///
     /// # Examples
     ///
@@ -410,12 +411,13 @@ impl MainQuitterBuilder {
         console::configure(self.output).map_err(MainQuitterError::Thread)?;
         console::open().map_err(MainQuitterError::Thread)?;
         let (control, commands) = unbounded();
+        let root = Node::root("main".into(), Some(self.timeout));
+        root.set_failures_while_quitting(self.failures_while_quitting);
         let ending = Arc::new(Ending::new(
-            Quitter::of_new(Node::root("main".into(), Some(self.timeout))),
+            Quitter::of_new(root),
             self.force_exit,
             self.second_signal,
             self.signal_exit_code,
-            self.failures_while_quitting,
             !registry::has_automatic(),
             control,
         ));

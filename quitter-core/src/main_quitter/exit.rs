@@ -144,7 +144,7 @@ impl MainQuitter {
     fn cannot_start(&self, name: &str, place: Place, error: &(dyn Error + 'static)) {
         let node = self.root.node();
         let kind = FailureKind::of_error(error);
-        node.record_failure(true, false, |path| RoutineFailure {
+        node.record_failure(true, true, |path| RoutineFailure {
             path,
             name: name.to_owned(),
             id: 0,
@@ -191,13 +191,14 @@ impl MainQuitter {
     /// ```
     pub fn exit(self) -> ExitReport {
         let report = self.end(None);
+        console::write_here();
         // So that the event stands above everything that the program prints next.
         console::flush(LAST_WORDS, LAST_WORDS);
         report
     }
 
-    /// As [`exit`](Self::exit), but the event may still be on its way to stderr. The hint is said if
-    /// nothing runs any more, and this ends nothing.
+    /// As [`exit`](Self::exit), but what is to be said is only queued: it is for the caller to have it
+    /// written. The hint is said if nothing runs any more, and this ends nothing.
     pub(crate) fn end(self, hint: Option<&'static str>) -> ExitReport {
         if system::is_forked() {
             return ExitReport::not_started(
@@ -215,10 +216,10 @@ impl MainQuitter {
         });
         let live = live.err().unwrap_or_default();
         // The watcher may not have come to this yet.
-        self.ending.announce();
+        self.ending.announce(console::write_here);
         self.list_last_events();
         let report = self.ending.finish(live);
-        console::afterwards(console::release_now);
+        console::later(console::release_now);
         report
     }
 

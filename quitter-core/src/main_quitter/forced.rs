@@ -41,7 +41,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
         }
     }
     console::write_beside_tracing();
-    ending.announce();
+    ending.announce(console::ring);
     if let Trigger::Signal(name) = trigger {
         console::say(Notice::SignalWhileQuitting {
             signal: name.into(),

@@ -14,11 +14,12 @@ use crate::main_quitter::late;
 use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
 use crate::main_quitter::signal_sources::SignalSources;
 use crate::main_quitter::watcher::Control;
+use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::{ExitReport, Outcome, Voice};
-use crate::report::failure::{FailureKind, FailuresWhileQuitting};
+use crate::report::failure::FailureKind;
 use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
 use crate::system;
@@ -51,7 +52,6 @@ pub(crate) struct Ending {
     force: bool,
     second_signal: SecondSignal,
     signal_exit_code: SignalExitCode,
-    failures_while_quitting: FailuresWhileQuitting,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
     state: Mutex<State>,
@@ -114,14 +114,6 @@ enum Effect {
 }
 
 impl State {
-    /// The signal that is this cause.
-    fn signal_behind(&self, cause: &QuitCause) -> Option<QuitSignal> {
-        match cause {
-            QuitCause::Source { index, .. } => self.signals.signal_of(*index),
-            _ => None,
-        }
-    }
-
     /// Whether a quit for this cause is a failure of the program. It follows from the cause, so that
     /// a report that knows the cause cannot miss it.
     fn is_failure(&self, cause: &QuitCause) -> bool {
@@ -158,7 +150,6 @@ impl Ending {
         force: bool,
         second_signal: SecondSignal,
         signal_exit_code: SignalExitCode,
-        failures_while_quitting: FailuresWhileQuitting,
         routines_started: bool,
         watcher: Sender<Control>,
     ) -> Self {
@@ -167,7 +158,6 @@ impl Ending {
             force,
             second_signal,
             signal_exit_code,
-            failures_while_quitting,
             watcher,
             voice: Arc::default(),
             state: Mutex::new(State {
@@ -224,7 +214,7 @@ impl Ending {
     ) {
         let cause = source.cause(message, closed);
         if self.root.node().quit(cause.clone(), None) {
-            self.announce();
+            self.announce(console::write_here);
         } else {
             self.state().later.push(cause);
         }
@@ -265,20 +255,26 @@ impl Ending {
         let ends_later = self.second_signal != SecondSignal::Ignore;
         let warns = is_quitting && since_first.is_none() && ends_later;
         match state.signals.fire(signal) {
-            Some(source) if !state.phase.is_over() => Effect::Fires { source, warns },
+            Some(source) if !state.phase.is_over() => {
+                // Before anybody can read the cause.
+                Process::current().quit_signals.note(source.index, signal);
+                Effect::Fires { source, warns }
+            }
             _ => Effect::Nothing,
         }
     }
 
     /// Announces the quit event, once. To be called when the root quits; what is said after the call
-    /// stands below the event.
-    pub(crate) fn announce(self: &Arc<Self>) {
+    /// stands below the event. `write` has the console write it.
+    pub(crate) fn announce(self: &Arc<Self>, write: fn()) {
         let mut state = self.state();
         if matches!(state.phase, Phase::Running) {
             state.phase = Phase::Quitting;
             let ending = Arc::clone(self);
             // Queued under the lock: others rely on the order once they see the phase.
-            console::afterwards(move || ending.say_event());
+            console::later(move || ending.say_event());
+            drop(state);
+            write();
         }
     }
 
@@ -325,7 +321,7 @@ impl Ending {
             return;
         }
         self.root.node().quit(QuitCause::MainDropped, None);
-        self.announce();
+        self.announce(console::ring);
         self.state().phase = Phase::Dropped;
         let ending = Arc::clone(self);
         console::afterwards(move || {
@@ -411,21 +407,19 @@ impl Ending {
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
         let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
-        let signal = state.signal_behind(&quit.cause);
         let no_shutdown = state.is_no_shutdown(&quit.cause)
             && state.later.is_empty()
             && timeouts.is_empty()
             && failures.listed.len() <= 1;
         Some(ExitReport::new(Outcome {
             no_shutdown,
-            signal,
+            signal: quit.cause.signal(),
             signal_exit_code: self.signal_exit_code,
             cause: quit.cause.clone(),
             later_causes: state.later.clone(),
             timeouts,
             unread: unread.iter().map(|node| node.path().into()).collect(),
             failures,
-            failures_while_quitting: self.failures_while_quitting,
             took,
             unlisted_slow: half_time.only_counted,
             slow,

@@ -67,7 +67,9 @@ pub(crate) fn run<B: MainOutcome>(
         main.node().quit(QuitCause::MainReturned { code: 0 }, None);
     }
     main.start_routines();
-    main.end(Some(NOTHING_RUNS))
+    let report = main.end(Some(NOTHING_RUNS));
+    console::write_here();
+    report
 }
 
 /// Runs the body as the routine `main`, and does what its outcome asks for.
@@ -102,4 +104,6 @@ fn run_body<B: MainOutcome>(
 /// Said once, when the body has returned and no routine is left, in a program that waits for a quit
 /// event from outside.
 const NOTHING_RUNS: &str = "main has returned and no routine is running; waiting for a quit event. \
-                            To end when everything is done, add the quit source all_done()";
+                            To end with main, set end = \"with_body\"; when everything is done, add \
+                            the quit source all_done(); in one case, such as --help, call \
+                            request_quit";

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::ffi::c_int;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::MainQuitterError;
@@ -100,6 +101,33 @@ pub struct QuitSignal {
     pub number: i32,
     /// Its name, such as "SIGTERM"; a real-time signal's is "signal 40".
     pub name: &'static str,
+}
+
+/// The signals that were quit events, by the index of their source. A process has one main quitter, so an
+/// index names one source for good.
+pub(crate) struct QuitSignals(Mutex<Vec<(usize, QuitSignal)>>);
+
+impl QuitSignals {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(usize, QuitSignal)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A source fires once, so the list stays short.
+    pub(crate) fn note(&self, index: usize, signal: QuitSignal) {
+        self.lock().push((index, signal));
+    }
+
+    /// The signal that fired the source of this index.
+    pub(crate) fn of_source(&self, index: usize) -> Option<QuitSignal> {
+        let signals = self.lock();
+        // Should an earlier main quitter have failed to be made, the last one is meant.
+        let of_source = signals.iter().rfind(|(of, _)| *of == index);
+        of_source.map(|(_, signal)| *signal)
+    }
 }
 
 /// The signals that mean "end" on this system.
@@ -249,8 +277,12 @@ mod os {
         fn a_refused_thread_leaves_the_signals_as_they_were() {
             // Nohup ignores one of them.
             let were_default = OF_THE_SYSTEM.map(system::is_default);
-            let huge = thread::Builder::new().stack_size(1 << (usize::BITS - 2));
-            let refused = listen_on(huge, &OF_THE_SYSTEM, |_| {}).unwrap_err();
+            let half_of_all = isize::MAX.unsigned_abs() & !0xffff;
+            let huge = || thread::Builder::new().stack_size(half_of_all);
+            // Addresses of 32 bits may have room for one such stack, but not for two.
+            let (_let_go, hold) = bounded::<()>(0);
+            let _first = huge().spawn(move || hold.recv());
+            let refused = listen_on(huge(), &OF_THE_SYSTEM, |_| {}).unwrap_err();
             assert!(
                 matches!(refused, MainQuitterError::Thread(_)),
                 "{refused:?}"

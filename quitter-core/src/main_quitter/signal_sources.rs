@@ -35,7 +35,7 @@ pub(crate) struct SignalSources {
 struct SignalSource {
     set: SignalSet,
     info: SourceInfo,
-    fired: Option<QuitSignal>,
+    fired: bool,
 }
 
 impl SignalSource {
@@ -56,7 +56,7 @@ impl SignalSources {
         self.sources.push(SignalSource {
             set,
             info,
-            fired: None,
+            fired: false,
         });
         new
     }
@@ -80,19 +80,8 @@ impl SignalSources {
         let source = sources
             .filter(|source| source.is_of(signal.number))
             .min_by_key(|source| source.set.numbers().len())?;
-        match source.fired {
-            Some(_) => None,
-            None => {
-                source.fired = Some(signal);
-                Some(source.info.clone())
-            }
-        }
-    }
-
-    /// The signal that fired the source of this index.
-    pub(crate) fn signal_of(&self, index: usize) -> Option<QuitSignal> {
-        let mut sources = self.sources.iter();
-        sources.find(|source| source.info.index == index)?.fired
+        let fired = std::mem::replace(&mut source.fired, true);
+        (!fired).then(|| source.info.clone())
     }
 }
 
@@ -128,7 +117,5 @@ mod tests {
         assert_eq!(fire(HUP), Some(1));
         assert_eq!(fire(HUP), None);
         assert_eq!(fire(INT), Some(0));
-        assert_eq!(sources.signal_of(1), Some(signal(HUP)));
-        assert_eq!(sources.signal_of(2), None);
     }
 }

@@ -187,7 +187,7 @@ impl Watcher {
     fn on_quit(&mut self) {
         self.knows_quit = true;
         self.config.hint_at = None;
-        self.ending.announce();
+        self.ending.announce(console::ring);
         if self.config.progress_lines
             && let Some(quit) = self.ending.root().node().quit_info()
         {

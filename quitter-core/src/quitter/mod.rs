@@ -1,6 +1,7 @@
 //! [`Quitter`], the handle that programs hold. It is thin: all locking is in the tree.
 
 mod quitting;
+mod snapshot;
 mod start;
 mod waiting;
 
@@ -91,7 +92,8 @@ impl Quitter {
     /// Creates a child quitter, which quits when this one does, or earlier by itself.
     ///
     /// Names may repeat: reports list two children with the same name separately. The child starts
-    /// with this quitter's [`on_failure`](Self::on_failure).
+    /// with this quitter's [`on_failure`](Self::on_failure) and
+    /// [`failures_while_quitting`](Self::failures_while_quitting).
     ///
     /// # Errors
     ///
@@ -110,7 +112,7 @@ impl Quitter {
     }
 
     /// The failures of the whole tree so far, in the order in which they happened: the first thousand,
-    /// and the one that made the root quit. Those of routines under [`OnFailure::Report`] are left out.
+    /// and the one that made the root quit. Those of routines under [`OnFailure::Report`](crate::OnFailure::Report) are left out.
     ///
     /// # Examples
     ///

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Quitter;
 use crate::error::{AddRoutineError, Quitting};
-use crate::report::failure::OnFailure;
+use crate::report::failure::{FailuresWhileQuitting, OnFailure};
 use crate::routine::builder::RoutineBuilder;
 use crate::routine::guard::RoutineGuard;
 use crate::routine::handle::RoutineHandle;
@@ -141,5 +141,38 @@ impl Quitter {
     /// ```
     pub fn on_failure(&self, on_failure: OnFailure) {
         self.node.set_on_failure(on_failure);
+    }
+
+    /// Sets how the program responds, from now on, to failures of routines whose quitter is quitting,
+    /// here and below.
+    ///
+    /// The nearest quitter on which this was called counts. Without one it is
+    /// [`MainQuitterBuilder::failures_while_quitting`](crate::MainQuitterBuilder::failures_while_quitting).
+    /// Failures under [`OnFailure::Report`] change no exit code in any case.
+    ///
+    /// # Examples
+    ///
+    /// A sender whose receiver may be gone by the time it quits, beside a store that has to be flushed:
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    /// use quitter::{FailuresWhileQuitting, MainQuitter, QuitSource};
+    ///
+    /// let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+    /// let [metrics, store] = ["metrics", "store"].map(|name| main.child(name).unwrap());
+    /// metrics.failures_while_quitting(FailuresWhileQuitting::ListOnly);
+    /// metrics.routine("sender").add(|q| {
+    ///     q.wait_quit();
+    ///     Err::<(), _>("the receiver is gone")
+    /// })
+    /// .unwrap();
+    /// store.routine("flusher").add(|q| q.wait_quit()).unwrap();
+    /// main.send_quit();
+    /// let report = main.exit();
+    /// assert_eq!((report.exit_code, report.failures.len()), (0, 1));
+    /// ```
+    pub fn failures_while_quitting(&self, policy: FailuresWhileQuitting) {
+        self.node.set_failures_while_quitting(policy);
     }
 }

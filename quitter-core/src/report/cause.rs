@@ -3,6 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
+use crate::main_quitter::signal::QuitSignal;
+use crate::process::Process;
 use crate::report::escape::{FirstLine, Message, Name};
 use crate::report::path::QuitterPath;
 use crate::report::text::WIDTH;
@@ -93,6 +95,43 @@ pub struct RequestingRoutine {
     pub name: String,
     /// The routine's number, as in [`RoutineHandle::id`](crate::RoutineHandle::id).
     pub id: u64,
+}
+
+impl QuitCause {
+    /// The signal, if this is the event of a source that listens to signals.
+    ///
+    /// It is looked up by the source's index, which names one source for the life of the process. So a
+    /// cause that was made by hand, or in another process, may lack its signal.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use quitter_core as quitter;
+    /// use quitter::RoutineQuitter;
+    ///
+    /// fn worker(q: &RoutineQuitter) {
+    ///     q.wait_quit();
+    ///     match q.quit_cause().and_then(|cause| cause.signal()) {
+    ///         Some(signal) => println!("told by {}", signal.name),
+    ///         None => println!("told by the program"),
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn signal(&self) -> Option<QuitSignal> {
+        match self {
+            Self::Source {
+                index,
+                message: Some(name),
+                closed: false,
+                ..
+            } => {
+                let signal = Process::current().quit_signals.of_source(*index)?;
+                (signal.name == name).then_some(signal)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for QuitCause {

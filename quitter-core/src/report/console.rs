@@ -4,7 +4,12 @@
 //! thread writes everything, in order, to a duplicate of the handle, made when the main quitter is
 //! made. All other threads hand their text to it, and wait for it with a limit if at all. A stderr
 //! that is closed, full or broken loses the text and changes nothing else.
+//!
+//! The exit does not wait for a thread to be woken where it need not: the threads on its way
+//! [write themselves](write_here) what stderr takes at once, and leave the rest to that thread.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -12,20 +17,20 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::process::Process;
 use crate::report::notice::Notice;
 use crate::report::output::{HoldOutput, Output, OutputConfig, Speech};
+use crate::report::queue::Queue;
 use crate::system;
 use crate::trace::Said;
 
-type Job = Box<dyn FnOnce() + Send>;
-
 /// The thread that writes, and what it writes to.
 pub(crate) struct Console {
-    /// The queue of the thread.
-    jobs: OnceLock<Sender<Job>>,
+    jobs: OnceLock<Queue>,
+    /// Text that stderr did not take at once. It comes before all other.
+    rest: Mutex<Vec<u8>>,
     /// When the write that is now being made was started, if any.
     writing_since: Mutex<Option<Instant>>,
     /// The duplicate of stderr's handle; `None` inside if stderr is closed.
@@ -38,6 +43,7 @@ impl Console {
     pub(crate) const fn new() -> Self {
         Self {
             jobs: OnceLock::new(),
+            rest: Mutex::new(Vec::new()),
             writing_since: Mutex::new(None),
             stderr: OnceLock::new(),
             speech: Mutex::new(Speech::new()),
@@ -87,18 +93,45 @@ impl Console {
         self.stderr.get_or_init(|| duplicate().ok()).as_ref()
     }
 
+    fn rest(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes to stderr. Errors are ignored, because there is nowhere left to report them.
     fn write(&self, text: &str) {
+        let stderr = self.stderr();
+        let text = match stderr {
+            Some(file) if system::is_raw_terminal(file) => text.replace('\n', "\r\n").into(),
+            _ => Cow::Borrowed(text),
+        };
+        if WRITES_HERE.get() {
+            return self.write_at_once(stderr, text.as_bytes());
+        }
         self.set_writing(Some(Instant::now()));
-        match self.stderr() {
-            Some(mut file) if system::is_raw_terminal(file) => {
-                write_all(&mut file, text.replace('\n', "\r\n").as_bytes());
+        let rest = std::mem::take(&mut *self.rest());
+        for text in [&rest, text.as_bytes()] {
+            match stderr {
+                Some(mut file) => write_all(&mut file, text),
+                None => write_all(&mut io::stderr(), text),
             }
-            Some(mut file) => write_all(&mut file, text.as_bytes()),
-            None => write_all(&mut io::stderr(), text.as_bytes()),
         }
         self.set_writing(None);
     }
+
+    /// Writes what stderr takes at once, and keeps the rest.
+    fn write_at_once(&self, stderr: Option<&File>, text: &[u8]) {
+        let mut rest = self.rest();
+        let written = match stderr {
+            Some(file) if rest.is_empty() => system::write_at_once(file, text),
+            _ => 0,
+        };
+        rest.extend_from_slice(&text[written..]);
+    }
+}
+
+thread_local! {
+    /// Whether this thread runs jobs in [`write_here`].
+    static WRITES_HERE: Cell<bool> = const { Cell::new(false) };
 }
 
 fn console() -> &'static Console {
@@ -113,20 +146,55 @@ pub(crate) fn open() -> io::Result<()> {
         return Ok(());
     }
     console.stderr();
-    let (jobs, queue) = unbounded::<Job>();
-    let thread = thread::Builder::new().name("quitter report".to_owned());
-    thread.spawn(move || queue.iter().for_each(|job| job()))?;
-    // If two threads get here at once, one queue is dropped, and its thread ends.
-    let _ = console.jobs.set(jobs);
+    let (queue, calls) = Queue::new();
+    // If two threads get here at once, one queue is dropped.
+    if console.jobs.set(queue).is_ok()
+        && let Some(queue) = console.jobs.get()
+    {
+        queue.start(calls)?;
+    }
     Ok(())
+}
+
+/// The queue, if there is a thread that serves it. The child of a fork does not have the thread.
+fn queue() -> Option<&'static Queue> {
+    console().jobs.get().filter(|_| !system::is_forked())
 }
 
 /// Runs `job` on the console's thread, after everything that is queued. Does not wait.
 pub(crate) fn afterwards(job: impl FnOnce() + Send + 'static) {
-    // The child of a fork does not have the thread.
-    match console().jobs.get().filter(|_| !system::is_forked()) {
-        Some(jobs) => drop(jobs.send(Box::new(job))),
+    later(job);
+    ring();
+}
+
+/// Queues `job`. [`ring`], [`write_here`] or [`flush`] is to be called next.
+pub(crate) fn later(job: impl FnOnce() + Send + 'static) {
+    match queue() {
+        Some(queue) => queue.add(Box::new(job)),
         None => job(),
+    }
+}
+
+/// Has the console's thread run what is queued.
+pub(crate) fn ring() {
+    if let Some(queue) = queue() {
+        queue.ring();
+    }
+}
+
+/// Runs what is queued on this thread, as far as that takes but a moment: no function of the program's
+/// is called for it, no other thread is at it, and stderr takes the text at once. The rest is left to
+/// the console's thread. Not for the end by force, which waits for no lock.
+pub(crate) fn write_here() {
+    let Some(queue) = queue() else {
+        return;
+    };
+    let before = WRITES_HERE.replace(true);
+    queue.run_here(|| console().rest().is_empty() && console().speech().calls_nothing());
+    WRITES_HERE.set(before);
+    if !console().rest().is_empty() {
+        // Whatever is queued writes the rest first.
+        afterwards(|| console().write(""));
     }
 }
 
@@ -201,6 +269,9 @@ pub(crate) fn body_has_returned() {
 /// on a full pipe, or when all of them have taken `in_all`, as they do on an overloaded machine.
 pub(crate) fn flush(a_line: Duration, in_all: Duration) {
     const LOOK: Duration = Duration::from_millis(5);
+    if queue().is_some_and(Queue::is_idle) && console().rest().is_empty() {
+        return;
+    }
     let (done, written) = bounded::<Infallible>(0);
     afterwards(move || drop(done));
     let until = Instant::now() + in_all;

@@ -10,7 +10,7 @@ use crate::main_quitter::signal::{QuitSignal, SignalExitCode};
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::escape::Message;
-use crate::report::failure::{Failures, FailuresWhileQuitting, RoutineFailure, write_failures};
+use crate::report::failure::{Failures, RoutineFailure, write_failures};
 use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::slow::{SlowLine, SlowRoutine};
@@ -61,7 +61,7 @@ pub struct ExitReport {
     pub exit_code: u8,
     /// The cause of the quit.
     pub cause: QuitCause,
-    /// The signal that was this cause, if it was one.
+    /// The signal that was this cause, if it was one: its [`signal`](QuitCause::signal).
     pub signal: Option<QuitSignal>,
     /// The quit sources that fired after that.
     pub later_causes: Vec<QuitCause>,
@@ -119,7 +119,6 @@ pub(crate) struct Outcome {
     pub(crate) timeouts: Timeouts,
     pub(crate) unread: Vec<QuitterPath>,
     pub(crate) failures: Failures,
-    pub(crate) failures_while_quitting: FailuresWhileQuitting,
     pub(crate) took: Duration,
     pub(crate) slow: Vec<SlowRoutine>,
     /// How many slow ones are not listed.
@@ -139,7 +138,7 @@ impl Outcome {
     fn is_trouble(&self) -> bool {
         !self.timeouts.is_empty()
             || !self.unread.is_empty()
-            || self.failures.count(self.failures_while_quitting)
+            || self.failures.any_counts
             || self.source_failed
     }
 
@@ -289,11 +288,12 @@ impl Termination for ExitReport {
         const IN_ALL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
         self.voice.returned.store(true, Ordering::Relaxed);
-        console::afterwards(move || {
+        console::later(move || {
             if self.voice.take_outcome() {
                 console::say_now(Notice::Outcome(Box::new(self)));
             }
         });
+        console::write_here();
         console::flush(A_LINE, IN_ALL);
         code
     }
@@ -316,7 +316,6 @@ mod tests {
             later_causes: (1..100).map(source).collect(),
             timeouts: Timeouts::default(),
             failures: Failures::default(),
-            failures_while_quitting: FailuresWhileQuitting::Count,
             took: Duration::ZERO,
             slow: Vec::new(),
             unlisted_slow: 0,

@@ -58,8 +58,11 @@ pub enum OnFailure {
     Report,
 }
 
-/// What failures while quitting do to the exit code. Set by
-/// [`MainQuitterBuilder::failures_while_quitting`](crate::MainQuitterBuilder::failures_while_quitting).
+/// How the program responds to failures while quitting. Set by
+/// [`MainQuitterBuilder::failures_while_quitting`](crate::MainQuitterBuilder::failures_while_quitting)
+/// for the whole program, and by
+/// [`Quitter::failures_while_quitting`](crate::Quitter::failures_while_quitting) for the routines of a
+/// quitter.
 ///
 /// A failure is [while quitting](RoutineFailure::while_quitting) if the routine's quitter was quitting
 /// when the routine failed. Often it is a consequence: senders end, and a receiver takes the closed
@@ -87,11 +90,12 @@ pub enum OnFailure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailuresWhileQuitting {
-    /// They count as any failure: the exit code will be 1.
+    /// They count as any failure: the exit code will be 1, and they make quit what
+    /// [`OnFailure`] says.
     #[default]
     Count,
-    /// The exit report lists them, as "while quitting", and the exit code is what it would be without
-    /// them.
+    /// The exit report lists them, as "while quitting". They change no exit code and make nothing else
+    /// quit.
     ListOnly,
 }
 
@@ -299,21 +303,13 @@ impl fmt::Display for Alike<'_> {
 pub(crate) struct Failures {
     pub(crate) listed: Vec<RoutineFailure>,
     pub(crate) unlisted: u64,
-    /// Whether any failed that was not quitting.
-    any_before_quit: bool,
+    /// Whether the program has failed by them.
+    pub(crate) any_counts: bool,
 }
 
 impl Failures {
     pub(crate) fn is_empty(&self) -> bool {
         self.listed.is_empty()
-    }
-
-    /// Whether the program has failed by them.
-    pub(crate) fn count(&self, policy: FailuresWhileQuitting) -> bool {
-        match policy {
-            FailuresWhileQuitting::Count => !self.is_empty(),
-            FailuresWhileQuitting::ListOnly => self.any_before_quit,
-        }
     }
 }
 
@@ -329,15 +325,15 @@ impl FailureLog {
 
     /// Keeps or counts a failure at the quitter with this lineage. `failure` makes it, and is not
     /// called if it is only counted. A failure that `matters` is always kept: it makes the program
-    /// quit.
+    /// quit. One that `counts` changes the exit code.
     pub(crate) fn record<'a>(
         &mut self,
         matters: bool,
-        while_quitting: bool,
+        counts: bool,
         lineage: impl Iterator<Item = (u64, &'a Cow<'static, str>)>,
         failure: impl FnOnce(QuitterPath) -> RoutineFailure,
     ) {
-        self.failures.any_before_quit |= !while_quitting;
+        self.failures.any_counts |= counts;
         if self.failures.listed.len() < Self::LISTED || matters {
             let path = self.paths.of(lineage);
             self.failures.listed.push(failure(path));

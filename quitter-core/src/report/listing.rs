@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::report::escape::cut;
 use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
-use crate::report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
+use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
+use crate::routine::kind::RoutineState;
 
 /// How many quitters and routines are listed.
 const ROWS: usize = 100;
@@ -44,7 +45,7 @@ impl fmt::Display for Timeouts {
                 break;
             }
             rows.push(Row::Quitter(at.quitter.shown(WIDTH - 2)));
-            for alike in Alike::of(at, ROWS - rows.len()) {
+            for alike in Alike::of(&at.routines, ROWS - rows.len()) {
                 listed += alike.count;
                 rows.push(alike.row());
             }
@@ -76,19 +77,19 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
 }
 
 /// Routines of one quitter that differ only in their times.
-struct Alike<'a> {
-    first: &'a StuckRoutine,
-    count: usize,
+pub(super) struct Alike<'a> {
+    pub(super) first: &'a StuckRoutine,
+    pub(super) count: usize,
     running_for: Span,
     ago: Option<Span>,
 }
 
 impl<'a> Alike<'a> {
     /// At most `room` groups, in the order of their first routines.
-    fn of(at: &'a TimedOutQuitter, room: usize) -> Vec<Self> {
+    pub(super) fn of(routines: &'a [StuckRoutine], room: usize) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
         let mut by_key: HashMap<Key<'a>, usize> = HashMap::new();
-        for routine in &at.routines {
+        for routine in routines {
             match by_key.get(&key(routine)) {
                 Some(index) => groups[*index].include(routine),
                 None if groups.len() < room => {
@@ -119,34 +120,45 @@ impl<'a> Alike<'a> {
     }
 
     fn row(&self) -> Row {
-        let count = match self.count {
-            1 => String::new(),
-            n => format!(" ×{n}"),
-        };
-        let name = cut(&self.first.name, NAME_WIDTH - count.chars().count());
         Row::Routines {
-            name: name + &count,
+            name: self.name(),
             facts: self.facts(),
         }
     }
 
-    fn facts(&self) -> Vec<String> {
+    /// The name, escaped and shortened, with the count.
+    pub(super) fn name(&self) -> String {
+        let count = match self.count {
+            1 => String::new(),
+            n => format!(" ×{n}"),
+        };
+        cut(&self.first.name, NAME_WIDTH - count.chars().count()) + &count
+    }
+
+    pub(super) fn facts(&self) -> Vec<String> {
         let StuckRoutine {
+            state,
             spawned_at,
             status,
             last_seen,
             returned_late,
             ..
         } = self.first;
-        let mut facts = vec![
-            format!("running {}", self.running_for),
+        let mut facts = vec![format!("running {}", self.running_for)];
+        facts.extend(match state {
+            RoutineState::Running => None,
+            RoutineState::Starting => Some("being started".to_owned()),
+            RoutineState::Waiting => Some("waits for others".to_owned()),
+            RoutineState::Failed => Some("has failed".to_owned()),
+        });
+        facts.extend([
             format!("spawned at {}", Line(spawned_at)),
             match (last_seen, self.ago) {
                 (Some(seen), Some(ago)) => format!("last seen {ago} ago at {}", Line(seen.at)),
                 (Some(seen), None) => format!("last seen at {}", Line(seen.at)),
                 (None, _) => "never asked its quitter".to_owned(),
             },
-        ];
+        ]);
         let status = status.as_ref();
         facts.extend(status.map(|status| format!("status \"{}\"", cut(status, STATUS_WIDTH))));
         let late = |late: &Duration| format!("returned at most {} ms late", late.as_millis());
@@ -162,6 +174,7 @@ fn ago(routine: &StuckRoutine) -> Option<Duration> {
 /// The facts that the routines of one line share.
 type Key<'a> = (
     &'a str,
+    RoutineState,
     &'static Location<'static>,
     Option<(&'static Location<'static>, bool)>,
     Option<&'a str>,
@@ -172,6 +185,7 @@ fn key(routine: &StuckRoutine) -> Key<'_> {
     let place_of = |seen: &LastSeen| (seen.at, seen.ago.is_some());
     (
         &routine.name,
+        routine.state,
         routine.spawned_at,
         routine.last_seen.as_ref().map(place_of),
         routine.status.as_deref(),
@@ -199,6 +213,7 @@ impl fmt::Display for LastSeen {
 mod tests {
     use super::*;
 
+    use crate::report::timeouts::TimedOutQuitter;
     use crate::routine::kind::RoutineKind;
 
     const PLACE: &Location<'static> = Location::caller();
@@ -208,6 +223,7 @@ mod tests {
             id,
             name: name.into(),
             kind: RoutineKind::Guard,
+            state: RoutineState::Running,
             spawned_at: PLACE,
             running_for: Duration::from_secs(7),
             status: None,

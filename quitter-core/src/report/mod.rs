@@ -3,7 +3,8 @@
 //! Data: [`cause`], [`failure`], [`timeouts`], [`slow`], [`exit`], and [`path`] for all of them. Text:
 //! [`escape`] makes foreign text safe to print, [`text`] has durations and line breaks, [`listing`]
 //! writes the list of a report. [`notice`] is everything that is said, [`output`] decides where and
-//! when, and [`console`] says it; [`caller`] calls the program's functions for it.
+//! when, and [`console`] says it, job by job from its [`queue`]; [`caller`] calls the program's
+//! functions for it.
 
 pub(crate) mod caller;
 pub(crate) mod cause;
@@ -15,7 +16,9 @@ mod listing;
 pub(crate) mod notice;
 pub(crate) mod output;
 pub(crate) mod path;
+mod queue;
 pub(crate) mod slow;
+pub(crate) mod snapshot;
 mod text;
 pub(crate) mod timeouts;
 pub(crate) mod waiting;

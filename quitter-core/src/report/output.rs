@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::report::caller::Caller;
 use crate::report::notice::Notice;
+use crate::trace;
 
 /// Which notices quitter writes to stderr.
 ///
@@ -224,6 +225,11 @@ impl Speech {
     /// The hook that restores the terminal, once.
     pub(crate) fn take_hook(&mut self) -> Option<Caller<()>> {
         self.hook.take()
+    }
+
+    /// Whether nothing of the program's is called for a notice.
+    pub(crate) fn calls_nothing(&self) -> bool {
+        self.function.is_none() && self.hook.is_none() && !trace::may_call()
     }
 
     pub(crate) fn holds(&self) -> HoldOutput {

@@ -77,12 +77,23 @@ pub(crate) fn write_parts(
     from: usize,
     parts: &[String],
 ) -> fmt::Result {
+    write_parts_after(f, &" ".repeat(from), parts)
+}
+
+/// Does what [`write_parts`] does, behind as many columns as `margin` has, with which further lines
+/// begin.
+pub(crate) fn write_parts_after(
+    f: &mut fmt::Formatter<'_>,
+    margin: &str,
+    parts: &[String],
+) -> fmt::Result {
+    let from = margin.chars().count();
     let mut column = from;
     for (i, part) in parts.iter().enumerate() {
         let is_last = i + 1 == parts.len();
         let columns = part.chars().count() + usize::from(!is_last);
         if i > 0 && column + 1 + columns > WIDTH {
-            write!(f, "\n{:from$}", "")?;
+            write!(f, "\n{margin}")?;
             column = from;
         } else if i > 0 {
             f.write_str(" ")?;

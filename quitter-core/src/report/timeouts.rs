@@ -8,7 +8,7 @@ use std::time::Duration;
 use std::vec;
 
 use crate::report::path::{Paths, QuitterPath};
-use crate::routine::kind::RoutineKind;
+use crate::routine::kind::{RoutineKind, RoutineState};
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
@@ -57,7 +57,7 @@ pub struct TimedOutQuitter {
     pub routines: Vec<StuckRoutine>,
 }
 
-/// A routine that did not return in time.
+/// A live routine: one that did not return in time, or any one in a [`Snapshot`](crate::Snapshot).
 ///
 /// The [`Display`](std::fmt::Display) form is everything but the name, on one line: "running 7.0 s,
 /// spawned at src/main.rs:31, last seen 2.1 s ago at src/main.rs:52". The status is escaped, and
@@ -87,6 +87,8 @@ pub struct StuckRoutine {
     pub name: String,
     /// The kind of work it is.
     pub kind: RoutineKind,
+    /// The state in which it was.
+    pub state: RoutineState,
     /// Where the routine was added.
     pub spawned_at: &'static Location<'static>,
     /// How long the routine had been running. For a guard this may be too long by a tick of the
@@ -201,11 +203,12 @@ impl TimedOutQuitter {
 }
 
 impl StuckRoutine {
-    fn new(record: &Record, late: Option<Duration>) -> Self {
+    pub(super) fn new(record: &Record, late: Option<Duration>) -> Self {
         Self {
             id: record.id,
             name: record.name.to_string(),
             kind: record.kind(),
+            state: record.state(),
             spawned_at: record.spawned_at,
             running_for: record.running_for(),
             status: record.status(),

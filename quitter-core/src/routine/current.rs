@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::failing::CauseOf;
 use super::quitter::RoutineQuitter;
-use super::record::Record;
+use super::record::{Record, Waiting};
 use crate::system;
 use crate::tree::Excluded;
 
@@ -70,8 +70,11 @@ pub(crate) fn waiting_routine<E>(
     let Some((current, _)) = get() else {
         return wait(None);
     };
-    current.record().set_waiting(true);
-    wait(excluded())?;
-    current.record().set_waiting(false);
-    Ok(())
+    current.record().set_waiting(Waiting::Now);
+    let result = wait(excluded());
+    current.record().set_waiting(match result {
+        Ok(()) => Waiting::No,
+        Err(_) => Waiting::TimedOut,
+    });
+    result
 }

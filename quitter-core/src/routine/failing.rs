@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::quitter::RoutineQuitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
-use crate::report::failure::{FailureKind, OnFailure, RoutineFailure};
+use crate::report::failure::{FailureKind, FailuresWhileQuitting, OnFailure, RoutineFailure};
 use crate::report::notice::Notice;
 use crate::trace;
 
@@ -59,11 +59,12 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseO
             return told.tell();
         }
     };
+    let counts = !while_quitting || node.failures_while_quitting() == FailuresWhileQuitting::Count;
     // The quit that is there keeps its cause, and its deadline is the earlier one.
-    let quits = quits.filter(|node| !node.is_quitting());
+    let quits = quits.filter(|node| counts && !node.is_quitting());
     let cause = quits.as_ref().map(|_| cause_of(quitter, &kind));
     let quits_all = quits.is_some() && on_failure == OnFailure::QuitMain;
-    node.record_failure(quits_all, while_quitting, |path| failure(path, kind));
+    node.record_failure(quits_all, counts, |path| failure(path, kind));
     if let (Some(node), Some(cause)) = (quits, cause) {
         node.quit(cause, None);
     }

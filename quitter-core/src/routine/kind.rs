@@ -1,4 +1,4 @@
-//! What kinds of work a routine can be.
+//! What kinds of work a routine can be, and in which state a live one is.
 
 /// The kind of work that a routine is.
 ///
@@ -32,6 +32,32 @@ pub enum RoutineKind {
     },
     /// Work that other code started, tracked by a [`RoutineGuard`](crate::RoutineGuard).
     Guard,
+}
+
+/// The state of a live routine.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::{Quitter, RoutineState};
+///
+/// let root = Quitter::root("main");
+/// let _import = root.guard("import").unwrap();
+/// let snapshot = root.snapshot();
+/// assert_eq!(snapshot.routines().next().unwrap().state, RoutineState::Running);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RoutineState {
+    /// It has no thread: the system is starting it. For a moment also at the routine's end.
+    Starting,
+    /// It is at work, or blocked in a call other than a wait for routines.
+    Running,
+    /// It waits for other routines, as in [`wait_done`](crate::Quitter::wait_done).
+    Waiting,
+    /// It has failed, and has not returned: it is in a panic hook, or its values are being dropped.
+    Failed,
 }
 
 /// What a record is made for: a [`RoutineKind`] without the numbers that come later.

@@ -21,6 +21,7 @@ use crate::error::{AddRoutineError, Quitting};
 use crate::futures::QuitFuture;
 use crate::quitter::{Quitter, debug, quit_cause, request_quit, sleep};
 use crate::report::cause::{QuitCause, RequestingRoutine};
+use crate::report::failure::{FailuresWhileQuitting, OnFailure};
 use crate::tree::{Node, QuitWait};
 
 /// A routine's view of its quitter: everything but telling it to quit and waiting for it, which a
@@ -71,7 +72,7 @@ impl RoutineQuitter {
     /// Records where the routine calls its quitter.
     #[inline]
     #[track_caller]
-    fn seen(&self) -> &Arc<Node> {
+    pub(crate) fn seen(&self) -> &Arc<Node> {
         self.record.seen(Location::caller());
         &self.node
     }
@@ -123,6 +124,23 @@ impl RoutineQuitter {
     #[track_caller]
     pub fn guard(&self, name: impl Into<Cow<'static, str>>) -> Result<RoutineGuard, Quitting> {
         self.routine(name).guard()
+    }
+
+    /// Sets the response to failures of the routines of this routine's quitter and below, like
+    /// [`Quitter::on_failure`].
+    ///
+    /// The routines beside this one are among them. For those that this routine starts alone, give them
+    /// a [`child`](Self::child) and set it there.
+    #[track_caller]
+    pub fn on_failure(&self, on_failure: OnFailure) {
+        self.seen().set_on_failure(on_failure);
+    }
+
+    /// Sets the response to failures while quitting, of the routines of this routine's quitter and
+    /// below. Like [`Quitter::failures_while_quitting`].
+    #[track_caller]
+    pub fn failures_while_quitting(&self, policy: FailuresWhileQuitting) {
+        self.seen().set_failures_while_quitting(policy);
     }
 
     /// Whether the routine has been told to quit, like [`Quitter::has_to_quit`]. Costs two loads,

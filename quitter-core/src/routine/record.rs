@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_utils::atomic::AtomicCell;
 use once_cell::race::OnceBox;
 
-use super::kind::{RoutineKind, Work};
+use super::kind::{RoutineKind, RoutineState, Work};
 use crate::report::failure::OnFailure;
 use crate::system;
 use crate::tree::{Item, Slot};
@@ -63,8 +63,16 @@ pub(crate) struct Record {
     pub(crate) on_failure: Option<OnFailure>,
     finished: AtomicBool,
     failed: AtomicBool,
-    /// The routine is in a wait for others, or its last one has timed out.
-    waiting: AtomicBool,
+    waiting: AtomicCell<Waiting>,
+}
+
+/// Whether a routine waits for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    No,
+    Now,
+    /// Its last wait has timed out.
+    TimedOut,
 }
 
 /// The states of a record that has not ended.
@@ -107,7 +115,7 @@ impl Record {
             on_failure,
             finished: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            waiting: AtomicBool::new(false),
+            waiting: AtomicCell::new(Waiting::No),
         }
     }
 
@@ -215,17 +223,25 @@ impl Record {
         self.failed.swap(true, Ordering::AcqRel)
     }
 
-    #[cfg(feature = "tracing")]
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
-    }
-
+    /// Whether the routine is in a wait for others, or its last one has timed out.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Acquire)
+        self.waiting.load() != Waiting::No
     }
 
-    pub(crate) fn set_waiting(&self, waiting: bool) {
-        self.waiting.store(waiting, Ordering::Release);
+    pub(crate) fn set_waiting(&self, waiting: Waiting) {
+        self.waiting.store(waiting);
+    }
+
+    pub(crate) fn state(&self) -> RoutineState {
+        if self.failed.load(Ordering::Acquire) {
+            RoutineState::Failed
+        } else if self.waiting.load() == Waiting::Now {
+            RoutineState::Waiting
+        } else if matches!(self.kind(), RoutineKind::Thread { os_id: 0 }) {
+            RoutineState::Starting
+        } else {
+            RoutineState::Running
+        }
     }
 }
 

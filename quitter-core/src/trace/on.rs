@@ -16,6 +16,7 @@ use crate::report::caller::Caller;
 use crate::report::exit::ExitReport;
 use crate::report::failure::FailureKind;
 use crate::report::notice::Notice;
+use crate::routine::kind::RoutineState;
 use crate::routine::panics;
 use crate::routine::quitter::RoutineQuitter;
 use crate::routine::record::Record;
@@ -38,6 +39,11 @@ fn quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
 /// Whether a subscriber may want events of this level. Does not ask it.
 fn may_be_wanted(level: Level) -> bool {
     level <= LevelFilter::current()
+}
+
+/// Whether a subscriber may be called for a notice.
+pub(crate) fn may_call() -> bool {
+    may_be_wanted(Level::ERROR)
 }
 
 /// The dispatcher of this thread, if there is one with a subscriber. A thread that carries none sees the
@@ -197,7 +203,8 @@ impl RoutineSpan {
     /// The routine is about to be checked out.
     pub(crate) fn ended(&self, quitter: &RoutineQuitter) {
         let record = quitter.record();
-        if !may_be_wanted(Level::DEBUG) || record.has_failed() {
+        let has_failed = matches!(record.state(), RoutineState::Failed);
+        if !may_be_wanted(Level::DEBUG) || has_failed {
             return;
         }
         quietly(|| {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::node::Node;
+use super::roster::State;
 use super::wait::Limits;
+use super::walk::walk;
 use crate::routine::record::Record;
 
 /// The live routines of one quitter.
@@ -30,40 +32,58 @@ impl LiveAt {
     }
 }
 
+/// A quitter as a walk has found it.
+pub(crate) struct Found {
+    pub(crate) node: Arc<Node>,
+    /// Where the quitter above it stands in the list; the first one has none.
+    pub(crate) above: usize,
+    pub(crate) routines: Vec<Arc<Record>>,
+    /// How many threads and futures wait here, for a quit or for routines.
+    pub(crate) waiting: usize,
+}
+
+impl Found {
+    fn has_something(&self) -> bool {
+        !self.routines.is_empty() || self.waiting > 0 || self.node.own_quit().is_some()
+    }
+
+    fn in_order(mut self) -> Self {
+        self.routines.sort_unstable_by_key(|record| record.id);
+        self
+    }
+}
+
 /// Nodes as a walk has visited them, each after the one above it, with what is live there.
 #[derive(Default)]
 pub(super) struct Visited {
-    nodes: Vec<Visit>,
+    nodes: Vec<Found>,
     has_live: bool,
 }
 
-struct Visit {
-    node: Arc<Node>,
-    /// Where the node above stands in the list.
-    above: usize,
-    routines: Vec<Arc<Record>>,
-}
-
 impl Visited {
-    /// Adds a node that was found below the one that was added as number `above`, and what is live
-    /// there. Returns the number of the quitter that both belong to.
+    /// Adds a node that was found below the one that was added as number `above`, what is live there,
+    /// and how many wait there. Returns the number of the quitter that the node belongs to.
     pub(super) fn push<'a>(
         &mut self,
         node: &Arc<Node>,
         above: usize,
         live: impl Iterator<Item = &'a Arc<Record>>,
+        waiting: usize,
     ) -> usize {
         let is_shard = node.is_shard() && !self.nodes.is_empty();
         let at = if is_shard { above } else { self.nodes.len() };
         if !is_shard {
-            self.nodes.push(Visit {
+            self.nodes.push(Found {
                 node: Arc::clone(node),
                 above,
                 routines: Vec::new(),
+                waiting: 0,
             });
         }
-        self.nodes[at].routines.extend(live.cloned());
-        self.has_live |= !self.nodes[at].routines.is_empty();
+        let found = &mut self.nodes[at];
+        found.routines.extend(live.cloned());
+        found.waiting += waiting;
+        self.has_live |= !found.routines.is_empty();
         at
     }
 
@@ -74,30 +94,76 @@ impl Visited {
 
     /// Those that have live routines: quitters before those above them, siblings and the routines of a
     /// quitter in the order of their ids.
-    pub(super) fn in_order(mut self) -> Vec<LiveAt> {
-        let mut below: Vec<Vec<usize>> = self.nodes.iter().map(|_| Vec::new()).collect();
-        for (at, visit) in self.nodes.iter().enumerate().skip(1) {
-            below[visit.above].push(at);
-        }
-        let mut live = Vec::new();
+    pub(super) fn in_order(self) -> Vec<LiveAt> {
         if self.is_empty() {
-            return live;
+            return Vec::new();
         }
         // Backwards: a node before those below it, and siblings from the last to the first.
+        let order = self.downwards(|ids| ids.reverse());
+        let mut nodes: Vec<_> = self.nodes.into_iter().map(Some).collect();
+        let upwards = order.into_iter().rev();
+        let found = upwards.filter_map(|at| nodes[at].take());
+        let live = found.filter(|found| !found.routines.is_empty());
+        live.map(Found::in_order)
+            .map(|Found { node, routines, .. }| LiveAt { node, routines })
+            .collect()
+    }
+
+    /// The first one, and those that have something in them or below: quitters after those above them,
+    /// siblings and the routines of a quitter in the order of their ids.
+    fn with_something(self) -> Vec<Found> {
+        let mut wanted: Vec<bool> = self.nodes.iter().map(Found::has_something).collect();
+        for (at, found) in self.nodes.iter().enumerate().rev() {
+            wanted[found.above] |= wanted[at];
+        }
+        wanted[0] = true;
+        let order = self.downwards(|_| ());
+        let mut nodes: Vec<_> = self.nodes.into_iter().map(Some).collect();
+        let mut places = vec![0; nodes.len()];
+        let mut all = Vec::new();
+        for at in order.into_iter().filter(|at| wanted[*at]) {
+            places[at] = all.len();
+            if let Some(mut found) = nodes[at].take() {
+                found.above = places[found.above];
+                all.push(found.in_order());
+            }
+        }
+        all
+    }
+
+    /// The numbers of all nodes, each after that of the one above it. Siblings are in the order of
+    /// their ids, as changed by `arrange`.
+    fn downwards(&self, arrange: impl Fn(&mut [usize])) -> Vec<usize> {
+        let mut below: Vec<Vec<usize>> = self.nodes.iter().map(|_| Vec::new()).collect();
+        for (at, found) in self.nodes.iter().enumerate().skip(1) {
+            below[found.above].push(at);
+        }
+        let mut order = Vec::with_capacity(self.nodes.len());
         let mut todo = vec![0];
         while let Some(at) = todo.pop() {
-            let visit = &mut self.nodes[at];
-            let mut routines = std::mem::take(&mut visit.routines);
-            if !routines.is_empty() {
-                routines.sort_unstable_by_key(|record| record.id);
-                let node = Arc::clone(&visit.node);
-                live.push(LiveAt { node, routines });
-            }
+            order.push(at);
             let mut siblings = std::mem::take(&mut below[at]);
             siblings.sort_unstable_by_key(|at| self.nodes[*at].node.id());
-            todo.extend(siblings);
+            arrange(&mut siblings);
+            // The first is to be popped first.
+            todo.extend(siblings.into_iter().rev());
         }
-        live.reverse();
-        live
+        order
+    }
+}
+
+impl Node {
+    /// This quitter, and those below it that have something in them or below.
+    pub(crate) fn all_found(self: &Arc<Self>) -> Vec<Found> {
+        let top = self.owner();
+        let mut visited = Visited::default();
+        match top.roster.get() {
+            // Nothing is to be found, and a walk would make a roster.
+            None => _ = visited.push(top, 0, std::iter::empty(), 0),
+            Some(_) => walk(top, 0, |node, state: &mut State, above| {
+                visited.push(node, above, state.live(None), state.waiting())
+            }),
+        }
+        visited.with_something()
     }
 }

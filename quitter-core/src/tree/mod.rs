@@ -24,6 +24,7 @@ mod future;
 mod list;
 mod live;
 mod node;
+mod policies;
 mod quit;
 mod roster;
 mod shards;
@@ -34,7 +35,7 @@ mod walk;
 
 pub(crate) use future::{DoneWait, QuitWait};
 pub(crate) use list::{Item, Slot};
-pub(crate) use live::LiveAt;
+pub(crate) use live::{Found, LiveAt};
 pub(crate) use node::Node;
 pub(crate) use wait::{Excluded, Limits};
 

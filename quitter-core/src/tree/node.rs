@@ -77,7 +77,7 @@ impl Node {
         }
     }
 
-    pub(super) fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
@@ -139,11 +139,11 @@ impl Node {
     pub(crate) fn record_failure(
         self: &Arc<Self>,
         matters: bool,
-        while_quitting: bool,
+        counts: bool,
         failure: impl FnOnce(QuitterPath) -> RoutineFailure,
     ) {
         let mut failures = self.tree().failures();
-        failures.record(matters, while_quitting, self.lineage(), failure);
+        failures.record(matters, counts, self.lineage(), failure);
     }
 
     /// The failures of the whole tree so far.

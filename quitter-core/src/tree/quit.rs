@@ -219,8 +219,15 @@ impl Node {
         told.map(|told| told.deadline()).fold(None, earlier)
     }
 
+    /// The quit that this node itself was told while it and those above it were running.
+    pub(crate) fn own_quit(&self) -> Option<&Quit> {
+        // See number 2 above.
+        self.is_marked();
+        self.is_told().then(|| self.told.get()).flatten()
+    }
+
     /// The deadline that this node itself was told.
-    pub(super) fn own_deadline(&self) -> Option<Instant> {
+    pub(crate) fn own_deadline(&self) -> Option<Instant> {
         self.told.get()?.deadline()
     }
 
@@ -228,6 +235,8 @@ impl Node {
     /// walk may take its time.
     fn wake_below(self: &Arc<Self>) {
         let Some(roster) = self.roster.get() else {
+            // Nobody waits here. From now on a snapshot finds the node, and with it the quit.
+            self.roster();
             return;
         };
         let mut wakes = Wakes::default();

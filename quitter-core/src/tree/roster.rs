@@ -8,16 +8,16 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use crossbeam_utils::atomic::AtomicCell;
+use crossbeam_channel::{Receiver, bounded};
 
 use super::list::{List, Slot, shrink};
 use super::node::Node;
+use super::policies::Policies;
 use super::shards::Shards;
 use super::tally::Tally;
-use super::waiter::{Waiter, Wakes, is_past};
+use super::waiter::{Open, Waiter, Wakes, is_past};
 use crate::error::Quitting;
-use crate::report::failure::{FailureLog, OnFailure};
+use crate::report::failure::FailureLog;
 use crate::routine::record::Record;
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, try_lock};
 
@@ -29,9 +29,10 @@ pub(super) struct Roster {
     /// How many walks want the lock. A hint, which loom need not see.
     walks: AtomicUsize,
     quit_chan: OnceLock<Receiver<Infallible>>,
+    #[cfg(all(unix, feature = "io"))]
+    quit_descriptor: OnceLock<crate::io::descriptor::QuitDescriptor>,
     shards: Shards,
-    /// The default that was set here for what a failure does.
-    on_failure: AtomicCell<Option<OnFailure>>,
+    policies: Policies,
 }
 
 #[derive(Default)]
@@ -44,8 +45,7 @@ pub(super) struct State {
     tallies: Vec<Arc<Tally>>,
     /// The waits for routines here and below.
     waited: BTreeMap<Waited, Waits>,
-    /// Keeps the quit channel open. Only there when somebody asked for the channel.
-    open: Option<Sender<Infallible>>,
+    open: Open,
 }
 
 /// The object of a wait at a node.
@@ -98,6 +98,12 @@ impl State {
         records.filter(move |record| Some(record.id) != excluding)
     }
 
+    /// How many threads and futures wait here, for a quit or for routines.
+    pub(super) fn waiting(&self) -> usize {
+        let for_routines = self.waited.values().map(|waits| waits.count);
+        self.waiters.len() + for_routines.sum::<usize>()
+    }
+
     /// Lets a tally count what comes and goes here from now on, beginning with `live`.
     pub(super) fn attach(&mut self, tally: &Arc<Tally>, live: usize) {
         self.tallies.retain(|other| !other.is_over());
@@ -124,7 +130,7 @@ impl State {
     #[must_use]
     pub(super) fn gather_waiters(&mut self, wakes: &mut Wakes) -> Vec<Arc<Tally>> {
         wakes.add_all(&mut self.waiters);
-        wakes.close(self.open.take());
+        wakes.close(std::mem::take(&mut self.open));
         self.waited
             .values()
             .map(|waits| Arc::clone(&waits.tally))
@@ -165,8 +171,10 @@ impl Roster {
             state: Mutex::default(),
             walks: AtomicUsize::new(0),
             quit_chan: OnceLock::new(),
+            #[cfg(all(unix, feature = "io"))]
+            quit_descriptor: OnceLock::new(),
             shards: Shards::default(),
-            on_failure: AtomicCell::new(None),
+            policies: Policies::default(),
         }
     }
 
@@ -177,6 +185,10 @@ impl Roster {
     #[inline]
     pub(super) fn shards(&self) -> &Shards {
         &self.shards
+    }
+
+    pub(super) fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// Locks, for a routine that comes or goes.
@@ -242,7 +254,7 @@ impl Roster {
 
     /// Closes the quit channel of a node that is gone.
     pub(super) fn close_chan(&self) {
-        let open = self.lock().open.take();
+        let open = std::mem::take(&mut self.lock().open);
         drop(open);
     }
 
@@ -321,17 +333,6 @@ impl Node {
         waited_for.iter().map(|tally| tally.live()).max()
     }
 
-    /// Sets what the failure of a routine does here and below that says nothing else.
-    pub(crate) fn set_on_failure(self: &Arc<Self>, on_failure: OnFailure) {
-        self.owner().roster().on_failure.store(Some(on_failure));
-    }
-
-    /// The policy for failures of routines without one of their own: the one set nearest above.
-    pub(crate) fn on_failure(self: &Arc<Self>) -> OnFailure {
-        let set = |node: &Arc<Node>| node.roster.get()?.on_failure.load();
-        self.upwards().find_map(set).unwrap_or_default()
-    }
-
     /// This node and its shards, or those of the node that it is a shard of.
     pub(super) fn parts(self: &Arc<Self>) -> Vec<Arc<Node>> {
         let owner = self.owner();
@@ -362,12 +363,35 @@ impl Node {
         let mut sender = Some(sender);
         let mut state = roster.lock();
         if roster.quit_chan.set(receiver).is_ok() && !owner.is_quitting() {
-            state.open = sender.take();
+            state.open.channel = sender.take();
         }
         drop(state);
         drop(sender);
         let receiver = roster.quit_chan.get();
         receiver.expect("set above, by this thread or another")
+    }
+
+    /// The descriptor that becomes readable when this node quits; made when somebody asks for it.
+    #[cfg(all(unix, feature = "io"))]
+    pub(crate) fn quit_descriptor(
+        self: &Arc<Self>,
+    ) -> std::io::Result<&crate::io::descriptor::QuitDescriptor> {
+        let owner = self.owner();
+        let roster = owner.roster();
+        if let Some(descriptor) = roster.quit_descriptor.get() {
+            return Ok(descriptor);
+        }
+        let (descriptor, unquit) = crate::io::descriptor::pair()?;
+        let mut unquit = Some(unquit);
+        let mut state = roster.lock();
+        let other = roster.quit_descriptor.set(descriptor);
+        if other.is_ok() && !owner.is_quitting() {
+            state.open.descriptor = unquit.take();
+        }
+        drop(state);
+        drop((other, unquit));
+        let descriptor = roster.quit_descriptor.get();
+        Ok(descriptor.expect("set above, by this thread or another"))
     }
 
     /// Blocks until this node is told to quit or `until` has come, and returns whether it quits.

@@ -223,7 +223,7 @@ impl Node {
         let tally = (!self.is_quitting()).then(Tally::for_a_look);
         let mut visited = Visited::default();
         walk(self, 0, |node, state: &mut State, above| {
-            let at = visited.push(node, above, state.live(excluded));
+            let at = visited.push(node, above, state.live(excluded), 0);
             if let Some(tally) = &tally
                 && visited.is_empty()
             {
@@ -250,7 +250,7 @@ impl Node {
     pub(crate) fn try_look(self: &Arc<Self>, until: Instant) -> (Vec<LiveAt>, Vec<Arc<Node>>) {
         let mut visited = Visited::default();
         let unread = try_walk(self, 0, until, |node, state: &mut State, above| {
-            visited.push(node, above, state.live(None))
+            visited.push(node, above, state.live(None), 0)
         });
         (visited.in_order(), unread)
     }

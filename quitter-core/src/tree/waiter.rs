@@ -163,13 +163,32 @@ pub(super) fn wake_each(waiters: Vec<Arc<Waiter>>) {
     }
 }
 
+/// The things that are open until their node quits: whoever listens to them is in no list of the
+/// tree's. Only there when somebody has asked for them.
+#[derive(Default)]
+pub(super) struct Open {
+    pub(super) channel: Option<Sender<Infallible>>,
+    #[cfg(all(unix, feature = "io"))]
+    pub(super) descriptor: Option<crate::io::descriptor::Unquit>,
+}
+
+impl Open {
+    fn is_empty(&self) -> bool {
+        #[cfg(all(unix, feature = "io"))]
+        if self.descriptor.is_some() {
+            return false;
+        }
+        self.channel.is_none()
+    }
+}
+
 /// Everything that a step has to wake once it has unlocked.
 #[must_use = "whoever waits is woken by `perform`, after unlocking"]
 #[derive(Default)]
 pub(super) struct Wakes {
     waiters: Vec<Arc<Waiter>>,
-    /// Those that keep quit channels open.
-    channels: Vec<Sender<Infallible>>,
+    /// The quit channels and descriptors to be closed.
+    open: Vec<Open>,
 }
 
 impl Wakes {
@@ -182,11 +201,13 @@ impl Wakes {
         list.take(|waiter| waiter.wants(live), &mut self.waiters);
     }
 
-    pub(super) fn close(&mut self, channel: Option<Sender<Infallible>>) {
-        self.channels.extend(channel);
+    pub(super) fn close(&mut self, open: Open) {
+        if !open.is_empty() {
+            self.open.push(open);
+        }
     }
 
-    /// Wakes everybody and closes the channels.
+    /// Wakes everybody, and closes the channels and descriptors.
     ///
     /// To wake a thread takes microseconds. Where there are many, the caller wakes one, which wakes
     /// the others, so that a quit does not keep its caller. Channels are closed by the caller: the
@@ -210,7 +231,7 @@ impl Wakes {
             waiters = first.wake(waiters);
         }
         wake_each(waiters);
-        drop(self.channels);
+        drop(self.open);
         futures
     }
 }

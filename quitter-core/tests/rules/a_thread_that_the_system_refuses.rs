@@ -1,14 +1,30 @@
+use std::sync::Once;
+use std::thread;
+
 use super::*;
 
-/// Half of all addresses, in whole pages: more than any system grants.
-const TOO_MUCH: usize = isize::MAX as usize & !0xffff;
+/// A stack of half of all addresses, in whole pages: more than any system grants. Only where addresses
+/// have 32 bits there may be room for one, so it is taken for good: there is no room for two.
+fn too_much() -> usize {
+    const HALF: usize = isize::MAX as usize & !0xffff;
+    static TAKEN: Once = Once::new();
+    TAKEN.call_once(|| {
+        let first = thread::Builder::new().stack_size(HALF);
+        let _ = first.spawn(|| {
+            loop {
+                thread::park();
+            }
+        });
+    });
+    HALF
+}
 
 #[test]
 fn is_an_error_with_the_routines_name_and_what_the_system_said() {
     let root = Quitter::root("root");
     let refused = root
         .routine("huge")
-        .stack_size(TOO_MUCH)
+        .stack_size(too_much())
         .add(|_| {})
         .unwrap_err();
     let AddRoutineError::Thread { name, .. } = &refused else {
@@ -25,7 +41,7 @@ fn leaves_the_tree_unchanged_and_drops_the_closure() {
     let root = Quitter::root("root");
     let told = Told(Event::new());
     let dropped = told.0.clone();
-    let huge = root.routine("huge").stack_size(TOO_MUCH);
+    let huge = root.routine("huge").stack_size(too_much());
     assert!(huge.add(move |_| drop(told)).is_err());
     dropped.wait();
     root.wait_done(Duration::ZERO).unwrap();
@@ -38,7 +54,10 @@ fn leaves_the_tree_unchanged_and_drops_the_closure() {
 fn is_a_failure_of_the_routine_that_returns_it() {
     let root = Quitter::root("root");
     root.add_routine(|q: &RoutineQuitter| {
-        q.routine("huge").stack_size(TOO_MUCH).add(|_| {}).map(drop)
+        q.routine("huge")
+            .stack_size(too_much())
+            .add(|_| {})
+            .map(drop)
     })
     .unwrap();
     root.wait_done(PATIENCE).unwrap();
@@ -48,6 +67,7 @@ fn is_a_failure_of_the_routine_that_returns_it() {
 #[test]
 fn is_an_error_even_for_the_largest_number() {
     let root = Quitter::root("root");
+    too_much();
     let huge = root.routine("huge").stack_size(usize::MAX);
     assert!(matches!(
         huge.add(|_| {}),

@@ -10,6 +10,7 @@ mod handles;
 mod names_of_routines;
 mod reports;
 mod rule_10_a_failure_is_never_silent;
+mod rule_10_failures_by_quitter;
 mod rule_1_recorded_or_refused;
 mod rule_2_quit_reaches_everyone_at_once;
 mod rule_3_a_quit_never_goes_up;
@@ -26,8 +27,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use quitter_core::{
-    AddRoutineError, FailureKind, OnFailure, QuitCause, Quitter, Quitting, RoutineGuard,
-    RoutineQuitter, Timeouts,
+    AddRoutineError, FailureKind, FailuresWhileQuitting, OnFailure, QuitCause, Quitter, Quitting,
+    RoutineGuard, RoutineQuitter, Timeouts,
 };
 
 use common::{Event, PATIENCE, SHORT, deaf, eventually, fall_asleep, ids, in_time, names, paths};

@@ -479,6 +479,19 @@ fn a_guard_dropped_by_a_panic_records_it() {
     );
 }
 
+/// Asserts that these are two panics with this message and their places.
+#[track_caller]
+fn two_panics(failures: &[quitter_core::RoutineFailure], wanted: &str) {
+    assert_eq!(failures.len(), 2);
+    for failure in failures {
+        let FailureKind::Panic { message, place } = &failure.kind else {
+            panic!("{failure:?}");
+        };
+        assert_eq!(message, wanted, "{failure}");
+        assert!(place.is_some(), "{failure}");
+    }
+}
+
 #[test]
 fn every_guard_that_a_panic_drops_records_message_and_place() {
     let root = Quitter::root("root");
@@ -491,15 +504,7 @@ fn every_guard_that_a_panic_drops_records_message_and_place() {
         panic!("in the request");
     }));
     assert!(panicked.is_err());
-    let failures = root.failures();
-    assert_eq!(failures.len(), 2);
-    for failure in failures {
-        let FailureKind::Panic { message, place } = &failure.kind else {
-            panic!("{failure:?}");
-        };
-        assert_eq!(message, "in the request", "{failure}");
-        assert!(place.is_some(), "{failure}");
-    }
+    two_panics(&root.failures(), "in the request");
 }
 
 #[test]
@@ -508,14 +513,7 @@ fn a_routine_that_panics_while_it_holds_a_guard_keeps_the_place_too() {
         let _guard = q.guard("guard").unwrap();
         panic!("both fail");
     });
-    assert_eq!(failures.len(), 2);
-    for failure in failures {
-        let FailureKind::Panic { message, place } = &failure.kind else {
-            panic!("{failure:?}");
-        };
-        assert_eq!(message, "both fail", "{failure}");
-        assert!(place.is_some(), "{failure}");
-    }
+    two_panics(&failures, "both fail");
 }
 
 #[test]

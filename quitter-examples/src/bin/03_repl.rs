@@ -1,51 +1,54 @@
 //! A prompt that reads lines: a body of `main` that is itself the foreground loop.
 //!
-//! Shows `end = "with_body"`, a `select!` over input and quit, and a quit that says its reason.
+//! Shows `end = "with_body"`, a read of standard input that ends when told (feature `io`, Unix), and
+//! a quit that says its reason.
 //!
 //! Start it with `cargo run -p quitter-examples --bin repl`. Type numbers with spaces between them
 //! and press Enter: it prints their sum. Type `exit`, or press Ctrl-D, or Ctrl-C: the program ends
 //! at once with exit code 0, and says which of them it was.
 
-use std::io::{self, Write};
-use std::num::ParseIntError;
-use std::thread;
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "the test harness has a main of its own")
+)]
 
-use crossbeam_channel::{Receiver, bounded, select};
-use quitter::MainQuitter;
+#[cfg(unix)]
+mod repl {
+    use std::io::{self, BufRead, BufReader, Write};
+    use std::num::ParseIntError;
 
-#[quitter::main(timeout = "2s", end = "with_body")]
-fn main(main: &MainQuitter) -> io::Result<()> {
-    let lines = lines_of_stdin();
-    loop {
-        write!(io::stdout(), "> ")?;
-        io::stdout().flush()?;
-        let line = select! {
-            recv(lines) -> line => line,
-            recv(main.quit_chan()) -> _ => return Ok(()),
-        };
-        let Ok(line) = line else { return Ok(()) }; // The end of the input.
-        let line = line?;
-        if line.trim() == "exit" {
-            main.request_quit("'exit' was typed");
-            return Ok(());
+    use quitter::MainQuitter;
+
+    #[quitter::main(timeout = "2s", end = "with_body")]
+    pub fn main(main: &MainQuitter) -> io::Result<()> {
+        let mut lines = BufReader::new(main.interruptible(io::stdin())).lines();
+        loop {
+            write!(io::stdout(), "> ")?;
+            io::stdout().flush()?;
+            // At the quit the error is `Quitting`: the body has not failed.
+            let Some(line) = lines.next().transpose()? else {
+                return Ok(()); // The end of the input.
+            };
+            if line.trim() == "exit" {
+                main.request_quit("'exit' was typed");
+                return Ok(());
+            }
+            match sum(&line) {
+                Ok(sum) => writeln!(io::stdout(), "{sum}")?,
+                Err(error) => writeln!(io::stdout(), "{error}")?,
+            }
         }
-        match sum(&line) {
-            Ok(sum) => writeln!(io::stdout(), "{sum}")?,
-            Err(error) => writeln!(io::stdout(), "{error}")?,
-        }
+    }
+
+    fn sum(line: &str) -> Result<i64, ParseIntError> {
+        line.split_whitespace().map(str::parse::<i64>).sum()
     }
 }
 
-fn sum(line: &str) -> Result<i64, ParseIntError> {
-    line.split_whitespace().map(str::parse::<i64>).sum()
-}
+#[cfg(unix)]
+use repl::main;
 
-/// Nothing can wake a thread that reads a terminal. So this one is not a routine: nobody waits for
-/// it, and it ends with the process.
-fn lines_of_stdin() -> Receiver<io::Result<String>> {
-    let (sender, lines) = bounded(0);
-    thread::spawn(move || {
-        let _ = io::stdin().lines().try_for_each(|line| sender.send(line));
-    });
-    lines
+#[cfg(not(unix))]
+fn main() {
+    eprintln!("this example needs Unix");
 }

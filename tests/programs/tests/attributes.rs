@@ -98,35 +98,50 @@ fn a_body_that_panics_quits_with_code_1() {
 
 #[test]
 fn a_body_that_returns_quitting_has_not_failed() {
-    let mut program = body("returns_quitting");
-    program.wait_for("body");
-    program.send(SIGINT);
-    program
-        .end()
+    body("returns_quitting")
+        .signal_at("body", SIGINT)
         .with_code(0)
         .saying(&["Received quit from 'OS", "Quit: all routines returned"]);
 }
 
 #[test]
 fn a_body_that_returns_quitting_in_a_box_has_not_failed() {
-    let mut program = body("returns_quitting_in_a_box");
-    program.wait_for("body");
-    program.send(SIGINT);
-    program
-        .end()
+    body("returns_quitting_in_a_box")
+        .signal_at("body", SIGINT)
         .with_code(0)
         .saying(&["Received quit from 'OS", "Quit: all routines returned"]);
 }
 
 #[test]
+fn a_body_that_returns_quitting_in_an_eyre_report_has_not_failed() {
+    for name in [
+        "returns_quitting_in_a_report",
+        "returns_quitting_below_a_report",
+    ] {
+        let mut program = body(name);
+        program.wait_for("body");
+        program.send(SIGINT);
+        let ended = program.end().with_code(0);
+        let ended = ended.saying(&["Received quit from 'OS", "Quit: all routines returned"]);
+        assert_eq!(ended.count("failed"), 0, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_eyre_report_of_the_body_is_one_line() {
+    let ended = body("returns_a_report").end().with_code(1);
+    assert_eq!(ended.stderr, "Error: cannot save: disk full\n");
+}
+
+#[test]
 fn a_signal_while_the_body_works_is_seen_by_routines_at_once() {
-    let mut program = body("is_told");
-    program.wait_for("routine");
-    program.send(SIGTERM);
-    program.end().with_code(0).saying(&[
-        "Received quit from 'OS interrupt/termination signal': SIGTERM",
-        "Quit: all routines returned",
-    ]);
+    body("is_told")
+        .signal_at("routine", SIGTERM)
+        .with_code(0)
+        .saying(&[
+            "Received quit from 'OS interrupt/termination signal': SIGTERM",
+            "Quit: all routines returned",
+        ]);
 }
 
 /// Asserts that a stuck body is named as `main`, and ended by force at the quit timeout of 0.3 s.
@@ -156,20 +171,17 @@ fn a_body_that_never_returns_is_named_and_the_process_ends() {
 
 #[test]
 fn a_body_that_leaves_nothing_live_says_once_that_it_waits() {
-    let mut program = body("starts_nothing");
-    program.wait_for("waiting for a quit event");
-    program.send(SIGINT);
-    let ended = program.end().with_code(0).saying(&["Quit: all"]);
+    let ended = body("starts_nothing")
+        .signal_at("waiting for a quit event", SIGINT)
+        .with_code(0)
+        .saying(&["Quit: all"]);
     assert_eq!(ended.count("all_done()"), 1, "{}", ended.stderr);
 }
 
 #[test]
 fn registered_routines_start_after_the_body() {
-    let mut program = starts("after_body");
-    program.wait_for("'automatic' runs");
-    program.send(SIGINT);
-    program
-        .end()
+    starts("after_body")
+        .signal_at("'automatic' runs", SIGINT)
         .with_code(0)
         .saying(&["the body returns", "'automatic' runs", "Quit: all"]);
 }
@@ -195,16 +207,14 @@ fn registered_routines_start_once_when_the_body_says_so() {
 
 #[test]
 fn manual_routines_start_when_added_and_by_no_one_else() {
-    let mut program = starts("by_hand_beside_the_attribute");
-    program.wait_for("'automatic' runs");
-    program.send(SIGINT);
-    let ended = program.end().with_code(0);
+    let ended = starts("by_hand_beside_the_attribute")
+        .signal_at("'automatic' runs", SIGINT)
+        .with_code(0);
     assert_eq!(ended.count("'manual' runs"), 1, "{}", ended.stderr);
 
-    let mut program = starts("before_body");
-    program.wait_for("'automatic' runs");
-    program.send(SIGINT);
-    let ended = program.end().with_code(0);
+    let ended = starts("before_body")
+        .signal_at("'automatic' runs", SIGINT)
+        .with_code(0);
     assert_eq!(ended.count("'manual' runs"), 0, "{}", ended.stderr);
 }
 

@@ -116,6 +116,39 @@ mod returns_quitting_in_a_box {
     }
 }
 
+mod returns_quitting_in_a_report {
+    use super::*;
+
+    #[quitter::main(timeout = "2s")]
+    pub(super) fn main(main: &MainQuitter) -> eyre::Result<()> {
+        eprintln!("body");
+        main.sleep(Duration::MAX)?;
+        Ok(())
+    }
+}
+
+mod returns_quitting_below_a_report {
+    use super::*;
+    use eyre::WrapErr;
+
+    #[quitter::main(timeout = "2s")]
+    pub(super) fn main(main: &MainQuitter) -> eyre::Result<()> {
+        eprintln!("body");
+        main.sleep(Duration::MAX)
+            .wrap_err("no time to save")
+            .wrap_err("not saved")
+    }
+}
+
+mod returns_a_report {
+    use eyre::WrapErr;
+
+    #[quitter::main(timeout = "2s")]
+    pub(super) fn main() -> eyre::Result<()> {
+        Err(eyre::eyre!("disk full")).wrap_err("cannot save")
+    }
+}
+
 mod is_told {
     use super::*;
 
@@ -176,6 +209,9 @@ fn main() -> ExitReport {
         Some("returns_success_with_a_stuck_routine") => returns_success_with_a_stuck_routine::main,
         Some("returns_quitting") => returns_quitting::main,
         Some("returns_quitting_in_a_box") => returns_quitting_in_a_box::main,
+        Some("returns_quitting_in_a_report") => returns_quitting_in_a_report::main,
+        Some("returns_quitting_below_a_report") => returns_quitting_below_a_report::main,
+        Some("returns_a_report") => returns_a_report::main,
         Some("is_told") => is_told::main,
         Some("is_deaf") => is_deaf::main,
         Some("starts_nothing") => starts_nothing::main,

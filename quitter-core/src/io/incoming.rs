@@ -1,0 +1,138 @@
+//! Connections of a listener, until the quit.
+
+use std::fmt;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::{Caller, Ready, Wanted, is_readable};
+
+/// A listener whose connections [`incoming`](crate::Quitter::incoming) accepts: std's TCP and Unix
+/// listeners.
+pub trait Listener: AsFd + sealed::Accept {}
+
+impl Listener for TcpListener {}
+impl Listener for UnixListener {}
+
+mod sealed {
+    use std::io;
+
+    pub trait Accept {
+        type Stream;
+        fn accept_one(&self) -> io::Result<Self::Stream>;
+    }
+}
+
+impl sealed::Accept for TcpListener {
+    type Stream = TcpStream;
+
+    fn accept_one(&self) -> io::Result<TcpStream> {
+        self.accept().map(|(stream, _)| stream)
+    }
+}
+
+impl sealed::Accept for UnixListener {
+    type Stream = UnixStream;
+
+    fn accept_one(&self) -> io::Result<UnixStream> {
+        self.accept().map(|(stream, _)| stream)
+    }
+}
+
+/// Connections as they come in, until the quit. Made by
+/// [`Quitter::incoming`](crate::Quitter::incoming) and
+/// [`RoutineQuitter::incoming`](crate::RoutineQuitter::incoming).
+#[must_use = "nothing is accepted until it is iterated"]
+pub struct Incoming<'a, L> {
+    caller: Caller,
+    listener: &'a L,
+    /// The last try met a lack of descriptors or memory.
+    is_short: bool,
+}
+
+impl<'a, L: Listener> Incoming<'a, L> {
+    pub(super) fn new(caller: Caller, listener: &'a L) -> Self {
+        Self {
+            caller,
+            listener,
+            is_short: false,
+        }
+    }
+}
+
+impl<L: Listener> Iterator for Incoming<'_, L> {
+    type Item = io::Result<L::Stream>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        /// The connection stays in the queue, and to accept again at once would fail again.
+        const AFTER_SHORTAGE: Duration = Duration::from_millis(50);
+        if std::mem::take(&mut self.is_short) {
+            let until = Instant::now().checked_add(AFTER_SHORTAGE);
+            if self.caller.node.wait_quit(until) {
+                return None;
+            }
+        }
+        loop {
+            match self
+                .caller
+                .wait(self.listener.as_fd(), Wanted::Readable, None)
+            {
+                Ok(Ready::Quitting) => return None,
+                Ok(Ready::Now) => match accept(self.listener) {
+                    Ok(None) => {}
+                    Ok(Some(stream)) => return Some(Ok(stream)),
+                    Err(error) => {
+                        self.is_short = is_shortage(&error);
+                        return Some(Err(error));
+                    }
+                },
+                Ok(Ready::TimedOut) => {}
+                Err(error) => {
+                    self.is_short = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+/// Accepts a connection, if there still is one.
+fn accept<L: Listener>(listener: &L) -> io::Result<Option<L::Stream>> {
+    /// Several threads may accept from one listener, and a listener that blocks would hold the one
+    /// that comes too late until the next connection, past every quit.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if !is_readable(listener.as_fd())? {
+        return Ok(None);
+    }
+    match listener.accept_one() {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            // Another process may have been faster, or the peer is gone again.
+            io::ErrorKind::WouldBlock
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionAborted => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .into_iter()
+        .any(|shortage| errno == Some(shortage))
+}
+
+impl<L: fmt::Debug> fmt::Debug for Incoming<'_, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("listener", self.listener)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! A stream whose reads and writes end at the quit.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, Instant};
+
+use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt::socket_type};
+
+use super::{Caller, Ready, Wanted, wait_alone};
+use crate::error::Quitting;
+
+/// A stream whose reads and writes end when the quitter is told to quit. Made by
+/// [`Quitter::interruptible`](crate::Quitter::interruptible) and
+/// [`RoutineQuitter::interruptible`](crate::RoutineQuitter::interruptible), which say what it does.
+pub struct Interruptible<S> {
+    caller: Caller,
+    stream: S,
+    kind: Kind,
+    /// How long after the quit reads and writes go on.
+    grace: Duration,
+}
+
+/// How a read or write is kept from blocking although the stream itself may block.
+enum Kind {
+    /// Each call can say that it must not block.
+    Socket,
+    /// A second opening of the terminal, which does not block, for writing: a terminal that is ready
+    /// for one byte blocks a write of two.
+    Terminal(File),
+    /// A pipe that is ready for writing takes a little without blocking.
+    Other,
+}
+
+/// What POSIX promises that a pipe takes at once if it takes anything.
+const TAKEN_AT_ONCE: usize = 512;
+
+/// Neither blocks nor, where the system can be told so by the call, raises SIGPIPE, which Rust programs
+/// ignore unless they ask for it.
+#[cfg(not(target_vendor = "apple"))]
+const NOW: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+#[cfg(target_vendor = "apple")]
+const NOW: SendFlags = SendFlags::DONTWAIT;
+
+impl Kind {
+    fn of(fd: BorrowedFd<'_>) -> Self {
+        use std::io::IsTerminal;
+
+        if socket_type(fd).is_ok() {
+            return Self::Socket;
+        }
+        let reopen = || {
+            let again = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+            OpenOptions::new()
+                .write(true)
+                .custom_flags(flags)
+                .open(again)
+        };
+        let terminal = fd.is_terminal().then(reopen).and_then(Result::ok);
+        terminal.map_or(Self::Other, Self::Terminal)
+    }
+}
+
+impl<S: AsFd> Interruptible<S> {
+    pub(super) fn new(caller: Caller, stream: S) -> Self {
+        Self {
+            kind: Kind::of(stream.as_fd()),
+            caller,
+            stream,
+            grace: Duration::ZERO,
+        }
+    }
+
+    /// Lets reads and writes go on for at most this long after the quit, so that a message that has
+    /// begun can be finished. The default is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::io::{BufRead, BufReader, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use std::time::Duration;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let (mut client, server) = UnixStream::pair()?;
+    /// let stream = root.interruptible(server).finish_within(Duration::from_secs(5));
+    /// client.write_all(b"the last line\n")?;
+    /// root.send_quit();
+    ///
+    /// let mut line = String::new();
+    /// BufReader::new(stream).read_line(&mut line)?;
+    /// assert_eq!(line, "the last line\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn finish_within(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// The stream inside.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream inside. To read from it directly blocks as ever.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// Returns the stream. Nothing of it is buffered here, so nothing is lost.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// Waits until the stream is ready, or until the quit and the time after it have passed.
+    fn ready(&self, wanted: Wanted) -> io::Result<()> {
+        let source = match (&self.kind, wanted) {
+            (Kind::Terminal(file), Wanted::Writable) => file.as_fd(),
+            _ => self.stream.as_fd(),
+        };
+        if self.caller.wait(source, wanted, None)? != Ready::Quitting {
+            return Ok(());
+        }
+        let quit = self.caller.node.quit_info();
+        let until = quit.and_then(|quit| quit.at.checked_add(self.grace));
+        let goes_on = until.filter(|until| *until > Instant::now());
+        match goes_on.map(|until| wait_alone(source, wanted, until)) {
+            Some(Ok(true)) => Ok(()),
+            Some(Err(error)) => Err(error),
+            Some(Ok(false)) | None => Err(io::Error::other(Quitting)),
+        }
+    }
+
+    fn read_now(&self, buf: &mut [u8]) -> rustix::io::Result<usize> {
+        match self.kind {
+            Kind::Socket => recv(&self.stream, buf, RecvFlags::DONTWAIT).map(|(read, _)| read),
+            Kind::Terminal(_) | Kind::Other => rustix::io::read(&self.stream, buf),
+        }
+    }
+
+    fn write_now(&self, buf: &[u8]) -> rustix::io::Result<usize> {
+        match &self.kind {
+            Kind::Socket => send(&self.stream, buf, NOW),
+            Kind::Terminal(file) => rustix::io::write(file, buf),
+            Kind::Other => rustix::io::write(&self.stream, &buf[..buf.len().min(TAKEN_AT_ONCE)]),
+        }
+    }
+}
+
+/// Whether another thread was faster, or a signal came.
+fn is_to_be_tried_again(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    matches!(error, Errno::AGAIN | Errno::INTR)
+}
+
+impl<S: AsFd> Read for Interruptible<S> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.ready(Wanted::Readable)?;
+            match self.read_now(buf) {
+                Err(error) if is_to_be_tried_again(error) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+}
+
+impl<S: AsFd> Write for Interruptible<S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        loop {
+            self.ready(Wanted::Writable)?;
+            match self.write_now(buf) {
+                Err(error) if is_to_be_tried_again(error) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Nothing is buffered here.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<S: AsFd> AsFd for Interruptible<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Interruptible<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interruptible")
+            .field("stream", &self.stream)
+            .field("finish_within", &self.grace)
+            .finish_non_exhaustive()
+    }
+}

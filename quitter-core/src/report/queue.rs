@@ -1,0 +1,144 @@
+//! The jobs of the console, which are run one at a time and in their order.
+//!
+//! A thread of its own runs them, since a job may block in a write. But to wake that thread, and to
+//! wait for it, takes most of the time that a program with nothing to shut down needs to end. So a
+//! thread that is about to wait for its words may run what is queued itself, as long as that cannot
+//! block.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+pub(super) struct Queue {
+    add: Sender<Job>,
+    take: Receiver<Job>,
+    /// Wakes the thread, which then runs all jobs. There is room for one call.
+    bell: Sender<()>,
+    /// Held by the thread that runs jobs.
+    turn: Mutex<()>,
+}
+
+impl Queue {
+    /// A queue, and the calls of its bell, for [`serve`](Self::serve).
+    pub(super) fn new() -> (Self, Receiver<()>) {
+        let (add, take) = unbounded();
+        let (bell, calls) = bounded(1);
+        let turn = Mutex::default();
+        let queue = Self {
+            add,
+            take,
+            bell,
+            turn,
+        };
+        (queue, calls)
+    }
+
+    /// Starts the thread of a queue that lives as long as the process.
+    pub(super) fn start(&'static self, calls: Receiver<()>) -> io::Result<()> {
+        let thread = thread::Builder::new().name("quitter report".to_owned());
+        thread.spawn(move || {
+            for () in calls {
+                let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+                self.take.try_iter().for_each(|job| job());
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Adds a job. [`ring`](Self::ring) or [`run_here`](Self::run_here) is to be called.
+    pub(super) fn add(&self, job: Job) {
+        // The queue itself holds a receiver.
+        let _ = self.add.send(job);
+    }
+
+    /// Has the thread run what is queued.
+    pub(super) fn ring(&self) {
+        let _ = self.bell.try_send(());
+    }
+
+    /// Whether every job has been run.
+    pub(super) fn is_idle(&self) -> bool {
+        let turn = self.turn.try_lock();
+        turn.is_ok_and(|_turn| self.take.is_empty())
+    }
+
+    /// Runs what is queued on this thread if it is little, and no other thread is at it. After each job
+    /// it goes on if `goes_on`. The rest is left to the queue's thread.
+    pub(super) fn run_here(&self, goes_on: impl Fn() -> bool) {
+        const LITTLE: usize = 8;
+        // Whoever has the turn may have looked for jobs before this one came, and so may the thread
+        // that has just given it back.
+        if let Ok(_turn) = self.turn.try_lock()
+            && goes_on()
+        {
+            for job in self.take.try_iter().take(LITTLE) {
+                job();
+                if !goes_on() {
+                    break;
+                }
+            }
+        }
+        if !self.take.is_empty() {
+            self.ring();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::thread::{self, ThreadId};
+
+    use super::*;
+
+    fn started() -> &'static Queue {
+        let (queue, calls) = Queue::new();
+        let queue = Box::leak(Box::new(queue));
+        queue.start(calls).unwrap();
+        queue
+    }
+
+    #[test]
+    fn jobs_run_in_order_here_and_what_is_left_on_the_queues_thread() {
+        let queue = started();
+        let (ran, order) = unbounded::<(usize, ThreadId)>();
+        for n in 0..3 {
+            let ran = ran.clone();
+            queue.add(Box::new(move || {
+                ran.send((n, thread::current().id())).unwrap();
+            }));
+        }
+        drop(ran);
+        let left = Cell::new(2_i32);
+        // Asked before the first job, and after each.
+        queue.run_here(|| left.replace(left.get() - 1) > 0);
+        let order: Vec<_> = order.iter().collect();
+        let numbers: Vec<_> = order.iter().map(|(n, _)| *n).collect();
+        assert_eq!(numbers, [0, 1, 2]);
+        let here = thread::current().id();
+        assert_eq!(order[1].1, here);
+        assert_ne!(order[2].1, here);
+    }
+
+    #[test]
+    fn a_job_that_comes_while_another_thread_runs_one_is_run_without_this_thread() {
+        let queue = started();
+        let (let_go, hold) = bounded::<()>(0);
+        let (started, has_started) = bounded::<()>(0);
+        let (done, is_done) = bounded::<()>(0);
+        queue.add(Box::new(move || {
+            drop(started);
+            let _ = hold.recv();
+        }));
+        queue.ring();
+        assert!(has_started.recv().is_err());
+        queue.add(Box::new(move || drop(done)));
+        queue.run_here(|| true);
+        drop(let_go);
+        assert!(is_done.recv().is_err());
+    }
+}

@@ -1,0 +1,229 @@
+//! What lives in a tree at a moment, as data.
+
+mod rows;
+mod text;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::report::cause::QuitCause;
+use crate::report::failure::RoutineFailure;
+use crate::report::path::{Paths, QuitterPath};
+use crate::report::timeouts::StuckRoutine;
+use crate::tree::{Found, Node};
+
+/// What lives at a quitter and below it. Returned by [`Quitter::snapshot`](crate::Quitter::snapshot).
+///
+/// It lists the quitter itself, and every quitter below that has something in it or further below: a
+/// live routine, a thread that waits there, or a quit that it was told. Idle quitters are left out.
+///
+/// **What is promised.** Taking a snapshot stops nobody: it copies the lists of one quitter at a time,
+/// and the others go on. So it does not show one instant of the whole tree. A routine that was live
+/// before the call and still is after it is listed, exactly once. One that starts or ends meanwhile
+/// may be listed or not; one that starts its successor and ends may be missing together with it. What
+/// is said of one routine, its state and status and place, was true at one moment during the call, or
+/// when the routine ended. A quitter below one that quits is listed as quitting.
+///
+/// The [`Display`](std::fmt::Display) form is a tree for people, of bounded length and without colours.
+/// Routines of one quitter that differ only in their times share a line, such as `worker ×997`, and a
+/// chain of quitters with nothing else in them, such as `net/http/connections`. If there are more
+/// than a hundred lines, each quitter shows its first ten, and the others are counted. Names, paths
+/// and statuses are escaped, so that they cannot forge a line or control the terminal, and long ones
+/// are shortened. The fields hold everything as it is.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// let root = quitter::Quitter::root("main");
+/// let db = root.child("db").unwrap();
+/// let idle = root.child("idle").unwrap();
+/// let flusher = db.guard("flusher").unwrap();
+/// flusher.set_status("flushing 3/10");
+///
+/// let snapshot = root.snapshot();
+/// assert_eq!(snapshot.quitters.len(), 2); // "idle" has nothing in it.
+/// assert_eq!(snapshot.quitters[1].path, "main/db");
+/// assert_eq!(snapshot.quitters[1].routines[0].name, "flusher");
+///
+/// // main
+/// // └─ db
+/// //    └─ flusher  running 0.0 s, spawned at src/main.rs:4, last seen at src/main.rs:5,
+/// //                status "flushing 3/10"
+/// println!("{snapshot}");
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The quitters: first the one that the snapshot was taken of, and each one before those below it.
+    /// Quitters with the same parent are in the order of their ids.
+    pub quitters: Vec<LiveQuitter>,
+    /// The failures of the whole tree so far, as [`Quitter::failures`](crate::Quitter::failures) lists
+    /// them.
+    pub failures: Vec<RoutineFailure>,
+    /// How many failures there were beyond those.
+    pub unlisted_failures: u64,
+}
+
+/// A quitter in a [`Snapshot`].
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use quitter::QuitCause;
+///
+/// let root = quitter::Quitter::root("main");
+/// let db = root.child("db").unwrap();
+/// let _flusher = db.guard("flusher").unwrap();
+/// db.send_quit();
+///
+/// let snapshot = root.snapshot();
+/// let [main, db] = &snapshot.quitters[..] else { panic!() };
+/// assert!(main.quit.is_none());
+/// assert_eq!((db.name.as_str(), db.parent), ("db", Some(0)));
+/// let quit = db.quit.as_ref().unwrap();
+/// assert!(matches!(*quit.cause, QuitCause::SendQuit { .. }));
+/// assert_eq!(quit.time_left, None); // No timeout was given.
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LiveQuitter {
+    /// The quitter's number, unique in this process. Quitters may share a name and a path.
+    pub id: u64,
+    /// The quitter's name.
+    pub name: String,
+    /// The quitter's path, such as `main/childQuitter`.
+    pub path: QuitterPath,
+    /// Where the quitter above this one stands in [`Snapshot::quitters`]; `None` for the first one.
+    pub parent: Option<usize>,
+    /// Why it quits, if it does.
+    pub quit: Option<QuitState>,
+    /// How many threads and futures wait at this quitter, for its quit or for routines. Those of its
+    /// own routines count, too: one that sleeps waits for the quit.
+    pub waiting: usize,
+    /// Its live routines, in the order of their ids.
+    pub routines: Vec<StuckRoutine>,
+}
+
+/// The quit of a quitter in a [`Snapshot`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct QuitState {
+    /// Why. Quitters that quit because one above them does share its cause.
+    pub cause: Arc<QuitCause>,
+    /// How long ago the quit was told.
+    pub told_for: Duration,
+    /// How much time was left until the [`deadline`](crate::Quitter::deadline): zero once that is over,
+    /// and `None` if there is none.
+    pub time_left: Option<Duration>,
+}
+
+impl Snapshot {
+    /// Takes a snapshot of the quitter of `node`.
+    pub(crate) fn of(node: &Arc<Node>) -> Self {
+        let found = node.all_found();
+        let mut moment = Moment {
+            now: Instant::now(),
+            quits: Vec::with_capacity(found.len()),
+            paths: Paths::default(),
+        };
+        let quitters = found.iter().enumerate();
+        let quitters = quitters.map(|(at, found)| moment.quitter(at, found));
+        let quitters = quitters.collect();
+        let failures = node.failures();
+        Self {
+            quitters,
+            failures: failures.listed,
+            unlisted_failures: failures.unlisted,
+        }
+    }
+
+    /// The live routines, without their quitters.
+    pub fn routines(&self) -> impl Iterator<Item = &StuckRoutine> {
+        self.quitters.iter().flat_map(|at| &at.routines)
+    }
+
+    /// Whether the quitter in this place was told to quit itself, or quits as the first one of the
+    /// snapshot: others quit because the one above them does.
+    fn is_told(&self, at: usize) -> bool {
+        let cause = |at: usize| self.quitters[at].quit.as_ref().map(|quit| &quit.cause);
+        match (cause(at), self.quitters[at].parent.and_then(cause)) {
+            (Some(own), Some(above)) => !Arc::ptr_eq(own, above),
+            (own, _) => own.is_some(),
+        }
+    }
+}
+
+/// Makes the quitters of a snapshot.
+struct Moment {
+    now: Instant,
+    quits: Vec<Option<FoundQuit>>,
+    paths: Paths,
+}
+
+/// Why a quitter quits, found from above: to look up from each would take time with the square of the
+/// depth, and might find a quit at a quitter that was read as running before.
+#[derive(Clone)]
+struct FoundQuit {
+    cause: Arc<QuitCause>,
+    at: Instant,
+    deadline: Option<Instant>,
+}
+
+impl Moment {
+    fn quitter(&mut self, at: usize, found: &Found) -> LiveQuitter {
+        let node = &found.node;
+        let parent = (at > 0).then_some(found.above);
+        let quit = match parent {
+            Some(parent) => self.quit_below(self.quits[parent].as_ref(), node),
+            None => Self::quit_of(node),
+        };
+        let state = quit.as_ref().map(|quit| self.state(quit));
+        self.quits.push(quit);
+        let routines = found.routines.iter();
+        LiveQuitter {
+            id: node.id(),
+            name: node.name().to_owned(),
+            path: self.paths.of(node.lineage()),
+            parent,
+            quit: state,
+            waiting: found.waiting,
+            routines: routines
+                .map(|record| StuckRoutine::new(record, None))
+                .collect(),
+        }
+    }
+
+    fn quit_of(node: &Arc<Node>) -> Option<FoundQuit> {
+        let quit = node.quit_info()?;
+        Some(FoundQuit {
+            cause: Arc::new(quit.cause.clone()),
+            at: quit.at,
+            deadline: node.deadline(),
+        })
+    }
+
+    fn quit_below(&self, above: Option<&FoundQuit>, node: &Node) -> Option<FoundQuit> {
+        let own = node.own_quit().map(|quit| FoundQuit {
+            cause: Arc::new(quit.cause.clone()),
+            at: quit.at,
+            deadline: None,
+        });
+        let quit = own.or_else(|| above.cloned())?;
+        let deadlines = [above.and_then(|above| above.deadline), node.own_deadline()];
+        Some(FoundQuit {
+            deadline: deadlines.into_iter().flatten().min(),
+            ..quit
+        })
+    }
+
+    fn state(&self, quit: &FoundQuit) -> QuitState {
+        let left = |deadline: Instant| deadline.saturating_duration_since(self.now);
+        QuitState {
+            cause: Arc::clone(&quit.cause),
+            told_for: self.now.saturating_duration_since(quit.at),
+            time_left: quit.deadline.map(left),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The rows of a snapshot: the same for its text and its diagrams, and not more than a hundred.
+
+use super::{LiveQuitter, Snapshot};
+use crate::report::escape::cut;
+use crate::report::listing::Alike;
+
+/// How many quitters and groups of routines are shown.
+const ROWS: usize = 100;
+
+/// How many groups of routines a quitter shows where there are more rows than that.
+const OF_ONE: usize = 10;
+
+/// Columns of the longest name of a quitter, or of a chain of them.
+const NAME_WIDTH: usize = 40;
+
+pub(super) struct Row<'a> {
+    /// The row of the quitter that this hangs on; `None` for the first and for what is counted at the
+    /// end.
+    pub(super) above: Option<usize>,
+    pub(super) item: Item<'a>,
+}
+
+pub(super) enum Item<'a> {
+    Quitter {
+        quitter: &'a LiveQuitter,
+        /// Its name, behind those of quitters above that have no row of their own. Escaped and
+        /// shortened.
+        name: String,
+        /// See [`Snapshot::is_told`].
+        is_told: bool,
+    },
+    Routines(Alike<'a>),
+    /// What has no row.
+    More {
+        routines: usize,
+        quitters: usize,
+    },
+}
+
+/// "and 12 more routines", "and 900 more routines and 870 more quitters".
+pub(super) fn more(routines: usize, quitters: usize) -> String {
+    let count = |n: usize, what: &str| match n {
+        0 => None,
+        1 => Some(format!("1 more {what}")),
+        n => Some(format!("{n} more {what}s")),
+    };
+    let counts = [count(routines, "routine"), count(quitters, "quitter")];
+    let counts: Vec<_> = counts.into_iter().flatten().collect();
+    format!("and {}", counts.join(" and "))
+}
+
+/// The rows of a snapshot, each behind that which it hangs on. What does not fit is counted in the
+/// last one.
+pub(super) fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
+    let all = Rows::of(snapshot, ROWS);
+    match all.is_cut {
+        false => all.rows,
+        true => Rows::of(snapshot, OF_ONE).rows,
+    }
+}
+
+struct Rows<'a> {
+    snapshot: &'a Snapshot,
+    rows: Vec<Row<'a>>,
+    /// How many routines have been listed, or counted at their quitter.
+    routines: usize,
+    is_cut: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn of(snapshot: &'a Snapshot, of_one: usize) -> Self {
+        let mut rows = Self {
+            snapshot,
+            rows: Vec::new(),
+            routines: 0,
+            is_cut: false,
+        };
+        rows.fill(of_one);
+        rows
+    }
+
+    fn fill(&mut self, of_one: usize) {
+        let quitters = &self.snapshot.quitters;
+        let mut children = vec![0_usize; quitters.len()];
+        for parent in quitters.iter().filter_map(|quitter| quitter.parent) {
+            children[parent] += 1;
+        }
+        // The rows of the quitters so far.
+        let mut row_of = Vec::new();
+        let mut chain = Chain::default();
+        for (at, quitter) in quitters.iter().enumerate() {
+            if self.rows.len() >= ROWS {
+                return self.count_the_rest(at);
+            }
+            let is_told = self.snapshot.is_told(at);
+            chain.add(quitter);
+            row_of.push(self.rows.len());
+            let is_empty = quitter.routines.is_empty() && quitter.waiting == 0 && !is_told;
+            if at > 0 && is_empty && children[at] == 1 {
+                continue; // The only one below it comes next.
+            }
+            let chain = std::mem::take(&mut chain);
+            self.rows.push(Row {
+                above: chain.parent.map(|parent| row_of[parent]),
+                item: Item::Quitter {
+                    quitter,
+                    name: chain.name(),
+                    is_told,
+                },
+            });
+            self.add_routines(quitter, of_one);
+        }
+        self.count_the_rest(quitters.len());
+    }
+
+    fn add_routines(&mut self, of: &'a LiveQuitter, of_one: usize) {
+        let above = Some(self.rows.len() - 1);
+        let room = ROWS - self.rows.len();
+        let mut listed = 0;
+        for alike in Alike::of(&of.routines, of_one.min(room)) {
+            listed += alike.count;
+            let item = Item::Routines(alike);
+            self.rows.push(Row { above, item });
+        }
+        let more = of.routines.len() - listed;
+        self.routines += listed;
+        self.is_cut |= more > 0;
+        if more > 0 && self.rows.len() < ROWS {
+            self.routines += more;
+            let (routines, quitters) = (more, 0);
+            let item = Item::More { routines, quitters };
+            self.rows.push(Row { above, item });
+        }
+    }
+
+    /// Counts what is not listed, where only so many quitters are.
+    fn count_the_rest(&mut self, listed: usize) {
+        let routines = self.snapshot.routines().count() - self.routines;
+        let quitters = self.snapshot.quitters.len() - listed;
+        if routines + quitters > 0 {
+            self.is_cut = true;
+            let item = Item::More { routines, quitters };
+            self.rows.push(Row { above: None, item });
+        }
+    }
+}
+
+/// Quitters of which each is the only thing in the one before.
+#[derive(Default)]
+struct Chain<'a> {
+    names: Vec<&'a str>,
+    parent: Option<usize>,
+}
+
+impl<'a> Chain<'a> {
+    fn add(&mut self, quitter: &'a LiveQuitter) {
+        if self.names.is_empty() {
+            self.parent = quitter.parent;
+        }
+        self.names.push(&quitter.name);
+    }
+
+    /// The names joined with slashes, or the first and the last one.
+    fn name(&self) -> String {
+        match &self.names[..] {
+            [] => String::new(),
+            [one] => cut(one, NAME_WIDTH),
+            [first, .., last] => match self.joined() {
+                Some(joined) => joined,
+                None => {
+                    let half = (NAME_WIDTH - 3) / 2;
+                    format!("{}/…/{}", cut(first, half), cut(last, half))
+                }
+            },
+        }
+    }
+
+    /// `None`: they do not fit.
+    fn joined(&self) -> Option<String> {
+        let mut joined = String::new();
+        for (i, name) in self.names.iter().enumerate() {
+            let slash = if i == 0 { "" } else { "/" };
+            joined = joined + slash + &cut(name, NAME_WIDTH);
+            if joined.chars().count() > NAME_WIDTH {
+                return None;
+            }
+        }
+        Some(joined)
+    }
+}

@@ -1,0 +1,190 @@
+//! A snapshot as a tree of lines.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::rows::{Item, Row, more, rows};
+use super::{LiveQuitter, QuitState, Snapshot};
+use crate::report::escape::cut;
+use crate::report::failure::{RoutineFailure, write_failures};
+use crate::report::text::{Seconds, write_parts_after};
+
+/// How many levels are indented. Quitters further down are shown at the last one, by their paths.
+const LEVELS: usize = 6;
+
+/// Columns of the longest such path.
+const PATH_WIDTH: usize = 40;
+
+/// Columns of the longest cause of a quit.
+const CAUSE_WIDTH: usize = 60;
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(f, self, |name, _| name)
+    }
+}
+
+/// Writes the tree and the failures. `paint` has the last word on each name.
+pub(super) fn write(
+    f: &mut fmt::Formatter<'_>,
+    snapshot: &Snapshot,
+    paint: impl Fn(String, &Item<'_>) -> String,
+) -> fmt::Result {
+    let rows = rows(snapshot);
+    let levels = levels(&rows);
+    let columns = columns(&rows);
+    let mut lines = Lines::new(&levels);
+    for (at, row) in rows.iter().enumerate() {
+        let (name, facts) = name_and_facts(row, levels[at]);
+        let padding = columns[at].saturating_sub(name.chars().count());
+        let (first, others) = lines.next_prefixes();
+        let margin = match row.item {
+            Item::Routines(_) => format!("{others}{:1$}", "", columns[at] + 2),
+            _ => format!("{others}   "),
+        };
+        let line_end = if at == 0 { "" } else { "\n" };
+        write!(f, "{line_end}{first}{}", paint(name, &row.item))?;
+        if !facts.is_empty() {
+            write!(f, "{:padding$}  ", "")?;
+            write_parts_after(f, &margin, &facts)?;
+        }
+    }
+    let failures = Failures(&snapshot.failures, snapshot.unlisted_failures).to_string();
+    match failures.trim_end() {
+        "" => Ok(()),
+        failures => write!(f, "\n{failures}"),
+    }
+}
+
+struct Failures<'a>(&'a [RoutineFailure], u64);
+
+impl fmt::Display for Failures<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_failures(f, self.0, self.1)
+    }
+}
+
+/// How far each row is indented.
+fn levels(rows: &[Row<'_>]) -> Vec<usize> {
+    let mut levels: Vec<usize> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let below = row.above.map_or(0, |above| levels[above] + 1);
+        levels.push(match row.item {
+            Item::Quitter { .. } => below.min(LEVELS),
+            _ => below,
+        });
+    }
+    levels
+}
+
+/// The columns of each row's name: routines of one quitter have as many as the longest name takes.
+fn columns(rows: &[Row<'_>]) -> Vec<usize> {
+    let mut widest = vec![0; rows.len()];
+    let of = |row: &Row<'_>| match (&row.item, row.above) {
+        (Item::Routines(alike), Some(above)) => Some((above, alike.name().chars().count())),
+        _ => None,
+    };
+    for (above, columns) in rows.iter().filter_map(of) {
+        widest[above] = columns.max(widest[above]);
+    }
+    let columns = rows
+        .iter()
+        .map(|row| of(row).map_or(0, |(above, _)| widest[above]));
+    columns.collect()
+}
+
+fn name_and_facts(row: &Row<'_>, level: usize) -> (String, Vec<String>) {
+    match &row.item {
+        Item::Quitter {
+            quitter,
+            name,
+            is_told,
+        } => {
+            let name = match level {
+                LEVELS => quitter.path.shown(PATH_WIDTH),
+                _ => name.clone(),
+            };
+            (name, facts(quitter, *is_told))
+        }
+        Item::Routines(alike) => (alike.name(), alike.facts()),
+        Item::More { routines, quitters } => (more(*routines, *quitters), Vec::new()),
+    }
+}
+
+fn facts(quitter: &LiveQuitter, is_told: bool) -> Vec<String> {
+    let mut facts = match &quitter.quit {
+        None => Vec::new(),
+        Some(quit) if is_told => quit.facts(),
+        Some(_) => vec!["quitting".to_owned()],
+    };
+    if quitter.routines.is_empty() && quitter.waiting > 0 {
+        facts.push(match quitter.waiting {
+            1 => "one waits here".to_owned(),
+            n => format!("{n} wait here"),
+        });
+    }
+    facts
+}
+
+impl QuitState {
+    fn facts(&self) -> Vec<String> {
+        let cause = self.cause.to_string();
+        let cause = cause.lines().next().unwrap_or_default();
+        let mut facts = vec![format!("quitting for {}", Seconds(self.told_for))];
+        facts.extend(self.time_left.map(|left| match left {
+            Duration::ZERO => "its time is up".to_owned(),
+            left => format!("{} left", Seconds(left)),
+        }));
+        facts.push(format!("received quit from {}", cut(cause, CAUSE_WIDTH)));
+        facts
+    }
+}
+
+/// Draws the lines that connect the rows.
+struct Lines<'a> {
+    levels: &'a [usize],
+    /// Whether another row follows on the same level, below the same one.
+    has_next: Vec<bool>,
+    /// The same for the rows above, by level.
+    open: Vec<bool>,
+    at: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn new(levels: &'a [usize]) -> Self {
+        let deepest = levels.iter().max().map_or(0, |level| level + 1);
+        let mut follows = vec![false; deepest];
+        let mut has_next = vec![false; levels.len()];
+        for (at, level) in levels.iter().enumerate().rev() {
+            has_next[at] = std::mem::replace(&mut follows[*level], true);
+            follows[level + 1..].fill(false);
+        }
+        Self {
+            levels,
+            has_next,
+            open: vec![false; deepest],
+            at: 0,
+        }
+    }
+
+    /// What the next row begins with, and what its further lines do.
+    fn next_prefixes(&mut self) -> (String, String) {
+        let (at, level) = (self.at, self.levels[self.at]);
+        self.at += 1;
+        self.open[level] = self.has_next[at];
+        let passing = |open: &bool| if *open { "│  " } else { "   " };
+        if level == 0 {
+            return Default::default();
+        }
+        let above: String = self.open[1..level].iter().map(passing).collect();
+        let connector = if self.has_next[at] {
+            "├─ "
+        } else {
+            "└─ "
+        };
+        let has_below = self.levels.get(self.at).is_some_and(|next| *next > level);
+        let below = if has_below { "│  " } else { "" };
+        let others = format!("{above}{}{below}", passing(&self.has_next[at]));
+        (above + connector, others)
+    }
+}

@@ -1,0 +1,44 @@
+//! How failures are responded to at a node and below it, as far as it was set there.
+
+use std::sync::Arc;
+
+use crossbeam_utils::atomic::AtomicCell;
+
+use super::node::Node;
+use crate::report::failure::{FailuresWhileQuitting, OnFailure};
+
+#[derive(Default)]
+pub(super) struct Policies {
+    on_failure: AtomicCell<Option<OnFailure>>,
+    while_quitting: AtomicCell<Option<FailuresWhileQuitting>>,
+}
+
+impl Node {
+    fn policies(self: &Arc<Self>) -> &Policies {
+        self.owner().roster().policies()
+    }
+
+    /// The policy that was set nearest above, or here.
+    fn nearest<T: Default>(self: &Arc<Self>, set: impl Fn(&Policies) -> Option<T>) -> T {
+        let set = |node: &Arc<Self>| set(node.roster.get()?.policies());
+        self.upwards().find_map(set).unwrap_or_default()
+    }
+
+    /// Sets the response to failures of routines here and below that have none of their own.
+    pub(crate) fn set_on_failure(self: &Arc<Self>, on_failure: OnFailure) {
+        self.policies().on_failure.store(Some(on_failure));
+    }
+
+    pub(crate) fn on_failure(self: &Arc<Self>) -> OnFailure {
+        self.nearest(|policies| policies.on_failure.load())
+    }
+
+    /// Sets whether failures while quitting, here and below, change the exit code.
+    pub(crate) fn set_failures_while_quitting(self: &Arc<Self>, policy: FailuresWhileQuitting) {
+        self.policies().while_quitting.store(Some(policy));
+    }
+
+    pub(crate) fn failures_while_quitting(self: &Arc<Self>) -> FailuresWhileQuitting {
+        self.nearest(|policies| policies.while_quitting.load())
+    }
+}

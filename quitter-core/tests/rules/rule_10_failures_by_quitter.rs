@@ -1,0 +1,49 @@
+use super::*;
+
+#[test]
+fn a_failure_while_quitting_that_is_only_listed_makes_nothing_quit() {
+    let root = Quitter::root("root");
+    let child = root.child("child").unwrap();
+    child.failures_while_quitting(FailuresWhileQuitting::ListOnly);
+    let below = child.child("below").unwrap();
+    let fails = |q: &RoutineQuitter| {
+        q.wait_quit();
+        Err::<(), _>("the receiver is gone")
+    };
+    below.add_routine(fails).unwrap();
+    child.quit_and_wait(PATIENCE).unwrap();
+    assert!(root.failures()[0].while_quitting);
+    assert!(!root.has_to_quit());
+}
+
+#[test]
+fn a_failure_while_only_its_own_quitter_quits_counts_by_default() {
+    let root = Quitter::root("root");
+    let child = root.child("child").unwrap();
+    child
+        .add_routine(|q| {
+            q.wait_quit();
+            Err::<(), _>("not flushed")
+        })
+        .unwrap();
+    child.quit_and_wait(PATIENCE).unwrap();
+    assert!(root.has_to_quit());
+}
+
+#[test]
+fn a_routine_sets_what_failures_of_those_that_it_starts_do() {
+    let root = Quitter::root("root");
+    let accept = root.add_routine(|q| {
+        let connections = q.child("connections").unwrap();
+        connections.on_failure(OnFailure::Report);
+        q.on_failure(OnFailure::FailAtExit);
+        connections.add_routine(|_| Err::<(), _>("reset")).unwrap();
+        q.add_routine(|_| Err::<(), _>("beside")).unwrap();
+    });
+    accept.unwrap().wait(PATIENCE).unwrap();
+    root.wait_done(PATIENCE).unwrap();
+    assert!(!root.has_to_quit());
+    let names: Vec<_> = root.failures().iter().map(ToString::to_string).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert!(names[0].ends_with("beside"), "{names:?}");
+}

@@ -1,0 +1,73 @@
+//! A TCP server on threads: a loop that accepts, and a routine for each connection.
+//!
+//! Shows blocking I/O that ends when told (feature `io`, Unix), connections that are named in
+//! reports, and failures that a server survives: `OnFailure::Report`.
+//!
+//! Start it with `cargo run -p quitter-examples --bin tcp_server_threads -- 7000`, and talk to it
+//! from other terminals with `nc 127.0.0.1 7000`: it sends back each line. A client that resets its
+//! connection gets a line on stderr. Press Ctrl-C: a line that has begun to arrive within the last
+//! moments is answered, connections are closed, and the program ends at once with exit code 0.
+
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "the test harness has a main of its own")
+)]
+
+#[cfg(unix)]
+mod server {
+    use std::env;
+    use std::error::Error;
+    use std::io::{self, BufRead, BufReader, Write};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use quitter::{AddRoutineError, MainQuitter, OnFailure, RoutineQuitter};
+
+    #[quitter::main(timeout = "2s")]
+    pub fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
+        let port = env::args().nth(1).unwrap_or("7000".to_owned()).parse()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        println!("listening on {}", listener.local_addr()?);
+        main.routine("accept").add(move |q| accept(q, &listener))?;
+        Ok(())
+    }
+
+    fn accept(q: &RoutineQuitter, listener: &TcpListener) -> Result<(), AddRoutineError> {
+        let connections = q.child("connections")?;
+        connections.on_failure(OnFailure::Report); // Said at once, and the server goes on.
+        for stream in q.incoming(listener) {
+            let Ok(stream) = stream.inspect_err(|error| eprintln!("cannot accept: {error}")) else {
+                continue;
+            };
+            let peer = stream
+                .peer_addr()
+                .map_or("?".to_owned(), |peer| peer.to_string());
+            match connections.routine(peer).add(move |q| echo(q, &stream)) {
+                Err(AddRoutineError::Quitting) => break,
+                Err(error) => eprintln!("{error}"), // Too many threads: this client is turned away.
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn echo(q: &RoutineQuitter, stream: &TcpStream) -> io::Result<()> {
+        let at_the_quit = Duration::from_millis(20); // For a line that is on its way.
+        let mut reader = BufReader::new(q.interruptible(stream).finish_within(at_the_quit));
+        let mut writer = q.interruptible(stream).finish_within(at_the_quit);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            writer.write_all(&line)?;
+            line.clear();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+use server::main;
+
+#[cfg(not(unix))]
+fn main() {
+    eprintln!("this example needs Unix");
+}
