@@ -275,6 +275,15 @@ impl MainQuitterBuilder {
     /// which of those have returned. The default is `true`.
     pub fn progress_lines(mut self, progress_lines: bool) -> Self {
         self.progress_lines = progress_lines;
+    ///
+    /// With the feature `progress` the quit is drawn instead, where stderr is a Unix terminal: from 200 ms
+    /// after the event on, in place and several times a second, up to ten of the routines that are still
+    /// running, since when and with which status, and how much time is left. The picture stands two lines
+    /// below the cursor, so that lines that the program itself prints have room, and is gone when the
+    /// report comes. It is not drawn, and the lines stay, on a terminal that is dumb (`TERM` is missing or
+    /// `dumb`), in raw mode, smaller than 20 columns and 6 lines, or not this program's at the moment
+    /// (as after `&` in a shell); nor if the program asks for another [`output`](Self::output), for
+    /// [notices](Self::notices), or to [hold](Self::hold_output) them.
         self
     }
 

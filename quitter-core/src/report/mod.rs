@@ -18,6 +18,7 @@ pub(crate) mod output;
 pub(crate) mod path;
 mod queue;
 pub(crate) mod slow;
+pub(crate) mod picture;
 pub(crate) mod snapshot;
 mod text;
 pub(crate) mod timeouts;

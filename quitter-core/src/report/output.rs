@@ -234,6 +234,13 @@ impl Speech {
 
     pub(crate) fn holds(&self) -> HoldOutput {
         self.hold
+    /// Whether the program has asked for nothing of its own.
+    #[cfg(all(feature = "progress", unix))]
+    pub(crate) fn is_default(&self) -> bool {
+        let is_held = self.hold != HoldOutput::Never;
+        self.output == Output::All && self.function.is_none() && !is_held
+    }
+
     }
 
     /// Ends the hold. Returns what was held.
