@@ -1,5 +1,6 @@
 //! Describes a main quitter and creates it.
 
+use std::ffi::c_int;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use crate::main_quitter::body::{AsError, MainOutcome};
 use crate::main_quitter::exit::{MainQuitter, add_sources};
 use crate::main_quitter::phase::Ending;
 use crate::main_quitter::run::{self, End, StartRoutines};
-use crate::main_quitter::signal::{SecondSignal, SignalExitCode};
+use crate::main_quitter::signal::{self, SecondSignal, SignalExitCode};
 use crate::main_quitter::source::QuitSource;
 use crate::main_quitter::watcher::{Control, Watcher, WatcherConfig};
 use crate::process::Process;
@@ -58,6 +59,7 @@ pub struct MainQuitterBuilder {
     second_signal: SecondSignal,
     failures_while_quitting: FailuresWhileQuitting,
     progress_lines: bool,
+    dump_on: Option<c_int>,
     pub(super) output: OutputConfig,
 }
 
@@ -75,6 +77,7 @@ impl Default for MainQuitterBuilder {
             second_signal: SecondSignal::default(),
             failures_while_quitting: FailuresWhileQuitting::default(),
             progress_lines: true,
+            dump_on: None,
             output: OutputConfig::default(),
         }
     }
@@ -273,8 +276,6 @@ impl MainQuitterBuilder {
 
     /// Sets whether lines say, from a second after the quit event, which routines are waited for and
     /// which of those have returned. The default is `true`.
-    pub fn progress_lines(mut self, progress_lines: bool) -> Self {
-        self.progress_lines = progress_lines;
     ///
     /// With the feature `progress` the quit is drawn instead, where stderr is a Unix terminal: from 200 ms
     /// after the event on, in place and several times a second, up to ten of the routines that are still
@@ -284,6 +285,49 @@ impl MainQuitterBuilder {
     /// `dumb`), in raw mode, smaller than 20 columns and 6 lines, or not this program's at the moment
     /// (as after `&` in a shell); nor if the program asks for another [`output`](Self::output), for
     /// [notices](Self::notices), or to [hold](Self::hold_output) them.
+    pub fn progress_lines(mut self, progress_lines: bool) -> Self {
+        self.progress_lines = progress_lines;
+        self
+    }
+
+    /// Writes everything that lives in the program to stderr whenever this signal comes, and the program
+    /// runs on: the tree as a [`Snapshot`](crate::Snapshot) shows it and, on Linux, the threads outside of
+    /// it by name and state. Foreign work is often what hangs.
+    ///
+    /// The signal must not be a quit source. One that was ignored when the main quitter was made stays
+    /// ignored; without this call it does what it always did, and most signals end a program.
+    ///
+    /// A thread of its own makes one dump at a time, before, during and after the quit. Requests that come
+    /// meanwhile become one. A dump is a [`Notice`](crate::Notice): a function for
+    /// [notices](Self::notices) gets it as data, [`Output::Quiet`](crate::Output::Quiet) writes it, and
+    /// [`Output::Silent`](crate::Output::Silent) does not.
+    ///
+    /// # Examples
+    ///
+    /// `kill -USR1` asks this program what it is doing:
+    ///
+    /// ```no_run
+    /// # use quitter_core as quitter;
+    /// use quitter::{ExitReport, MainQuitter};
+    ///
+    /// fn main() -> ExitReport {
+    ///     # const SIGUSR1: i32 = 10;
+    ///     // The number differs between systems: `libc::SIGUSR1` knows it.
+    ///     MainQuitter::builder().dump_on(SIGUSR1).run(|main| {
+    ///         main.routine("worker").add(|q| q.wait_quit()).map(drop)
+    ///     })
+    /// }
+    /// ```
+    #[cfg(unix)]
+    pub fn dump_on(mut self, signal: c_int) -> Self {
+        self.dump_on = Some(signal);
+        self
+    }
+
+    /// As the attribute asks for it. No effect where there is no signal of this name.
+    #[doc(hidden)]
+    pub fn dump_on_named(mut self, name: &str) -> Self {
+        self.dump_on = signal::number(name).filter(|_| cfg!(unix));
         self
     }
 
@@ -412,7 +456,9 @@ impl MainQuitterBuilder {
         if sources.is_empty() && self.end == End::OnQuitEvent {
             return Err(MainQuitterError::NoSource);
         }
-        sources.iter().try_for_each(QuitSource::check)?;
+        self.dump_on.map_or(Ok(()), signal::check)?;
+        let check = |source: &QuitSource| source.check(self.dump_on);
+        sources.iter().try_for_each(check)?;
         let claim = Process::current().claim()?;
         Process::current().tracer.settle();
         // From here on a fork is noticed.
@@ -428,6 +474,7 @@ impl MainQuitterBuilder {
             self.second_signal,
             self.signal_exit_code,
             !registry::has_automatic(),
+            self.dump_on,
             control,
         ));
         let config = WatcherConfig {
@@ -439,7 +486,9 @@ impl MainQuitterBuilder {
         thread
             .spawn(move || watcher.run())
             .map_err(MainQuitterError::Thread)?;
-        if let Err(error) = add_sources(&ending, sources) {
+        let dumps = ending.start_dumps().map_err(MainQuitterError::Thread);
+        let signals = self.dump_on.into_iter().collect();
+        if let Err(error) = dumps.and_then(|()| add_sources(&ending, sources, signals)) {
             ending.ask_watcher(Control::End);
             return Err(error);
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod builder;
+mod dump;
 pub(crate) mod exit;
 pub(crate) mod forced;
 mod half_time;

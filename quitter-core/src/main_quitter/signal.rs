@@ -145,13 +145,22 @@ pub(crate) fn listen(
 /// Whether a program can listen to this signal.
 pub(crate) fn check(number: c_int) -> Result<(), MainQuitterError> {
     match os::unusable(number) {
-        Some(reason) => Err(MainQuitterError::UnusableSignal {
-            number,
-            name: name(number),
-            reason,
-        }),
+        Some(reason) => Err(unusable(number, reason)),
         None => Ok(()),
     }
+}
+
+pub(crate) fn unusable(number: c_int, reason: &'static str) -> MainQuitterError {
+    MainQuitterError::UnusableSignal {
+        number,
+        name: name(number),
+        reason,
+    }
+}
+
+/// The number of a signal with this name. `None`: this system has none.
+pub(crate) fn number(name: &str) -> Option<c_int> {
+    (1..=64).find(|number| signal_hook::low_level::signal_name(*number) == Some(name))
 }
 
 fn name(number: c_int) -> Cow<'static, str> {

@@ -26,7 +26,8 @@ pub enum Output {
     /// Every notice.
     #[default]
     All,
-    /// Troubles only: notices that [are trouble](Notice::is_trouble), below the quit event. A program
+    /// Troubles only: notices that [are trouble](Notice::is_trouble), below the quit event, and dumps, which
+    /// were [asked for](crate::MainQuitterBuilder::dump_on). A program
     /// that ends as it should says nothing.
     Quiet,
     /// Nothing, not even why the program was ended by force. The exit code tells.
@@ -181,13 +182,14 @@ impl Speech {
         let is_wanted = match (&self.function, self.output) {
             (Some(_), _) => true,
             (None, Output::All) => !notice.is_no_news(),
-            (None, Output::Quiet) => notice.is_trouble(),
+            (None, Output::Quiet) => notice.is_trouble() || matches!(notice, Notice::Dump(_)),
             (None, Output::Silent) => false,
             #[cfg(feature = "tracing")]
             (None, Output::Tracing) => false,
         };
         match is_wanted {
-            true if notice.is_no_shutdown() => vec![notice],
+            // A dump says nothing about the end.
+            true if notice.is_no_shutdown() || matches!(notice, Notice::Dump(_)) => vec![notice],
             true => self.event.take().into_iter().chain([notice]).collect(),
             false => {
                 if let Notice::QuitEvent { .. } = notice {
@@ -232,8 +234,6 @@ impl Speech {
         self.function.is_none() && self.hook.is_none() && !trace::may_call()
     }
 
-    pub(crate) fn holds(&self) -> HoldOutput {
-        self.hold
     /// Whether the program has asked for nothing of its own.
     #[cfg(all(feature = "progress", unix))]
     pub(crate) fn is_default(&self) -> bool {
@@ -241,6 +241,8 @@ impl Speech {
         self.output == Output::All && self.function.is_none() && !is_held
     }
 
+    pub(crate) fn holds(&self) -> HoldOutput {
+        self.hold
     }
 
     /// Ends the hold. Returns what was held.

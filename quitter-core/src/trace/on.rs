@@ -295,13 +295,13 @@ impl Said {
         let job: Option<Job> = match notice {
             Notice::QuitEvent { .. } | Notice::Failure(_) => None,
             Notice::Outcome(report) => Some(outcome(report)),
-            notice if notice.is_progress() => {
+            notice if notice.is_trouble() => {
                 let text = notice.to_string();
-                Some(Box::new(move || info!(target: TARGET, "{text}")))
+                Some(Box::new(move || warn!(target: TARGET, "{text}")))
             }
             notice => {
                 let text = notice.to_string();
-                Some(Box::new(move || warn!(target: TARGET, "{text}")))
+                Some(Box::new(move || info!(target: TARGET, "{text}")))
             }
         };
         Self(job)
