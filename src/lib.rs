@@ -196,17 +196,24 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
-    AddRoutineError, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt, HoldOutput,
-    LastSeen, LiveQuitter, MainOutcome, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice,
-    OnFailure, Output, QuitCause, QuitSignal, QuitSource, QuitState, Quitter, QuitterPath,
-    Quitting, RequestingRoutine, RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle,
-    RoutineKind, RoutineOutcome, RoutineQuitter, RoutineState, SecondSignal, SignalExitCode,
-    Snapshot, StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts, exit_code,
+    AddRoutineError, CancelOnQuit, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt,
+    HoldOutput, LastSeen, LiveQuitter, MainOutcome, MainQuitter, MainQuitterBuilder,
+    MainQuitterError, Notice, OnFailure, OnQuit, Output, QuitCause, QuitFuture, QuitSignal,
+    QuitSource, QuitState, Quitter, QuitterPath, Quitting, RequestingRoutine, RoutineBuilder,
+    RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome, RoutineQuitter,
+    RoutineState, SecondSignal, SignalExitCode, Snapshot, Stands, StartRoutines, StuckRoutine,
+    Task, Ticks, TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(all(unix, feature = "io"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "io")))]
 pub use quitter_core::{Incoming, Interruptible, Listener, Ready};
+
+#[cfg(feature = "process")]
+#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
+pub use quitter_core::{
+    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+};
 
 #[cfg(feature = "macros")]
 pub use quitter_macros::{main, routine};

@@ -30,6 +30,7 @@ compile_error!("quitter needs 64-bit atomics, which this target does not have");
 #[cfg(not(any(unix, windows)))]
 compile_error!("quitter needs threads and signals: it runs on Unix and on Windows");
 
+mod cancel;
 mod error;
 mod futures;
 #[cfg(all(unix, feature = "io"))]
@@ -40,11 +41,15 @@ mod process;
 mod quitter;
 mod report;
 mod routine;
+#[cfg(feature = "stacks")]
+mod stacks;
+mod stands;
 mod sync;
 mod system;
 mod trace;
 mod tree;
 
+pub use cancel::CancelOnQuit;
 pub use error::{AddRoutineError, MainQuitterError, Quitting};
 pub use futures::QuitFuture;
 #[cfg(all(unix, feature = "io"))]
@@ -72,9 +77,18 @@ pub use routine::builder::RoutineBuilder;
 pub use routine::guard::RoutineGuard;
 pub use routine::handle::RoutineHandle;
 pub use routine::kind::{RoutineKind, RoutineState};
+pub use routine::on_quit::OnQuit;
 pub use routine::outcome::RoutineOutcome;
+#[cfg(feature = "process")]
+pub use routine::process::{
+    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+};
 pub use routine::quitter::RoutineQuitter;
+pub use routine::task::Task;
 pub use routine::ticks::Ticks;
+#[cfg(feature = "stacks")]
+pub use stacks::{Frame, Stack};
+pub use stands::Stands;
 
 /// Items that the attributes' output needs. No part of the public interface.
 #[doc(hidden)]

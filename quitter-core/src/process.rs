@@ -15,6 +15,8 @@ use crate::error::MainQuitterError;
 use crate::main_quitter::signal::QuitSignals;
 use crate::report::console::Console;
 use crate::routine::held_up::HeldUp;
+#[cfg(feature = "process")]
+use crate::routine::process::Reaper;
 use crate::trace::Tracer;
 
 pub(crate) struct Process {
@@ -24,6 +26,8 @@ pub(crate) struct Process {
     pub(crate) console: Console,
     pub(crate) held_up: Mutex<HeldUp>,
     pub(crate) tracer: Tracer,
+    #[cfg(feature = "process")]
+    pub(crate) reaper: Reaper,
 }
 
 impl Process {
@@ -35,6 +39,8 @@ impl Process {
             console: Console::new(),
             held_up: Mutex::new(HeldUp::new()),
             tracer: Tracer::new(),
+            #[cfg(feature = "process")]
+            reaper: Reaper::new(),
         };
         &PROCESS
     }

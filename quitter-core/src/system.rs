@@ -274,6 +274,36 @@ pub(crate) fn is_forked() -> bool {
     false
 }
 
+/// Has the system keep ended children until they are waited for, where the program was started with
+/// SIGCHLD ignored. It would give their numbers to others at once.
+#[cfg(all(unix, feature = "process"))]
+pub(crate) fn keep_ended_children() {
+    if is_ignored(libc::SIGCHLD) {
+        // SAFETY: the default action of SIGCHLD does nothing, and calls nothing.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
+}
+
+/// Has `handler` called when the process exits: when `main` returns, and by `std::process::exit`.
+#[cfg(all(unix, feature = "process"))]
+pub(crate) fn at_exit(handler: extern "C" fn()) {
+    // SAFETY: `handler` lives as long as the program, and may do there what it may do anywhere.
+    unsafe { libc::atexit(handler) };
+}
+
+/// The processor time that a thread of this process has used. `None`: there is no such thread.
+#[cfg(target_os = "linux")]
+pub(crate) fn thread_cpu_time(id: u64) -> Option<Duration> {
+    const OF_A_THREAD: libc::clockid_t = 4;
+    clock::read_any(clock::of_cpu_time(id)? | OF_A_THREAD)
+}
+
+/// The processor time that a process has used. `None`: there is no such process.
+#[cfg(target_os = "linux")]
+pub(crate) fn process_cpu_time(pid: u32) -> Option<Duration> {
+    clock::read_any(clock::of_cpu_time(pid.into())?)
+}
+
 /// The time since some moment in the past, by a clock that never goes back.
 pub(crate) fn now() -> Duration {
     clock::now()
@@ -296,19 +326,37 @@ mod clock {
         read(libc::CLOCK_MONOTONIC_COARSE)
     }
 
+    /// Linux has had the two above since 2.6.32.
     fn read(clock: libc::clockid_t) -> Duration {
+        read_any(clock).unwrap_or_default()
+    }
+
+    /// The clock that counts the processor time of the process with this number. It is how the kernel,
+    /// and so `clock_getcpuclockid(3)` of every C library, numbers these clocks.
+    #[cfg(target_os = "linux")]
+    pub(super) fn of_cpu_time(id: u64) -> Option<libc::clockid_t> {
+        const BY_THE_SCHEDULER: libc::clockid_t = 2;
+        // Zero is the caller itself. The kernel's numbers have 22 bits.
+        const NUMBERS: std::ops::Range<libc::clockid_t> = 1..1 << 28;
+        let id = libc::clockid_t::try_from(id).ok();
+        let id = id.filter(|id| NUMBERS.contains(id))?;
+        Some((!id << 3) | BY_THE_SCHEDULER)
+    }
+
+    /// `None`: there is no such clock.
+    pub(super) fn read_any(clock: libc::clockid_t) -> Option<Duration> {
         // SAFETY: `timespec` is a C struct of integers, all valid as zero. (It cannot be built by
         // naming its fields, since some systems add a field of padding.)
         let mut time: libc::timespec = unsafe { std::mem::zeroed() };
         // SAFETY: by clock_gettime(2) the time is written to `time`, which is of its type,
         // exclusively borrowed and lives on. It only fails for an unknown clock, which leaves `time`
-        // at zero, and Linux has had both since 2.6.32.
-        unsafe { libc::clock_gettime(clock, &raw mut time) };
+        // as it is.
+        let is_read = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
         // Never negative. Its width differs between systems.
         #[allow(clippy::useless_conversion)]
         let seconds = u64::from(time.tv_sec.unsigned_abs());
         let nanos = u32::try_from(time.tv_nsec.unsigned_abs());
-        Duration::new(seconds, nanos.unwrap_or_default())
+        is_read.then(|| Duration::new(seconds, nanos.unwrap_or_default()))
     }
 }
 
@@ -363,6 +411,27 @@ mod tests {
         while write_at_once(&writer, &text) > 0 {}
         assert_eq!(write_at_once(&writer, b"more"), 0);
         drop(reader);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_processor_time_of_a_thread_grows_while_it_runs_and_only_then() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (_blocks, blocked) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            tell.send(thread_id()).unwrap();
+            let _ = blocked.recv();
+        });
+        let other = told.recv().unwrap();
+        let from = thread_cpu_time(thread_id()).unwrap();
+        let of_process = process_cpu_time(std::process::id()).unwrap();
+        while thread_cpu_time(thread_id()).unwrap() - from < Duration::from_millis(2) {}
+        assert!(process_cpu_time(std::process::id()).unwrap() > of_process);
+        assert!(thread_cpu_time(other).unwrap() < Duration::from_secs(1));
+        assert_eq!(thread_cpu_time(0), None);
+        assert_eq!(thread_cpu_time(u64::MAX), None);
+        assert_eq!(thread_cpu_time((1 << 28) - 1), None);
+        assert_eq!(thread_cpu_time(1 << 28), None);
     }
 
     #[test]

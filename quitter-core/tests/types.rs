@@ -9,8 +9,8 @@ use std::process::Termination;
 use quitter_core::{
     AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitter, MainQuitterBuilder,
     MainQuitterError, Notice, OnFailure, QuitCause, QuitSource, Quitter, QuitterPath, Quitting,
-    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineQuitter, StartRoutines,
-    StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
+    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineQuitter, Stands,
+    StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
 };
 
 fn is_send<T: Send>() {}
@@ -27,7 +27,7 @@ macro_rules! plain_values {
     ($check:ident) => {
         for_each_type!(
             $check: AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitterError,
-            Notice, OnFailure, QuitCause, QuitterPath, Quitting, RoutineFailure, StartRoutines, StuckRoutine,
+            Notice, OnFailure, QuitCause, QuitterPath, Quitting, RoutineFailure, Stands, StartRoutines, StuckRoutine,
             TimedOutQuitter, Timeouts,
         );
     };
@@ -98,7 +98,7 @@ fn cheap_handles_and_reports_can_be_cloned() {
     fn is_clone<T: Clone>() {}
     for_each_type!(
         is_clone: ExitReport, FailureKind, QuitCause, Quitter, RoutineFailure, RoutineQuitter,
-        StuckRoutine, TimedOutQuitter, Timeouts,
+        Stands, StuckRoutine, TimedOutQuitter, Timeouts,
     );
 }
 
@@ -112,7 +112,7 @@ fn an_exit_report_can_be_returned_from_main() {
 fn reports_are_texts_for_people() {
     fn is_display<T: Display>() {}
     for_each_type!(
-        is_display: ExitReport, FailureKind, QuitCause, RoutineFailure, StuckRoutine, Timeouts,
+        is_display: ExitReport, FailureKind, QuitCause, RoutineFailure, Stands, StuckRoutine, Timeouts,
     );
 }
 

@@ -61,6 +61,8 @@ pub struct MainQuitterBuilder {
     progress_lines: bool,
     dump_on: Option<c_int>,
     pub(super) output: OutputConfig,
+    #[cfg(feature = "process")]
+    pub(crate) reap_orphans: bool,
 }
 
 impl Default for MainQuitterBuilder {
@@ -79,6 +81,8 @@ impl Default for MainQuitterBuilder {
             progress_lines: true,
             dump_on: None,
             output: OutputConfig::default(),
+            #[cfg(feature = "process")]
+            reap_orphans: false,
         }
     }
 }
@@ -279,7 +283,7 @@ impl MainQuitterBuilder {
     ///
     /// With the feature `progress` the quit is drawn instead, where stderr is a Unix terminal: from 200 ms
     /// after the event on, in place and several times a second, up to ten of the routines that are still
-    /// running, since when and with which status, and how much time is left. The picture stands two lines
+    /// running, since when, with which status and, on Linux, what it stands on; and how much time is left. The picture stands two lines
     /// below the cursor, so that lines that the program itself prints have room, and is gone when the
     /// report comes. It is not drawn, and the lines stay, on a terminal that is dumb (`TERM` is missing or
     /// `dumb`), in raw mode, smaller than 20 columns and 6 lines, or not this program's at the moment
@@ -465,6 +469,11 @@ impl MainQuitterBuilder {
         let _ = system::is_forked();
         console::configure(self.output).map_err(MainQuitterError::Thread)?;
         console::open().map_err(MainQuitterError::Thread)?;
+        #[cfg(feature = "process")]
+        if self.reap_orphans {
+            let reaper = &Process::current().reaper;
+            reaper.reap_orphans().map_err(MainQuitterError::Thread)?;
+        }
         let (control, commands) = unbounded();
         let root = Node::root("main".into(), Some(self.timeout));
         root.set_failures_while_quitting(self.failures_while_quitting);

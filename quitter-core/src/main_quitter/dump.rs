@@ -21,6 +21,7 @@ use crate::report::outside::{self, OutsideThread};
 use crate::report::snapshot::Snapshot;
 use crate::report::timeouts::StuckRoutine;
 use crate::routine::kind::RoutineKind;
+use crate::stands::own;
 use crate::tree::Node;
 
 /// The signal that asks for dumps.
@@ -51,6 +52,7 @@ impl DumpOn {
         let requests = self.served.clone();
         let thread = thread::Builder::new().name("quitter dump".to_owned());
         thread.spawn(move || {
+            let _own = own::mark();
             for signal in requests {
                 dump(root.node(), signal);
             }
@@ -94,7 +96,7 @@ fn outside(root: &Arc<Node>, snapshot: &Snapshot) -> Option<Vec<OutsideThread>> 
         _ => None,
     };
     let known: HashSet<u64> = snapshot.routines().filter_map(thread).collect();
-    let mut threads = outside::threads(|id| known.contains(&id))?;
+    let mut threads = outside::threads(|id| known.contains(&id) || own::is_own(id))?;
     let (live, _unread) = root.try_look(Instant::now() + AT_MOST);
     let live = live.iter().flat_map(|at| &at.routines);
     let began: HashSet<u64> = live.map(|record| record.os_id()).collect();

@@ -25,6 +25,7 @@ use crate::report::notice::Notice;
 use crate::routine::current::waiting_routine;
 use crate::routine::record::Place;
 use crate::routine::registry;
+use crate::stands::own;
 use crate::system;
 use crate::tree::{Excluded, Limits, LiveAt};
 
@@ -207,6 +208,8 @@ impl MainQuitter {
                     .to_owned(),
             );
         }
+        // It only waits.
+        let _own = own::mark();
         self.ending.call_exit();
         console::body_has_returned();
         self.wait_for_event(hint);
@@ -260,6 +263,7 @@ impl MainQuitter {
                 .unwrap_or_default()
         };
         let live = wait();
+        let counting = late::counting(&live);
         let grace = Limits {
             ignore_deadlines: true,
             ..Limits::within(SUPERVISORS_GRACE)
@@ -273,7 +277,7 @@ impl MainQuitter {
         }
         match supervisors {
             0 => live,
-            _ => late::merge(&live, wait()),
+            _ => late::merge(&counting, wait()),
         }
     }
 

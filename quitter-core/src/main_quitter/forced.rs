@@ -53,6 +53,8 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
     let last_words = Arc::clone(ending);
     console::afterwards(move || say_last_words(&last_words));
     console::flush(LAST_LINE, LAST_WORDS);
+    #[cfg(feature = "process")]
+    crate::routine::process::kill_all();
     signal::exit_now(code(ending, trigger))
 }
 

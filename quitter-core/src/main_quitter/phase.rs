@@ -82,7 +82,7 @@ pub(crate) struct State {
     exit_called: Option<Instant>,
     /// The look at half of the quit timeout.
     half_time: HalfTime,
-    /// The routines that were live at the deadline, if `exit` had not been called by then.
+    /// The routines that were live at the deadline and count, if `exit` had not been called by then.
     live_at_deadline: Vec<LiveAt>,
     /// A thread is ending the process.
     forced: bool,
@@ -386,7 +386,7 @@ impl Ending {
     /// even if it is gone when `exit` is called.
     pub(crate) fn look_at_deadline(&self) {
         if self.state().exit_called.is_none() {
-            let live = self.live_now();
+            let live = late::counting(&self.live_now());
             self.state().live_at_deadline = live;
         }
     }
@@ -428,11 +428,14 @@ impl Ending {
         let quit_timeout = budget.unwrap_or(Duration::MAX);
         let slow = half_time.slow(quit.at, quit_timeout);
         let past = |deadline: Instant| Instant::now().checked_duration_since(deadline);
-        let state = self.state();
-        let live = late::merge(&state.live_at_deadline, live);
+        let live_at_deadline = self.state().live_at_deadline.clone();
+        let live = late::merge(&live_at_deadline, live);
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
-        let timeouts = Timeouts::with_late(live, after, deadline.and_then(past));
+        let late = deadline.and_then(past);
+        // Takes some time, so not under the lock.
+        let timeouts = Timeouts::of_exit(&live, after, late, unread.is_empty());
+        let state = self.state();
         let no_shutdown = state.is_no_shutdown(&quit.cause)
             && state.later.is_empty()
             && timeouts.is_empty()

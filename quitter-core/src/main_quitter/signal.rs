@@ -192,6 +192,7 @@ mod os {
 
     use super::QuitSignal;
     use crate::error::MainQuitterError;
+    use crate::stands::own;
     use crate::system;
     use crate::trace;
 
@@ -234,6 +235,7 @@ mod os {
             };
             let _ = opened.send(Ok(()));
             trace::this_thread_never_waits();
+            let _own = own::mark();
             for number in signals.forever() {
                 let signal = known.iter().find(|signal| signal.number == number);
                 signal.copied().into_iter().for_each(&handle);

@@ -20,6 +20,7 @@ use crate::report::notice::Notice;
 use crate::report::picture::Picture;
 use crate::report::waiting::WaitingLines;
 use crate::routine::held_up;
+use crate::stands::own;
 use crate::trace;
 
 /// How long messages may take to be shown, all together, before it goes on without their texts.
@@ -115,6 +116,7 @@ impl Watcher {
 
     pub(crate) fn run(mut self) {
         trace::this_thread_never_waits();
+        let _own = own::mark();
         loop {
             match self.choose(self.next_time()) {
                 Chosen::Control(Control::Add(channel)) => self.channels.push(channel),

@@ -318,7 +318,7 @@ pub(crate) fn flush(a_line: Duration, in_all: Duration) {
 
 /// Writes all of `text`, and retries while a non-blocking stderr is full. Every process that shares
 /// the terminal may have set that mode. Gives up when stderr is broken or takes nothing for a while.
-fn write_all(to: &mut impl Write, mut text: &[u8]) {
+pub(crate) fn write_all(to: &mut impl Write, mut text: &[u8]) {
     const PAUSE: Duration = Duration::from_millis(1);
     const GIVE_UP: Duration = Duration::from_secs(5);
     let mut blocked_since = None;

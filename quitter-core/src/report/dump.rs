@@ -15,8 +15,8 @@ pub struct Dump {
     pub signal: QuitSignal,
     /// The tree of the main quitter.
     pub snapshot: Snapshot,
-    /// The threads that run no routine, among them those of quitter itself. `None`: the system does not
-    /// tell, which Linux does.
+    /// The threads that run no routine, but for quitter's own. `None`: the system does not tell, which
+    /// Linux does.
     pub outside: Option<Vec<OutsideThread>>,
 }
 

@@ -1,6 +1,7 @@
 //! The list of the routines that did not return, as text of bounded length.
 //!
-//! Routines of one quitter that differ only in their times share a line. After a hundred lines,
+//! Routines of one quitter that differ only in their times, or in the objects of the call that they
+//! are blocked in, share a line. After a hundred lines,
 //! the remaining routines are counted. Making the text takes time linear in the number of
 //! routines that the listed quitters have.
 
@@ -10,9 +11,10 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::report::escape::cut;
+use crate::report::standing::{EVERYONE_WAITS, Kind, Standing};
 use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
-use crate::routine::kind::RoutineState;
+use crate::routine::kind::{RoutineKind, RoutineState};
 
 /// How many quitters and routines are listed.
 const ROWS: usize = 100;
@@ -52,8 +54,12 @@ impl fmt::Display for Timeouts {
         }
         write_rows(f, &rows)?;
         match self.len() - listed {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
+            0 => {}
+            more => write!(f, "\n  and {more} more")?,
+        }
+        match self.everyone_waits() {
+            true => write!(f, "\n  {EVERYONE_WAITS}"),
+            false => Ok(()),
         }
     }
 }
@@ -76,12 +82,14 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     Ok(())
 }
 
-/// Routines of one quitter that differ only in their times.
+/// Routines of one quitter that differ only in their times, or in the objects of the call that they are
+/// blocked in.
 pub(super) struct Alike<'a> {
     pub(super) first: &'a StuckRoutine,
     pub(super) count: usize,
     running_for: Span,
     ago: Option<Span>,
+    standing: Standing<'a>,
 }
 
 impl<'a> Alike<'a> {
@@ -108,15 +116,17 @@ impl<'a> Alike<'a> {
             count: 1,
             running_for: Span::of(routine.running_for),
             ago: ago(routine).map(Span::of),
+            standing: Standing::of(&routine.stands),
         }
     }
 
-    fn include(&mut self, routine: &StuckRoutine) {
+    fn include(&mut self, routine: &'a StuckRoutine) {
         self.count += 1;
         self.running_for.include(routine.running_for);
         if let (Some(span), Some(ago)) = (&mut self.ago, ago(routine)) {
             span.include(ago);
         }
+        self.standing.include(&routine.stands);
     }
 
     fn row(&self) -> Row {
@@ -138,9 +148,11 @@ impl<'a> Alike<'a> {
     pub(super) fn facts(&self) -> Vec<String> {
         let StuckRoutine {
             state,
+            kind,
             spawned_at,
             status,
             last_seen,
+            cancelled,
             returned_late,
             ..
         } = self.first;
@@ -151,18 +163,37 @@ impl<'a> Alike<'a> {
             RoutineState::Waiting => Some("waits for others".to_owned()),
             RoutineState::Failed => Some("has failed".to_owned()),
         });
+        facts.extend(self.standing.parts());
         facts.extend([
             format!("spawned at {}", Line(spawned_at)),
             match (last_seen, self.ago) {
                 (Some(seen), Some(ago)) => format!("last seen {ago} ago at {}", Line(seen.at)),
                 (Some(seen), None) => format!("last seen at {}", Line(seen.at)),
-                (None, _) => "never asked its quitter".to_owned(),
+                (None, _) => match kind {
+                    RoutineKind::Process { pid } => format!("pid {pid}"),
+                    _ => "never asked its quitter".to_owned(),
+                },
             },
         ]);
+        // Processes have their command line as the status.
+        let label = match kind {
+            RoutineKind::Process { .. } => "command",
+            _ => "status",
+        };
         let status = status.as_ref();
-        facts.extend(status.map(|status| format!("status \"{}\"", cut(status, STATUS_WIDTH))));
-        let late = |late: &Duration| format!("returned at most {} ms late", late.as_millis());
-        facts.extend(returned_late.as_ref().map(late));
+        facts.extend(status.map(|status| format!("{label} \"{}\"", cut(status, STATUS_WIDTH))));
+        let ended = if *cancelled {
+            "dropped unfinished"
+        } else {
+            "returned"
+        };
+        match returned_late {
+            Some(late) => facts.push(format!("{ended} at most {} ms late", late.as_millis())),
+            None if *cancelled => {
+                facts.push("dropped unfinished, and its values are still being dropped".into())
+            }
+            None => {}
+        }
         facts
     }
 }
@@ -178,7 +209,10 @@ type Key<'a> = (
     &'static Location<'static>,
     Option<(&'static Location<'static>, bool)>,
     Option<&'a str>,
+    bool,
     Option<Duration>,
+    Kind<'a>,
+    Option<u32>,
 );
 
 fn key(routine: &StuckRoutine) -> Key<'_> {
@@ -189,7 +223,13 @@ fn key(routine: &StuckRoutine) -> Key<'_> {
         routine.spawned_at,
         routine.last_seen.as_ref().map(place_of),
         routine.status.as_deref(),
+        routine.cancelled,
         routine.returned_late,
+        Kind::of(&routine.stands),
+        match routine.kind {
+            RoutineKind::Process { pid } => Some(pid),
+            _ => None,
+        },
     )
 }
 
@@ -214,7 +254,7 @@ mod tests {
     use super::*;
 
     use crate::report::timeouts::TimedOutQuitter;
-    use crate::routine::kind::RoutineKind;
+    use crate::stands::Stands;
 
     const PLACE: &Location<'static> = Location::caller();
 
@@ -228,6 +268,8 @@ mod tests {
             running_for: Duration::from_secs(7),
             status: None,
             last_seen: None,
+            stands: None,
+            cancelled: false,
             returned_late: None,
         }
     }
@@ -287,6 +329,54 @@ mod tests {
                 .lines()
                 .all(|line| line.chars().count() <= 100)
         );
+    }
+
+    fn blocked(call: &str, on: &str) -> Option<Stands> {
+        let (call, on) = (call.to_owned(), Some(on.to_owned()));
+        Some(Stands::Blocked { call, on })
+    }
+
+    #[test]
+    fn what_a_thread_stands_on_is_said_first_and_broken_where_it_does_not_fit() {
+        let mut flusher = stuck(1, "a_name_of_thirty_columns_xxxxx");
+        let shared =
+            "a lock or condition, the same as 'a_name_of_20_columns' of main/…/store/with/a/tail";
+        flusher.stands = blocked("futex", shared);
+        let mut parser = stuck(2, "parser");
+        parser.stands = Some(Stands::Running {
+            cpu: Stands::MOMENT,
+        });
+        let text = timeouts(vec![("main/store", vec![flusher, parser])]).to_string();
+        let indent = " ".repeat(36);
+        let begins = format!(
+            "2 routines had not returned after 2 s\n  main/store\n    \
+             a_name_of_thirty_columns_xxxxx  running 7.0 s, blocked in futex (a lock or condition,\n\
+             {indent}the same as 'a_name_of_20_columns' of main/…/store/with/a/tail),\n\
+             {indent}spawned at "
+        );
+        assert!(text.starts_with(&begins), "{text}");
+        let running = "running 7.0 s, running: 100 % of the time on a processor,\n";
+        assert!(text.contains(running), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn routines_in_one_call_share_a_line_and_others_have_their_own() {
+        let readers = (0..5).map(|i| {
+            let mut reader = stuck(i, "reader");
+            reader.stands = blocked("recvfrom", &format!("fd {i}, a socket"));
+            reader
+        });
+        let mut other = stuck(9, "reader");
+        other.stands = blocked("futex", "a lock or condition");
+        let text = timeouts(vec![("main", readers.chain([other]).collect())]).to_string();
+        let group = "reader ×5  running 7.0 s, blocked in recvfrom (different objects),";
+        assert!(text.contains(group), "{text}");
+        let other = "reader     running 7.0 s, blocked in futex (a lock or condition),";
+        assert!(text.contains(other), "{text}");
     }
 
     #[test]

@@ -10,8 +10,9 @@ use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::report::path::QuitterPath;
-use crate::report::text::Seconds;
-use crate::report::timeouts::Timeouts;
+use crate::report::standing::{EVERYONE_WAITS, Standing};
+use crate::report::text::{Seconds, write_pieces};
+use crate::report::timeouts::{StuckRoutine, Timeouts};
 
 /// Something quitter says about the end of a program.
 ///
@@ -50,7 +51,8 @@ pub enum Notice {
         ends: bool,
     },
     /// The quit waits for routines: "Waiting for 1 routine, 3.9 s left: 'flusher' of main/db (running
-    /// 7.0 s)".
+    /// 7.0 s, blocked in futex (a lock or condition))". Names the first five, on several lines if one
+    /// is too short.
     Waiting {
         /// The live routines.
         routines: Timeouts,
@@ -233,27 +235,48 @@ fn write_waiting(
     routines: &Timeouts,
     left: Option<Duration>,
 ) -> fmt::Result {
-    match routines.len() {
-        1 => f.write_str("Waiting for 1 routine")?,
-        n => write!(f, "Waiting for {n} routines")?,
-    }
-    if let Some(left) = left {
-        write!(f, ", {} left", Seconds(left))?;
-    }
-    for (i, (path, routine)) in routines.first(Notice::NAMED).enumerate() {
-        let separator = if i == 0 { ": " } else { ", " };
-        let name = &routine.name;
-        write!(f, "{separator}{} ", Routine { name, path })?;
-        write!(f, "(running {}", Seconds(routine.running_for))?;
-        if let Some(status) = &routine.status {
-            write!(f, ", status \"{}\"", cut(status, 50))?;
-        }
-        f.write_str(")")?;
+    /// Where the lines after the first begin.
+    const INDENT: usize = 2;
+    let waiting = match routines.len() {
+        1 => "Waiting for 1 routine".to_owned(),
+        n => format!("Waiting for {n} routines"),
+    };
+    let mut pieces = match left {
+        Some(left) => vec![format!("{waiting},"), format!("{} left:", Seconds(left))],
+        None => vec![format!("{waiting}:")],
+    };
+    let named: Vec<_> = routines.first(Notice::NAMED).collect();
+    for (at, (path, routine)) in named.iter().enumerate() {
+        let end = if at + 1 == named.len() { "" } else { "," };
+        pieces.extend(waited_for(path, routine, end));
     }
     match routines.len().saturating_sub(Notice::NAMED) {
-        0 => Ok(()),
-        more => write!(f, " and {more} more"),
+        0 => {}
+        more => pieces.push(format!("and {more} more")),
     }
+    write_pieces(f, 0, &" ".repeat(INDENT), pieces)?;
+    match routines.everyone_waits() {
+        true => write!(f, "\n{:INDENT$}{EVERYONE_WAITS}", ""),
+        false => Ok(()),
+    }
+}
+
+/// "'flusher' of main/db (running 7.0 s, status "3/10")" and `end`, in pieces.
+fn waited_for(path: &QuitterPath, routine: &StuckRoutine, end: &str) -> Vec<String> {
+    let name = &routine.name;
+    let running = Seconds(routine.running_for);
+    let mut pieces = vec![format!("{} (running {running}", Routine { name, path })];
+    pieces.extend(Standing::of(&routine.stands).parts());
+    let status = routine.status.as_ref();
+    pieces.extend(status.map(|status| format!("status \"{}\"", cut(status, 50))));
+    let last = pieces.len() - 1;
+    for (at, piece) in pieces.iter_mut().enumerate() {
+        match at == last {
+            true => *piece = format!("{piece}){end}"),
+            false => piece.push(','),
+        }
+    }
+    pieces
 }
 
 /// "'flusher' of main/db", short enough for several on a line.
@@ -264,7 +287,7 @@ struct Routine<'a> {
 
 impl fmt::Display for Routine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}' of {}", cut(self.name, 30), self.path.shown(50))
+        write!(f, "'{}' of {}", cut(self.name, 30), self.path.shown(40))
     }
 }
 
@@ -290,13 +313,15 @@ mod tests {
         let routines = root.wait_done(Duration::ZERO).unwrap_err();
         let left = Some(Duration::from_millis(3900));
         let text = Notice::Waiting { routines, left }.to_string();
-        let text = without_running_times(&text);
-        let begins = concat!(
-            r"Waiting for 7 routines, 3.9 s left: 'flusher' of main/db\n (running …, ",
-            r#"status "3/10\u{1b}"), 'other' of main (running …), "#
+        assert_eq!(
+            without_running_times(&text),
+            [
+                r#"Waiting for 7 routines, 3.9 s left: 'flusher' of main/db\n (running …, status "3/10\u{1b}"),"#,
+                "  'other' of main (running …), 'other' of main (running …), 'other' of main (running …),",
+                "  'other' of main (running …) and 2 more",
+            ]
+            .join("\n")
         );
-        assert!(text.starts_with(begins), "{text}");
-        assert!(text.ends_with(" and 2 more"), "{text}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use crate::stands::own;
+
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Queue {
@@ -41,6 +43,7 @@ impl Queue {
     pub(super) fn start(&'static self, calls: Receiver<()>) -> io::Result<()> {
         let thread = thread::Builder::new().name("quitter report".to_owned());
         thread.spawn(move || {
+            let _own = own::mark();
             for () in calls {
                 let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
                 self.take.try_iter().for_each(|job| job());

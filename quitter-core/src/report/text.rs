@@ -87,20 +87,30 @@ pub(crate) fn write_parts_after(
     margin: &str,
     parts: &[String],
 ) -> fmt::Result {
-    let from = margin.chars().count();
-    let mut column = from;
-    for (i, part) in parts.iter().enumerate() {
-        let is_last = i + 1 == parts.len();
-        let columns = part.chars().count() + usize::from(!is_last);
-        if i > 0 && column + 1 + columns > WIDTH {
+    let comma = |at| if at + 1 == parts.len() { "" } else { "," };
+    let pieces = parts.iter().enumerate();
+    let pieces = pieces.map(|(at, part)| format!("{part}{}", comma(at)));
+    write_pieces(f, margin.chars().count(), margin, pieces)
+}
+
+/// Writes `pieces` separated by spaces, starting at column `column`. Goes on in a new line, behind
+/// `margin`, if the next piece does not fit.
+pub(crate) fn write_pieces(
+    f: &mut fmt::Formatter<'_>,
+    mut column: usize,
+    margin: &str,
+    pieces: impl IntoIterator<Item = String>,
+) -> fmt::Result {
+    for (at, piece) in pieces.into_iter().enumerate() {
+        let columns = piece.chars().count();
+        if at > 0 && column + 1 + columns > WIDTH {
             write!(f, "\n{margin}")?;
-            column = from;
-        } else if i > 0 {
+            column = margin.chars().count();
+        } else if at > 0 {
             f.write_str(" ")?;
             column += 1;
         }
-        f.write_str(part)?;
-        f.write_str(if is_last { "" } else { "," })?;
+        f.write_str(&piece)?;
         column += columns;
     }
     Ok(())

@@ -10,6 +10,7 @@ use std::vec;
 use crate::report::path::{Paths, QuitterPath};
 use crate::routine::kind::{RoutineKind, RoutineState};
 use crate::routine::record::Record;
+use crate::stands::{self, Stands, Subject};
 use crate::tree::LiveAt;
 
 /// The routines that were live when the time to wait for them was up, by quitter.
@@ -19,7 +20,8 @@ use crate::tree::LiveAt;
 /// those that one thread made are in the order in which it made them.
 ///
 /// The [`Display`](std::fmt::Display) form is a list for people, of bounded length. Routines of one
-/// quitter that differ only in their times share a line, such as `worker ×997`. After a hundred
+/// quitter that differ only in their times, or in the objects of the call that they are blocked in,
+/// share a line, such as `worker ×997`. After a hundred
 /// lines, the remaining routines are counted. Names, paths and statuses are escaped, so that they
 /// cannot forge a line or control the terminal, and long ones are shortened. The fields hold
 /// everything as it is.
@@ -45,6 +47,7 @@ use crate::tree::LiveAt;
 pub struct Timeouts {
     quitters: Vec<TimedOutQuitter>,
     after: Duration,
+    everyone_waits: bool,
 }
 
 /// A quitter with routines that did not return in time.
@@ -60,8 +63,9 @@ pub struct TimedOutQuitter {
 /// A live routine: one that did not return in time, or any one in a [`Snapshot`](crate::Snapshot).
 ///
 /// The [`Display`](std::fmt::Display) form is everything but the name, on one line: "running 7.0 s,
-/// spawned at src/main.rs:31, last seen 2.1 s ago at src/main.rs:52". The status is escaped, and
-/// shortened if it is long.
+/// blocked in futex (a lock or condition), spawned at src/main.rs:31, last seen 2.1 s ago at
+/// src/main.rs:52". The status and all that comes from outside is escaped, and shortened if it is
+/// long.
 ///
 /// # Examples
 ///
@@ -94,10 +98,16 @@ pub struct StuckRoutine {
     /// How long the routine had been running. For a guard this may be too long by a tick of the
     /// system's clock, which is a few milliseconds.
     pub running_for: Duration,
+    /// What its thread stands on, as the system knew it once the time was up. `None`: no thread runs
+    /// it, or the system does not say, as on others than Linux, or nobody looked. A wait with a timeout
+    /// of zero looks at no thread, and others look at the first thousand.
+    pub stands: Option<Stands>,
     /// The last status it set.
     pub status: Option<String>,
     /// Where it last called its quitter; `None` if it never did.
     pub last_seen: Option<LastSeen>,
+    /// It is a task that was dropped before its end.
+    pub cancelled: bool,
     /// It has returned since the deadline: at most this long after it. Only the exit report tells.
     pub returned_late: Option<Duration>,
 }
@@ -126,12 +136,32 @@ impl Deref for LastSeen {
 impl Error for Timeouts {}
 
 impl Timeouts {
-    pub(crate) fn new(live: Vec<LiveAt>, after: Duration) -> Self {
-        Self::with_late(live, after, None)
+    /// The list of a wait with this timeout, which was waited for `after`.
+    pub(crate) fn of_wait(live: Vec<LiveAt>, after: Duration, timeout: Duration) -> Self {
+        let moment = (timeout / 10).min(Stands::MOMENT);
+        let moment = (timeout > Duration::ZERO).then_some(moment);
+        Self::new(&live, after, None, moment)
     }
 
-    /// The deadline was `late` ago: routines that have returned since are marked so.
-    pub(crate) fn with_late(live: Vec<LiveAt>, after: Duration, late: Option<Duration>) -> Self {
+    /// The list of an exit that has gone on for `after`. If its deadline was `late` ago, routines that
+    /// have returned since are marked so. `is_whole`: nobody is live who is not among them.
+    pub(crate) fn of_exit(
+        live: &[LiveAt],
+        after: Duration,
+        late: Option<Duration>,
+        is_whole: bool,
+    ) -> Self {
+        let mut timeouts = Self::new(live, after, late, Some(Stands::MOMENT));
+        timeouts.everyone_waits = is_whole && timeouts.find_everyone_waiting();
+        timeouts
+    }
+
+    fn new(
+        live: &[LiveAt],
+        after: Duration,
+        late: Option<Duration>,
+        moment: Option<Duration>,
+    ) -> Self {
         let mut paths = Paths::default();
         // Parents first, so that their paths are there to be shared.
         let upwards = live.iter().rev();
@@ -139,12 +169,46 @@ impl Timeouts {
             .map(|at| TimedOutQuitter::new(at, &mut paths, late))
             .collect();
         quitters.reverse();
-        Self { quitters, after }
+        if let Some(moment) = moment {
+            look_at_threads(&mut quitters, live, moment);
+        }
+        Self {
+            quitters,
+            after,
+            everyone_waits: false,
+        }
+    }
+
+    /// Whether nobody can wake anybody: each routine is a thread in a futex, and so is every other
+    /// thread.
+    fn find_everyone_waiting(&self) -> bool {
+        let thread = |routine: &StuckRoutine| match (&routine.kind, &routine.stands) {
+            (RoutineKind::Thread { os_id }, Some(Stands::Blocked { call, .. })) => {
+                (call == "futex").then_some(*os_id)
+            }
+            _ => None,
+        };
+        let threads = self.routines().map(thread).collect::<Option<Vec<_>>>();
+        threads.is_some_and(|threads| !threads.is_empty() && stands::everyone_waits(&threads))
     }
 
     #[cfg(test)]
     pub(super) fn of(quitters: Vec<TimedOutQuitter>, after: Duration) -> Self {
-        Self { quitters, after }
+        Self {
+            quitters,
+            after,
+            everyone_waits: false,
+        }
+    }
+
+    /// Whether every thread of the program waited for another one, without a time limit: nothing in
+    /// the program could wake any of them. Known on Linux, of an exit that waits.
+    ///
+    /// It is only said if each of these routines is a thread that waits for a lock or condition, and
+    /// so does every other thread that the process has, at the same instant.
+    #[must_use]
+    pub fn everyone_waits(&self) -> bool {
+        self.everyone_waits
     }
 
     /// Whether the list is empty.
@@ -211,9 +275,37 @@ impl StuckRoutine {
             state: record.state(),
             spawned_at: record.spawned_at,
             running_for: record.running_for(),
+            stands: None,
             status: record.status(),
             last_seen: record.last_seen().map(|(at, ago)| LastSeen { at, ago }),
+            cancelled: record.is_cancelled(),
             returned_late: late.filter(|_| record.is_finished()),
+        }
+    }
+}
+
+/// Adds to the routines at the quitters of `live` what their threads stand on.
+fn look_at_threads(quitters: &mut [TimedOutQuitter], live: &[LiveAt], moment: Duration) {
+    let records = || live.iter().flat_map(|at| &at.routines);
+    let listed = quitters.iter().flat_map(|at| {
+        let routines = at.routines.iter();
+        routines.map(|routine| (&at.quitter, routine))
+    });
+    let subjects = listed
+        .zip(records())
+        .map(|((path, routine), record)| Subject {
+            os_id: record.os_id(),
+            name: &routine.name,
+            path,
+        });
+    let subjects: Vec<_> = subjects.collect();
+    let threads: Vec<u64> = subjects.iter().map(|subject| subject.os_id).collect();
+    let stands = stands::of_threads(&subjects, moment);
+    let routines = quitters.iter_mut().flat_map(|at| &mut at.routines);
+    for (((routine, record), thread), stands) in routines.zip(records()).zip(threads).zip(stands) {
+        // Else it was another thread, or the same one in something else.
+        if record.os_id() == thread && !record.is_finished() {
+            routine.stands = stands;
         }
     }
 }

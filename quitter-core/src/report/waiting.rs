@@ -70,7 +70,7 @@ impl WaitingLines {
             // The report is about to come.
             let is_ending = left.is_some_and(|left| left < LOOK / 2);
             if names_live && !is_ending && !live.is_empty() {
-                let routines = Timeouts::new(live, quit_at.elapsed());
+                let routines = Timeouts::of_exit(&live, quit_at.elapsed(), None, true);
                 remember(&mut named, &routines);
                 console::say_now(Notice::Waiting { routines, left });
             }

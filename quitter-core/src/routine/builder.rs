@@ -18,7 +18,6 @@ use crate::error::{AddRoutineError, Quitting};
 use crate::report::escape::Name;
 use crate::report::failure::OnFailure;
 use crate::system;
-use crate::trace::Carried;
 use crate::tree::Node;
 
 /// Below this, a thread overflows its stack before it comes to the routine.
@@ -31,10 +30,12 @@ const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
 #[must_use = "nothing starts until `add` or `guard` is called"]
 pub struct RoutineBuilder<'a> {
     node: &'a Arc<Node>,
-    name: Cow<'static, str>,
+    pub(super) name: Cow<'static, str>,
     stack_size: Option<usize>,
     /// `None`: as the quitter says.
     on_failure: Option<OnFailure>,
+    #[cfg(feature = "process")]
+    pub(super) process: super::process::ProcessOptions,
 }
 
 impl<'a> RoutineBuilder<'a> {
@@ -44,6 +45,8 @@ impl<'a> RoutineBuilder<'a> {
             name,
             stack_size: None,
             on_failure: None,
+            #[cfg(feature = "process")]
+            process: super::process::ProcessOptions::default(),
         }
     }
 
@@ -101,9 +104,8 @@ impl<'a> RoutineBuilder<'a> {
         let live = self.check_in(Work::Thread, Location::caller(), system::now())?;
         let (node, record) = (live.quitter().node(), live.quitter().record());
         let (node, record) = (Arc::downgrade(node), Arc::clone(record));
-        let carried = Carried::from_here();
         // If the thread is refused, std drops the closure, and `live` checks out.
-        match thread.spawn(move || carried.over(|| live.run(f))) {
+        match thread.spawn(move || live.run(f)) {
             Ok(thread) => Ok(RoutineHandle::new(node, record, thread.thread().clone())),
             Err(source) => Err(AddRoutineError::Thread {
                 name: record.name.to_string(),
@@ -125,7 +127,12 @@ impl<'a> RoutineBuilder<'a> {
         Ok(RoutineGuard::new(live))
     }
 
-    fn check_in(self, work: Work, place: Place, now: Duration) -> Result<Live, Quitting> {
+    pub(super) fn check_in(
+        self,
+        work: Work,
+        place: Place,
+        now: Duration,
+    ) -> Result<Live, Quitting> {
         Live::check_in(self.node, work, self.name, place, self.on_failure, now)
     }
 }

@@ -23,6 +23,13 @@ pub(crate) fn get() -> Option<Routine> {
     current.ok().flatten()
 }
 
+/// Makes this routine the current one. Returns the one that was. A thread that is dropping its
+/// thread-local values, of which a task may be one, has none.
+fn exchange(routine: Option<Routine>) -> Option<Routine> {
+    let before = CURRENT.try_with(|current| current.replace(routine));
+    before.ok().flatten()
+}
+
 /// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
     outer: Option<Routine>,
@@ -35,11 +42,21 @@ impl Current {
     pub(crate) fn enter(quitter: &RoutineQuitter, cause_of: CauseOf) -> Self {
         let record = Arc::clone(quitter.record());
         let before = record.set_os_id(system::thread_id());
-        let outer = CURRENT.replace(Some((quitter.clone(), cause_of)));
+        let outer = exchange(Some((quitter.clone(), cause_of)));
         Self {
             outer,
             record,
             before,
+        }
+    }
+
+    /// Notes where this is on the stack: the routine's own calls are above it, and those that lead to it
+    /// below. To be called where this stays until it is dropped.
+    pub(crate) fn mark_stack(&self) {
+        #[cfg(feature = "stacks")]
+        {
+            let address = std::ptr::from_ref(self).addr();
+            self.record.set_stack_mark(address.try_into().unwrap_or(0));
         }
     }
 }
@@ -48,7 +65,7 @@ impl Drop for Current {
     fn drop(&mut self) {
         self.record.set_os_id(self.before);
         // Dropped only here, after the borrow: the last handle of a quitter may go with it.
-        let _inner = CURRENT.replace(self.outer.take());
+        let _inner = exchange(self.outer.take());
     }
 }
 

@@ -101,18 +101,27 @@ impl RoutineHandle {
     ///
     /// [`Timeouts`], which lists this one routine.
     pub fn wait(&self, timeout: Duration) -> Result<(), Timeouts> {
-        let from = Instant::now();
-        let limits = Limits::within(timeout);
-        // A live routine holds its node.
-        let Some(node) = self.node.upgrade() else {
-            return Ok(());
-        };
-        waiting_routine(|_| match node.wait_for(&self.record, limits) {
-            true => Ok(()),
-            false => Err(LiveAt::one(&node, &self.record)),
-        })
-        .map_err(|live| Timeouts::new(vec![live], from.elapsed()))
+        wait_for(&self.node, &self.record, timeout)
     }
+}
+
+/// Waits for one routine, whatever kind of work it is.
+pub(super) fn wait_for(
+    node: &Weak<Node>,
+    record: &Arc<Record>,
+    timeout: Duration,
+) -> Result<(), Timeouts> {
+    let from = Instant::now();
+    let limits = Limits::within(timeout);
+    // A live routine holds its node.
+    let Some(node) = node.upgrade() else {
+        return Ok(());
+    };
+    waiting_routine(|_| match node.wait_for(record, limits) {
+        true => Ok(()),
+        false => Err(LiveAt::one(&node, record)),
+    })
+    .map_err(|live| Timeouts::of_wait(vec![live], from.elapsed(), timeout))
 }
 
 impl fmt::Debug for RoutineHandle {

@@ -27,7 +27,7 @@ pub enum RoutineKind {
     Task,
     /// A child process.
     Process {
-        /// The process's number in the operating system.
+        /// The process's number in the operating system; 0 while the process is being started.
         pid: u32,
     },
     /// Work that other code started, tracked by a [`RoutineGuard`](crate::RoutineGuard).
@@ -64,7 +64,10 @@ pub enum RoutineState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     Thread,
+    Task,
     Guard,
+    #[cfg(feature = "process")]
+    Process,
 }
 
 impl Work {
@@ -74,6 +77,11 @@ impl Work {
             // A guard that a thread runs as, such as that of the body of `main`, is that thread.
             Self::Guard if os_id == 0 => RoutineKind::Guard,
             Self::Thread | Self::Guard => RoutineKind::Thread { os_id },
+            #[cfg(feature = "process")]
+            Self::Process => RoutineKind::Process {
+                pid: u32::try_from(os_id).unwrap_or_default(),
+            },
+            Self::Task => RoutineKind::Task,
         }
     }
 }

@@ -47,6 +47,15 @@ impl Live {
         Ok(Self { quitter, span })
     }
 
+    /// The live routine that `record`, which is listed at `node`, stands for.
+    pub(super) fn of_listed(node: Arc<Node>, record: Arc<Record>) -> Self {
+        hook::install();
+        panics::forget_last();
+        let span = RoutineSpan::start(&node, &record);
+        let quitter = RoutineQuitter::new(node, record);
+        Self { quitter, span }
+    }
+
     pub(super) fn quitter(&self) -> &RoutineQuitter {
         &self.quitter
     }
@@ -58,8 +67,9 @@ impl Live {
 
     /// Makes this the routine that runs on this thread, and calls `f`. A panic is its failure.
     pub(super) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
-        let _current = Current::enter(&self.quitter, cause_of);
+        let current = Current::enter(&self.quitter, cause_of);
         let _span = self.span.enter();
+        current.mark_stack();
         panics::catch(f, |kind| self.fail(kind, cause_of));
     }
 

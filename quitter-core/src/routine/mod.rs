@@ -1,5 +1,6 @@
 //! Routines: described, started, listed in the tree, and always checked out again.
 
+pub(crate) mod awaiting;
 pub(crate) mod builder;
 pub(crate) mod current;
 pub(crate) mod failing;
@@ -11,9 +12,13 @@ pub(crate) mod kind;
 mod linger;
 pub(crate) mod live;
 pub(crate) mod name;
+pub(crate) mod on_quit;
 pub(crate) mod outcome;
 pub(crate) mod panics;
+#[cfg(feature = "process")]
+pub(crate) mod process;
 pub(crate) mod quitter;
 pub(crate) mod record;
 pub(crate) mod registry;
+pub(crate) mod task;
 pub(crate) mod ticks;

@@ -79,7 +79,7 @@ impl RoutineQuitter {
 
     /// Records where and when the routine makes a call that may block.
     #[track_caller]
-    fn seen_now(&self) -> &Arc<Node> {
+    pub(crate) fn seen_now(&self) -> &Arc<Node> {
         self.record.seen_now(Location::caller());
         // The routine goes on, so a panic of its thread was caught.
         panics::forget_last();

@@ -47,6 +47,9 @@ pub(crate) struct Record {
     /// The system's number of the thread that runs this right now, or of the process that it is; 0:
     /// none.
     os_id: AtomicU64,
+    /// An address on the stack of that thread, in the call that runs the routine.
+    #[cfg(feature = "stacks")]
+    stack_mark: AtomicU64,
     slot: Slot,
     /// In nanoseconds of the system's clock.
     started: u64,
@@ -63,6 +66,8 @@ pub(crate) struct Record {
     pub(crate) on_failure: Option<OnFailure>,
     finished: AtomicBool,
     failed: AtomicBool,
+    /// It is a task that was dropped before its end.
+    cancelled: AtomicBool,
     waiting: AtomicCell<Waiting>,
 }
 
@@ -105,6 +110,8 @@ impl Record {
             spawned_at,
             work,
             os_id: AtomicU64::new(0),
+            #[cfg(feature = "stacks")]
+            stack_mark: AtomicU64::new(0),
             slot: Slot::default(),
             started: nanos(started),
             ended: AtomicU64::new(NOT_SLOW),
@@ -116,6 +123,7 @@ impl Record {
             finished: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             waiting: AtomicCell::new(Waiting::No),
+            cancelled: AtomicBool::new(false),
         }
     }
 
@@ -133,6 +141,17 @@ impl Record {
     /// Returns the number that was there before.
     pub(crate) fn set_os_id(&self, id: u64) -> u64 {
         self.os_id.swap(id, Ordering::Relaxed)
+    }
+
+    /// An address on the stack of the thread, in the call that runs the routine; 0: none.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn stack_mark(&self) -> u64 {
+        self.stack_mark.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "stacks")]
+    pub(crate) fn set_stack_mark(&self, address: u64) {
+        self.stack_mark.store(address, Ordering::Relaxed);
     }
 
     /// Keeps where the routine called its quitter.
@@ -221,6 +240,14 @@ impl Record {
     /// Returns whether that was so before.
     pub(crate) fn set_failed(&self) -> bool {
         self.failed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_cancelled(&self) {
+        self.cancelled.store(true, Ordering::Release);
     }
 
     /// Whether the routine is in a wait for others, or its last one has timed out.

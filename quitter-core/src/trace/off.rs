@@ -29,20 +29,6 @@ pub(crate) fn this_thread_never_waits() {}
 #[inline]
 pub(crate) fn told_to_quit(_: &Arc<Node>) {}
 
-pub(crate) struct Carried;
-
-impl Carried {
-    #[inline]
-    pub(crate) fn from_here() -> Self {
-        Self
-    }
-
-    #[inline]
-    pub(crate) fn over<T>(self, f: impl FnOnce() -> T) -> T {
-        f()
-    }
-}
-
 pub(crate) struct RoutineSpan;
 
 pub(crate) struct Entered;

@@ -159,26 +159,17 @@ pub(crate) fn told_to_quit(node: &Arc<Node>) {
 
 // ── routines ──────────────────────────────────────────────────────────────────────────────────────
 
-/// A thread's dispatcher, carried to another thread.
-pub(crate) struct Carried(Option<Dispatch>);
-
-impl Carried {
-    pub(crate) fn from_here() -> Self {
-        Self(here())
-    }
-
-    pub(crate) fn over<T>(self, f: impl FnOnce() -> T) -> T {
-        within(self.0.as_ref(), f)
-    }
-}
-
-/// The span of a routine, from its check-in to its check-out.
+/// The span of a routine, from its check-in to its check-out, and the dispatcher of the thread that checked
+/// it in.
 ///
 /// No subscriber makes a difference to what may pass through `catch_unwind`.
-pub(crate) struct RoutineSpan(AssertUnwindSafe<Span>);
+pub(crate) struct RoutineSpan {
+    span: AssertUnwindSafe<Span>,
+    home: AssertUnwindSafe<Option<Dispatch>>,
+}
 
 impl RoutineSpan {
-    /// The routine was checked in.
+    /// The routine was checked in, by this thread.
     pub(crate) fn start(node: &Arc<Node>, record: &Record) -> Self {
         let start = || {
             let (name, id) = (&*record.name, record.id);
@@ -190,14 +181,19 @@ impl RoutineSpan {
             );
             span
         };
-        let is_wanted = may_be_wanted(Level::INFO);
+        let is_wanted = may_be_wanted(Level::INFO) && !NEVER_WAITS.get();
         let span = is_wanted.then(|| quietly(start)).flatten();
-        Self(AssertUnwindSafe(span.unwrap_or_else(Span::none)))
+        Self {
+            span: AssertUnwindSafe(span.unwrap_or_else(Span::none)),
+            home: AssertUnwindSafe(here()),
+        }
     }
 
-    /// Makes it the current span of this thread.
+    /// Makes it the current span of this thread, under its dispatcher.
     pub(crate) fn enter(&self) -> Entered<'_> {
-        Entered(quietly(|| self.0.enter()))
+        let home = self.home.as_ref().map(dispatcher::set_default);
+        let span = quietly(|| self.span.enter());
+        Entered { span, _home: home }
     }
 
     /// The routine is about to be checked out.
@@ -207,32 +203,47 @@ impl RoutineSpan {
         if !may_be_wanted(Level::DEBUG) || has_failed {
             return;
         }
-        quietly(|| {
+        let ran_ms = millis(record.running_for());
+        if NEVER_WAITS.get() {
+            let (name, path, id) = (record.name.to_string(), quitter.node().path(), record.id);
+            let tell = move || debug!(target: TARGET, name, path, id, ran_ms, "routine returned");
+            tracer().hand_over(Duration::ZERO, tell);
+            return;
+        }
+        let tell = || {
+            let (name, path) = (&*record.name, quitter.node().path());
             debug!(
-                target: TARGET, parent: &*self.0,
-                name = &*record.name,
-                path = quitter.node().path(),
-                id = record.id,
-                ran_ms = millis(record.running_for()),
+                target: TARGET, parent: &*self.span,
+                name, path, id = record.id, ran_ms,
                 "routine returned"
             );
-        });
+        };
+        quietly(|| within(self.home.as_ref(), tell));
     }
 }
 
 impl Drop for RoutineSpan {
     fn drop(&mut self) {
-        let span = std::mem::replace(&mut *self.0, Span::none());
-        panics::drop_quietly(span);
+        let span = std::mem::replace(&mut *self.span, Span::none());
+        if span.is_none() {
+            return;
+        }
+        match NEVER_WAITS.get() {
+            true => drop(tracer().hand_over(Duration::ZERO, move || drop(span))),
+            false => panics::drop_quietly(span),
+        }
     }
 }
 
 /// A span is entered as long as this lives.
-pub(crate) struct Entered<'a>(Option<span::Entered<'a>>);
+pub(crate) struct Entered<'a> {
+    span: Option<span::Entered<'a>>,
+    _home: Option<dispatcher::DefaultGuard>,
+}
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        panics::drop_quietly(self.0.take());
+        panics::drop_quietly(self.span.take());
     }
 }
 

@@ -4,9 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "tokio")]
+use super::live::LiveAt;
 use super::node::Node;
 use super::wait::{Limits, Step, Wait};
 use super::waiter::Waiter;
+use crate::routine::record::Record;
 
 /// Ready once its node is told to quit.
 pub(crate) struct QuitWait {
@@ -21,6 +24,12 @@ impl QuitWait {
             node: Arc::clone(node),
             waiter: None,
         }
+    }
+}
+
+impl QuitWait {
+    pub(crate) fn is_over(&self) -> bool {
+        self.node.is_quitting()
     }
 }
 
@@ -49,38 +58,64 @@ impl Drop for QuitWait {
     }
 }
 
-/// Ready once nothing is live in a subtree. The deadline of a quit does not end it.
+/// A wait for routines, which a future polls.
 pub(crate) struct DoneWait {
     node: Arc<Node>,
+    /// The one that is waited for; `None`: all of the subtree.
+    record: Option<Arc<Record>>,
     limits: Limits,
     /// Made at the first poll.
     wait: Option<(Wait, Arc<Waiter>)>,
 }
 
 impl DoneWait {
-    pub(crate) fn new(node: &Arc<Node>, limits: Limits) -> Self {
+    /// A wait for all routines of a subtree.
+    pub(crate) fn for_subtree(node: &Arc<Node>, limits: Limits) -> Self {
+        Self::new(Arc::clone(node.owner()), None, limits)
+    }
+
+    /// A wait for one routine of a node.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn for_one(node: &Arc<Node>, record: &Arc<Record>, limits: Limits) -> Self {
+        Self::new(Arc::clone(node), Some(Arc::clone(record)), limits)
+    }
+
+    fn new(node: Arc<Node>, record: Option<Arc<Record>>, limits: Limits) -> Self {
         Self {
-            node: Arc::clone(node.owner()),
+            node,
+            record,
             limits,
             wait: None,
         }
     }
-}
 
-impl Future for DoneWait {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let (wait, waiter) = this.wait.get_or_insert_with(|| {
-            let wait = Wait::for_subtree(&this.node, this.limits.clone());
-            let waiter = Waiter::future(wait.spare());
-            (wait, waiter)
-        });
+    /// Goes on with the wait. If it is pending, the task is woken when there is something new.
+    pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        if self.wait.is_none() {
+            let limits = self.limits.clone();
+            let wait = match &self.record {
+                None => Some(Wait::for_subtree(&self.node, limits)),
+                Some(record) => Wait::for_one(&self.node, record, limits),
+            };
+            self.wait = wait.map(|wait| {
+                let waiter = Waiter::future(wait.spare());
+                (wait, waiter)
+            });
+        }
+        let Some((wait, waiter)) = &self.wait else {
+            return Step::Done;
+        };
         waiter.keep_waker(cx.waker());
-        match wait.step(waiter) {
-            Step::Done => Poll::Ready(()),
-            Step::TimeUp | Step::Pending(_) => Poll::Pending,
+        wait.step(waiter)
+    }
+
+    #[cfg(feature = "tokio")]
+    /// Those that are live and were waited for: one honest look, after the time is up.
+    pub(crate) fn look(&self) -> Result<(), Vec<LiveAt>> {
+        match &self.record {
+            None => self.node.look(self.limits.excluded_id()),
+            Some(record) if record.is_finished() => Ok(()),
+            Some(record) => Err(vec![LiveAt::one(&self.node, record)]),
         }
     }
 }

@@ -161,7 +161,7 @@ impl Node {
             // Nothing is to be found, and a walk would make a roster.
             None => _ = visited.push(top, 0, std::iter::empty(), 0),
             Some(_) => walk(top, 0, |node, state: &mut State, above| {
-                visited.push(node, above, state.live(None), state.waiting())
+                visited.push(node, above, state.live(node, None), state.waiting())
             }),
         }
         visited.with_something()

@@ -21,6 +21,7 @@
 //! 8. **Nothing recurses** (rule 8), not even the drop of a chain of nodes.
 
 mod future;
+mod hook;
 mod list;
 mod live;
 mod node;
@@ -34,10 +35,11 @@ mod waiter;
 mod walk;
 
 pub(crate) use future::{DoneWait, QuitWait};
+pub(crate) use hook::{Calling, Hook};
 pub(crate) use list::{Item, Slot};
 pub(crate) use live::{Found, LiveAt};
 pub(crate) use node::Node;
-pub(crate) use wait::{Excluded, Limits};
+pub(crate) use wait::{Excluded, Limits, Step};
 
 #[cfg(all(test, loom))]
 mod models;

@@ -24,6 +24,7 @@ use std::sync::atomic;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use super::hook;
 use super::node::Node;
 use super::roster::State;
 use super::waiter::{Wakes, earlier, wake_each};
@@ -245,11 +246,14 @@ impl Node {
         let mut futures = wakes.perform_but_futures();
         let mut wakes = Wakes::default();
         let mut tallies = Vec::new();
-        walk(self, (), |_, state: &mut State, ()| {
+        let mut hooks = Vec::new();
+        walk(self, (), |node, state: &mut State, ()| {
             tallies.append(&mut state.gather_waiters(&mut wakes));
+            state.start_hooks(node, &mut hooks);
         });
         tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
         futures.append(&mut wakes.perform_but_futures());
+        hook::call_each(hooks);
         wake_each(futures);
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 
+use super::hook::{Hook, Started};
 use super::list::{List, Slot, shrink};
 use super::node::Node;
 use super::policies::Policies;
@@ -41,6 +42,8 @@ pub(super) struct State {
     pub(super) routines: List<Record>,
     /// Those that wait for the node to quit.
     waiters: List<Waiter>,
+    /// What is to be called when the node quits.
+    pub(super) hooks: List<Hook>,
     /// Those that count what is live here: see `tally.rs`.
     tallies: Vec<Arc<Tally>>,
     /// The waits for routines here and below.
@@ -92,10 +95,19 @@ impl Root {
 }
 
 impl State {
-    /// The live routines but the one of this id.
-    pub(super) fn live(&self, excluding: Option<u64>) -> impl Iterator<Item = &Arc<Record>> {
+    /// The live routines of `node`, which this belongs to, but the one of this id.
+    pub(super) fn live(
+        &self,
+        node: &Arc<Node>,
+        excluding: Option<u64>,
+    ) -> impl Iterator<Item = &Arc<Record>> {
         let records = self.routines.iter();
-        records.filter(move |record| Some(record.id) != excluding)
+        let others = records.filter(move |record| Some(record.id) != excluding);
+        let mut hooks = self.hooks.iter().peekable();
+        // A quit that is on its way is about to start them.
+        let start = hooks.peek().is_some() && node.is_quitting();
+        let starting = hooks.filter(move |_| start).map(|hook| hook.record());
+        others.chain(starting)
     }
 
     /// How many threads and futures wait here, for a quit or for routines.
@@ -108,6 +120,7 @@ impl State {
     pub(super) fn attach(&mut self, tally: &Arc<Tally>, live: usize) {
         self.tallies.retain(|other| !other.is_over());
         tally.add(live);
+        tally.add_idle(self.hooks.len());
         self.tallies.push(Arc::clone(tally));
     }
 
@@ -135,6 +148,19 @@ impl State {
             .values()
             .map(|waits| Arc::clone(&waits.tally))
             .collect()
+    }
+
+    /// Makes live routines of the hooks of `node`, which this belongs to and which quits. They are to be
+    /// called after unlocking.
+    pub(super) fn start_hooks(&mut self, node: &Arc<Node>, started: &mut Vec<Started>) {
+        let mut hooks = Vec::new();
+        self.hooks.take_all(&mut hooks);
+        for hook in hooks {
+            let counting = self.tallies.iter().filter(|tally| !tally.is_over());
+            counting.for_each(|tally| tally.on_hook_start());
+            self.routines.push(Arc::clone(hook.record()));
+            started.push(Started::new(node, hook));
+        }
     }
 
     /// Joins the waits for `waited`. The tally is made, and then to be attached, by the first.
@@ -263,7 +289,11 @@ impl Roster {
     pub(super) fn left_behind(&self) -> usize {
         let state = self.lock();
         let tallies = state.tallies.iter().filter(|tally| !tally.is_over());
-        tallies.count() + state.children.len() + state.waiters.len() + state.waited.len()
+        tallies.count()
+            + state.children.len()
+            + state.waiters.len()
+            + state.hooks.len()
+            + state.waited.len()
     }
 }
 
@@ -420,6 +450,37 @@ impl Node {
             state.waiters.push(Arc::clone(waiter));
         }
         waits
+    }
+
+    /// Has a hook called at the quit, unless this node quits already.
+    pub(crate) fn add_hook(self: &Arc<Self>, hook: &Arc<Hook>) -> Result<(), Quitting> {
+        let owner = self.owner();
+        let mut state = owner.roster().lock();
+        // Under the lock that a quit takes after it has counted.
+        if owner.is_quitting() {
+            return Err(Quitting);
+        }
+        let counting = state.tallies.iter().filter(|tally| !tally.is_over());
+        counting.for_each(|tally| tally.add_idle(1));
+        state.hooks.push(Arc::clone(hook));
+        Ok(())
+    }
+
+    /// Sees to it that a hook is not called, unless it was started.
+    pub(crate) fn take_back(self: &Arc<Self>, hook: &Hook) {
+        let mut state = self.owner().roster().lock();
+        let Some(left) = state.hooks.remove(hook) else {
+            return;
+        };
+        let counting = state.tallies.iter().filter(|tally| !tally.is_over());
+        let counting: Vec<_> = counting.cloned().collect();
+        counting.iter().for_each(|tally| tally.on_take_back());
+        drop(state);
+        let mut wakes = Wakes::default();
+        counting.iter().for_each(|tally| tally.wake(&mut wakes));
+        wakes.perform();
+        // With the user's closure, if this is the last reference.
+        drop(left);
     }
 
     /// To be called for a waiter that goes.

@@ -17,16 +17,26 @@ use super::live::LiveAt;
 use super::node::Node;
 use super::waiter::{Waiter, Wakes};
 use crate::routine::record::Record;
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 
 pub(super) struct Tally {
-    /// How many routines are live, and [`ATTACHING`] more while the tally is being attached.
-    live: AtomicUsize,
+    /// A [`Count`] in one word, so that a look at it is one instant: how many routines are live, and
+    /// [`ATTACHING`] more while the tally is being attached; above these [`IDLE`] for each idle hook.
+    count: AtomicU64,
     waiters: Mutex<List<Waiter>>,
     /// Set when nobody waits any more: rosters then let the tally go.
     over: AtomicBool,
     started: std::sync::Mutex<Started>,
 }
+
+/// How many routines are live, and how many hooks wait for a quit.
+pub(super) struct Count {
+    pub(super) live: usize,
+    pub(super) idle: usize,
+}
+
+/// One idle hook, in the word that counts.
+const IDLE: u64 = 1 << 32;
 
 /// A routine that has started since the tally was made, for a look that has to name one.
 enum Started {
@@ -59,7 +69,7 @@ impl Tally {
 
     fn new(live: usize, started: Started) -> Self {
         Self {
-            live: AtomicUsize::new(live),
+            count: AtomicU64::new(live as u64),
             waiters: Mutex::default(),
             over: AtomicBool::new(false),
             started: std::sync::Mutex::new(started),
@@ -69,12 +79,30 @@ impl Tally {
     /// Called when the walk that attaches it is over: from here on the tally is exact.
     /// [`wake`](Self::wake) is to be called.
     pub(super) fn attached(&self) {
-        self.live.fetch_sub(ATTACHING, Ordering::AcqRel);
+        self.count.fetch_sub(ATTACHING as u64, Ordering::AcqRel);
     }
 
     /// Counts what is live at a roster. Called under its lock.
     pub(super) fn add(&self, live: usize) {
-        self.live.fetch_add(live, Ordering::AcqRel);
+        self.count.fetch_add(live as u64, Ordering::AcqRel);
+    }
+
+    /// Counts hooks that wait for a quit. Called under their roster's lock.
+    pub(super) fn add_idle(&self, hooks: usize) {
+        let idle = hooks as u64 * IDLE;
+        self.count.fetch_add(idle, Ordering::AcqRel);
+    }
+
+    /// Counts a hook that is taken back. Called under its roster's lock; [`wake`](Self::wake) is to be
+    /// called after unlocking.
+    pub(super) fn on_take_back(&self) {
+        self.count.fetch_sub(IDLE, Ordering::AcqRel);
+    }
+
+    /// Counts an idle hook that starts. Called under its roster's lock. In one step, so that it is
+    /// always seen as the one or the other.
+    pub(super) fn on_hook_start(&self) {
+        self.count.fetch_sub(IDLE - 1, Ordering::AcqRel);
     }
 
     /// Counts a routine that starts. Called under its roster's lock.
@@ -91,7 +119,7 @@ impl Tally {
     /// Counts a routine that ends. Called under its roster's lock; [`wake`](Self::wake) is to be called
     /// after unlocking.
     pub(super) fn on_end(&self) {
-        self.live.fetch_sub(1, Ordering::AcqRel);
+        self.count.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Gathers the waiters for which few enough routines are left.
@@ -108,7 +136,15 @@ impl Tally {
     }
 
     pub(super) fn live(&self) -> usize {
-        self.live.load(Ordering::Acquire)
+        self.count().live
+    }
+
+    pub(super) fn count(&self) -> Count {
+        let count = self.count.load(Ordering::Acquire);
+        Count {
+            live: (count % IDLE) as usize,
+            idle: (count / IDLE) as usize,
+        }
     }
 
     /// Adds a waiter, unless it is there. It looks at [`live`](Self::live) afterwards: whoever

@@ -60,7 +60,7 @@ impl Limits {
         }
     }
 
-    fn excluded_id(&self) -> Option<u64> {
+    pub(super) fn excluded_id(&self) -> Option<u64> {
         self.excluding.as_ref().map(|excluded| excluded.id)
     }
 }
@@ -76,7 +76,7 @@ pub(super) struct Wait {
 }
 
 /// The result of a step of a wait.
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Everything that was waited for has ended.
     Done,
     TimeUp,
@@ -110,7 +110,7 @@ impl Wait {
     }
 
     /// A wait for one routine. `None`: it is not live at `node`.
-    fn for_one(node: &Arc<Node>, record: &Record, limits: Limits) -> Option<Self> {
+    pub(super) fn for_one(node: &Arc<Node>, record: &Record, limits: Limits) -> Option<Self> {
         let waited = Waited::One(record.id);
         let mut state = node.roster().lock_first();
         let joined = state.routines.contains(record).then(|| state.join(waited));
@@ -128,7 +128,7 @@ impl Wait {
     /// Goes on with the wait. Never blocks.
     pub(super) fn step(&self, waiter: &Arc<Waiter>) -> Step {
         self.tally.enter(waiter);
-        if self.tally.live() <= self.spare {
+        if self.is_done() {
             return Step::Done;
         }
         // After the waiter has entered: a quit that changes the deadline wakes it.
@@ -136,6 +136,13 @@ impl Wait {
             until if is_past(until) => Step::TimeUp,
             until => Step::Pending(until),
         }
+    }
+
+    /// Hooks of a node that quits are about to start, and count as live (rule 4). Whether it quits is
+    /// asked last: a node that does not has not when the tally was read.
+    fn is_done(&self) -> bool {
+        let count = self.tally.count();
+        count.live <= self.spare && (count.idle == 0 || !self.node.is_quitting())
     }
 
     /// Blocks until the wait is over. Returns whether everything has ended in time.
@@ -223,7 +230,7 @@ impl Node {
         let tally = (!self.is_quitting()).then(Tally::for_a_look);
         let mut visited = Visited::default();
         walk(self, 0, |node, state: &mut State, above| {
-            let at = visited.push(node, above, state.live(excluded), 0);
+            let at = visited.push(node, above, state.live(node, excluded), 0);
             if let Some(tally) = &tally
                 && visited.is_empty()
             {
@@ -250,7 +257,7 @@ impl Node {
     pub(crate) fn try_look(self: &Arc<Self>, until: Instant) -> (Vec<LiveAt>, Vec<Arc<Node>>) {
         let mut visited = Visited::default();
         let unread = try_walk(self, 0, until, |node, state: &mut State, above| {
-            visited.push(node, above, state.live(None), 0)
+            visited.push(node, above, state.live(node, None), 0)
         });
         (visited.in_order(), unread)
     }

@@ -75,7 +75,7 @@ impl Picture {
             console::draw(|size| {
                 let rows = size.lines.saturating_sub(SPARED);
                 let count: usize = live.iter().map(|at| at.routines.len()).sum();
-                let first = Timeouts::new(first(live, ROWS), quit_at.elapsed());
+                let first = Timeouts::of_wait(first(live, ROWS), quit_at.elapsed(), APART);
                 let scene = Scene {
                     routines: &first,
                     count,

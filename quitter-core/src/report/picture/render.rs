@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::on::Scene;
 use crate::report::escape::cut;
+use crate::report::standing::Standing;
 use crate::report::text::Seconds;
 
 const WITH_BAR: &str = "{spinner} {prefix}  [{bar:20}]\n{msg}";
@@ -91,8 +92,11 @@ fn routines(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<String> {
         let name = cut(&routine.name, NAME);
         let running = Seconds(routine.running_for);
         let mut row = format!("  {name} of {}  running {running}", path.shown(PATH));
-        if let Some(status) = &routine.status {
-            row += &format!(", status \"{}\"", cut(status, STATUS));
+        let stands = Standing::of(&routine.stands).parts();
+        let status = routine.status.as_ref();
+        let status = status.map(|status| format!("status \"{}\"", cut(status, STATUS)));
+        for fact in status.into_iter().chain(stands) {
+            row += &format!(", {fact}");
         }
         row
     });

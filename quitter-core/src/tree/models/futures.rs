@@ -1,5 +1,7 @@
 //! Futures that wait in the lists of threads.
 
+use std::task::Poll;
+
 use super::*;
 
 /// Polls a future on this thread, which parks in between.
@@ -17,6 +19,14 @@ fn block_on(mut future: impl Future<Output = ()> + Unpin) {
     while std::pin::Pin::new(&mut future).poll(&mut cx).is_pending() {
         thread::park();
     }
+}
+
+fn done(node: &Arc<Node>) -> impl Future<Output = ()> + use<> {
+    let mut wait = DoneWait::for_subtree(node, for_ever());
+    std::future::poll_fn(move |cx| match wait.step(cx) {
+        Step::Done => Poll::Ready(()),
+        Step::TimeUp | Step::Pending(_) => Poll::Pending,
+    })
 }
 
 #[test]
@@ -70,7 +80,7 @@ fn rule_4_a_future_and_a_thread_both_learn_of_the_last_routine() {
         let below = child(&root);
         let record = check_in(&below).unwrap();
         let node = Arc::clone(&root);
-        let task = thread::spawn(move || block_on(DoneWait::new(&node, for_ever())));
+        let task = thread::spawn(move || block_on(done(&node)));
         let routine = thread::spawn(move || below.check_out(&record));
         assert!(root.wait_done(for_ever()).is_ok());
         task.join().unwrap();

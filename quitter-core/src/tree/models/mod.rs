@@ -10,12 +10,13 @@ use crossbeam_channel::TryRecvError;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use super::{DoneWait, Excluded, Limits, Node, QuitWait};
+use super::{Calling, DoneWait, Excluded, Hook, Limits, Node, QuitWait, Step};
 use crate::report::cause::QuitCause;
 use crate::routine::kind::Work;
 use crate::routine::record::Record;
 
 mod futures;
+mod hooks;
 mod one_handle;
 
 fn model(f: impl Fn() + Sync + Send + 'static) {

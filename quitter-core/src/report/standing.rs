@@ -1,0 +1,166 @@
+//! What the routines of one line stand on, as text.
+
+use std::time::Duration;
+
+use crate::stands::Stands;
+
+/// The line about a list of threads none of which anybody can wake.
+pub(super) const EVERYONE_WAITS: &str = "everyone waits: nothing here will wake anybody";
+
+/// What separates the parts of an object.
+const COMMA: &str = ", ";
+
+/// What some routines stand on that are all blocked in the same call, or all run.
+pub(super) enum Standing<'a> {
+    /// The system does not say.
+    Unknown,
+    Running {
+        least: Duration,
+        most: Duration,
+    },
+    Blocked {
+        call: &'a str,
+        /// The parts of the object that they have in common.
+        on: Vec<&'a str>,
+        /// The objects differ.
+        differs: bool,
+    },
+}
+
+/// What routines have to have in common to share a line.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind<'a> {
+    Unknown,
+    Running,
+    Blocked(&'a str),
+}
+
+impl<'a> Kind<'a> {
+    pub(super) fn of(stands: &'a Option<Stands>) -> Self {
+        match stands {
+            Some(Stands::Blocked { call, .. }) => Self::Blocked(call),
+            Some(Stands::Running { .. }) => Self::Running,
+            Some(Stands::Unknown) | None => Self::Unknown,
+        }
+    }
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn of(stands: &'a Option<Stands>) -> Self {
+        match stands {
+            Some(Stands::Blocked { call, on }) => Self::Blocked {
+                call,
+                on: parts(on).collect(),
+                differs: false,
+            },
+            Some(Stands::Running { cpu }) => Self::Running {
+                least: *cpu,
+                most: *cpu,
+            },
+            Some(Stands::Unknown) | None => Self::Unknown,
+        }
+    }
+
+    /// Adds a routine of the same kind.
+    pub(super) fn include(&mut self, other: &'a Option<Stands>) {
+        match (self, other) {
+            (Self::Running { least, most }, Some(Stands::Running { cpu })) => {
+                *least = (*least).min(*cpu);
+                *most = (*most).max(*cpu);
+            }
+            (Self::Blocked { on, differs, .. }, Some(Stands::Blocked { on: other, .. })) => {
+                let common = on.iter().zip(parts(other));
+                let common = common.take_while(|(part, other)| *part == other).count();
+                *differs |= common < on.len() || common < parts(other).count();
+                on.truncate(common);
+            }
+            _ => {}
+        }
+    }
+
+    /// The text, in the parts between which a line may be broken.
+    pub(super) fn parts(&self) -> Vec<String> {
+        let text = match self {
+            Self::Unknown => return Vec::new(),
+            Self::Running { least, most } => running(*least, *most),
+            Self::Blocked { call, on, differs } => {
+                let on = match (on.is_empty(), differs) {
+                    (true, true) => Some("different objects".to_owned()),
+                    (true, false) => None,
+                    (false, _) => Some(on.join(COMMA)),
+                };
+                let call = (*call).to_owned();
+                Stands::Blocked { call, on }.to_string()
+            }
+        };
+        text.split_inclusive(COMMA)
+            .map(|part| part.trim_end_matches(COMMA).to_owned())
+            .collect()
+    }
+}
+
+fn parts(on: &Option<String>) -> impl Iterator<Item = &str> {
+    on.iter().flat_map(|on| on.split(COMMA))
+}
+
+fn running(least: Duration, most: Duration) -> String {
+    let text = |cpu| Stands::Running { cpu }.to_string();
+    let (least, most) = (text(least), text(most));
+    match (
+        least == most,
+        least.split_once(" %"),
+        most.strip_prefix("running: "),
+    ) {
+        (false, Some((least, _)), Some(most)) => format!("{least} to {most}"),
+        _ => most,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(all: &[Option<Stands>]) -> String {
+        let mut standing = Standing::of(&all[0]);
+        for stands in &all[1..] {
+            assert!(Kind::of(stands) == Kind::of(&all[0]));
+            standing.include(stands);
+        }
+        standing.parts().join(COMMA)
+    }
+
+    fn blocked(on: &str) -> Option<Stands> {
+        let call = "recvfrom".to_owned();
+        let on = (!on.is_empty()).then(|| on.to_owned());
+        Some(Stands::Blocked { call, on })
+    }
+
+    fn running(percent: u32) -> Option<Stands> {
+        let cpu = Stands::MOMENT * percent / 100;
+        Some(Stands::Running { cpu })
+    }
+
+    #[test]
+    fn routines_of_one_line_are_said_to_stand_on_what_they_have_in_common() {
+        let same = [blocked("fd 7, a pipe"), blocked("fd 7, a pipe")];
+        assert_eq!(text(&same), "blocked in recvfrom (fd 7, a pipe)");
+        let alike = [blocked("a lock, the same as 'a'"), blocked("a lock")];
+        assert_eq!(text(&alike), "blocked in recvfrom (a lock)");
+        let others = [
+            blocked("fd 7, a pipe"),
+            blocked("fd 8, a pipe"),
+            blocked(""),
+        ];
+        assert_eq!(text(&others), "blocked in recvfrom (different objects)");
+        assert_eq!(text(&[blocked(""), blocked("")]), "blocked in recvfrom");
+    }
+
+    #[test]
+    fn routines_of_one_line_that_run_are_shown_with_the_least_and_the_most() {
+        let all = [running(40), running(98), running(60)];
+        assert_eq!(text(&all), "running: 40 to 98 % of the time on a processor");
+        let one = [running(98), running(98)];
+        assert_eq!(text(&one), "running: 98 % of the time on a processor");
+        assert_eq!(text(&[None, Some(Stands::Unknown)]), "");
+    }
+}

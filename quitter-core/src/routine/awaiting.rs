@@ -1,0 +1,91 @@
+//! Waits for routines that a future makes, of which a task may be the one that waits.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::current;
+use super::record::{Record, Waiting};
+use crate::tree::{DoneWait, Limits, Node, Step};
+
+/// An awaited wait. The routine that polls it first is left out, and is marked as waiting for others
+/// while the wait is pending, as a thread is that blocks in one.
+pub(crate) struct Awaited {
+    wait: DoneWait,
+    /// The routine that waits.
+    waiting: Option<Arc<Record>>,
+}
+
+impl Awaited {
+    /// To be made at the first poll.
+    pub(crate) fn for_subtree(node: &Arc<Node>, limits: Limits) -> Self {
+        let limits = Limits {
+            excluding: current::excluded(),
+            ..limits
+        };
+        Self::new(DoneWait::for_subtree(node, limits))
+    }
+
+    fn new(wait: DoneWait) -> Self {
+        let current = current::get();
+        let waiting = current.map(|(quitter, _)| Arc::clone(quitter.record()));
+        let this = Self { wait, waiting };
+        this.mark(Waiting::Now);
+        this
+    }
+
+    fn mark(&self, waiting: Waiting) {
+        if let Some(record) = &self.waiting {
+            record.set_waiting(waiting);
+        }
+    }
+
+    /// Goes on with the wait.
+    pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        self.wait.step(cx)
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.mark(Waiting::No);
+    }
+}
+
+/// Ready once nothing is live in a subtree. The deadline of a quit does not end it.
+pub(crate) struct Done {
+    node: Arc<Node>,
+    /// There from the first poll to the last.
+    wait: Option<Awaited>,
+}
+
+impl Done {
+    pub(crate) fn new(node: &Arc<Node>) -> Self {
+        Self {
+            node: Arc::clone(node),
+            wait: None,
+        }
+    }
+}
+
+impl Future for Done {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let wait = this.wait.get_or_insert_with(|| {
+            let limits = Limits {
+                ignore_deadlines: true,
+                ..Limits::default()
+            };
+            Awaited::for_subtree(&this.node, limits)
+        });
+        match wait.step(cx) {
+            Step::Done => {
+                this.wait = None;
+                Poll::Ready(())
+            }
+            Step::TimeUp | Step::Pending(_) => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Calls a function when a quitter is told to quit.
+
+use std::fmt;
+use std::mem;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::failing::routine_failed;
+use super::live::Live;
+use super::quitter::RoutineQuitter;
+use super::record::Place;
+use crate::error::Quitting;
+use crate::quitter::Quitter;
+use crate::report::failure::FailureKind;
+use crate::tree::{Calling, Hook, Node};
+
+/// A function that is called when its quitter is told to quit. Made by
+/// [`Quitter::on_quit`](crate::Quitter::on_quit).
+///
+/// Dropping this takes the function back: it is not called, unless it has been already.
+/// [`detach`](Self::detach) leaves it in place.
+#[must_use = "dropping it takes the function back; `detach` leaves it in place"]
+pub struct OnQuit {
+    /// `None`: it was called at once, or stays without this.
+    hook: Option<(Arc<Node>, Arc<Hook>)>,
+}
+
+impl OnQuit {
+    /// Leaves the function in place for as long as its quitter lives.
+    ///
+    /// A function that holds a handle of its own quitter, or of one below, keeps that quitter in memory
+    /// until the quit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let root = quitter::Quitter::root("main");
+    /// let (quits, told) = std::sync::mpsc::channel();
+    /// root.on_quit(move || quits.send(()).unwrap()).detach();
+    /// root.send_quit();
+    /// told.recv().unwrap();
+    /// ```
+    pub fn detach(mut self) {
+        self.hook = None;
+    }
+}
+
+impl Drop for OnQuit {
+    fn drop(&mut self) {
+        if let Some((node, hook)) = &self.hook {
+            node.take_back(hook);
+        }
+    }
+}
+
+impl fmt::Debug for OnQuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnQuit").finish_non_exhaustive()
+    }
+}
+
+impl Quitter {
+    /// Calls `f` once when this quitter is told to quit: to tell other code that it should end, such as
+    /// a library with a handle of its own for that. If the quitter is quitting already, `f` is called
+    /// on this thread before this returns.
+    ///
+    /// `f` runs as a routine named `on_quit`, on a thread of its own, which is started at the quit:
+    /// whatever `f` does, it holds up nobody else's quit. Like any routine it is waited for and
+    /// reported, and a panic is its failure; until the quit it is no routine, and no wait waits for
+    /// it. Should the system refuse the thread, that is the failure, and `f` is not called.
+    ///
+    /// Dropping what this returns takes `f` back. Keep it, or [`detach`](OnQuit::detach) it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::time::Duration;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let library = Arc::new(AtomicBool::new(true)); // Ends when this is false.
+    /// let is_on = Arc::clone(&library);
+    /// let _told = root.on_quit(move || is_on.store(false, Ordering::Release));
+    ///
+    /// root.quit_and_wait(Duration::from_secs(2)).unwrap();
+    /// assert!(!library.load(Ordering::Acquire));
+    /// ```
+    #[track_caller]
+    pub fn on_quit<F>(&self, f: F) -> OnQuit
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        on_quit(self.node(), f, Location::caller())
+    }
+}
+
+impl RoutineQuitter {
+    /// Calls `f` once when the routine is told to quit, like [`Quitter::on_quit`]. It is a routine
+    /// beside this one, and stays when this one ends.
+    #[track_caller]
+    pub fn on_quit<F>(&self, f: F) -> OnQuit
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        on_quit(self.seen(), f, Location::caller())
+    }
+}
+
+fn on_quit<F>(node: &Arc<Node>, f: F, at: Place) -> OnQuit
+where
+    F: FnOnce() + Send + 'static,
+{
+    let call = move |calling: Calling<'_>| match calling {
+        Calling::Here => f(),
+        Calling::Routine(node, record) => Live::of_listed(node, record).call(routine_failed, f),
+        Calling::Refused(node, record, error) => {
+            let live = Live::of_listed(node, record);
+            live.fail(FailureKind::of_error(error), routine_failed);
+            // To drop it is the user's code, and this is a thread that tells others to quit.
+            mem::forget(f);
+        }
+    };
+    let hook = Hook::new(at, Box::new(call));
+    let hook = match node.add_hook(&hook) {
+        Ok(()) => Some((Arc::clone(node.owner()), hook)),
+        Err(Quitting) => {
+            hook.call_here();
+            None
+        }
+    };
+    OnQuit { hook }
+}

@@ -1,0 +1,440 @@
+//! Describes a child process, and starts it.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io;
+use std::panic::Location;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::AddProcessError;
+use super::failure::{Judged, ProcessFailure};
+use super::handle::{EndedBy, ProcessEnd, ProcessHandle};
+use super::os::{self, Leader, Starting, StopSignal};
+use super::output::{Drain, ProcessOutput};
+use super::reaper::ReaperThread;
+use super::supervised::Supervised;
+use crate::process::Process;
+use crate::quitter::Quitter;
+use crate::report::escape::cut;
+use crate::routine::builder::RoutineBuilder;
+use crate::routine::failing::routine_failed;
+use crate::routine::kind::Work;
+use crate::routine::live::Live;
+use crate::routine::quitter::RoutineQuitter;
+use crate::system;
+
+/// How a child process is supervised.
+#[derive(Clone, Debug)]
+pub(in crate::routine) struct ProcessOptions {
+    stop_signal: i32,
+    pub(super) kill_before_deadline: Duration,
+    pub(super) failure_on: ProcessFailure,
+    pub(super) own_group: bool,
+    output: ProcessOutput,
+    /// The command line, for reports.
+    pub(super) command: String,
+}
+
+impl Default for ProcessOptions {
+    fn default() -> Self {
+        Self {
+            stop_signal: os::DEFAULT_STOP_SIGNAL,
+            kill_before_deadline: Duration::from_millis(500),
+            failure_on: ProcessFailure::default(),
+            own_group: true,
+            output: ProcessOutput::default(),
+            command: String::new(),
+        }
+    }
+}
+
+impl Quitter {
+    /// Starts a program as a child process that is a routine: listed, waited for, told to quit, and
+    /// named in reports. The routine is named after the program's file.
+    ///
+    /// The process leads a group of its own, with the processes that it starts. At the quit the group
+    /// is sent SIGTERM, and half a second before the deadline SIGKILL. It is always reaped. When the
+    /// process ends by itself, what is left of its group is killed. If this program ends in any way
+    /// that lets it do something, no process of the group is left. See [Child processes] for what that
+    /// means with terminals and service managers, and for Windows.
+    ///
+    /// An exit code other than 0 and an end by a signal are failures, unless the quit has asked for the
+    /// end; so is a kill at the quit. [`routine`](Self::routine) begins a description with another
+    /// name, [stop signal](RoutineBuilder::stop_signal), [time to stop](RoutineBuilder::kill_before_deadline),
+    /// [group](RoutineBuilder::own_group) or view of [failures](RoutineBuilder::failure_on).
+    ///
+    /// [Child processes]: https://docs.rs/quitter/latest/quitter/guide/processes/
+    ///
+    /// # Errors
+    ///
+    /// [`AddProcessError`]: the quitter was told to quit, or the system refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # #[cfg(unix)] {
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    /// use quitter::{Quitter, RoutineKind};
+    ///
+    /// let root = Quitter::root("main");
+    /// let mut command = Command::new("sleep");
+    /// command.arg("100");
+    /// let sleep = root.add_process(command).unwrap();
+    /// let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+    /// let stuck = timeouts.routines().next().unwrap();
+    /// assert_eq!(stuck.name, "sleep");
+    /// assert_eq!(stuck.kind, RoutineKind::Process { pid: sleep.pid() });
+    ///
+    /// root.quit_and_wait(Duration::from_secs(10)).unwrap();
+    /// assert!(root.failures().is_empty());
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn add_process(&self, command: Command) -> Result<ProcessHandle, AddProcessError> {
+        self.routine(name_of(&command)).process(command)
+    }
+}
+
+impl RoutineQuitter {
+    /// Starts a program as a child process beside this routine, like [`Quitter::add_process`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Quitter::add_process`].
+    #[track_caller]
+    pub fn add_process(&self, command: Command) -> Result<ProcessHandle, AddProcessError> {
+        self.routine(name_of(&command)).process(command)
+    }
+}
+
+impl RoutineBuilder<'_> {
+    /// Sets the signal that asks the process to stop, by its number, such as `libc::SIGINT`. The
+    /// default is SIGTERM. Has no effect on Windows, where to stop is to be killed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # #[cfg(unix)] {
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let mut command = Command::new("sleep");
+    /// command.arg("100");
+    /// let sleep = root.routine("postgres").stop_signal(libc::SIGINT).process(command).unwrap();
+    /// root.quit_and_wait(Duration::from_secs(10)).unwrap();
+    /// let end = sleep.end().unwrap();
+    /// assert_eq!(end.to_string(), "signal: 2 (SIGINT), after the stop signal");
+    /// # }
+    /// ```
+    pub fn stop_signal(mut self, number: i32) -> Self {
+        self.process.stop_signal = number;
+        self
+    }
+
+    /// Sets how long before the deadline of the quit the process is killed, if it has not ended after
+    /// the stop signal. The default is 500 ms. Where the whole time from quit to deadline is short, it
+    /// has half of it.
+    ///
+    /// Without a deadline, as after a bare [`send_quit`](Quitter::send_quit) on a tree without a quit
+    /// timeout, it is not killed.
+    pub fn kill_before_deadline(mut self, margin: Duration) -> Self {
+        self.process.kill_before_deadline = margin;
+        self
+    }
+
+    /// Sets which ends of the process are failures. The default is
+    /// [`ProcessFailure::Unsuccessful`].
+    pub fn failure_on(mut self, ends: ProcessFailure) -> Self {
+        self.process.failure_on = ends;
+        self
+    }
+
+    /// Sets whether the process leads a group of its own. The default is `true`.
+    ///
+    /// In a group of its own it is not reached by a terminal's Ctrl-C before its turn, and the
+    /// processes that it starts are stopped with it. But such a group is in the background of the
+    /// terminal: a process that reads from the terminal, such as an editor or a pager, is suspended by
+    /// the system, and needs `false`. Then only the process itself is signalled.
+    pub fn own_group(mut self, own_group: bool) -> Self {
+        self.process.own_group = own_group;
+        self
+    }
+
+    /// Sets what becomes of the process's output. The default is [`ProcessOutput::AsCommanded`]. Of an
+    /// adopted process only the streams are read that are pipes already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # #[cfg(unix)] {
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    /// use quitter::ProcessOutput;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let mut command = Command::new("echo");
+    /// command.arg("listening on port 80");
+    /// let web = root.routine("web").output(ProcessOutput::Prefixed).process(command).unwrap();
+    /// // Writes "web | listening on port 80".
+    /// web.wait(Duration::MAX).unwrap();
+    /// # }
+    /// ```
+    pub fn output(mut self, output: ProcessOutput) -> Self {
+        self.process.output = output;
+        self
+    }
+
+    /// Starts a program as a child process, like [`Quitter::add_process`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Quitter::add_process`], and [`AddProcessError::StopSignal`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # #[cfg(unix)] {
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let check = root.routine("self-check").process(Command::new("true")).unwrap();
+    /// assert!(check.wait(Duration::MAX).unwrap().is_success());
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn process(mut self, mut command: Command) -> Result<ProcessHandle, AddProcessError> {
+        let mut options = std::mem::take(&mut self.process);
+        let stop_signal = stop_signal(&options)?;
+        let reaper = self.reaper()?;
+        let starting = Starting::begin().ok_or(AddProcessError::Quitting)?;
+        let live = self.check_in(Work::Process, Location::caller(), system::now())?;
+        options.command = command_line(&command);
+        if options.own_group {
+            os::lead_a_group(&mut command);
+        }
+        if options.output == ProcessOutput::Prefixed {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        }
+        // If the program is refused, `live` checks out.
+        let started = command.spawn();
+        let child = started.map_err(|source| AddProcessError::Start {
+            program: command.get_program().to_string_lossy().into_owned(),
+            source,
+        })?;
+        supervise(live, child, &starting, reaper, stop_signal, options)
+    }
+
+    fn reaper(&self) -> Result<&'static ReaperThread, AddProcessError> {
+        let reaper = Process::current().reaper.thread();
+        reaper.map_err(|source| AddProcessError::Wait {
+            name: self.name.to_string(),
+            source,
+        })
+    }
+
+    /// Makes a routine of a process that other code has started. It is told to stop at the quit, killed
+    /// before the deadline, reaped, and named in reports, as with [`process`](Self::process).
+    ///
+    /// Its group, if it leads one, is its own affair: only the process itself is signalled. If it has
+    /// ended already, the routine is done at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`process`](Self::process). A process that is refused is killed, since nobody else would end
+    /// it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # #[cfg(unix)] {
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let child = Command::new("sleep").arg("100").spawn().unwrap();
+    /// let sleep = root.routine("of a library").adopt(child).unwrap();
+    /// root.quit_and_wait(Duration::from_secs(10)).unwrap();
+    /// assert!(sleep.end().unwrap().is_by_quit());
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn adopt(mut self, mut child: Child) -> Result<ProcessHandle, AddProcessError> {
+        let mut options = std::mem::take(&mut self.process);
+        options.own_group = false;
+        options.command = format!("pid {}", child.id());
+        let place = Location::caller();
+        let prepared = self.reaper().and_then(|reaper| {
+            let starting = Starting::begin().ok_or(AddProcessError::Quitting)?;
+            Ok((reaper, starting))
+        });
+        let (reaper, starting) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let _ = child.kill();
+                return Err(error);
+            }
+        };
+        let admitted = stop_signal(&options).and_then(|stop_signal| {
+            let live = self.check_in(Work::Process, place, system::now())?;
+            Ok((live, stop_signal))
+        });
+        let (live, stop_signal) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                kill(child, &starting, reaper);
+                return Err(error);
+            }
+        };
+        // Only as long as it is not reaped, its number is its own.
+        match child.try_wait() {
+            Ok(Some(status)) => Ok(had_ended(&live, child, status, options.failure_on)),
+            _ => supervise(live, child, &starting, reaper, stop_signal, options),
+        }
+    }
+}
+
+fn stop_signal(options: &ProcessOptions) -> Result<StopSignal, AddProcessError> {
+    let number = options.stop_signal;
+    StopSignal::new(number).ok_or(AddProcessError::StopSignal { number })
+}
+
+/// Hands a process that runs to the reaper.
+fn supervise(
+    live: Live,
+    mut child: Child,
+    starting: &Starting,
+    reaper: &ReaperThread,
+    stop_signal: StopSignal,
+    options: ProcessOptions,
+) -> Result<ProcessHandle, AddProcessError> {
+    let record = live.quitter().record();
+    record.set_os_id(child.id().into());
+    record.set_status(options.command.clone().into());
+    let mut handle = handle_of(&live, &mut child);
+    let refused = |source| AddProcessError::Wait {
+        name: record.name.to_string(),
+        source,
+    };
+    let leader = Leader::new(child, options.own_group, starting, reaper.wakeup());
+    let mut leader = leader.map_err(refused)?;
+    let drain = match read_output(&mut handle, options.output, reaper) {
+        Ok(drain) => drain,
+        Err(error) => {
+            let error = refused(error);
+            leader.kill();
+            reaper.reap(leader);
+            return Err(error);
+        }
+    };
+    handle.remote = Some(leader.remote());
+    let end = Arc::clone(&handle.end);
+    let supervised = Supervised::new(live, leader, stop_signal, options, drain, end);
+    reaper.supervise(supervised);
+    Ok(handle)
+}
+
+/// Has the output read that is to be read.
+fn read_output(
+    handle: &mut ProcessHandle,
+    output: ProcessOutput,
+    reaper: &ReaperThread,
+) -> io::Result<Option<Arc<Drain>>> {
+    match output {
+        ProcessOutput::AsCommanded => Ok(None),
+        ProcessOutput::Prefixed => {
+            let (stdout, stderr) = (handle.stdout.take(), handle.stderr.take());
+            let readers = &Process::current().reaper.readers;
+            let drain = readers.read(handle.name(), stdout, stderr, reaper.wakeup())?;
+            Ok(Some(drain))
+        }
+    }
+}
+
+/// Ends a process that is refused.
+fn kill(mut child: Child, starting: &Starting, reaper: &ReaperThread) {
+    let _ = child.kill();
+    if let Ok(None) = child.try_wait()
+        && let Ok(leader) = Leader::new(child, false, starting, reaper.wakeup())
+    {
+        reaper.reap(leader);
+    }
+}
+
+/// The routine of a process that had ended when it was adopted.
+fn had_ended(
+    live: &Live,
+    mut child: Child,
+    status: ExitStatus,
+    failure_on: ProcessFailure,
+) -> ProcessHandle {
+    live.quitter().record().set_os_id(child.id().into());
+    let handle = handle_of(live, &mut child);
+    let end = ProcessEnd {
+        status: Some(status),
+        by: EndedBy::Itself,
+    };
+    let _ = handle.end.set(end);
+    let judged = Judged {
+        end,
+        is_quitting: false,
+        stop_signal: os::DEFAULT_STOP_SIGNAL,
+        kill: None,
+    };
+    if let Some(failure) = failure_on.judge(&judged) {
+        live.fail(failure, routine_failed);
+    }
+    handle
+}
+
+fn handle_of(live: &Live, child: &mut Child) -> ProcessHandle {
+    let (node, record) = (live.quitter().node(), live.quitter().record());
+    ProcessHandle {
+        stdin: child.stdin.take(),
+        stdout: child.stdout.take(),
+        stderr: child.stderr.take(),
+        pid: child.id(),
+        node: Arc::downgrade(node),
+        record: Arc::clone(record),
+        remote: None,
+        end: Arc::default(),
+    }
+}
+
+/// The name of a program's file.
+fn name_of(command: &Command) -> Cow<'static, str> {
+    let program = command.get_program();
+    let name = Path::new(program).file_name().unwrap_or(program);
+    name.to_string_lossy().into_owned().into()
+}
+
+/// A command line for people, not for shells: arguments with spaces are quoted. Of bounded length.
+fn command_line(command: &Command) -> String {
+    const LONGEST: usize = 1024;
+    let quoted = |text: &OsStr| {
+        let text = text.to_string_lossy();
+        match text.is_empty() || text.contains([' ', '\t', '\n', '"', '\'']) {
+            true => format!("'{text}'"),
+            false => text.into_owned(),
+        }
+    };
+    let mut line = quoted(command.get_program());
+    for argument in command.get_args() {
+        if line.len() > LONGEST {
+            break;
+        }
+        line.push(' ');
+        line += &quoted(argument);
+    }
+    cut(&line, LONGEST)
+}

@@ -1,0 +1,229 @@
+//! Child processes where there are no Unix signals, with what std offers: one thread looks after all of
+//! them several times a second, and to stop a process is to kill it.
+
+use std::io::{self, Read};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::Wake;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::output::{Drain, Lines, Stream};
+use crate::system;
+
+/// A signal that processes are asked to stop with. There is none.
+#[derive(Clone, Copy)]
+pub(super) struct StopSignal(i32);
+
+impl StopSignal {
+    pub(super) fn new(number: i32) -> Option<Self> {
+        (number > 0).then_some(Self(number))
+    }
+
+    pub(super) fn number(self) -> i32 {
+        self.0
+    }
+}
+
+/// SIGTERM, as far as it matters here.
+pub(super) const DEFAULT_STOP_SIGNAL: i32 = 15;
+
+/// There are no groups.
+pub(super) fn lead_a_group(_: &mut Command) {}
+
+/// No process ends by a signal.
+pub(super) fn signal_of(_: ExitStatus) -> Option<i32> {
+    None
+}
+
+/// No process ends by a signal.
+pub(super) fn asks_to_end(_: i32) -> bool {
+    false
+}
+
+/// How a process was ended cannot be told.
+pub(super) fn is_killed(_: ExitStatus) -> bool {
+    false
+}
+
+/// The start of a process.
+pub(super) struct Starting(());
+
+impl Starting {
+    /// `None`: this process is a fork of the one with the reaper.
+    pub(super) fn begin() -> Option<Self> {
+        (!system::is_forked()).then_some(Self(()))
+    }
+}
+
+/// The processes were killed when they were told to stop.
+pub(crate) fn kill_all() {}
+
+/// A process that was started.
+pub(super) struct Leader {
+    child: Child,
+    has_ended: bool,
+}
+
+/// Would signal a process from any thread.
+#[derive(Clone, Copy)]
+pub(super) struct Remote(());
+
+impl Remote {
+    pub(super) fn send(self, _: i32) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl Leader {
+    pub(super) fn new(
+        child: Child,
+        _leads_a_group: bool,
+        _: &Starting,
+        _: &Arc<Wakeup>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            child,
+            has_ended: false,
+        })
+    }
+
+    pub(super) fn remote(&self) -> Remote {
+        Remote(())
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Looks whether it runs.
+    pub(super) fn look(&mut self) -> bool {
+        self.has_ended = !matches!(self.child.try_wait(), Ok(None));
+        !self.has_ended
+    }
+
+    /// Whether it has ended, as of the last look.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Kills it, since nothing else can be done.
+    pub(super) fn stop(&mut self, _: StopSignal) {
+        self.kill();
+    }
+
+    pub(super) fn kill(&mut self) {
+        let _ = self.child.kill();
+    }
+
+    /// Its exit status. `None` inside: it cannot be known.
+    pub(super) fn reap(&mut self) -> Option<Option<ExitStatus>> {
+        Some(self.child.try_wait().ok().flatten())
+    }
+}
+
+/// Wakes the reaper. It is a waker for futures, too.
+pub(super) struct Wakeup {
+    is_set: Mutex<bool>,
+    set: Condvar,
+}
+
+impl Wakeup {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            is_set: Mutex::new(false),
+            set: Condvar::new(),
+        })
+    }
+}
+
+pub(super) fn wake(wakeup: &Arc<Wakeup>) {
+    Arc::clone(wakeup).wake();
+}
+
+/// The system gives no orphans to other processes.
+pub(super) fn reap_orphan(_: u32) {}
+
+/// Reads the output of processes, on a thread for each stream.
+pub(super) struct Readers(());
+
+impl Readers {
+    pub(super) const fn new() -> Self {
+        Self(())
+    }
+
+    pub(super) fn read(
+        &self,
+        name: &str,
+        stdout: Option<ChildStdout>,
+        stderr: Option<ChildStderr>,
+        reaper: &Arc<Wakeup>,
+    ) -> io::Result<Arc<Drain>> {
+        let pipes = usize::from(stdout.is_some()) + usize::from(stderr.is_some());
+        let drain = Drain::new(pipes, reaper, reaper);
+        if let Some(stdout) = stdout {
+            read_on_a_thread(stdout, Lines::new(name, Stream::Out), &drain)?;
+        }
+        if let Some(stderr) = stderr {
+            read_on_a_thread(stderr, Lines::new(name, Stream::Err), &drain)?;
+        }
+        Ok(drain)
+    }
+}
+
+fn read_on_a_thread(
+    mut from: impl Read + Send + 'static,
+    mut lines: Lines,
+    drain: &Arc<Drain>,
+) -> io::Result<()> {
+    let drain = Arc::clone(drain);
+    let thread = thread::Builder::new().name("quitter output".to_owned());
+    thread.spawn(move || {
+        let mut read = vec![0; 64 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut read) {
+            lines.write(&read[..count]);
+        }
+        lines.end();
+        drain.close();
+    })?;
+    Ok(())
+}
+
+impl Wake for Wakeup {
+    fn wake(self: Arc<Self>) {
+        *self.is_set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.set.notify_one();
+    }
+}
+
+/// Sleeps until the wakeup, the end of one of these, or `until`.
+pub(super) fn sleep<'a>(
+    wakeup: &Wakeup,
+    leaders: impl Iterator<Item = &'a mut Leader>,
+    until: Option<Instant>,
+) {
+    /// How often the processes are looked after.
+    const LOOK: Duration = Duration::from_millis(20);
+    let mut leaders: Vec<_> = leaders.filter(|leader| !leader.has_ended).collect();
+    let look_at = (!leaders.is_empty()).then(|| Instant::now() + LOOK);
+    let until = [until, look_at].into_iter().flatten().min();
+    let mut is_set = wakeup.is_set.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*is_set {
+        is_set = match until {
+            None => wakeup
+                .set
+                .wait(is_set)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                let waited = wakeup.set.wait_timeout(is_set, left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+    }
+    *is_set = false;
+    drop(is_set);
+    for leader in &mut leaders {
+        leader.look();
+    }
+}

@@ -1,0 +1,187 @@
+//! The processes that are killed when this process ends, in a list that takes no lock.
+//!
+//! A slot is a word: the number of a process, whether its whole group is meant, and how many threads
+//! are signalling it at this moment. The reaper empties a slot before it reaps the process, and it
+//! cannot while anybody is signalling. So the number in a slot is never that of a stranger.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::system;
+
+const FREE: u64 = 0;
+/// The whole group is meant. Below this is the number of the process.
+const GROUP: u64 = 1 << 32;
+/// One thread is signalling.
+const USER: u64 = 1 << 33;
+const USERS: u64 = 0xfff << 33;
+/// From here on a number, so that no two processes of one slot have the same word.
+const NUMBER: u32 = 45;
+
+/// Some slots, and where the next ones are. They are never given back: there are as many as there were
+/// processes at a time.
+struct Chunk {
+    slots: [AtomicU64; 64],
+    next: OnceLock<Box<Chunk>>,
+}
+
+impl Chunk {
+    const fn new() -> Self {
+        Self {
+            slots: [const { AtomicU64::new(FREE) }; 64],
+            next: OnceLock::new(),
+        }
+    }
+}
+
+static FIRST: Chunk = Chunk::new();
+
+/// This process ends: it starts no more processes.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+/// How many are being started, and may not be in the list yet.
+static STARTING: AtomicUsize = AtomicUsize::new(0);
+/// The process that the list belongs to: a fork(2) has a copy.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+/// The start of a process. While this lives the end of this process waits for a moment, so that no
+/// process is missing from the list.
+pub(super) struct Starting(());
+
+impl Starting {
+    /// `None`: this process ends, or is a fork of the one with the reaper.
+    pub(super) fn begin() -> Option<Self> {
+        static AT_EXIT: Once = Once::new();
+        if system::is_forked() {
+            return None;
+        }
+        AT_EXIT.call_once(|| {
+            OWNER.store(std::process::id(), Ordering::Relaxed);
+            system::keep_ended_children();
+            system::at_exit(at_exit);
+        });
+        STARTING.fetch_add(1, Ordering::SeqCst);
+        let starting = Self(());
+        (!CLOSED.load(Ordering::SeqCst)).then_some(starting)
+    }
+
+    /// Lists a process that was started.
+    pub(super) fn list(&self, pid: Pid, group: bool) -> Listed {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        let group = if group { GROUP } else { 0 };
+        let pid = u64::from(pid.as_raw_nonzero().get().unsigned_abs());
+        let word = pid | group | number << NUMBER;
+        let mut chunk = &FIRST;
+        loop {
+            for slot in &chunk.slots {
+                let taken = slot.load(Ordering::Relaxed) != FREE;
+                let order = Ordering::SeqCst;
+                if !taken && slot.compare_exchange(FREE, word, order, order).is_ok() {
+                    return Listed { slot, word };
+                }
+            }
+            chunk = chunk.next.get_or_init(|| Box::new(Chunk::new()));
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        STARTING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A process's place in the list.
+#[derive(Clone, Copy)]
+pub(super) struct Listed {
+    slot: &'static AtomicU64,
+    word: u64,
+}
+
+impl Listed {
+    /// Signals it, or its group. Only for the reaper, which has not removed it.
+    pub(super) fn signal(self, signal: Signal) {
+        send(self.word, signal);
+    }
+
+    /// Signals the process itself, for anybody. Returns whether it was still there.
+    pub(super) fn signal_process(self, signal: Signal) -> bool {
+        self.while_held(|word| send(word & !GROUP, signal))
+    }
+
+    /// Takes it out of the list. `false`: another thread is signalling it, so try again.
+    pub(super) fn remove(self) -> bool {
+        let order = Ordering::SeqCst;
+        let removed = self.slot.compare_exchange(self.word, FREE, order, order);
+        removed.is_ok()
+    }
+
+    /// Returns whether it was still there.
+    fn while_held(self, f: impl FnOnce(u64)) -> bool {
+        let hold = |word| (word & !USERS == self.word).then(|| word + USER);
+        let held = self
+            .slot
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, hold);
+        if held.is_ok() {
+            f(self.word);
+            self.slot.fetch_sub(USER, Ordering::SeqCst);
+        }
+        held.is_ok()
+    }
+}
+
+fn send(word: u64, signal: Signal) {
+    // It was a process's number.
+    let pid = i32::try_from(word & u64::from(u32::MAX)).unwrap_or_default();
+    let Some(pid) = Pid::from_raw(pid).filter(|pid| !pid.is_init()) else {
+        return;
+    };
+    // A group of which only the ended process is left is no error. One that is another user's by now
+    // cannot be helped.
+    let _ = match word & GROUP {
+        0 => kill_process(pid, signal),
+        _ => kill_process_group(pid, signal),
+    };
+}
+
+/// Kills all processes in the list. For the end of this process: it starts no others after this.
+pub(crate) fn kill_all() {
+    /// How long a process that is being started may take to get into the list.
+    const STARTED: Duration = Duration::from_millis(50);
+    if OWNER.load(Ordering::Relaxed) != std::process::id() {
+        return;
+    }
+    CLOSED.store(true, Ordering::SeqCst);
+    let until = Instant::now() + STARTED;
+    let mut starting = STARTING.load(Ordering::SeqCst);
+    kill_listed();
+    while starting > 0 {
+        starting = STARTING.load(Ordering::SeqCst);
+        kill_listed();
+        if Instant::now() >= until {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn kill_listed() {
+    let mut chunk = Some(&FIRST);
+    while let Some(now) = chunk {
+        for slot in &now.slots {
+            let word = slot.load(Ordering::SeqCst) & !USERS;
+            if word != FREE {
+                Listed { slot, word }.while_held(|word| send(word, Signal::KILL));
+            }
+        }
+        chunk = now.next.get().map(|next| &**next);
+    }
+}
+
+extern "C" fn at_exit() {
+    kill_all();
+}

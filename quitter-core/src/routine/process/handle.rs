@@ -1,0 +1,215 @@
+//! A child process, seen from outside.
+
+use std::fmt;
+use std::io;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use super::os::Remote;
+use crate::report::timeouts::Timeouts;
+use crate::routine::handle::wait_for;
+use crate::routine::record::Record;
+use crate::tree::Node;
+
+/// A child process that is a routine. Made by [`Quitter::add_process`](crate::Quitter::add_process).
+/// Dropping it detaches the process, which goes on, supervised by its quitter; pipes that are still in
+/// the handle are closed.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// # #[cfg(unix)] {
+/// use std::io::{Read, Write};
+/// use std::process::{Command, Stdio};
+/// use std::time::Duration;
+///
+/// let root = quitter::Quitter::root("main");
+/// let mut cat = Command::new("cat");
+/// cat.stdin(Stdio::piped()).stdout(Stdio::piped());
+/// let mut cat = root.add_process(cat).unwrap();
+/// assert_eq!(cat.name(), "cat");
+///
+/// // Dropped at the end of the statement: `cat` finds the end of its input.
+/// cat.stdin.take().unwrap().write_all(b"meow").unwrap();
+/// let mut text = String::new();
+/// cat.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+/// assert_eq!(text, "meow");
+/// assert!(cat.wait(Duration::MAX).unwrap().is_success());
+/// # }
+/// ```
+#[non_exhaustive]
+pub struct ProcessHandle {
+    /// The writing end of its standard input, if the command asked for a pipe. A process that reads its
+    /// input to the end needs it to be dropped.
+    pub stdin: Option<ChildStdin>,
+    /// The reading end of its standard output, if the command asked for a pipe.
+    pub stdout: Option<ChildStdout>,
+    /// The reading end of its standard error, if the command asked for a pipe.
+    pub stderr: Option<ChildStderr>,
+    pub(super) pid: u32,
+    /// Weak: a handle must not keep the quitter in the tree.
+    pub(super) node: Weak<Node>,
+    pub(super) record: Arc<Record>,
+    /// `None`: it had ended when it was adopted.
+    pub(super) remote: Option<Remote>,
+    /// Set before the routine is done.
+    pub(super) end: Arc<OnceLock<ProcessEnd>>,
+}
+
+/// How a child process ended.
+///
+/// The [`Display`](fmt::Display) form is "exit status: 3", "signal: 11 (SIGSEGV)", and at a quit
+/// "signal: 15 (SIGTERM), after the stop signal".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessEnd {
+    /// Its exit status. `None` if other code of the program has taken it, by waiting for any child.
+    pub status: Option<ExitStatus>,
+    /// What it ended by.
+    pub by: EndedBy,
+}
+
+/// What a child process ended by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndedBy {
+    /// It ended by itself, or by what others did to it: the quitter had not told it to stop.
+    Itself,
+    /// The quit had sent it the stop signal, and it ended after that.
+    StopSignal,
+    /// The quit had sent it the stop signal, and it did not end. So it was killed.
+    Kill,
+}
+
+impl ProcessEnd {
+    /// Whether its exit code is 0.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.status.is_some_and(|status| status.success())
+    }
+
+    /// Whether the quit ended it, and not itself.
+    #[must_use]
+    pub fn is_by_quit(&self) -> bool {
+        self.by != EndedBy::Itself
+    }
+}
+
+impl fmt::Display for ProcessEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => status.fmt(f)?,
+            None => f.write_str("exit status unknown")?,
+        }
+        f.write_str(match self.by {
+            EndedBy::Itself => "",
+            EndedBy::StopSignal => ", after the stop signal",
+            EndedBy::Kill => ", killed",
+        })
+    }
+}
+
+impl ProcessHandle {
+    /// The process's number in the operating system. It may be another process's once this one is
+    /// [finished](Self::is_finished): to signal it, use [`send_signal`](Self::send_signal).
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The routine's number, unique in this process.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.record.id
+    }
+
+    /// The routine's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.record.name
+    }
+
+    /// Whether the process has ended and was reaped, and, where it led a group, the group has ended,
+    /// too.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.record.is_finished()
+    }
+
+    /// How the process ended. `None` while it is not [finished](Self::is_finished).
+    #[must_use]
+    pub fn end(&self) -> Option<ProcessEnd> {
+        self.end.get().copied().filter(|_| self.is_finished())
+    }
+
+    /// Blocks until the process has ended, for at most `timeout`; [`Duration::MAX`] waits for ever.
+    /// Returns how it ended.
+    ///
+    /// Does not tell it to end, and closes no pipe: a process that waits for the end of its input needs
+    /// [`stdin`](Self::stdin) to be dropped. May be called again, and from several threads. Like
+    /// [`Quitter::wait_done`](crate::Quitter::wait_done), it ends by the deadline of a quit.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeouts`], which lists this one routine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # #[cfg(unix)] {
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    /// use quitter::EndedBy;
+    ///
+    /// let root = quitter::Quitter::root("main");
+    /// let mut command = Command::new("sleep");
+    /// command.arg("100");
+    /// let sleep = root.add_process(command).unwrap();
+    /// assert!(sleep.wait(Duration::ZERO).is_err());
+    /// root.quit_and_wait(Duration::from_secs(10)).unwrap();
+    /// assert_eq!(sleep.wait(Duration::ZERO).unwrap().by, EndedBy::StopSignal);
+    /// # }
+    /// ```
+    pub fn wait(&self, timeout: Duration) -> Result<ProcessEnd, Timeouts> {
+        wait_for(&self.node, &self.record, timeout)?;
+        // A routine that is done has its end.
+        let unknown = ProcessEnd {
+            status: None,
+            by: EndedBy::Itself,
+        };
+        Ok(self.end.get().copied().unwrap_or(unknown))
+    }
+
+    /// Sends the process a signal, such as SIGHUP to a server that is to read its configuration again.
+    /// Only the process gets it, not its group.
+    ///
+    /// Unlike `kill` with the [`pid`](Self::pid) it never meets another process that has got the number.
+    /// A process that the signal ends has ended by itself, and what that means is up to
+    /// [`failure_on`](crate::RoutineBuilder::failure_on). To stop a single process, give it a
+    /// [child quitter](crate::Quitter::child) of its own, and tell that to quit.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] if the process has ended, [`io::ErrorKind::InvalidInput`] if the
+    /// number is none of the signals with a name, and [`io::ErrorKind::Unsupported`] on Windows.
+    pub fn send_signal(&self, number: i32) -> io::Result<()> {
+        match self.remote {
+            Some(remote) => remote.send(number),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl fmt::Debug for ProcessHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessHandle")
+            .field("pid", &self.pid)
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("end", &self.end())
+            .finish_non_exhaustive()
+    }
+}

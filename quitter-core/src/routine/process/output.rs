@@ -1,0 +1,182 @@
+//! The output of child processes, line by line, with the routine's name before each line.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Wake;
+
+use super::os::Wakeup;
+use crate::report::console::write_all;
+use crate::report::escape::Name;
+
+/// What becomes of the output of a child process. Set by
+/// [`RoutineBuilder::output`](crate::RoutineBuilder::output).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProcessOutput {
+    /// As the command says: by default it goes where the program's own output goes; with
+    /// [`Stdio::piped`](std::process::Stdio::piped) the [handle](crate::ProcessHandle) has the reading
+    /// ends.
+    #[default]
+    AsCommanded,
+    /// Both streams are read line by line, and written to the program's stdout and stderr with the
+    /// routine's name before each line: "web | listening on port 80". Lines of several processes do not
+    /// mix, and the lines are else as the process wrote them.
+    ///
+    /// One thread does this for all processes. A stdout that takes nothing holds it up, and so the
+    /// processes that write, but neither the quit nor the reports. When a process ends, what it has
+    /// written is waited for, for at most 200 ms; what others write to the pipes after that is lost.
+    Prefixed,
+}
+
+/// One of the program's own streams.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stream {
+    Out,
+    Err,
+}
+
+/// Makes prefixed lines of what a process writes.
+pub(super) struct Lines {
+    prefix: String,
+    to: Stream,
+    /// The beginning of a line.
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    /// A line that is longer is broken.
+    const LONGEST: usize = 16 * 1024;
+
+    pub(super) fn new(name: &str, to: Stream) -> Self {
+        Self {
+            prefix: format!("{} | ", Name(name)),
+            to,
+            begun: Vec::new(),
+        }
+    }
+
+    /// Writes all lines that are whole by now.
+    pub(super) fn write(&mut self, read: &[u8]) {
+        let whole = self.whole(read);
+        self.put(&whole);
+    }
+
+    /// Writes what is left of a last line.
+    pub(super) fn end(&mut self) {
+        if !self.begun.is_empty() {
+            self.write(b"\n");
+        }
+    }
+
+    /// The prefixed lines that are whole by now.
+    fn whole(&mut self, read: &[u8]) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for piece in read.split_inclusive(|byte| *byte == b'\n') {
+            self.begun.extend_from_slice(piece);
+            if self.begun.ends_with(b"\n") {
+                self.begun.pop();
+                let is_dos = self.begun.ends_with(b"\r");
+                self.begun.truncate(self.begun.len() - usize::from(is_dos));
+                self.push_line(&mut lines);
+            }
+            while self.begun.len() > Self::LONGEST {
+                let rest = self.begun.split_off(Self::LONGEST);
+                self.push_line(&mut lines);
+                self.begun = rest;
+            }
+        }
+        lines
+    }
+
+    fn push_line(&mut self, lines: &mut Vec<u8>) {
+        lines.extend_from_slice(self.prefix.as_bytes());
+        lines.append(&mut self.begun);
+        lines.push(b'\n');
+    }
+
+    /// Nothing can be done about an error.
+    fn put(&self, text: &[u8]) {
+        match self.to {
+            _ if text.is_empty() => {}
+            Stream::Out => {
+                let mut stdout = io::stdout().lock();
+                write_all(&mut stdout, text);
+                let _ = stdout.flush();
+            }
+            Stream::Err => write_all(&mut io::stderr().lock(), text),
+        }
+    }
+}
+
+/// What the reaper and the readers of one process's output tell each other.
+pub(super) struct Drain {
+    /// How many pipes are being read.
+    open: AtomicUsize,
+    /// The process has ended: what is in the pipes by now is all that is read.
+    has_ended: AtomicBool,
+    readers: Arc<Wakeup>,
+    reaper: Arc<Wakeup>,
+}
+
+impl Drain {
+    pub(super) fn new(pipes: usize, readers: &Arc<Wakeup>, reaper: &Arc<Wakeup>) -> Arc<Self> {
+        Arc::new(Self {
+            open: AtomicUsize::new(pipes),
+            has_ended: AtomicBool::new(false),
+            readers: Arc::clone(readers),
+            reaper: Arc::clone(reaper),
+        })
+    }
+
+    /// Whether everything was read. For the reaper, once the process has ended.
+    pub(super) fn is_done(&self) -> bool {
+        if self.open.load(Ordering::Acquire) > 0 && !self.has_ended.swap(true, Ordering::AcqRel) {
+            Arc::clone(&self.readers).wake();
+        }
+        self.open.load(Ordering::Acquire) == 0
+    }
+
+    #[cfg_attr(
+        not(unix),
+        allow(dead_code, reason = "a thread for each pipe reads to the end")
+    )]
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
+    /// A pipe is read no longer.
+    pub(super) fn close(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            Arc::clone(&self.reaper).wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(lines: &mut Lines, read: &[u8]) -> String {
+        String::from_utf8(lines.whole(read)).unwrap()
+    }
+
+    #[test]
+    fn each_line_gets_the_prefix_once_it_is_whole() {
+        let mut lines = Lines::new("web\n", Stream::Out);
+        assert_eq!(text(&mut lines, b"one\r\ntw"), "web\\n | one\n");
+        assert_eq!(text(&mut lines, b""), "");
+        assert_eq!(text(&mut lines, b"o\n\nthree"), "web\\n | two\nweb\\n | \n");
+        assert_eq!(text(&mut lines, b"\n"), "web\\n | three\n");
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_broken() {
+        let mut lines = Lines::new("web", Stream::Out);
+        let endless = vec![b'x'; 3 * Lines::LONGEST + 1];
+        let text = text(&mut lines, &endless);
+        assert_eq!(text.lines().count(), 3);
+        assert_eq!(lines.begun, b"x");
+        assert!(text.lines().all(|line| line.starts_with("web | xxx")));
+    }
+}

@@ -1,0 +1,257 @@
+//! One child process, as the reaper goes through its life: it runs, it is asked to stop, it is killed,
+//! its group ends, it is reaped and judged.
+
+use std::pin::Pin;
+use std::process::ExitStatus;
+use std::sync::{Arc, OnceLock};
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use super::builder::ProcessOptions;
+use super::failure::Judged;
+use super::handle::{EndedBy, ProcessEnd};
+use super::os::{self, Leader, StopSignal};
+use super::output::Drain;
+use super::proc::{Census, Members};
+use crate::routine::failing::routine_failed;
+use crate::routine::live::Live;
+use crate::tree::{DoneWait, Limits, Node, QuitWait};
+
+/// How long an end that looks asked for waits for the quit that explains it. A supervisor signals all
+/// processes of a program at once, and a child may end before the program has noticed.
+const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
+
+/// How soon to try again to reap a process that another thread is signalling.
+const SOON: Duration = Duration::from_millis(1);
+
+/// A child process until its routine is done. (Fields are dropped in this order: the routine last.)
+pub(super) struct Supervised {
+    leader: Leader,
+    options: ProcessOptions,
+    stop_signal: StopSignal,
+    /// Where its output is read.
+    output: Option<Arc<Drain>>,
+    quit: QuitWait,
+    /// Woken when the deadline of the quit changes.
+    deadlines: Option<DoneWait>,
+    stopped_at: Option<Instant>,
+    /// It was killed: how long after the stop signal, and where it stood.
+    kill: Option<(Duration, String)>,
+    ended_at: Option<Instant>,
+    /// When its group was last seen to live on after its own end.
+    group_seen_at: Option<Instant>,
+    /// Until when its output is waited for.
+    output_until: Option<Instant>,
+    /// Set once it was reaped.
+    end: Option<ProcessEnd>,
+    told_end: Arc<OnceLock<ProcessEnd>>,
+    live: Live,
+}
+
+/// What is next.
+pub(super) enum Next {
+    Done,
+    /// Another step, at this moment or when something happens.
+    At(Option<Instant>),
+}
+
+impl Supervised {
+    pub(super) fn new(
+        live: Live,
+        leader: Leader,
+        stop_signal: StopSignal,
+        options: ProcessOptions,
+        output: Option<Arc<Drain>>,
+        told_end: Arc<OnceLock<ProcessEnd>>,
+    ) -> Self {
+        Self {
+            leader,
+            options,
+            stop_signal,
+            output,
+            quit: QuitWait::new(live.quitter().node()),
+            deadlines: None,
+            stopped_at: None,
+            kill: None,
+            ended_at: None,
+            group_seen_at: None,
+            output_until: None,
+            end: None,
+            told_end,
+            live,
+        }
+    }
+
+    pub(super) fn leader(&mut self) -> &mut Leader {
+        &mut self.leader
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.leader.pid()
+    }
+
+    fn node(&self) -> &Arc<Node> {
+        self.live.quitter().node()
+    }
+
+    /// Goes on, as far as it goes without waiting.
+    pub(super) fn step(&mut self, cx: &mut Context<'_>, census: &mut Census) -> Next {
+        let is_quitting = self.look_for_quit(cx);
+        if is_quitting && self.stopped_at.is_none() && self.leader.look() {
+            self.leader.stop(self.stop_signal);
+            self.stopped_at = Some(Instant::now());
+        }
+        if !self.leader.has_ended() {
+            return Next::At(self.kill_when_due(census));
+        }
+        let ended_at = *self.ended_at.get_or_insert_with(Instant::now);
+        let end = match self.end {
+            Some(end) => end,
+            None => {
+                if let Some(at) = self.group_awaited_until(ended_at, census) {
+                    return Next::At(Some(at));
+                }
+                let Some(status) = self.reap() else {
+                    return Next::At(Some(Instant::now() + SOON));
+                };
+                *self.end.insert(self.end_with(status))
+            }
+        };
+        if !is_quitting && let Some(at) = self.quit_awaited_until(end, ended_at) {
+            return Next::At(Some(at));
+        }
+        if let Some(at) = self.output_awaited_until() {
+            return Next::At(Some(at));
+        }
+        self.finish(end, is_quitting);
+        Next::Done
+    }
+
+    /// Whether the quitter quits. If it does not yet, or its deadline may change, the waker is called
+    /// when that happens.
+    fn look_for_quit(&mut self, cx: &mut Context<'_>) -> bool {
+        if Pin::new(&mut self.quit).poll(cx).is_pending() {
+            return false;
+        }
+        let deadlines = self.deadlines.get_or_insert_with(|| {
+            let limits = Limits {
+                ignore_deadlines: true,
+                ..Limits::default()
+            };
+            DoneWait::for_subtree(self.live.quitter().node(), limits)
+        });
+        // Never ready: this routine is live.
+        let _ = deadlines.step(cx);
+        true
+    }
+
+    /// When to kill, if it was asked to stop: before the deadline, but it has half of the time at
+    /// least.
+    fn kill_at(&self) -> Option<Instant> {
+        let node = self.node();
+        let deadline = node.deadline()?;
+        let budget = deadline.saturating_duration_since(node.quit_info()?.at);
+        let margin = self.options.kill_before_deadline.min(budget / 2);
+        deadline.checked_sub(margin)
+    }
+
+    /// Kills it if it is time. Returns when that will be.
+    fn kill_when_due(&mut self, census: &mut Census) -> Option<Instant> {
+        let (stopped_at, None) = (self.stopped_at?, &self.kill) else {
+            return None;
+        };
+        let at = self.kill_at()?;
+        if Instant::now() < at {
+            return Some(at);
+        }
+        // To look takes time, so after the kill it is too late, and before it must not take long.
+        let place = census.describe(self.leader.pid(), stopped_at);
+        self.leader.kill();
+        let record = self.live.quitter().record();
+        record.set_status(format!("killed, but has not ended: {}", self.options.command).into());
+        let place = format!("{place}: {}", self.options.command);
+        self.kill = Some((stopped_at.elapsed(), place));
+        None
+    }
+
+    /// While the group of a process that was asked to stop, and has ended, is given time to end: until
+    /// when to look again. Whoever is left then is killed before the process is reaped.
+    fn group_awaited_until(&mut self, ended_at: Instant, census: &mut Census) -> Option<Instant> {
+        /// A group that is still there is looked for again after this.
+        const AGAIN: Duration = Duration::from_millis(20);
+        if !self.options.own_group || self.stopped_at.is_none() || self.kill.is_some() {
+            return None;
+        }
+        let now = Instant::now();
+        let kill_at = self.kill_at();
+        if kill_at.is_some_and(|at| at <= now) {
+            return None;
+        }
+        let since = self.group_seen_at.map_or(ended_at, |seen| seen + AGAIN);
+        let at = match census.members(self.leader.pid(), since) {
+            Members::Gone => return None,
+            Members::Live(seen_at) => {
+                self.group_seen_at = Some(seen_at);
+                seen_at + AGAIN
+            }
+            Members::AskAt(at) => at,
+        };
+        Some(kill_at.map_or(at, |kill_at| at.min(kill_at)))
+    }
+
+    /// Kills what is left of its group, and reaps it: in this order, since the number is its own until
+    /// then. `None`: try again soon.
+    fn reap(&mut self) -> Option<Option<ExitStatus>> {
+        if self.options.own_group {
+            self.leader.kill();
+        }
+        self.leader.reap()
+    }
+
+    fn end_with(&self, status: Option<ExitStatus>) -> ProcessEnd {
+        let by_kill = || status.is_none_or(os::is_killed);
+        let by = match (self.stopped_at, &self.kill) {
+            (None, _) => EndedBy::Itself,
+            (Some(_), Some(_)) if by_kill() => EndedBy::Kill,
+            (Some(_), _) => EndedBy::StopSignal,
+        };
+        ProcessEnd { status, by }
+    }
+
+    /// Until when an end that looks asked for waits for the quit.
+    fn quit_awaited_until(&self, end: ProcessEnd, ended_at: Instant) -> Option<Instant> {
+        let status = end.status?;
+        let until = ended_at + QUIT_FOLLOWS;
+        let judged = self.judged(end, false);
+        let is_failure = self.options.failure_on.judge(&judged).is_some();
+        (is_failure && judged.looks_asked(status) && Instant::now() < until).then_some(until)
+    }
+
+    /// Until when what it has written is waited for.
+    fn output_awaited_until(&mut self) -> Option<Instant> {
+        const AT_MOST: Duration = Duration::from_millis(200);
+        let output = self.output.as_ref()?;
+        let until = *self
+            .output_until
+            .get_or_insert_with(|| Instant::now() + AT_MOST);
+        (!output.is_done() && Instant::now() < until).then_some(until)
+    }
+
+    fn judged(&self, end: ProcessEnd, is_quitting: bool) -> Judged<'_> {
+        Judged {
+            end,
+            is_quitting,
+            stop_signal: self.stop_signal.number(),
+            kill: self.kill.as_ref(),
+        }
+    }
+
+    /// Tells how it ended, and records the failure if that is one. The check-out follows.
+    fn finish(&self, end: ProcessEnd, is_quitting: bool) {
+        let _ = self.told_end.set(end);
+        let judged = self.judged(end, is_quitting);
+        if let Some(failure) = self.options.failure_on.judge(&judged) {
+            self.live.fail(failure, routine_failed);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A future that is a routine.
+
+use std::fmt;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::builder::RoutineBuilder;
+use super::failing::routine_failed;
+use super::kind::Work;
+use super::live::Live;
+use super::outcome::RoutineOutcome;
+use super::quitter::RoutineQuitter;
+use crate::error::Quitting;
+use crate::system;
+
+/// A future that is a routine, from its making to its end. Made by
+/// [`RoutineBuilder::task`](crate::RoutineBuilder::task).
+///
+/// It may be polled on any executor and on any thread, and is ready when the routine is done. The
+/// routine's failure is recorded, so that nothing is left to return. Polled again after that it is
+/// ready again.
+///
+/// Dropped before its end it is cancelled: what it holds is dropped, and the routine is done, without a
+/// failure. A report that lists it nevertheless, since it was dropped after the deadline or a value
+/// that it holds hangs in its drop, says that it was dropped unfinished.
+#[must_use = "a future does nothing unless it is awaited, and its routine is live until it is dropped"]
+pub struct Task<F> {
+    /// `None`: it has ended.
+    running: Option<Running<F>>,
+    id: u64,
+}
+
+struct Running<F> {
+    /// In a box, so that it can be polled without unsafe code.
+    future: Pin<Box<F>>,
+    live: Live,
+}
+
+impl<F> Task<F> {
+    fn new(live: Live, make: impl FnOnce(RoutineQuitter) -> F) -> Self {
+        let id = live.quitter().id();
+        let mut future = None;
+        live.call(routine_failed, || {
+            future = Some(Box::pin(make(live.quitter().clone())));
+        });
+        let running = future.map(|future| Running { future, live });
+        Self { running, id }
+    }
+
+    /// The routine's number, unique in this process.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Drops the future as its routine, which ends by that.
+    fn end(&mut self) {
+        if let Some(Running { future, live }) = self.running.take() {
+            live.call(routine_failed, || drop(future));
+        }
+    }
+}
+
+impl<F> Future for Task<F>
+where
+    F: Future,
+    F::Output: RoutineOutcome,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(Running { future, live }) = &mut self.running else {
+            return Poll::Ready(());
+        };
+        let failed = |kind| live.fail(kind, routine_failed);
+        let mut is_pending = false;
+        live.call(routine_failed, || match future.as_mut().poll(cx) {
+            Poll::Pending => is_pending = true,
+            Poll::Ready(outcome) => outcome.settle(&failed),
+        });
+        if is_pending {
+            return Poll::Pending;
+        }
+        self.end();
+        Poll::Ready(())
+    }
+}
+
+impl<F> Drop for Task<F> {
+    fn drop(&mut self) {
+        if let Some(Running { live, .. }) = &self.running {
+            live.quitter().record().set_cancelled();
+        }
+        self.end();
+    }
+}
+
+impl<F> fmt::Debug for Task<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let live = self.running.as_ref().map(|running| &running.live);
+        f.debug_struct("Task")
+            .field("id", &self.id)
+            .field("live", &live)
+            .finish()
+    }
+}
+
+impl RoutineBuilder<'_> {
+    /// Makes a routine of a future, to be run on any executor. `f` is called at once with the
+    /// routine's view of its quitter, and what it returns is polled whenever the [`Task`] is. A stack
+    /// size has no effect.
+    ///
+    /// The routine is live from here on: it is listed, waited for and told to quit like any other,
+    /// whether it is polled or not. While it is polled it is the current routine of that thread, so
+    /// that waits leave it out, and a panic is its failure.
+    ///
+    /// Inside of a task, await: [`quitting`](RoutineQuitter::quitting),
+    /// [`cancel_on_quit`](RoutineQuitter::cancel_on_quit), [`done`](crate::Quitter::done). Calls that
+    /// block, such as [`sleep`](RoutineQuitter::sleep), block the executor's thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Quitting`] if the quitter has been told to quit. `f` is dropped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Waker};
+    /// use quitter::{Quitter, RoutineKind};
+    ///
+    /// let root = Quitter::root("main");
+    /// let task = root
+    ///     .routine("connection")
+    ///     .task(|q| async move {
+    ///         q.set_status("waiting for the quit");
+    ///         q.quitting().await;
+    ///         Err::<(), _>("connection reset")
+    ///     })
+    ///     .unwrap();
+    /// // An executor's `spawn(task)` or `block_on(task)`:
+    /// # let mut task = pin!(task);
+    /// # let mut cx = Context::from_waker(Waker::noop());
+    /// # assert!(task.as_mut().poll(&mut cx).is_pending());
+    ///
+    /// let timeouts = root.wait_done(std::time::Duration::ZERO).unwrap_err();
+    /// let stuck = timeouts.routines().next().unwrap();
+    /// assert_eq!((&stuck.name[..], stuck.kind), ("connection", RoutineKind::Task));
+    /// root.send_quit();
+    /// # assert!(task.as_mut().poll(&mut cx).is_ready());
+    /// # assert_eq!(root.failures()[0].kind.to_string(), "failed: connection reset");
+    /// ```
+    #[track_caller]
+    pub fn task<F, Fut>(self, f: F) -> Result<Task<Fut>, Quitting>
+    where
+        F: FnOnce(RoutineQuitter) -> Fut,
+        Fut: Future,
+        Fut::Output: RoutineOutcome,
+    {
+        let live = self.check_in(Work::Task, Location::caller(), system::lately())?;
+        Ok(Task::new(live, f))
+    }
+}

@@ -1,0 +1,314 @@
+//! What is mapped into the process: which file an address belongs to, and the tables to unwind it with.
+//!
+//! Everything is read through `/proc/self/mem`, so that a library that is unloaded meanwhile ends the
+//! stack and not the process.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+
+/// More than the tables of any program that was seen.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// The mappings of the process.
+pub(super) struct Mappings {
+    list: Vec<Mapping>,
+    memory: File,
+}
+
+/// A line of `/proc/self/maps`.
+#[derive(Debug, PartialEq, Eq)]
+struct Mapping {
+    range: Range<u64>,
+    is_code: bool,
+    offset: u64,
+    /// Device and inode: tells files apart that had the same name.
+    file: String,
+    path: String,
+}
+
+/// A program or a library.
+pub(super) struct Module {
+    /// The name of its file.
+    pub(super) name: String,
+    pub(super) range: Range<u64>,
+    /// What was added to the file's own addresses.
+    pub(super) bias: u64,
+    /// The file is gone, and so are its symbols: another may have its path.
+    pub(super) is_deleted: bool,
+    pub(super) tables: Option<Tables>,
+}
+
+/// The unwind tables of a module, by the file's own addresses.
+pub(super) struct Tables {
+    pub(super) index: Section,
+    pub(super) frames: Section,
+}
+
+pub(super) struct Section {
+    pub(super) range: Range<u64>,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Opens the process's memory, for reading.
+pub(super) fn memory() -> io::Result<File> {
+    File::open("/proc/self/mem")
+}
+
+impl Mappings {
+    pub(super) fn read() -> io::Result<Self> {
+        let maps = std::fs::read("/proc/self/maps")?;
+        let maps = String::from_utf8_lossy(&maps);
+        Ok(Self {
+            list: maps.lines().filter_map(Mapping::parse).collect(),
+            memory: memory()?,
+        })
+    }
+
+    /// A number that tells this list of modules from others.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let code = self.list.iter().filter(|map| map.is_code && map.is_module());
+        let mut hasher = DefaultHasher::new();
+        for map in code {
+            (map.range.start, &map.file).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// The module whose code an address is, with the start of its first mapping. `None`: no code of a file.
+    pub(super) fn module_start(&self, address: u64) -> Option<u64> {
+        let at = self.list.partition_point(|map| map.range.end <= address);
+        let map = self.list.get(at)?;
+        if !(map.range.contains(&address) && map.is_code && map.is_module()) {
+            return None;
+        }
+        let before = self.list[..=at].iter().rev();
+        let mut of_file = before.filter(|other| other.file == map.file && other.path == map.path);
+        let first = of_file.find(|other| other.offset == 0)?;
+        Some(first.range.start)
+    }
+
+    /// How many bytes a stack whose pointer is there can still grow by. `None`: nobody knows.
+    pub(super) fn room_below(&self, address: u64) -> Option<u64> {
+        let at = self.list.partition_point(|map| map.range.end <= address);
+        let map = self.list.get(at)?;
+        // The main thread's grows.
+        let is_fixed = map.range.contains(&address) && map.path != "[stack]";
+        is_fixed.then(|| address - map.range.start)
+    }
+
+    /// Whether an address is code, of a file or not.
+    pub(super) fn is_code(&self, address: u64) -> bool {
+        let at = self.list.partition_point(|map| map.range.end <= address);
+        let map = self.list.get(at);
+        map.is_some_and(|map| map.range.contains(&address) && map.is_code)
+    }
+
+    /// Reads the module that starts there.
+    pub(super) fn module(&self, start: u64) -> Option<Module> {
+        let map = self.list.iter().find(|map| map.range.start == start)?;
+        let elf = Elf::read(start, |range| self.bytes(range))?;
+        let path = map.path.strip_suffix(" (deleted)");
+        Some(Module {
+            name: map.name(),
+            range: elf.range(),
+            bias: elf.bias,
+            is_deleted: path.is_some(),
+            tables: elf.tables(|range| self.bytes(range)),
+        })
+    }
+
+    fn bytes(&self, range: Range<u64>) -> Option<Vec<u8>> {
+        let length = range.end.checked_sub(range.start)?;
+        if length > MOST_BYTES {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        self.memory.read_exact_at(&mut bytes, range.start).ok()?;
+        Some(bytes)
+    }
+}
+
+impl Mapping {
+    /// "7f5985f46000-7f5985f48000 rw-p 00039000 103:06 76021795     /usr/lib/libc.so.6"
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.splitn(6, ' ');
+        let mut field = || fields.next();
+        let (start, end) = field()?.split_once('-')?;
+        let (permissions, offset) = (field()?, field()?);
+        let (device, inode) = (field()?, field()?);
+        let hex = |text| u64::from_str_radix(text, 16).ok();
+        Some(Self {
+            range: hex(start)?..hex(end)?,
+            is_code: permissions.contains('x'),
+            offset: hex(offset)?,
+            file: format!("{device} {inode}"),
+            path: field().unwrap_or_default().trim_start().to_owned(),
+        })
+    }
+
+    /// Memory that belongs to no file may look like anything. The kernel's page of calls is a module.
+    fn is_module(&self) -> bool {
+        self.path.starts_with('/') || self.path == "[vdso]"
+    }
+
+    fn name(&self) -> String {
+        let path = self.path.strip_suffix(" (deleted)").unwrap_or(&self.path);
+        path.rsplit('/').next().unwrap_or(path).to_owned()
+    }
+}
+
+/// The headers of a 64-bit ELF file in memory.
+struct Elf {
+    bias: u64,
+    /// The segments that are loaded, by the file's own addresses.
+    loaded: Vec<Range<u64>>,
+    /// The index of the unwind tables.
+    index: Option<Range<u64>>,
+}
+
+impl Elf {
+    const HEADER: u64 = 64;
+    const SEGMENT: usize = 56;
+    const LOAD: u32 = 1;
+    const UNWIND_INDEX: u32 = 0x6474_e550;
+
+    fn read(start: u64, bytes: impl Fn(Range<u64>) -> Option<Vec<u8>>) -> Option<Self> {
+        let header = bytes(start..start + Self::HEADER)?;
+        let is_known = header.starts_with(b"\x7fELF\x02\x01");
+        let at = start.checked_add(u64_at(&header, 32)?)?;
+        let (size, count) = (u16_at(&header, 54)?, u16_at(&header, 56)?);
+        if !is_known || usize::from(size) != Self::SEGMENT {
+            return None;
+        }
+        let segments = bytes(at..at.checked_add(u64::from(size) * u64::from(count))?)?;
+        let mut elf = Self {
+            bias: start,
+            loaded: Vec::new(),
+            index: None,
+        };
+        for segment in segments.chunks_exact(Self::SEGMENT) {
+            let (offset, address) = (u64_at(segment, 8)?, u64_at(segment, 16)?);
+            let range = address..address.checked_add(u64_at(segment, 40)?)?;
+            match u32_at(segment, 0)? {
+                Self::LOAD => {
+                    if offset == 0 {
+                        elf.bias = start.wrapping_sub(address);
+                    }
+                    elf.loaded.push(range);
+                }
+                Self::UNWIND_INDEX => elf.index = Some(range),
+                _ => {}
+            }
+        }
+        Some(elf)
+    }
+
+    /// Where it is loaded.
+    fn range(&self) -> Range<u64> {
+        let start = self.loaded.iter().map(|segment| segment.start).min();
+        let end = self.loaded.iter().map(|segment| segment.end).max();
+        let of = |address: Option<u64>| self.bias.wrapping_add(address.unwrap_or(0));
+        of(start)..of(end)
+    }
+
+    fn tables(&self, bytes: impl Fn(Range<u64>) -> Option<Vec<u8>>) -> Option<Tables> {
+        /// "32 bits with a sign, relative to its own place": what all linkers write.
+        const RELATIVE: u8 = 0x1b;
+        let section = |range: Range<u64>| {
+            let start = self.bias.wrapping_add(range.start);
+            let end = self.bias.wrapping_add(range.end);
+            let bytes = bytes(start..end)?;
+            Some(Section { range, bytes })
+        };
+        let index = section(self.index.clone()?)?;
+        if index.bytes.get(1) != Some(&RELATIVE) {
+            return None;
+        }
+        let distance = u32_at(&index.bytes, 4)?.cast_signed();
+        let frames = (index.range.start + 4).checked_add_signed(distance.into())?;
+        // Their end is stated nowhere, but marked in them.
+        let mut loaded = self.loaded.iter();
+        let segment = loaded.find(|segment| segment.contains(&frames))?;
+        let frames = section(frames..segment.end)?;
+        Some(Tables { index, frames })
+    }
+}
+
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at + N)?.try_into().ok()
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    array_at(bytes, at).map(u16::from_le_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    array_at(bytes, at).map(u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    array_at(bytes, at).map(u64::from_le_bytes)
+}
+
+/// A code address in a module.
+#[derive(Clone)]
+pub(super) struct Address {
+    /// Inside the instruction that is running or that called.
+    pub(super) address: u64,
+    pub(super) module: Option<Rc<Module>>,
+}
+
+impl Address {
+    /// By the module's own addresses, as `addr2line` takes it.
+    pub(super) fn offset(&self) -> u64 {
+        let bias = self.module.as_ref().map_or(0, |module| module.bias);
+        self.address.wrapping_sub(bias)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_mappings_is_read_with_a_path_that_has_spaces() {
+        let line = "7f5985f46000-7f5985f48000 r-xp 00039000 103:06 76021795      /opt/my lib.so (deleted)";
+        let mapping = Mapping::parse(line).unwrap();
+        assert_eq!(mapping.range, 0x7f59_85f4_6000..0x7f59_85f4_8000);
+        assert!(mapping.is_code && mapping.is_module());
+        assert_eq!((mapping.offset, &mapping.file[..]), (0x39000, "103:06 76021795"));
+        assert_eq!(mapping.name(), "my lib.so");
+        let anonymous = Mapping::parse("35b1a21000-35b1a22000 rwxp 00000000 00:00 0 ").unwrap();
+        assert!(!anonymous.is_module());
+        assert_eq!(Mapping::parse("no mapping"), None);
+    }
+
+    #[test]
+    fn every_module_of_this_process_can_be_read_or_is_none() {
+        let mappings = Mappings::read().unwrap();
+        let mut with_tables = 0;
+        for mapping in mappings.list.iter().filter(|mapping| mapping.is_code) {
+            if let Some(start) = mappings.module_start(mapping.range.start) {
+                let module = mappings.module(start).unwrap();
+                assert!(module.range.contains(&mapping.range.start));
+                with_tables += usize::from(module.tables.is_some());
+            }
+        }
+        assert!(with_tables >= 1);
+    }
+
+    #[test]
+    fn what_is_no_elf_file_is_no_module() {
+        for bytes in [&[0; 64][..], b"\x7fELF\x02\x01", &[0xff; 4096]] {
+            let read = |range: Range<u64>| {
+                let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
+                bytes.get(range).map(<[u8]>::to_vec)
+            };
+            assert!(Elf::read(0, read).is_none());
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Names, files and lines of addresses. Takes the locks of the allocator and of the loader.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::modules::Address;
+use super::trim::Call;
+
+/// Looks addresses up, each once.
+pub(super) struct Symbols {
+    known: HashMap<u64, Vec<Call>>,
+}
+
+impl Symbols {
+    /// What was read from files is kept from one to the next, since that takes most of the time, but not
+    /// when `modules` is another: there are new ones.
+    pub(super) fn new(modules: u64) -> Self {
+        static MODULES: AtomicU64 = AtomicU64::new(0);
+        if MODULES.swap(modules, Ordering::Relaxed) != modules {
+            backtrace::clear_symbol_cache();
+        }
+        Self {
+            known: HashMap::new(),
+        }
+    }
+
+    /// The call at an address, below those that the compiler has put in its place. Without names if
+    /// there are none, or no time is left.
+    pub(super) fn of(&mut self, address: &Address, until: Instant) -> Vec<Call> {
+        if let Some(known) = self.known.get(&address.address) {
+            return known.clone();
+        }
+        let is_known = address.module.as_ref().is_some_and(|module| !module.is_deleted);
+        if !is_known || Instant::now() >= until {
+            return vec![unnamed(address)];
+        }
+        let mut calls = Vec::new();
+        // It looks up the byte before the one that it is given.
+        let lookup = usize::try_from(address.address + 1).unwrap_or(usize::MAX);
+        backtrace::resolve(lookup as *mut c_void, |symbol| {
+            let file = symbol.filename();
+            calls.push(Call {
+                function: symbol.name().map(|name| format!("{name:#}")),
+                file: file.map(|file| file.to_string_lossy().into_owned()),
+                line: symbol.lineno(),
+                ..unnamed(address)
+            });
+        });
+        if calls.is_empty() {
+            calls.push(unnamed(address));
+        }
+        self.known.insert(address.address, calls.clone());
+        calls
+    }
+}
+
+/// A call of which only the address is known.
+pub(super) fn unnamed(address: &Address) -> Call {
+    Call {
+        function: None,
+        file: None,
+        line: None,
+        module: address.module.as_ref().map(|module| module.name.clone()),
+        offset: address.offset(),
+    }
+}

@@ -1,0 +1,347 @@
+//! Real threads that hang, and their stacks.
+
+use std::hint;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::SigSet;
+
+use super::{IN_ALL, MOST_THREADS, Stack, Stacks, Why, of};
+use crate::Quitter;
+use crate::routine::record::Record;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn records(root: &Quitter) -> Vec<Arc<Record>> {
+    let (live, unread) = root.node().try_look(Instant::now() + LONG);
+    assert!(unread.is_empty());
+    live.into_iter().flat_map(|at| at.routines).collect()
+}
+
+fn capture(root: &Quitter) -> Stacks {
+    of(&records(root), Instant::now() + LONG)
+}
+
+/// The functions and lines of a stack.
+fn shown(stack: &Stack) -> Vec<String> {
+    stack.frames.iter().map(ToString::to_string).collect()
+}
+
+/// Waits until all routines run on their threads.
+fn wait_for_threads(root: &Quitter) -> Vec<Arc<Record>> {
+    let until = Instant::now() + LONG;
+    loop {
+        let records = records(root);
+        if records.iter().all(|record| record.stack_mark() != 0) {
+            return records;
+        }
+        assert!(Instant::now() < until);
+        thread::yield_now();
+    }
+}
+
+/// Captures the only routine until its innermost call is the one: it may not have come to it yet.
+fn stack_in(root: &Quitter, innermost: &str) -> Stack {
+    let until = Instant::now() + LONG;
+    loop {
+        let id = records(root)[0].id;
+        let mut stacks = capture(root);
+        let stack = stacks.take(id);
+        let is_there = |stack: &&Stack| {
+            stack.frames.first().is_some_and(|frame| frame.function.contains(innermost))
+        };
+        if let Some(stack) = stack.as_ref().filter(is_there) {
+            return stack.clone();
+        }
+        assert!(
+            Instant::now() < until,
+            "{innermost} is not the innermost call in {stack:?}, {:?}",
+            stacks.missing()
+        );
+    }
+}
+
+/// Checks that the calls are `innermost`, then `function` of this file, at a line after `line`.
+#[track_caller]
+fn check(stack: &Stack, innermost: &str, function: &str, line: u32) {
+    let frames = &stack.frames;
+    assert!(frames[0].function.ends_with(innermost), "{frames:#?}");
+    let own = format!("quitter_core::stacks::tests::{function}");
+    assert_eq!(frames[1].function, own, "{frames:#?}");
+    if cfg!(debug_assertions) {
+        assert_eq!(frames[1].file.as_deref(), Some(file!()), "{frames:#?}");
+        let at = frames[1].line.unwrap();
+        assert!((line + 1..line + 10).contains(&at), "{at}, {line}");
+    }
+    assert!(!stack.is_cut, "{stack:#?}");
+    let runtime = ["quitter_core::routine", "std::thread::Builder", "std::sys", "call_once"];
+    for frame in frames {
+        let is_runtimes = |name: &&str| frame.function.contains(*name);
+        assert!(!runtime.iter().any(is_runtimes), "{frames:#?}");
+    }
+}
+
+const WAITS_FOR_A_LOCK: u32 = line!();
+#[inline(never)]
+fn waits_for_a_lock(lock: &Mutex<u8>) {
+    drop(lock.lock());
+    hint::black_box(());
+}
+
+#[test]
+fn a_thread_that_waits_for_a_lock_shows_the_line_that_does() {
+    let root = Quitter::root("root");
+    let lock = Arc::new(Mutex::new(0));
+    let held = lock.lock().unwrap();
+    let routines = Arc::clone(&lock);
+    root.routine("r").add(move |_| waits_for_a_lock(&routines)).unwrap();
+    let stack = stack_in(&root, "lock");
+    check(&stack, "std::sync::Mutex::lock", "waits_for_a_lock", WAITS_FOR_A_LOCK);
+    drop(held);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+const WAITS_FOR_A_MESSAGE: u32 = line!();
+#[inline(never)]
+fn waits_for_a_message(messages: &mpsc::Receiver<u8>) {
+    let _ = messages.recv();
+    hint::black_box(());
+}
+
+#[test]
+fn a_thread_that_waits_for_a_message_shows_the_line_that_does() {
+    let root = Quitter::root("root");
+    let (sender, messages) = mpsc::channel();
+    root.routine("r").add(move |_| waits_for_a_message(&messages)).unwrap();
+    let stack = stack_in(&root, "recv");
+    check(&stack, "std::sync::mpsc::Receiver::recv", "waits_for_a_message", WAITS_FOR_A_MESSAGE);
+    drop(sender);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+const ACCEPTS: u32 = line!();
+#[inline(never)]
+fn accepts(listener: &TcpListener) {
+    let _ = listener.accept();
+    hint::black_box(());
+}
+
+#[test]
+fn a_thread_that_waits_for_a_client_shows_the_line_that_does_and_goes_on_waiting() {
+    let root = Quitter::root("root");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    root.routine("r").add(move |_| accepts(&listener)).unwrap();
+    for _ in 0..3 {
+        let stack = stack_in(&root, "accept");
+        check(&stack, "std::net::TcpListener::accept", "accepts", ACCEPTS);
+    }
+    std::net::TcpStream::connect(address).unwrap();
+    root.quit_and_wait(LONG).unwrap();
+}
+
+const SLEEPS: u32 = line!();
+#[inline(never)]
+fn sleeps(long_enough: &AtomicBool) {
+    while !long_enough.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_thread_that_sleeps_shows_the_line_that_does() {
+    let root = Quitter::root("root");
+    let done = Arc::new(AtomicBool::new(false));
+    let routines = Arc::clone(&done);
+    root.routine("r").add(move |_| sleeps(&routines)).unwrap();
+    let stack = stack_in(&root, "sleep");
+    check(&stack, "std::thread::sleep", "sleeps", SLEEPS);
+    done.store(true, Ordering::Relaxed);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+#[inline(never)]
+fn spins(done: &AtomicBool) {
+    while !done.load(Ordering::Relaxed) {
+        hint::black_box(());
+    }
+}
+
+#[inline(never)]
+fn calls_what_spins(done: &AtomicBool) {
+    spins(done);
+    hint::black_box(());
+}
+
+#[test]
+fn a_thread_that_spins_shows_the_function_that_does_and_its_callers() {
+    let root = Quitter::root("root");
+    let done = Arc::new(AtomicBool::new(false));
+    let routines = Arc::clone(&done);
+    root.routine("r").add(move |_| calls_what_spins(&routines)).unwrap();
+    let until = Instant::now() + LONG;
+    loop {
+        let stack = stack_in(&root, "");
+        let calls = shown(&stack);
+        let at = |name| calls.iter().position(|call| call.contains(name));
+        if let (Some(inner), Some(outer)) = (at("tests::spins"), at("tests::calls_what_spins")) {
+            assert_eq!(inner + 1, outer, "{calls:?}");
+            break;
+        }
+        assert!(Instant::now() < until, "{calls:?}");
+    }
+    done.store(true, Ordering::Relaxed);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+#[test]
+fn a_thread_that_blocks_the_signal_is_left_alone() {
+    let root = Quitter::root("root");
+    let (blocked, is_blocked) = mpsc::channel();
+    let (sender, messages) = mpsc::channel::<()>();
+    let block = move |_: &_| {
+        SigSet::all().thread_block().unwrap();
+        blocked.send(()).unwrap();
+        let _ = messages.recv();
+    };
+    root.routine("r").add(block).unwrap();
+    is_blocked.recv().unwrap();
+    let from = Instant::now();
+    let mut stacks = capture(&root);
+    assert!(stacks.take(records(&root)[0].id).is_none());
+    assert_eq!(stacks.missing(), [(Why::Blocks, 1)]);
+    assert!(from.elapsed() < LONG, "nobody was waited for");
+    drop(sender);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+#[inline(never)]
+fn recurses(depth: u32, messages: &mpsc::Receiver<()>) -> u8 {
+    let large = hint::black_box([0; 1024]);
+    match depth {
+        0 => drop(messages.recv()),
+        _ => {
+            recurses(depth - 1, messages);
+        }
+    }
+    large[hint::black_box(0)]
+}
+
+#[test]
+fn a_deep_recursion_is_cut() {
+    let root = Quitter::root("root");
+    let (sender, messages) = mpsc::channel();
+    let routine = root.routine("r").stack_size(32 << 20);
+    routine.add(move |_| {
+        recurses(5_000, &messages);
+    }).unwrap();
+    let stack = stack_in(&root, "recv");
+    assert!(stack.is_cut);
+    assert!(stack.frames.len() > 50 && stack.frames.len() < 1_000, "{}", stack.frames.len());
+    assert!(stack.frames[1].function.ends_with("::recurses"), "{stack:?}");
+    drop(sender);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+#[test]
+fn of_many_threads_those_with_different_names_come_first() {
+    let root = Quitter::root("root");
+    let (sender, messages) = crossbeam_channel::bounded::<()>(0);
+    let start = |name: String| {
+        let messages = messages.clone();
+        root.routine(name).add(move |_| {
+        let _ = messages.recv();
+    }).unwrap().id()
+    };
+    for _ in 0..100 {
+        start("worker".to_owned());
+    }
+    let others: Vec<_> = (0..30).map(|n| start(format!("other {n}"))).collect();
+    let records = wait_for_threads(&root);
+    let mut stacks = of(&records, Instant::now() + LONG);
+    assert!(others.iter().all(|id| stacks.by_routine.contains_key(id)), "{:?}", stacks.missing());
+    let captured = records.iter().filter(|record| stacks.take(record.id).is_some());
+    assert_eq!(captured.count(), MOST_THREADS);
+    assert_eq!(stacks.missing(), [(Why::TooMany, 130 - MOST_THREADS)]);
+    drop(sender);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+#[test]
+fn captures_at_the_same_time_take_turns_and_all_end() {
+    let root = Quitter::root("root");
+    let (sender, messages) = crossbeam_channel::bounded::<()>(0);
+    root.routine("r").add(move |_| {
+        let _ = messages.recv();
+    }).unwrap();
+    wait_for_threads(&root);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut stacks = capture(&root);
+                assert!(stacks.take(records(&root)[0].id).is_some(), "{:?}", stacks.missing());
+            });
+        }
+    });
+    let from = Instant::now();
+    let _in_time = of(&records(&root), Instant::now());
+    assert!(from.elapsed() < IN_ALL, "no time is no time");
+    drop(sender);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+/// Threads come, go, panic, allocate and block signals while stacks are captured. For as long as
+/// `QUITTER_STACKS_SECONDS` says.
+#[test]
+fn threads_that_come_and_go_survive_being_captured() {
+    let seconds = std::env::var("QUITTER_STACKS_SECONDS");
+    let seconds = seconds.ok().and_then(|text| text.parse().ok());
+    let least = Duration::from_secs(seconds.unwrap_or(2));
+    let root = Quitter::root("root");
+    root.on_failure(crate::OnFailure::FailAtExit);
+    let done = Arc::new(AtomicBool::new(false));
+    for _ in 0..2 {
+        let (own, done) = (root.clone(), Arc::clone(&done));
+        root.routine("starts").add(move |_| starts_short_threads(&own, &done)).unwrap();
+    }
+    wait_for_threads(&root);
+    let from = Instant::now();
+    let mut of_starters = 0;
+    let mut of_others = 0;
+    while from.elapsed() < least || of_starters == 0 {
+        let live = records(&root);
+        let mut stacks = of(&live, Instant::now() + LONG);
+        for record in live.iter().filter(|record| stacks.take(record.id).is_some()) {
+            match &record.name[..] {
+                "starts" => of_starters += 1,
+                _ => of_others += 1,
+            }
+        }
+    }
+    println!("{of_starters} stacks of those that start, {of_others} of those that come and go");
+    done.store(true, Ordering::Relaxed);
+    root.wait_done(LONG).unwrap();
+}
+
+fn starts_short_threads(root: &Quitter, done: &AtomicBool) {
+    for n in (0..5).cycle() {
+        if done.load(Ordering::Relaxed) {
+            return;
+        }
+        let routine = root.routine("short").stack_size(64 * 1024);
+        let _ = routine.add(move |_| match n {
+            0 => std::panic::resume_unwind(Box::new("short")),
+            1 => drop(vec![1_u8; 100_000]),
+            2 => thread::yield_now(),
+            3 => thread::sleep(Duration::from_millis(20)),
+            _ => SigSet::all().thread_block().unwrap(),
+        });
+        if n == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

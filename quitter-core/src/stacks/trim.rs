@@ -1,0 +1,346 @@
+//! Makes a stack readable: leaves out what is not the program's own, and shortens names.
+
+use super::Frame;
+
+/// A call as the symbols tell it.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) function: Option<String>,
+    pub(super) file: Option<String>,
+    pub(super) line: Option<u32>,
+    pub(super) module: Option<String>,
+    pub(super) offset: u64,
+}
+
+/// Whose code a call is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// The program, or one of its dependencies.
+    Program,
+    /// The system's libraries, Rust's, or quitter's own.
+    System,
+    /// Code that leads to a routine, and that nobody calls to wait.
+    Machinery,
+}
+
+/// Keeps the program's own calls, and above them the one call of the system's that they wait in. Where
+/// nothing is the program's own, keeps the outermost call that says something.
+pub(super) fn trim(calls: Vec<Call>, root: Option<&str>) -> Vec<Frame> {
+    let owners: Vec<Owner> = calls.iter().map(owner).collect();
+    let is_own = |at: &usize| owners[*at] == Owner::Program;
+    let first_own = (0..calls.len()).find(is_own);
+    let inner = &owners[..first_own.unwrap_or(calls.len())];
+    let waits_in = inner.iter().rposition(|owner| *owner == Owner::System);
+    let waits_in = waits_in.or((first_own.is_none() && !calls.is_empty()).then_some(0));
+    let mut frames = Vec::new();
+    for (at, call) in calls.into_iter().enumerate() {
+        if waits_in == Some(at) {
+            frames.push(system_frame(call));
+        } else if owners[at] == Owner::Program {
+            frames.push(frame(call, root));
+        }
+    }
+    frames
+}
+
+/// The folder that `file`, the absolute path of a place that is relative, was compiled in.
+pub(super) fn root_of<'a>(file: &'a str, place: &str) -> Option<&'a str> {
+    let root = file.strip_suffix(place)?;
+    (root.starts_with('/') && root.ends_with('/') && root.len() > 1).then_some(root)
+}
+
+fn owner(call: &Call) -> Owner {
+    const LIBRARIES: [&str; 8] = [
+        "libc.so", "libc-", "libpthread", "ld-linux", "ld-musl", "libm.so", "libdl", "[vdso]",
+    ];
+    let module = call.module.as_deref().unwrap_or_default();
+    if LIBRARIES.iter().any(|library| module.starts_with(library)) {
+        return Owner::System;
+    }
+    let Some(function) = &call.function else {
+        return Owner::Program;
+    };
+    const MACHINERY: [&str; 15] = [
+        "core::ops::function::",
+        "std::panicking::",
+        "std::panic::",
+        "core::panic::",
+        "std::sys::backtrace::",
+        "std::rt::",
+        "std::thread::lifecycle::",
+        "std::thread::Builder::",
+        "std::sys::thread::",
+        "std::sys::pal::unix::thread::",
+        "alloc::boxed::Box",
+        "quitter_core::routine::live::",
+        "quitter_core::routine::panics::",
+        "quitter_core::routine::guard::",
+        "quitter_core::main_quitter::",
+    ];
+    const ENTRIES: [&str; 7] = [
+        "__rust_try",
+        "main",
+        "_start",
+        "__libc_start_main",
+        "__libc_start_call_main",
+        "clone",
+        "start_thread",
+    ];
+    let path = path_of(function);
+    let is_entry = ENTRIES.contains(&&*path);
+    if is_entry || MACHINERY.iter().any(|start| path.starts_with(start)) {
+        return Owner::Machinery;
+    }
+    const SYSTEM: [&str; 5] = ["std::", "core::", "alloc::", "quitter_core::", "quitter::"];
+    let is_test = path.contains("::tests::");
+    let is_rusts = call.file.as_deref().is_some_and(is_rusts_source);
+    match is_rusts || !is_test && SYSTEM.iter().any(|start| path.starts_with(start)) {
+        true => Owner::System,
+        false => Owner::Program,
+    }
+}
+
+/// The libraries of Rust, also where a type of the program's own gave a function its name.
+fn is_rusts_source(file: &str) -> bool {
+    file.starts_with("/rustc/") || file.contains("/lib/rustlib/src/rust/library/")
+}
+
+fn frame(call: Call, root: Option<&str>) -> Frame {
+    Frame {
+        function: name(&call),
+        file: call.file.map(|file| short_file(&file, root)),
+        line: call.line,
+        module: call.module,
+        offset: call.offset,
+    }
+}
+
+/// Where a call is in the system's own source says nothing to a reader.
+fn system_frame(call: Call) -> Frame {
+    let function = call.function.as_deref().map(|name| public(&path_of(name)));
+    Frame {
+        function: function.unwrap_or_else(|| name(&call)),
+        file: None,
+        line: None,
+        module: call.module,
+        offset: call.offset,
+    }
+}
+
+/// "store::flush", or "store+0x1a2b" of a function without a name.
+fn name(call: &Call) -> String {
+    match (&call.function, &call.module) {
+        (Some(function), _) => path_of(function),
+        (None, Some(module)) => format!("{module}+{:#x}", call.offset),
+        (None, None) => format!("{:#x}", call.offset),
+    }
+}
+
+fn short_file(file: &str, root: Option<&str>) -> String {
+    const REGISTRY: &str = "/registry/src/";
+    if let Some(file) = root.and_then(|root| file.strip_prefix(root)) {
+        return file.to_owned();
+    }
+    let in_registry = file.split_once(REGISTRY).and_then(|(_, file)| file.split_once('/'));
+    in_registry.map_or(file, |(_, file)| file).to_owned()
+}
+
+/// Leaves out modules of std that only its authors see: "std::sync::poison::mutex::Mutex::lock".
+fn public(path: &str) -> String {
+    const PRIVATE: [&str; 20] = [
+        "barrier", "builder", "condvar", "functions", "futex", "join_handle", "lazy_lock", "mutex", "net",
+        "once", "once_lock", "pal", "poison", "reentrant_lock", "rwlock", "scoped", "stdio", "tcp", "udp",
+        "unix",
+    ];
+    let Some(std) = path.strip_prefix("std::") else {
+        return path.replace("quitter_core::routine::quitter::", "quitter::")
+            .replace("quitter_core::routine::handle::", "quitter::")
+            .replace("quitter_core::routine::ticks::", "quitter::")
+            .replace("quitter_core::quitter::", "quitter::")
+    };
+    let segments = std.split("::").enumerate();
+    let is_public = |(at, name): &(usize, &str)| *at == 0 || !PRIVATE.contains(name);
+    let kept: Vec<_> = segments.filter(is_public).map(|(_, name)| name).collect();
+    format!("std::{}", kept.join("::"))
+}
+
+/// A function's path without types in angle brackets:
+/// "<std::net::TcpStream as std::io::Read>::read" is "std::net::TcpStream::read".
+fn path_of(function: &str) -> String {
+    let (start, rest) = match function.strip_prefix('<') {
+        Some(inner) => match closing(inner) {
+            Some(end) => (self_type(&inner[..end]), &inner[end + 1..]),
+            None => return function.to_owned(),
+        },
+        None => (String::new(), function),
+    };
+    start + &without_brackets(rest).replace("{{closure}}", "{closure}")
+}
+
+/// Where the bracket closes that was opened before `text`.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 1;
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' => depth += 1,
+            // Not that of "fn() -> T".
+            '>' if before != '-' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+        before = c;
+    }
+    None
+}
+
+/// The type of "T as Trait", by its path.
+fn self_type(text: &str) -> String {
+    let mut depth = 0;
+    let mut end = text.len();
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' | '(' | '[' => depth += 1,
+            '>' if before != '-' => depth -= 1,
+            ')' | ']' => depth -= 1,
+            ' ' if depth == 0 && text[at..].starts_with(" as ") => {
+                end = at;
+                break;
+            }
+            _ => {}
+        }
+        before = c;
+    }
+    let mut of = text[..end].trim();
+    while let Some(inner) = ["&mut ", "&", "dyn "].iter().find_map(|sign| of.strip_prefix(sign)) {
+        of = inner;
+    }
+    path_of(of)
+}
+
+/// Leaves out everything in angle brackets, with "::" before it.
+fn without_brackets(text: &str) -> String {
+    let mut path = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        let inner = &rest[at + 1..];
+        let Some(end) = closing(inner) else {
+            break;
+        };
+        path.push_str(rest[..at].strip_suffix("::").unwrap_or(&rest[..at]));
+        rest = &inner[end + 1..];
+    }
+    path + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(function: &str) -> Call {
+        Call {
+            function: Some(function.to_owned()),
+            file: Some("/home/me/store/src/store.rs".to_owned()),
+            line: Some(88),
+            module: Some("store".to_owned()),
+            offset: 0x1a2b,
+        }
+    }
+
+    fn trimmed(functions: &[&str]) -> Vec<String> {
+        let calls = functions.iter().map(|function| call(function)).collect();
+        let frames = trim(calls, None);
+        frames.into_iter().map(|frame| frame.function).collect()
+    }
+
+    #[test]
+    fn names_lose_generics_references_and_traits() {
+        for (long, short) in [
+            ("store::flush", "store::flush"),
+            ("std::sync::mpsc::Receiver<T>::recv", "std::sync::mpsc::Receiver::recv"),
+            ("<std::sync::mpsc::Receiver<(u8, fn() -> u8)>>::recv", "std::sync::mpsc::Receiver::recv"),
+            ("<&mut std::net::TcpStream as std::io::Read>::read", "std::net::TcpStream::read"),
+            ("store::map::<u8, store::F<dyn Fn() -> u8>>::{closure#0}", "store::map::{closure#0}"),
+            ("store::main::{{closure}}", "store::main::{closure}"),
+            ("<dyn store::Sink<u8> as store::Close>::close", "store::Sink::close"),
+            ("<[u8] as store::Hash>::hash", "[u8]::hash"),
+            ("broken<", "broken<"),
+            ("<broken", "<broken"),
+        ] {
+            assert_eq!(path_of(long), short);
+        }
+    }
+
+    #[test]
+    fn only_the_call_that_waits_and_the_programs_own_calls_are_kept() {
+        let frames = trimmed(&[
+            "syscall",
+            "std::sys::pal::unix::futex::futex_wait",
+            "std::sys::sync::mutex::futex::Mutex::lock_contended",
+            "std::sync::poison::mutex::Mutex<T>::lock",
+            "store::flush_to_disk",
+            "core::iter::traits::iterator::Iterator::for_each",
+            "store::flusher",
+            "core::ops::function::FnOnce::call_once",
+            "quitter_core::routine::live::Live::run::{{closure}}",
+            "std::panicking::catch_unwind",
+            "std::sys::thread::unix::Thread::new::thread_start",
+        ]);
+        assert_eq!(
+            frames,
+            // Without a module of the system's, "syscall" may be anybody's.
+            ["syscall", "store::flush_to_disk", "store::flusher"]
+        );
+        let frames = trimmed(&[
+            "std::sys::pal::unix::futex::futex_wait",
+            "std::sync::poison::mutex::Mutex<T>::lock",
+            "store::flush_to_disk",
+        ]);
+        assert_eq!(frames, ["std::sync::Mutex::lock", "store::flush_to_disk"]);
+    }
+
+    #[test]
+    fn a_routine_that_is_a_call_of_std_shows_that_call() {
+        let frames = trimmed(&[
+            "std::sys::pal::unix::futex::futex_wait",
+            "std::thread::functions::park",
+            "core::ops::function::FnOnce::call_once",
+            "quitter_core::routine::live::Live::call",
+        ]);
+        assert_eq!(frames, ["std::thread::park"]);
+        assert_eq!(trimmed(&["core::ops::function::FnOnce::call_once"]).len(), 1);
+        assert!(trimmed(&[]).is_empty());
+    }
+
+    #[test]
+    fn code_without_names_is_shown_by_module_and_offset() {
+        let unnamed = |module: Option<&str>| Call {
+            function: None,
+            module: module.map(str::to_owned),
+            ..call("")
+        };
+        let frames = trim(
+            vec![unnamed(Some("libc.so.6")), unnamed(Some("store")), unnamed(None)],
+            None,
+        );
+        let names: Vec<_> = frames.iter().map(|frame| &frame.function[..]).collect();
+        assert_eq!(names, ["libc.so.6+0x1a2b", "store+0x1a2b", "0x1a2b"]);
+    }
+
+    #[test]
+    fn files_are_shown_as_the_compiler_was_given_them() {
+        let file = "/home/me/store/src/store.rs";
+        let root = root_of(file, "src/store.rs");
+        assert_eq!(root, Some("/home/me/store/"));
+        assert_eq!(root_of(file, "c/store.rs"), None);
+        assert_eq!(root_of(file, file), None);
+        assert_eq!(short_file("/home/me/store/src/db.rs", root), "src/db.rs");
+        assert_eq!(
+            short_file("/root/.cargo/registry/src/index-1/db-1.0.2/src/lib.rs", root),
+            "db-1.0.2/src/lib.rs"
+        );
+    }
+}

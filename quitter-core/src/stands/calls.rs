@@ -1,0 +1,302 @@
+//! System calls that can block: their names, and what their arguments mean.
+
+use std::ffi::c_long;
+
+use super::fd;
+use super::look::Context;
+use super::proc::{Call, Files, Whose};
+
+/// What the arguments of a call mean.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Futex,
+    /// The first one is a descriptor.
+    Fd,
+    /// The second one is how many descriptors there are, the third one the time limit.
+    Poll,
+    Ppoll,
+    Select,
+    Epoll,
+    /// As before, with a limit that is a pointer.
+    Epoll2,
+    Sleep,
+    /// The first one is the process.
+    Wait4,
+    /// The first one says what the second one is.
+    Waitid,
+    /// Nothing that would help.
+    Other,
+}
+
+/// The names come from the constants of libc, which has the numbers of every architecture.
+macro_rules! calls {
+    ($function:ident: $($meaning:ident: [$($call:ident),* $(,)?])*) => {
+        fn $function(number: c_long) -> Option<(&'static str, Meaning)> {
+            Some(match number {
+                $($(libc::$call => (stringify!($call).trim_start_matches("SYS_"), Meaning::$meaning),)*)*
+                _ => return None,
+            })
+        }
+    };
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+calls! { find:
+    Futex: [SYS_futex]
+    Fd: [
+        SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv,
+        SYS_pwritev, SYS_preadv2, SYS_pwritev2, SYS_accept, SYS_accept4, SYS_connect, SYS_recvfrom,
+        SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_sendfile, SYS_splice,
+        SYS_tee, SYS_vmsplice, SYS_ioctl, SYS_fcntl, SYS_flock, SYS_fsync, SYS_fdatasync,
+        SYS_sync_file_range, SYS_syncfs, SYS_ftruncate, SYS_fallocate, SYS_close, SYS_shutdown,
+        SYS_copy_file_range, SYS_getdents64, SYS_fstat, SYS_io_uring_enter, SYS_mq_timedsend,
+        SYS_mq_timedreceive,
+    ]
+    Ppoll: [SYS_ppoll]
+    Select: [SYS_pselect6]
+    Epoll: [SYS_epoll_pwait]
+    Epoll2: [SYS_epoll_pwait2]
+    Sleep: [SYS_nanosleep, SYS_clock_nanosleep]
+    Wait4: [SYS_wait4]
+    Waitid: [SYS_waitid]
+    Other: [
+        SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_unlinkat,
+        SYS_renameat, SYS_renameat2, SYS_mkdirat, SYS_linkat, SYS_symlinkat, SYS_mount, SYS_umount2,
+        SYS_sync, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_restart_syscall, SYS_io_getevents,
+        SYS_semop, SYS_semtimedop, SYS_msgsnd, SYS_msgrcv, SYS_clone, SYS_clone3, SYS_execve,
+        SYS_exit, SYS_exit_group, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise,
+        SYS_msync, SYS_mlock, SYS_brk, SYS_sched_yield, SYS_membarrier, SYS_getrandom, SYS_ptrace,
+        SYS_kill, SYS_tgkill, SYS_setns, SYS_unshare,
+    ]
+}
+
+// Calls that only the older architecture has.
+#[cfg(target_arch = "x86_64")]
+calls! { find_old:
+    Poll: [SYS_poll]
+    Select: [SYS_select]
+    Epoll: [SYS_epoll_wait]
+    Other: [
+        SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_unlink, SYS_rename, SYS_mkdir, SYS_rmdir,
+        SYS_readlink, SYS_pause, SYS_fork, SYS_vfork,
+    ]
+}
+
+/// On others everything goes by its number.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn find(_: c_long) -> Option<(&'static str, Meaning)> {
+    None
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn find_old(_: c_long) -> Option<(&'static str, Meaning)> {
+    None
+}
+
+fn known(call: &Call) -> Option<(&'static str, Meaning)> {
+    find(call.number).or_else(|| find_old(call.number))
+}
+
+/// The name of a call.
+pub(super) fn name(call: &Call) -> String {
+    match known(call) {
+        Some((name, _)) => name.to_owned(),
+        None => format!("call {}", call.number),
+    }
+}
+
+/// Describes the object of a call that a thread is in; for a futex see [`futex`].
+pub(super) fn object<F: Files>(
+    context: &Context<'_, F>,
+    whose: Whose,
+    call: &Call,
+) -> Option<String> {
+    let [first, second, third, fourth, fifth, _] = call.args;
+    let descriptor = |fd| fd::describe(context, whose, fd);
+    match known(call)?.1 {
+        Meaning::Futex => futex(call).map(|_| A_LOCK.to_owned()),
+        Meaning::Fd => descriptor(first),
+        Meaning::Poll => Some(poll(second, int(third) >= 0)),
+        Meaning::Ppoll => Some(poll(second, third != 0)),
+        Meaning::Select => (fifth != 0).then(|| LIMITED.to_owned()),
+        Meaning::Epoll => Some(limited(descriptor(first)?, int(fourth) >= 0)),
+        Meaning::Epoll2 => Some(limited(descriptor(first)?, fourth != 0)),
+        Meaning::Sleep => Some("a sleep".to_owned()),
+        Meaning::Wait4 => Some(child(context, int(first))),
+        Meaning::Waitid => match (int(first), int(second)) {
+            (0, _) => Some(child(context, -1)),
+            (1, pid) => Some(child(context, pid)),
+            (3, _) => descriptor(second),
+            _ => Some("a process group".to_owned()),
+        },
+        Meaning::Other => None,
+    }
+}
+
+/// A mutex, a condition variable, a parked thread and much else are a futex.
+pub(super) const A_LOCK: &str = "a lock or condition";
+
+/// What is added to the object of a call that ends by itself at some time.
+pub(super) const LIMITED: &str = "with a time limit";
+
+/// A futex that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Futex {
+    pub(super) address: u64,
+    /// The wait ends by itself at some time.
+    pub(super) is_limited: bool,
+    /// Other processes cannot wake it.
+    pub(super) is_private: bool,
+}
+
+/// The futex that a thread waits for. `None`: that is another call.
+pub(super) fn futex(call: &Call) -> Option<Futex> {
+    // Not in libc for every C library.
+    const LOCK_PI2: i32 = 13;
+    let (_, meaning) = known(call)?;
+    let [address, operation, _, limit, ..] = call.args;
+    let operation = int(operation);
+    let waits = [
+        libc::FUTEX_WAIT,
+        libc::FUTEX_WAIT_BITSET,
+        libc::FUTEX_LOCK_PI,
+        libc::FUTEX_WAIT_REQUEUE_PI,
+        LOCK_PI2,
+    ];
+    let flags = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
+    let is_wait = meaning == Meaning::Futex && waits.contains(&(operation & !flags));
+    is_wait.then_some(Futex {
+        address,
+        is_limited: limit != 0,
+        is_private: operation & libc::FUTEX_PRIVATE_FLAG != 0,
+    })
+}
+
+/// The argument as the C int that it is.
+fn int(arg: u64) -> i32 {
+    i32::from_ne_bytes((arg as u32).to_ne_bytes())
+}
+
+fn limited(text: String, is_limited: bool) -> String {
+    match is_limited {
+        true => format!("{text}, {LIMITED}"),
+        false => text,
+    }
+}
+
+/// Which descriptors they are is in the program's memory, which is not read.
+fn poll(count: u64, is_limited: bool) -> String {
+    match count {
+        0 if is_limited => "a sleep".to_owned(),
+        1 => limited("1 descriptor".to_owned(), is_limited),
+        n => limited(format!("{n} descriptors"), is_limited),
+    }
+}
+
+fn child<F: Files>(context: &Context<'_, F>, pid: i32) -> String {
+    match pid {
+        -1 => "any child process".to_owned(),
+        ..=0 => "a process group".to_owned(),
+        pid => match context.files.read(&format!("/proc/{pid}/comm"), 64) {
+            Some(name) => format!("process {pid}, '{}'", name.trim_end_matches('\n')),
+            None => format!("process {pid}"),
+        },
+    }
+}
+
+#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tests {
+    use super::super::proc::tests::Texts;
+    use super::*;
+
+    fn call(number: c_long, args: [u64; 6]) -> Call {
+        Call {
+            number,
+            args,
+            stack: u64::MAX,
+        }
+    }
+
+    fn text(number: c_long, args: [u64; 6]) -> Option<String> {
+        let texts = Texts::new()
+            .link("/proc/self/fd/7", "pipe:[1]")
+            .file("/proc/42/comm", "rsync\n");
+        let call = call(number, args);
+        object(&Context::new(&texts), Whose::Thread(1), &call)
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_numbers_are_those_of_x86_64() {
+        let name = |number| name(&call(number, [0; 6]));
+        assert_eq!(
+            [0, 7, 202, 230, 288].map(name),
+            ["read", "poll", "futex", "clock_nanosleep", "accept4"]
+        );
+    }
+
+    #[test]
+    #[cfg(target_arch = "aarch64")]
+    fn the_numbers_are_those_of_aarch64() {
+        let name = |number| name(&call(number, [0; 6]));
+        assert_eq!(
+            [63, 73, 98, 115, 242].map(name),
+            ["read", "ppoll", "futex", "clock_nanosleep", "accept4"]
+        );
+    }
+
+    #[test]
+    fn an_unknown_call_goes_by_its_number() {
+        assert_eq!(name(&call(9999, [0; 6])), "call 9999");
+        assert_eq!(text(9999, [7, 0, 0, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn a_call_is_shown_with_its_object() {
+        let none = u64::from(u32::MAX);
+        let shown = |number, args| text(number, args).unwrap();
+        assert_eq!(shown(libc::SYS_read, [7, 1, 2, 0, 0, 0]), "fd 7, a pipe");
+        assert_eq!(shown(libc::SYS_clock_nanosleep, [1; 6]), "a sleep");
+        assert_eq!(
+            shown(libc::SYS_wait4, [42, 0, 0, 0, 0, 0]),
+            "process 42, 'rsync'"
+        );
+        assert_eq!(shown(libc::SYS_wait4, [43, 0, 0, 0, 0, 0]), "process 43");
+        assert_eq!(
+            shown(libc::SYS_wait4, [none, 0, 0, 0, 0, 0]),
+            "any child process"
+        );
+        assert_eq!(
+            shown(libc::SYS_waitid, [1, 42, 0, 0, 0, 0]),
+            "process 42, 'rsync'"
+        );
+        assert_eq!(shown(libc::SYS_waitid, [3, 7, 0, 0, 0, 0]), "fd 7, a pipe");
+        assert_eq!(shown(libc::SYS_ppoll, [1, 1, 0, 0, 0, 0]), "1 descriptor");
+        let limited = shown(libc::SYS_ppoll, [1, 3, 1, 0, 0, 0]);
+        assert_eq!(limited, "3 descriptors, with a time limit");
+        assert_eq!(
+            shown(libc::SYS_epoll_pwait, [7, 1, 1, none, 0, 0]),
+            "fd 7, a pipe"
+        );
+        assert_eq!(text(libc::SYS_openat, [7; 6]), None);
+    }
+
+    #[test]
+    fn a_futex_is_waited_for_or_something_else_is_done_with_it() {
+        let private = 128;
+        let waits = |operation: u64, limit| {
+            futex(&call(libc::SYS_futex, [0x7f00, operation, 2, limit, 0, 0]))
+        };
+        let lock = waits(private, 0).unwrap();
+        assert_eq!(lock.address, 0x7f00);
+        assert!(lock.is_private && !lock.is_limited);
+        // A bit set, with the clock of the day.
+        let limited = waits(256 | private | 9, 0x7e00).unwrap();
+        assert!(limited.is_limited);
+        assert!(!waits(0, 0).unwrap().is_private);
+        let wake = waits(private | 1, 0);
+        assert_eq!(wake, None);
+        assert_eq!(futex(&call(libc::SYS_read, [0; 6])), None);
+    }
+}

@@ -1,0 +1,206 @@
+//! What a thread stands on, as the operating system knows it: the call that it is blocked in, or how
+//! much it runs.
+//!
+//! All of it is read from Linux's `/proc`, without a lock of the program's, and disturbs nobody (rule
+//! 12). Where there is no `/proc`, or it is hidden, nothing is known.
+
+#[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
+mod fd;
+#[cfg(target_os = "linux")]
+mod look;
+pub(crate) mod own;
+#[cfg(target_os = "linux")]
+mod proc;
+#[cfg(target_os = "linux")]
+mod sockets;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::report::escape::cut;
+use crate::report::path::QuitterPath;
+
+/// What a thread stands on: what the operating system knew of it when a report looked.
+///
+/// Known on Linux, where it is read from `/proc`. Looking stops no thread and takes no lock of the
+/// program's. It is done once the time to wait is up, at the first thousand routines with a thread,
+/// and takes 50 ms at most, and much less unless a thread runs at that moment.
+///
+/// The [`Display`](fmt::Display) form is "blocked in accept4 (fd 7, TCP 127.0.0.1:8080)" or
+/// "running: 98 % of the time on a processor". There the parts that come from outside are escaped, and
+/// shortened if they are long. The fields hold them as they are.
+///
+/// # Examples
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::time::Duration;
+/// use quitter::{Quitter, Stands};
+///
+/// let root = Quitter::root("main");
+/// root.routine("sleeper")
+///     .add(|_| std::thread::sleep(Duration::from_secs(3600)))
+///     .unwrap();
+/// let timeouts = root.quit_and_wait(Duration::from_millis(100)).unwrap_err();
+/// match &timeouts.routines().next().unwrap().stands {
+///     Some(Stands::Blocked { call, .. }) => println!("it waits in {call}"),
+///     Some(Stands::Running { cpu }) => println!("{cpu:?} of {:?}", Stands::MOMENT),
+///     _ => println!("the system does not say"),
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stands {
+    /// It waits in the kernel.
+    Blocked {
+        /// The name of the system call, such as `futex`; "call 999" for one that quitter has no name
+        /// for. Where `/proc` hides the call, the name of the kernel's function that waits, such as
+        /// `futex_wait_queue`.
+        call: String,
+        /// The object of the call, where that is known: "a lock or condition, the same as 'compactor'
+        /// of main/store", "fd 7, TCP 127.0.0.1:8080", "process 4711, 'rsync'".
+        ///
+        /// A lock, a condition variable, a channel, a parked thread and a joined one are the same
+        /// thing to the system.
+        on: Option<String>,
+    },
+    /// It runs, or is ready to and waits for a processor.
+    Running {
+        /// How much of [`MOMENT`](Stands::MOMENT), from the look on, it was on a processor.
+        cpu: Duration,
+    },
+    /// It is there, but the system does not say what it does.
+    Unknown,
+}
+
+impl Stands {
+    /// The time over which [`cpu`](Stands::Running::cpu) is measured.
+    ///
+    /// A wait that is shorter than ten times this measures over a tenth of its timeout, and a busy
+    /// machine over a longer time. `cpu` is converted to this time then.
+    pub const MOMENT: Duration = Duration::from_millis(20);
+}
+
+impl fmt::Display for Stands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// How many columns the name of a call, and each part of its object, may have.
+        const WIDTH: usize = 62;
+        const PARTS: usize = 4;
+        match self {
+            Self::Blocked { call, on } => {
+                write!(f, "blocked in {}", cut(call, WIDTH))?;
+                let Some(on) = on else { return Ok(()) };
+                let parts = on.splitn(PARTS, ", ").map(|part| cut(part, WIDTH));
+                write!(f, " ({})", parts.collect::<Vec<_>>().join(", "))
+            }
+            Self::Running { cpu } => {
+                let share = cpu.as_secs_f64() / Self::MOMENT.as_secs_f64();
+                let percent = (share * 100.0).round();
+                write!(f, "running: {percent} % of the time on a processor")
+            }
+            Self::Unknown => f.write_str("blocked or running: the system does not say"),
+        }
+    }
+}
+
+/// A thread of this process to look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// The thread's number in the system; 0: none.
+    pub(crate) os_id: u64,
+    /// The routine that it runs. Others that wait for the same lock are described by it.
+    pub(crate) name: &'a str,
+    /// The path of the routine's quitter.
+    pub(crate) path: &'a QuitterPath,
+}
+
+/// Says of each thread what it stands on. `None`: there is no such thread, or nothing is known.
+///
+/// Looks at the first thousand, and for 50 ms at most. Sleeps for `moment` if one of them runs.
+/// The caller has to check afterwards that the routine still runs on that thread: the system gives a
+/// number to the next thread when one has ended.
+pub(crate) fn of_threads(threads: &[Subject<'_>], moment: Duration) -> Vec<Option<Stands>> {
+    #[cfg(target_os = "linux")]
+    return look::at_threads(&proc::System, threads, moment);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = moment;
+        vec![None; threads.len()]
+    }
+}
+
+/// Says what another process stands on: its first thread. `None`: there is no such process, or nothing
+/// is known. Sleeps for a [moment](Stands::MOMENT) if it runs.
+#[allow(dead_code, reason = "for routines that are processes")]
+pub(crate) fn of_process(pid: u32) -> Option<Stands> {
+    #[cfg(target_os = "linux")]
+    return look::at_process(&proc::System, pid, Stands::MOMENT);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = pid;
+        None
+    }
+}
+
+/// Whether at one instant each of these threads, and every other thread of the process but quitter's
+/// own, waited in a futex that only a thread of this process can end.
+pub(crate) fn everyone_waits(threads: &[u64]) -> bool {
+    #[cfg(target_os = "linux")]
+    return look::everyone_waits(&proc::System, threads);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = threads;
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocked(call: &str, on: &str) -> String {
+        let (call, on) = (call.to_owned(), Some(on.to_owned()));
+        Stands::Blocked { call, on }.to_string()
+    }
+
+    #[test]
+    fn what_a_thread_stands_on_reads_as_a_part_of_a_sentence() {
+        let text = blocked("accept4", "fd 7, TCP 127.0.0.1:8080");
+        assert_eq!(text, "blocked in accept4 (fd 7, TCP 127.0.0.1:8080)");
+        let cpu = Stands::MOMENT.mul_f64(0.98);
+        let text = Stands::Running { cpu }.to_string();
+        assert_eq!(text, "running: 98 % of the time on a processor");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn another_process_is_looked_at() {
+        use std::process::{Command, Stdio};
+
+        let mut cat = Command::new("cat");
+        cat.stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = cat.spawn().unwrap();
+        let text = || of_process(child.id()).map(|stands| stands.to_string());
+        // It has to come to that.
+        while text().as_deref() != Some("blocked in read (fd 0, stdin, a pipe)") {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        assert_eq!(of_process(pid), None);
+    }
+
+    #[test]
+    fn foreign_names_cannot_forge_a_line_or_fill_the_report() {
+        let text = blocked("read", "fd 3, /tmp/a\nQuit: all returned\u{1b}[2J");
+        assert_eq!(
+            text,
+            r"blocked in read (fd 3, /tmp/a\nQuit: all returned\u{1b}[2J)"
+        );
+        let text = blocked("read", &"/long, ".repeat(1 << 16));
+        assert!(text.chars().count() < 120, "{text}");
+    }
+}

@@ -1,0 +1,157 @@
+//! What is to be called at a quit, and the threads that call it.
+//!
+//! Until the quit a hook is idle: it is no routine, and waits pass it over. From the moment its node
+//! quits it counts as live (rule 4), at first as one that is about to start; the walk that follows the
+//! quit makes a routine of it. So no wait that sees the quit misses it, and no start of it is refused.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use super::list::{Item, Slot};
+use super::node::Node;
+use crate::routine::kind::Work;
+use crate::routine::record::{Place, Record};
+use crate::system;
+
+/// Something to be called when a node quits.
+pub(crate) struct Hook {
+    slot: Slot,
+    added_at: Place,
+    /// The routine that it is from the quit on.
+    record: OnceLock<Arc<Record>>,
+    call: Mutex<Option<Call>>,
+}
+
+/// Does what a hook is for.
+pub(crate) type Call = Box<dyn FnOnce(Calling<'_>) + Send>;
+
+/// How a hook is called.
+pub(crate) enum Calling<'a> {
+    /// On this thread, as the routine that the record stands for, which is listed at the node.
+    Routine(Arc<Node>, Arc<Record>),
+    /// Not at all: the system refused a thread for that routine.
+    Refused(Arc<Node>, Arc<Record>, &'a io::Error),
+    /// On this thread, which asked for it.
+    Here,
+}
+
+impl Item for Hook {
+    fn slot(&self) -> &Slot {
+        &self.slot
+    }
+}
+
+impl Hook {
+    pub(crate) const NAME: &'static str = "on_quit";
+
+    pub(crate) fn new(added_at: Place, call: Call) -> Arc<Self> {
+        Arc::new(Self {
+            slot: Slot::default(),
+            added_at,
+            record: OnceLock::new(),
+            call: Mutex::new(Some(call)),
+        })
+    }
+
+    /// Calls it on this thread. Its node quit before it was added.
+    pub(crate) fn call_here(&self) {
+        self.call(Calling::Here);
+    }
+
+    fn call(&self, calling: Calling<'_>) {
+        let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = call.take();
+        drop(call);
+        if let Some(call) = taken {
+            call(calling);
+        }
+    }
+
+    /// The routine that it is from the quit on; asked for once its node quits.
+    pub(super) fn record(&self) -> &Arc<Record> {
+        self.record.get_or_init(|| {
+            let name = Self::NAME.into();
+            Arc::new(Record::new(
+                Work::Thread,
+                name,
+                self.added_at,
+                None,
+                system::now(),
+            ))
+        })
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hook").finish_non_exhaustive()
+    }
+}
+
+/// A hook that is a live routine, and is to be called.
+pub(super) struct Started {
+    node: Arc<Node>,
+    hook: Arc<Hook>,
+}
+
+impl Started {
+    pub(super) fn new(node: &Arc<Node>, hook: Arc<Hook>) -> Self {
+        let node = Arc::clone(node);
+        Self { node, hook }
+    }
+
+    fn call(self) {
+        let record = Arc::clone(self.hook.record());
+        self.hook.call(Calling::Routine(self.node, record));
+    }
+
+    fn refuse(self, error: &io::Error) {
+        let record = Arc::clone(self.hook.record());
+        self.hook.call(Calling::Refused(self.node, record, error));
+    }
+}
+
+/// Calls hooks on threads of their own: one that hangs holds up neither the caller nor the others.
+///
+/// To start a thread takes long where there are many hooks, so the caller starts one, which starts the
+/// next before it calls its hook. If the system refuses that, the thread calls the others after its
+/// own.
+pub(super) fn call_each(mut hooks: Vec<Started>) {
+    if cfg!(all(test, loom)) {
+        return hooks.into_iter().for_each(Started::call);
+    }
+    hooks.reverse();
+    if let Err((hooks, refused)) = call_elsewhere(hooks) {
+        hooks.into_iter().for_each(|hook| hook.refuse(&refused));
+    }
+}
+
+/// Calls hooks on another thread, the last one first. Gives them back if the system refuses a thread.
+fn call_elsewhere(hooks: Vec<Started>) -> Result<(), (Vec<Started>, io::Error)> {
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    // A refused thread drops its closure, but not these.
+    let hooks = Arc::new(Mutex::new(hooks));
+    let take = |hooks: &Mutex<_>| {
+        std::mem::take(&mut *hooks.lock().unwrap_or_else(PoisonError::into_inner))
+    };
+    let theirs = Arc::clone(&hooks);
+    let thread = thread::Builder::new().name(Hook::NAME.to_owned());
+    match thread.spawn(move || call_here(take(&theirs))) {
+        Ok(_detached) => Ok(()),
+        Err(refused) => Err((take(&hooks), refused)),
+    }
+}
+
+fn call_here(mut hooks: Vec<Started>) {
+    while let Some(hook) = hooks.pop() {
+        hooks = match call_elsewhere(hooks) {
+            Ok(()) => Vec::new(),
+            Err((hooks, _refused)) => hooks,
+        };
+        hook.call();
+    }
+}

@@ -1,0 +1,619 @@
+//! Child processes as routines, with real children of a test's own tree.
+
+#![cfg(all(unix, feature = "process"))]
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use quitter_core::{
+    AddProcessError, EndedBy, FailureKind, OnFailure, ProcessFailure, ProcessHandle, QuitCause,
+    Quitter, RoutineKind,
+};
+
+/// The longest that any of these tests waits for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A shell that runs this script.
+fn sh(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script);
+    command
+}
+
+fn sleeps() -> Command {
+    let mut command = Command::new("sleep");
+    command.arg("1000");
+    command
+}
+
+/// Adds a shell with this script, and reads its output up to a line that is "ready".
+fn ready(root: &Quitter, script: &str) -> (ProcessHandle, Vec<String>) {
+    ready_as(root, script, ProcessFailure::default())
+}
+
+fn ready_as(
+    root: &Quitter,
+    script: &str,
+    failure_on: ProcessFailure,
+) -> (ProcessHandle, Vec<String>) {
+    let mut command = sh(script);
+    command.stdout(Stdio::piped());
+    let builder = root.routine("shell").failure_on(failure_on);
+    let mut process = builder.process(command).unwrap();
+    let stdout = process.stdout.as_mut().unwrap();
+    let lines = until_ready(stdout);
+    (process, lines)
+}
+
+fn until_ready(stdout: &mut ChildStdout) -> Vec<String> {
+    let lines = BufReader::new(stdout).lines().map(Result::unwrap);
+    lines.take_while(|line| line != "ready").collect()
+}
+
+/// The state of a process, such as 'S', if there is one.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Waits until a process is gone. Where nobody reaps orphans, they stay as zombies.
+#[track_caller]
+fn is_gone(pid: u32) {
+    let until = Instant::now() + PATIENCE;
+    while !matches!(state(pid), None | Some('Z')) {
+        assert!(Instant::now() < until, "process {pid} lives on");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The pids of the zombies of this process.
+fn zombies() -> Vec<u32> {
+    let own = std::process::id().to_string();
+    let pids = fs::read_dir("/proc").unwrap();
+    let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let is_zombie = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' '));
+        fields.is_some_and(|mut fields| {
+            fields.next() == Some("Z") && fields.next() == Some(own.as_str())
+        })
+    };
+    pids.filter(is_zombie).collect()
+}
+
+fn pid(line: &str) -> u32 {
+    line.trim().parse().unwrap()
+}
+
+fn message(root: &Quitter) -> String {
+    match &root.failures()[0].kind {
+        FailureKind::Error { message, .. } => message.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// For tests that count what the whole process has.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_quit_ends_a_process_by_the_stop_signal_and_that_is_no_failure() {
+    let root = Quitter::root("main");
+    let sleep = root.add_process(sleeps()).unwrap();
+    assert_eq!(sleep.name(), "sleep");
+    assert_eq!(sleep.end(), None);
+    root.quit_and_wait(PATIENCE).unwrap();
+    let end = sleep.end().unwrap();
+    assert_eq!(end.by, EndedBy::StopSignal);
+    assert_eq!(end.status.unwrap().signal(), Some(15));
+    assert!(root.failures().is_empty());
+    assert_eq!(state(sleep.pid()), None);
+}
+
+#[test]
+fn a_process_that_ignores_the_stop_signal_is_killed_before_the_deadline_and_named() {
+    let root = Quitter::root("main");
+    let script = "trap '' TERM; echo ready; while :; do sleep 1000; done";
+    let (stubborn, _) = ready(&root, script);
+    let from = Instant::now();
+    root.quit_and_wait(Duration::from_secs(2)).unwrap();
+    let took = from.elapsed();
+    assert!(took >= Duration::from_millis(1500), "{took:?}");
+    let end = stubborn.end().unwrap();
+    assert_eq!(
+        (end.by, end.status.unwrap().signal()),
+        (EndedBy::Kill, Some(9))
+    );
+    let text = message(&root);
+    let begin = "killed, since it had not ended 1.5 s after the stop signal: pid ";
+    assert!(text.starts_with(begin), "{text}");
+    assert!(text.contains(&stubborn.pid().to_string()), "{text}");
+    assert!(text.contains(", sleeping"), "{text}");
+    assert!(text.contains(", with 'sleep' (pid "), "{text}");
+    assert!(text.contains("sh -c 'trap '' TERM"), "{text}");
+    assert!(root.failures()[0].while_quitting);
+    assert_eq!(state(stubborn.pid()), None);
+}
+
+#[test]
+fn a_short_quit_timeout_leaves_half_of_it_to_stop() {
+    let root = Quitter::root("main");
+    let script = "trap 'sleep 0.1; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let (process, _) = ready(&root, script);
+    // The margin is half a second.
+    root.quit_and_wait(Duration::from_millis(800)).unwrap();
+    assert_eq!(
+        process.end().unwrap().to_string(),
+        "exit status: 0, after the stop signal"
+    );
+}
+
+#[test]
+fn any_exit_code_after_the_stop_signal_is_clean_and_there_to_be_read() {
+    let root = Quitter::root("main");
+    let script = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done";
+    let (process, _) = ready(&root, script);
+    root.quit_and_wait(PATIENCE).unwrap();
+    let end = process.end().unwrap();
+    assert_eq!(
+        (end.by, end.status.unwrap().code()),
+        (EndedBy::StopSignal, Some(3))
+    );
+    assert!(root.failures().is_empty());
+}
+
+#[test]
+fn a_crash_after_the_stop_signal_is_a_failure_while_quitting() {
+    let root = Quitter::root("main");
+    let script = "ulimit -c 0; trap 'kill -SEGV $$' TERM; echo ready; while :; do sleep 0.01; done";
+    let (_process, _) = ready(&root, script);
+    root.quit_and_wait(PATIENCE).unwrap();
+    assert_eq!(message(&root), "signal: 11 (SIGSEGV)");
+    assert!(root.failures()[0].while_quitting);
+}
+
+#[test]
+fn a_quit_ends_the_grandchildren_of_the_group_too() {
+    let root = Quitter::root("main");
+    let (_process, lines) = ready(
+        &root,
+        "sleep 1000 & echo $!; (sleep 1000 & echo $!); echo ready; wait",
+    );
+    let grandchildren: Vec<_> = lines.iter().map(|line| pid(line)).collect();
+    assert!(grandchildren.iter().all(|pid| state(*pid).is_some()));
+    root.quit_and_wait(PATIENCE).unwrap();
+    grandchildren.into_iter().for_each(is_gone);
+}
+
+#[test]
+fn grandchildren_that_ignore_the_stop_signal_are_killed_though_their_leader_has_ended() {
+    let root = Quitter::root("main");
+    let script = "(trap '' TERM; exec sleep 1000) & echo $!; sleep 0.05; echo ready; wait";
+    let (process, lines) = ready(&root, script);
+    let from = Instant::now();
+    root.quit_and_wait(Duration::from_secs(2)).unwrap();
+    assert!(from.elapsed() >= Duration::from_millis(1500));
+    assert_eq!(process.end().unwrap().by, EndedBy::StopSignal);
+    is_gone(pid(&lines[0]));
+}
+
+#[test]
+fn grandchildren_have_until_then_to_finish_though_their_leader_has_ended() {
+    let root = Quitter::root("main");
+    let file = std::env::temp_dir().join(format!("quitter {}", std::process::id()));
+    let script = format!(
+        "(trap 'sleep 0.3; echo flushed > \"{}\"; exit' TERM; echo ready; \
+         while :; do sleep 0.01; done) & wait",
+        file.display()
+    );
+    let (process, _) = ready(&root, &script);
+    root.quit_and_wait(PATIENCE).unwrap();
+    let flushed = fs::read_to_string(&file);
+    let _ = fs::remove_file(&file);
+    assert_eq!(flushed.unwrap(), "flushed\n");
+    assert_eq!(process.end().unwrap().status.unwrap().signal(), Some(15));
+}
+
+#[test]
+fn what_is_left_of_a_group_is_killed_when_its_leader_ends_by_itself() {
+    let root = Quitter::root("main");
+    let (process, lines) = ready(&root, "trap '' TERM; sleep 1000 & echo $!; echo ready");
+    let end = process.wait(PATIENCE).unwrap();
+    assert_eq!((end.by, end.is_success()), (EndedBy::Itself, true));
+    is_gone(pid(&lines[0]));
+}
+
+#[test]
+fn an_end_by_itself_is_a_failure_unless_it_is_a_success_or_its_status_is_data() {
+    type Ends = (&'static str, ProcessFailure, Option<&'static str>);
+    let cases: [Ends; 8] = [
+        ("exit 0", ProcessFailure::Unsuccessful, None),
+        (
+            "exit 3",
+            ProcessFailure::Unsuccessful,
+            Some("exit status: 3"),
+        ),
+        (
+            "kill -KILL $$",
+            ProcessFailure::Unsuccessful,
+            Some("signal: 9 (SIGKILL)"),
+        ),
+        (
+            "kill -TERM $$",
+            ProcessFailure::Unsuccessful,
+            Some("signal: 15 (SIGTERM)"),
+        ),
+        ("exit 0", ProcessFailure::AnyEnd, Some("exit status: 0")),
+        ("exit 3", ProcessFailure::AnyEnd, Some("exit status: 3")),
+        ("exit 3", ProcessFailure::Never, None),
+        ("kill -KILL $$", ProcessFailure::Never, None),
+    ];
+    for (script, failure_on, expected) in cases {
+        let root = Quitter::root("main");
+        let builder = root.routine("tool").failure_on(failure_on);
+        let process = builder.process(sh(script)).unwrap();
+        let end = process.wait(PATIENCE).unwrap();
+        assert_eq!(end.by, EndedBy::Itself);
+        let text = root.failures().first().map(|_| message(&root));
+        assert_eq!(text.as_deref(), expected, "{script} {failure_on:?}");
+        assert_eq!(root.has_to_quit(), expected.is_some());
+        if expected.is_some() {
+            let cause = root.quit_cause().unwrap();
+            assert!(matches!(cause, QuitCause::RoutineFailed { name, .. } if name == "tool"));
+        }
+    }
+}
+
+#[test]
+fn a_process_heeds_the_policy_for_failures() {
+    let root = Quitter::root("main");
+    let builder = root.routine("tool").on_failure(OnFailure::FailAtExit);
+    let process = builder.process(sh("exit 3")).unwrap();
+    process.wait(PATIENCE).unwrap();
+    assert!(!root.has_to_quit());
+    assert_eq!(root.failures().len(), 1);
+}
+
+#[test]
+fn an_end_that_a_supervisor_asked_for_waits_for_the_quit_that_explains_it() {
+    for (script, failures) in [("exit 143", 0), ("kill -TERM $$", 0), ("exit 3", 1)] {
+        let root = Quitter::root("main");
+        let (process, _) = ready(&root, &format!("echo ready; read line; {script}"));
+        let pid = process.pid();
+        drop(process);
+        // `read` has ended, since there is no input; the quit comes a moment after the end.
+        is_gone(pid);
+        root.quit_and_wait(PATIENCE).unwrap();
+        assert_eq!(root.failures().len(), failures, "{script}");
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_is_an_error_that_leaves_nothing() {
+    let root = Quitter::root("main");
+    let error = root
+        .add_process(Command::new("/no/such/program"))
+        .unwrap_err();
+    assert_eq!(error.to_string(), "cannot start '/no/such/program'");
+    assert!(!error.is_quitting());
+    root.wait_done(Duration::ZERO).unwrap();
+    assert!(root.failures().is_empty());
+}
+
+#[test]
+fn a_number_that_is_no_signal_is_an_error() {
+    let root = Quitter::root("main");
+    for number in [0, -1, 1000] {
+        let error = root
+            .routine("x")
+            .stop_signal(number)
+            .process(sleeps())
+            .unwrap_err();
+        assert!(matches!(error, AddProcessError::StopSignal { number: n } if n == number));
+    }
+    root.wait_done(Duration::ZERO).unwrap();
+}
+
+#[test]
+fn a_refused_process_is_not_started() {
+    let root = Quitter::root("main");
+    root.send_quit();
+    let file = std::env::temp_dir().join(format!("quitter refused {}", std::process::id()));
+    let mut command = Command::new("touch");
+    command.arg(&file);
+    assert!(root.add_process(command).unwrap_err().is_quitting());
+    assert!(!file.exists());
+    let in_routine = quitter_core::Quitting;
+    assert_eq!(
+        AddProcessError::from(in_routine).to_string(),
+        in_routine.to_string()
+    );
+}
+
+#[test]
+fn a_process_that_is_added_during_the_quit_is_refused_or_ended() {
+    for _ in 0..20 {
+        let root = Quitter::root("main");
+        let pids = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while let Ok(process) = root.add_process(sleeps()) {
+                        pids.lock().unwrap().push(process.pid());
+                    }
+                });
+            }
+            while pids.lock().unwrap().len() < 8 {
+                thread::yield_now();
+            }
+            root.send_quit();
+        });
+        root.wait_done(PATIENCE).unwrap();
+        for pid in pids.into_inner().unwrap() {
+            assert_eq!(state(pid), None);
+        }
+    }
+}
+
+#[test]
+fn a_quit_of_one_quitter_leaves_the_others_processes_running() {
+    let root = Quitter::root("main");
+    let [a, b] = ["a", "b"].map(|name| root.child(name).unwrap());
+    let [of_a, of_b] = [&a, &b].map(|quitter| quitter.add_process(sleeps()).unwrap());
+    a.quit_and_wait(PATIENCE).unwrap();
+    assert!(of_a.is_finished() && !of_b.is_finished());
+    assert!(state(of_b.pid()).is_some());
+    root.quit_and_wait(PATIENCE).unwrap();
+    assert!(of_b.end().unwrap().is_by_quit());
+}
+
+#[test]
+fn a_deadline_that_comes_after_the_quit_kills_too() {
+    let root = Quitter::root("main");
+    let (stubborn, _) = ready(
+        &root,
+        "trap '' TERM; echo ready; while :; do sleep 1000; done",
+    );
+    root.send_quit();
+    assert!(stubborn.wait(Duration::from_millis(200)).is_err());
+    root.quit_and_wait(Duration::from_secs(1)).unwrap();
+    assert_eq!(stubborn.end().unwrap().by, EndedBy::Kill);
+}
+
+#[test]
+fn a_suspended_process_ends_at_the_quit() {
+    let root = Quitter::root("main");
+    let sleep = root.add_process(sleeps()).unwrap();
+    sleep.send_signal(libc::SIGSTOP).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while state(sleep.pid()) != Some('T') {
+        assert!(Instant::now() < until);
+        thread::yield_now();
+    }
+    root.quit_and_wait(PATIENCE).unwrap();
+    assert_eq!(sleep.end().unwrap().by, EndedBy::StopSignal);
+}
+
+#[test]
+fn a_signal_reaches_the_process_alone_and_none_after_its_end() {
+    let root = Quitter::root("main");
+    let script = "trap 'echo reloaded' HUP; (trap 'echo wrong' HUP; sleep 0.5) & echo ready; \
+                  while :; do sleep 0.01; done";
+    let (mut process, _) = ready(&root, script);
+    assert_eq!(
+        process.send_signal(0).unwrap_err().kind(),
+        io::ErrorKind::InvalidInput
+    );
+    process.send_signal(libc::SIGHUP).unwrap();
+    let mut line = String::new();
+    let stdout = process.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    assert_eq!(line, "reloaded\n");
+    root.quit_and_wait(PATIENCE).unwrap();
+    let late = process.send_signal(libc::SIGHUP).unwrap_err();
+    assert_eq!(late.kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn a_process_in_the_groups_of_others_is_signalled_alone() {
+    let root = Quitter::root("main");
+    let mut command = sh("sleep 1000 & echo $!; echo ready; wait");
+    command.stdout(Stdio::piped());
+    let mut process = root
+        .routine("shell")
+        .own_group(false)
+        .process(command)
+        .unwrap();
+    let lines = until_ready(process.stdout.as_mut().unwrap());
+    root.quit_and_wait(PATIENCE).unwrap();
+    assert!(process.end().unwrap().is_by_quit());
+    let grandchild = pid(&lines[0]);
+    assert!(matches!(state(grandchild), Some('S' | 'R')));
+    kill(Pid::from_raw(grandchild.cast_signed()), Signal::SIGKILL).unwrap();
+}
+
+#[test]
+fn pipes_work_both_ways_and_belong_to_the_caller() {
+    let root = Quitter::root("main");
+    let mut cat = Command::new("cat");
+    cat.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut cat = root.add_process(cat).unwrap();
+    let mut stdin = cat.stdin.take().unwrap();
+    stdin.write_all(b"one\ntwo\n").unwrap();
+    drop(stdin);
+    let mut text = String::new();
+    cat.stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(text, "one\ntwo\n");
+    assert!(cat.wait(PATIENCE).unwrap().is_success());
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_holds_nothing_up() {
+    let root = Quitter::root("main");
+    let mut yes = Command::new("yes");
+    yes.stdout(Stdio::piped());
+    let yes = root.add_process(yes).unwrap();
+    root.quit_and_wait(PATIENCE).unwrap();
+    assert_eq!(yes.end().unwrap().by, EndedBy::StopSignal);
+}
+
+#[test]
+fn a_wait_that_times_out_lists_the_process_with_pid_and_command() {
+    let root = Quitter::root("main");
+    let sleep = root.routine("nap").process(sleeps()).unwrap();
+    let timeouts = sleep.wait(Duration::ZERO).unwrap_err();
+    let routine = timeouts.routines().next().unwrap();
+    assert_eq!(routine.id, sleep.id());
+    assert_eq!(routine.kind, RoutineKind::Process { pid: sleep.pid() });
+    assert_eq!(routine.status.as_deref(), Some("sleep 1000"));
+    assert_eq!(routine.spawned_at.file(), file!());
+    let text = timeouts.to_string();
+    assert!(text.contains(&format!("pid {}", sleep.pid())), "{text}");
+    assert!(text.contains("command \"sleep 1000\""), "{text}");
+    assert!(!text.contains("never asked"), "{text}");
+    root.quit_and_wait(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_thousand_processes_end_and_leave_neither_zombie_nor_descriptor_nor_thread() {
+    const COUNT: usize = 1000;
+    let _alone = ALONE.lock().unwrap();
+    let count = |folder: &str| fs::read_dir(folder).unwrap().count();
+    // The reaper's thread and pipe stay.
+    let warm_up = Quitter::root("main").add_process(sh("exit 0")).unwrap();
+    warm_up.wait(PATIENCE).unwrap();
+    let root = Quitter::root("main");
+    let processes: Vec<_> = (0..COUNT)
+        .map(|_| root.add_process(sleeps()).unwrap())
+        .collect();
+    let waiting = fs::read_dir("/proc/self/task").unwrap().filter(|task| {
+        let name = task.as_ref().unwrap().path().join("comm");
+        fs::read_to_string(name).is_ok_and(|name| name.starts_with("quitter "))
+    });
+    // Others may run beside this one: the reaper, and the threads of a report.
+    assert!(waiting.count() < 5);
+    let from = Instant::now();
+    root.quit_and_wait(PATIENCE).unwrap();
+    println!("{COUNT} processes ended in {:?}", from.elapsed());
+    let pids: HashSet<_> = processes.iter().map(ProcessHandle::pid).collect();
+    assert_eq!(pids.len(), COUNT);
+    assert!(pids.iter().all(|pid| state(*pid).is_none()));
+    assert!(zombies().iter().all(|pid| !pids.contains(pid)));
+    // Other tests have some for a moment, but no thousand.
+    assert!(count("/proc/self/fd") < COUNT / 2);
+}
+
+#[test]
+fn an_adopted_process_is_stopped_reaped_and_reported() {
+    let root = Quitter::root("main");
+    let child = sleeps().spawn().unwrap();
+    let id = child.id();
+    let adopted = root.routine("of a library").adopt(child).unwrap();
+    let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+    let routine = timeouts.routines().next().unwrap();
+    assert_eq!(routine.kind, RoutineKind::Process { pid: id });
+    root.quit_and_wait(PATIENCE).unwrap();
+    assert_eq!(adopted.end().unwrap().by, EndedBy::StopSignal);
+    assert_eq!(state(id), None);
+}
+
+#[test]
+fn a_process_that_had_ended_is_adopted_with_its_status() {
+    let root = Quitter::root("main");
+    let mut waited_for = sh("exit 4").spawn().unwrap();
+    waited_for.wait().unwrap();
+    let ended = sh("exit 4").spawn().unwrap();
+    is_gone(ended.id());
+    for child in [waited_for, ended] {
+        let builder = root.routine("tool").failure_on(ProcessFailure::Never);
+        let adopted = builder.adopt(child).unwrap();
+        let end = adopted.wait(Duration::ZERO).unwrap();
+        assert_eq!(end.status.unwrap().code(), Some(4));
+        assert!(adopted.send_signal(libc::SIGTERM).is_err());
+    }
+    assert!(root.failures().is_empty());
+    let child = sh("exit 4").spawn().unwrap();
+    let failed = root.routine("server").adopt(child).unwrap();
+    failed.wait(PATIENCE).unwrap();
+    assert_eq!(message(&root), "exit status: 4");
+}
+
+#[test]
+fn a_process_whose_adoption_is_refused_is_killed_and_reaped() {
+    let root = Quitter::root("main");
+    root.send_quit();
+    let child = sleeps().spawn().unwrap();
+    let id = child.id();
+    assert!(root.routine("late").adopt(child).unwrap_err().is_quitting());
+    let until = Instant::now() + PATIENCE;
+    while state(id).is_some() {
+        assert!(Instant::now() < until, "{:?}", state(id));
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn the_wait_of_other_code_for_its_own_children_is_not_stolen() {
+    let root = Quitter::root("main");
+    let processes: Vec<_> = (0..50)
+        .map(|_| root.add_process(sh("exit 0")).unwrap())
+        .collect();
+    let mut others: Vec<_> = (0..50).map(|_| sh("exit 7").spawn().unwrap()).collect();
+    for process in processes {
+        process.wait(PATIENCE).unwrap();
+    }
+    for other in &mut others {
+        assert_eq!(other.wait().unwrap().code(), Some(7));
+    }
+}
+
+#[test]
+fn several_threads_wait_for_one_process() {
+    let root = Quitter::root("main");
+    let process = root
+        .routine("tool")
+        .process(sh("sleep 0.05; exit 0"))
+        .unwrap();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert!(process.wait(PATIENCE).unwrap().is_success()));
+        }
+    });
+    assert!(process.wait(Duration::ZERO).unwrap().is_success());
+}
+
+#[test]
+fn a_routine_adds_processes_beside_it() {
+    let root = Quitter::root("main");
+    root.add_routine(|q| {
+        let end = q.add_process(sh("exit 0"))?.wait(PATIENCE)?;
+        assert!(end.is_success());
+        Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    })
+    .unwrap();
+    root.wait_done(PATIENCE).unwrap();
+    assert!(root.failures().is_empty());
+}
+
+#[test]
+fn ends_of_short_processes_leave_no_zombie() {
+    let root = Quitter::root("main");
+    let mut pids = Vec::new();
+    for _ in 0..200 {
+        let process = root.add_process(sh("exit 0")).unwrap();
+        pids.push(process.pid());
+        process.wait(PATIENCE).unwrap();
+    }
+    assert!(zombies().iter().all(|zombie| !pids.contains(zombie)));
+}

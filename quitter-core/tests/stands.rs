@@ -1,0 +1,272 @@
+//! What reports say of threads that hang: what the system knows of each.
+
+#![cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+
+use std::io::{Read, pipe};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use quitter_core::{Quitter, RoutineKind, Stands};
+
+/// How long a routine may take to get where it hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Long enough for a list with what threads stand on.
+const SHORT: Duration = Duration::from_millis(1);
+
+fn root() -> Quitter {
+    Quitter::root("main")
+}
+
+/// What the only routine with this name stands on, according to the list of a wait.
+fn stands(root: &Quitter, name: &str) -> Option<Stands> {
+    let timeouts = root.wait_done(SHORT).unwrap_err();
+    let mut named = timeouts.routines().filter(|routine| routine.name == name);
+    named.next().expect("the routine is live").stands.clone()
+}
+
+/// Waits until the routine stands on something that begins like this, and returns all of it.
+#[track_caller]
+fn comes_to(root: &Quitter, name: &str, begins: &str) -> String {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let text = stands(root, name).map(|stands| stands.to_string());
+        match text {
+            Some(text) if text.starts_with(begins) => return text,
+            text => assert!(
+                Instant::now() < until,
+                "{name} is at {text:?}, not {begins:?}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn two_that_wait_for_a_lock_name_each_other() {
+    let root = root();
+    let lock = Arc::new(Mutex::new(()));
+    let held = lock.lock().unwrap();
+    for name in ["flusher", "compactor"] {
+        let lock = Arc::clone(&lock);
+        let wants = move |_: &_| drop(lock.lock());
+        root.child("store")
+            .unwrap()
+            .routine(name)
+            .add(wants)
+            .unwrap();
+    }
+    comes_to(&root, "flusher", "blocked in futex");
+    comes_to(&root, "compactor", "blocked in futex");
+    let text = comes_to(
+        &root,
+        "flusher",
+        "blocked in futex (a lock or condition, the same",
+    );
+    assert!(
+        text.ends_with(", the same as 'compactor' of main/store)"),
+        "{text}"
+    );
+    let text = comes_to(&root, "compactor", "blocked in futex");
+    assert!(
+        text.ends_with(", the same as 'flusher' of main/store)"),
+        "{text}"
+    );
+    drop(held);
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_condition_is_waited_for_with_and_without_a_time_limit() {
+    let root = root();
+    let shared = Arc::new((Mutex::new(false), Condvar::new()));
+    for name in ["endless", "limited"] {
+        let shared = Arc::clone(&shared);
+        root.routine(name)
+            .add(move |_| {
+                let (lock, condition) = &*shared;
+                let is_set = lock.lock().unwrap();
+                match name {
+                    "endless" => drop(condition.wait_while(is_set, |is_set| !*is_set)),
+                    _ => drop(condition.wait_timeout_while(is_set, PATIENCE, |is_set| !*is_set)),
+                }
+            })
+            .unwrap();
+    }
+    comes_to(&root, "limited", "blocked in futex");
+    let text = comes_to(
+        &root,
+        "endless",
+        "blocked in futex (a lock or condition, the same",
+    );
+    assert!(!text.contains("time limit"), "{text}");
+    let text = comes_to(
+        &root,
+        "limited",
+        "blocked in futex (a lock or condition, the same",
+    );
+    assert!(text.ends_with(", with a time limit)"), "{text}");
+    *shared.0.lock().unwrap() = true;
+    shared.1.notify_all();
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn accept_is_shown_with_the_address_that_is_listened_at() {
+    let root = root();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, fd) = (listener.local_addr().unwrap(), listener.as_raw_fd());
+    root.routine("server")
+        .add(move |_| drop(listener.accept()))
+        .unwrap();
+    let text = comes_to(&root, "server", "blocked in accept");
+    assert_eq!(text, format!("blocked in accept4 (fd {fd}, TCP {address})"));
+    TcpStream::connect(address).unwrap();
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_read_is_shown_with_both_ends_of_its_connection() {
+    let root = root();
+    let listener = TcpListener::bind("[::1]:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut server, peer) = listener.accept().unwrap();
+    let local = server.local_addr().unwrap();
+    root.routine("reader")
+        .add(move |_| drop(server.read(&mut [0])))
+        .unwrap();
+    let text = comes_to(&root, "reader", "blocked in re");
+    assert!(
+        text.ends_with(&format!(", TCP {local}, peer {peer})")),
+        "{text}"
+    );
+    drop(client);
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_unix_socket_is_shown_with_its_path_which_cannot_forge_a_line() {
+    let root = root();
+    let path = format!("quitter\nQuit: all {}\u{1b}[2J.sock", std::process::id());
+    let path = std::env::temp_dir().join(path);
+    let listener = UnixListener::bind(&path).unwrap();
+    root.routine("server")
+        .add(move |_| drop(listener.accept()))
+        .unwrap();
+    let text = comes_to(&root, "server", "blocked in accept");
+    assert!(!text.contains(['\n', '\u{1b}']), "{text}");
+    assert!(text.contains("ocket "), "{text}");
+    let report = root.wait_done(SHORT).unwrap_err().to_string();
+    assert!(
+        report.lines().all(|line| !line.starts_with("Quit")),
+        "{report}"
+    );
+    let connected = std::os::unix::net::UnixStream::connect(&path);
+    std::fs::remove_file(&path).unwrap();
+    connected.unwrap();
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_read_of_a_pipe_is_shown_with_its_descriptor() {
+    let root = root();
+    let (mut reader, writer) = pipe().unwrap();
+    let fd = reader.as_raw_fd();
+    root.routine("reader")
+        .add(move |_| drop(reader.read(&mut [0])))
+        .unwrap();
+    let text = comes_to(&root, "reader", "blocked in read");
+    assert_eq!(text, format!("blocked in read (fd {fd}, a pipe)"));
+    drop(writer);
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_sleep_is_a_sleep() {
+    let root = root();
+    root.routine("sleeper")
+        .add(|_| thread::sleep(PATIENCE))
+        .unwrap();
+    let text = comes_to(&root, "sleeper", "blocked in ");
+    assert_eq!(text, "blocked in clock_nanosleep (a sleep)");
+}
+
+#[test]
+fn a_spinning_routine_runs() {
+    let root = root();
+    let stop = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::clone(&stop);
+    root.routine("spins")
+        .add(move |_| while !is_over.load(Ordering::Relaxed) {})
+        .unwrap();
+    // A tenth of this is what is looked at.
+    let timeouts = root.wait_done(Duration::from_millis(100)).unwrap_err();
+    let routine = timeouts.routines().next().unwrap();
+    assert!(matches!(routine.kind, RoutineKind::Thread { os_id } if os_id > 0));
+    // How much depends on who else wants the processors.
+    match &routine.stands {
+        Some(Stands::Running { cpu }) => assert!(*cpu <= Stands::MOMENT, "{cpu:?}"),
+        other => panic!("{other:?}"),
+    }
+    comes_to(&root, "spins", "running: ");
+    stop.store(true, Ordering::Relaxed);
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_wait_for_a_child_process_names_it() {
+    let root = root();
+    let mut sleep = Command::new("sleep");
+    let mut child = sleep.arg("1000").stdin(Stdio::null()).spawn().unwrap();
+    let pid = child.id();
+    root.routine("waits")
+        .add(move |_| drop(child.wait()))
+        .unwrap();
+    let text = comes_to(&root, "waits", "blocked in wait");
+    assert!(
+        text.ends_with(&format!(" (process {pid}, 'sleep')")),
+        "{text}"
+    );
+    let pid = nix::unistd::Pid::from_raw(pid.try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).unwrap();
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_quick_look_and_a_guard_without_a_thread_say_nothing() {
+    let root = root();
+    let _guard = root.guard("guard").unwrap();
+    root.routine("sleeper")
+        .add(|_| thread::sleep(PATIENCE))
+        .unwrap();
+    comes_to(&root, "sleeper", "blocked in clock_nanosleep");
+    assert_eq!(stands(&root, "guard"), None);
+    let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+    assert!(timeouts.routines().all(|routine| routine.stands.is_none()));
+    assert!(!timeouts.everyone_waits());
+}
+
+#[test]
+fn a_handle_that_is_waited_for_says_it_too() {
+    let root = root();
+    let handle = root
+        .routine("sleeper")
+        .add(|_| thread::sleep(PATIENCE))
+        .unwrap();
+    comes_to(&root, "sleeper", "blocked in clock_nanosleep");
+    let timeouts = handle.wait(SHORT).unwrap_err();
+    let routine = timeouts.routines().next().unwrap();
+    let text = routine.to_string();
+    assert!(
+        text.contains(" s, blocked in clock_nanosleep (a sleep), spawned at "),
+        "{text}"
+    );
+}

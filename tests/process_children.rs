@@ -1,0 +1,521 @@
+//! Whole programs with child processes: however the program ends, none is left.
+
+#![cfg(all(unix, feature = "process"))]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal::{SIGINT, SIGTERM};
+use quitter::{ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter};
+
+use common::{Ended, PATIENCE, Process, after_shell, alone, command_for};
+
+/// Longer than a test that ends at once takes.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Three processes for each of these scripts, which print their numbers: one that stops when it is
+/// asked, one that does not, with a child that does not either, and one in a group of others.
+const CHILDREN: [&str; 3] = [
+    "echo pid $$; exec sleep 1000",
+    "trap '' TERM; echo pid $$; sleep 1000 & echo pid $!; while :; do sleep 1000; done",
+    "(trap '' TERM; sleep 1000 & echo pid $!; wait) & trap '' TERM; echo pid $$; sleep 1000; wait",
+];
+
+/// How many numbers they print.
+const PIDS: usize = 5;
+
+fn sh(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script);
+    command
+}
+
+/// Adds the children, and says so when they have printed their numbers.
+fn add_children(root: &Quitter) {
+    for script in CHILDREN {
+        let builder = root.routine("child").failure_on(ProcessFailure::Never);
+        builder.process(sh(script)).unwrap();
+    }
+}
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// A program whose children have said their numbers.
+struct Parent {
+    process: Process,
+    pids: Vec<u32>,
+}
+
+fn with_children(mut process: Process) -> Parent {
+    let number = |line: String| line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+    let pids = (0..PIDS)
+        .map(|_| number(process.wait_for("pid ")))
+        .collect();
+    Parent { process, pids }
+}
+
+impl Parent {
+    /// Waits for the end of the program, and then of all children, which must follow at once.
+    #[track_caller]
+    fn ends_with_all(self, code: i32) -> Ended {
+        let ended = self.process.end().with_code(code);
+        let until = Instant::now() + Duration::from_secs(2);
+        for pid in self.pids {
+            while lives(pid) {
+                assert!(Instant::now() < until, "{pid} is left\n{}", ended.stderr);
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        ended
+    }
+}
+
+/// Whether a process lives. Where nobody reaps orphans, they stay as zombies.
+fn lives(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
+#[test]
+fn none_is_left_after_a_normal_quit() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        add_children(&main);
+        main.exit()
+    };
+    let parent = with_children(alone(story));
+    parent.process.send(SIGTERM);
+    parent
+        .ends_with_all(0)
+        .saying(&["Quit: all routines returned (1.5 s)"]);
+}
+
+#[test]
+fn none_is_left_after_a_second_signal() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(LONG, [QuitSource::os_signal()]);
+        add_children(&main);
+        main.exit()
+    };
+    let mut parent = with_children(alone(story));
+    parent.process.send(SIGINT);
+    parent.process.wait_for("Received quit");
+    parent.process.send_later(SIGINT);
+    let ended = parent.ends_with_all(130);
+    // What was live then is named.
+    ended.saying(&["Failed to quit: 2 routines", "child", "pid "]);
+}
+
+#[test]
+fn none_is_left_after_an_end_by_force() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_secs(1));
+        builder.run(|main| -> () {
+            // Not killed before the deadline: the end by force has to.
+            for script in CHILDREN {
+                let builder = main.routine("child").kill_before_deadline(Duration::ZERO);
+                let builder = builder.failure_on(ProcessFailure::Never);
+                builder.process(sh(script)).unwrap();
+            }
+            hang()
+        })
+    };
+    let parent = with_children(alone(story));
+    parent.process.send(SIGTERM);
+    parent.ends_with_all(1).saying(&["Failed to quit: "]);
+}
+
+#[test]
+fn none_is_left_that_was_added_while_a_stuck_program_is_ended_by_force() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_millis(100));
+        builder.run(|_| -> () {
+            // A tree that nobody tells to quit.
+            let root = Quitter::root("library");
+            for _ in 0..4 {
+                let root = root.clone();
+                thread::spawn(move || {
+                    while root.add_process(sh("exec sleep 1000")).is_ok() {
+                        thread::sleep(Duration::from_millis(2));
+                    }
+                });
+            }
+            println!("adding");
+            hang()
+        })
+    };
+    let mut process = alone(story);
+    process.wait_for("adding");
+    process.send(SIGTERM);
+    process.end().with_code(1);
+    let story = "none_is_left_that_was_added_while_a_stuck_program_is_ended_by_force";
+    let until = Instant::now() + Duration::from_secs(2);
+    while let Some(left) = descendant_of(story) {
+        assert!(Instant::now() < until, "{left} is left");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A process that lives and has inherited the environment of this story.
+fn descendant_of(story: &str) -> Option<u32> {
+    let variable = format!("QUITTER_TEST_STORY={story}\0");
+    let pids = fs::read_dir("/proc").unwrap();
+    let mut pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.find(|pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(&variable) && lives(*pid)
+    })
+}
+
+#[test]
+fn none_is_left_after_a_panic_of_the_body() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_secs(2));
+        builder.run(|main| {
+            add_children(main);
+            let mut line = String::new();
+            // The children must have said their numbers.
+            thread::sleep(Duration::from_millis(300));
+            line.push('x');
+            assert!(line.is_empty(), "the body panics");
+        })
+    };
+    let parent = with_children(alone(story));
+    parent.ends_with_all(1).saying(&["the body panics"]);
+}
+
+#[test]
+fn none_is_left_after_a_panic_of_a_main_without_the_attribute() {
+    let story = || {
+        let main = MainQuitter::new(LONG, [QuitSource::os_signal()]);
+        add_children(&main);
+        thread::sleep(Duration::from_millis(300));
+        // In a story `main` is std's test thread; this is how std ends a program whose `main` panics.
+        let unwound = panic::catch_unwind(AssertUnwindSafe(move || {
+            let _main = main;
+            panic!("main panics");
+        }));
+        ExitCode::from(if unwound.is_err() { 101 } else { 0 })
+    };
+    let parent = with_children(alone(story));
+    parent.ends_with_all(101);
+}
+
+#[test]
+fn none_is_left_when_main_returns_early() {
+    let story = || {
+        let main = MainQuitter::new(LONG, [QuitSource::os_signal()]);
+        add_children(&main);
+        thread::sleep(Duration::from_millis(300));
+        drop(main);
+        ExitCode::from(7)
+    };
+    let parent = with_children(alone(story));
+    parent.ends_with_all(7);
+}
+
+#[test]
+fn none_is_left_after_std_process_exit_in_a_routine() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(LONG, [QuitSource::os_signal()]);
+        add_children(&main);
+        main.add_routine(|_| {
+            thread::sleep(Duration::from_millis(300));
+            std::process::exit(9)
+        })
+        .unwrap();
+        main.exit()
+    };
+    let parent = with_children(alone(story));
+    parent.ends_with_all(9);
+}
+
+#[test]
+fn none_is_left_of_a_tree_that_nobody_tells_to_quit() {
+    let story = || {
+        let root = Quitter::root("library");
+        add_children(&root);
+        thread::sleep(Duration::from_millis(300));
+        ExitCode::from(0)
+    };
+    let parent = with_children(alone(story));
+    parent.ends_with_all(0);
+}
+
+mod forks {
+    #![allow(unsafe_code, reason = "what a daemon does")]
+
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, fork};
+
+    /// How a child ends that forks off without an exec.
+    pub(super) fn end_of(child: impl FnOnce() -> i32) -> WaitStatus {
+        // SAFETY: the child of these tests uses no lock that another thread may have held.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => std::process::exit(child()),
+            ForkResult::Parent { child } => waitpid(child, None).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn the_exit_of_a_fork_without_an_exec_kills_nobody_and_it_adds_no_process() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        let sleep = main.add_process(sh("exec sleep 1000")).unwrap();
+        let end = forks::end_of(|| match main.add_process(sh("exit 0")) {
+            Err(error) if error.is_quitting() => 7,
+            _ => 8,
+        });
+        assert!(
+            matches!(end, nix::sys::wait::WaitStatus::Exited(_, 7)),
+            "{end:?}"
+        );
+        assert!(sleep.wait(Duration::from_millis(100)).is_err());
+        main.send_quit();
+        let report = main.exit();
+        assert!(sleep.end().unwrap().is_by_quit());
+        report
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn without_a_descriptor_left_a_process_is_supervised_all_the_same() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(Duration::from_secs(5), [QuitSource::os_signal()]);
+        main.add_process(sh("exit 0"))
+            .unwrap()
+            .wait(PATIENCE)
+            .unwrap();
+        let mut files = Vec::new();
+        while let Ok(file) = fs::File::open("/dev/null") {
+            files.push(file);
+        }
+        let tool = main.routine("tool").failure_on(ProcessFailure::Never);
+        let tool = tool.process(sh("exit 5")).unwrap();
+        let server = main.add_process(sh("exec sleep 1000")).unwrap();
+        let end = tool.wait(PATIENCE).unwrap();
+        assert_eq!(end.status.unwrap().code(), Some(5));
+        drop(files);
+        let thread = |name: &str| {
+            let mut tasks = fs::read_dir("/proc/self/task").unwrap();
+            tasks.any(|task| {
+                let path = task.unwrap().path().join("comm");
+                fs::read_to_string(path).is_ok_and(|comm| comm.trim_end() == name)
+            })
+        };
+        assert!(thread("quitter wait"));
+        main.send_quit();
+        let report = main.exit();
+        assert!(server.end().unwrap().is_by_quit());
+        report
+    };
+    let program = Process::start(&mut after_shell("ulimit -n 100", &command_for(story)));
+    program.end().with_code(0);
+}
+
+/// A process whose parent has ended, and that ends soon.
+const MAKES_AN_ORPHAN: &str = "(sleep 0.2; exit 3) & echo orphan $!";
+
+#[test]
+fn orphans_are_reaped_when_that_is_asked_for_and_the_waits_of_others_are_not_stolen() {
+    let story = || {
+        nix::sys::prctl::set_child_subreaper(true).unwrap();
+        let main = MainQuitter::builder().reap_orphans(true).build();
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(MAKES_AN_ORPHAN)
+            .output()
+            .unwrap();
+        let line = String::from_utf8(output.stdout).unwrap();
+        let orphan = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        let until = Instant::now() + PATIENCE;
+        while exists(orphan) {
+            assert!(Instant::now() < until, "the orphan is not reaped");
+            // Nothing is stolen from a caller that waits.
+            assert_eq!(sh("exit 7").status().unwrap().code(), Some(7));
+            let tool = main.routine("tool").failure_on(ProcessFailure::Never);
+            let end = tool.process(sh("exit 5")).unwrap().wait(PATIENCE).unwrap();
+            assert_eq!(end.status.unwrap().code(), Some(5));
+        }
+        main.send_quit();
+        main.exit()
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn orphans_are_left_alone_otherwise() {
+    let story = || {
+        nix::sys::prctl::set_child_subreaper(true).unwrap();
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        main.add_process(sh("exit 0"))
+            .unwrap()
+            .wait(PATIENCE)
+            .unwrap();
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(MAKES_AN_ORPHAN)
+            .output()
+            .unwrap();
+        let line = String::from_utf8(output.stdout).unwrap();
+        let orphan = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        thread::sleep(Duration::from_millis(2500));
+        assert!(exists(orphan) && !lives(orphan));
+        main.send_quit();
+        main.exit()
+    };
+    alone(story).end().with_code(0);
+}
+
+fn exists(pid: u32) -> bool {
+    fs::exists(format!("/proc/{pid}")).unwrap()
+}
+
+#[test]
+fn output_is_prefixed_line_by_line_with_the_routines_name() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
+        for name in ["web", "db"] {
+            let script = "for i in 1 2 3; do echo line $i; echo error $i >&2; done; printf end";
+            let builder = main.routine(name).output(ProcessOutput::Prefixed);
+            builder.process(sh(script)).unwrap();
+        }
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(0);
+    for name in ["web", "db"] {
+        let of = |text: &str| -> Vec<String> {
+            let prefix = format!("{name} | ");
+            let lines = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(of(&ended.stdout), ["line 1", "line 2", "line 3", "end"]);
+        assert_eq!(of(&ended.stderr), ["error 1", "error 2", "error 3"]);
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_holds_the_end_of_a_prefixed_process_up_for_a_moment_only() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        let mut yes = Command::new("yes");
+        yes.arg("x".repeat(1000));
+        let builder = main.routine("yes").output(ProcessOutput::Prefixed);
+        builder.process(yes).unwrap();
+        eprintln!("started");
+        main.exit()
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    let command = &mut command_for(story);
+    let mut process = Process::start_into(command, writer, std::process::Stdio::piped());
+    process.wait_for("started");
+    thread::sleep(Duration::from_millis(300));
+    let from = Instant::now();
+    process.send(SIGTERM);
+    process
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+    assert!(
+        from.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        from.elapsed()
+    );
+    drop(reader);
+}
+
+#[test]
+fn a_daemon_that_keeps_the_pipe_of_a_prefixed_process_open_does_not_hold_up_its_end() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
+        let script = "setsid sleep 5 & echo started";
+        let builder = main.routine("daemon").output(ProcessOutput::Prefixed);
+        let process = builder.process(sh(script)).unwrap();
+        let from = Instant::now();
+        process.wait(PATIENCE).unwrap();
+        assert!(from.elapsed() < Duration::from_secs(3));
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(0);
+    assert!(ended.stdout.contains("daemon | started\n"), "{ended:?}");
+}
+
+#[test]
+fn a_crash_of_a_child_ends_the_program_with_its_name_and_no_sibling_is_left() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        add_children(&main);
+        let script = "sleep 0.3; ulimit -c 0; kill -SEGV $$";
+        main.routine("crasher").process(sh(script)).unwrap();
+        main.exit()
+    };
+    let parent = with_children(alone(story));
+    parent.ends_with_all(1).saying(&[
+        "Received quit from routine 'crasher' of main, which failed: signal: 11 (SIGSEGV)\n",
+        "1 routine failed:",
+        "routine 'crasher' of main failed: signal: 11 (SIGSEGV)",
+        "Quit: all routines returned",
+    ]);
+}
+
+#[test]
+fn a_child_that_had_to_be_killed_is_named_and_the_code_is_1() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        let script = "trap '' TERM; echo ready; while :; do sleep 1000; done";
+        main.routine("stubborn").process(sh(script)).unwrap();
+        main.exit()
+    };
+    let mut process = alone(story);
+    process.wait_for("ready");
+    process.send(SIGTERM);
+    let ended = process.end().with_code(1);
+    ended.saying(&[
+        "Waiting for 1 routine",
+        "'stubborn' of main",
+        "1 routine failed:",
+        "routine 'stubborn' of main failed: killed, since it had not ended 1.5 s after the stop \
+         signal: pid ",
+        "sh -c 'trap '' TERM",
+        "(while quitting)",
+        "Quit: all routines returned (1.5 s)",
+    ]);
+}
+
+#[test]
+fn a_program_of_long_sleeps_ends_at_once() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        for _ in 0..3 {
+            main.add_process(sh("echo ready; exec sleep 25")).unwrap();
+        }
+        main.exit()
+    };
+    let mut process = alone(story);
+    for _ in 0..3 {
+        process.wait_for("ready");
+    }
+    let from = Instant::now();
+    process.send(SIGINT);
+    process.end().with_code(0);
+    assert!(
+        from.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        from.elapsed()
+    );
+}
