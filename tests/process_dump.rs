@@ -222,11 +222,10 @@ fn a_signal_that_is_a_quit_source_cannot_ask_for_dumps() {
     end(started(alone(story)));
 }
 
-/// For a look at the numbers: `QUITTER_DUMPS=0` asks for none.
+/// For a look at the numbers: `QUITTER_DUMPS=0` asks for none, and `QUITTER_SECONDS` is how long it takes.
 #[test]
 #[ignore = "takes a minute"]
 fn a_dump_per_100_ms_for_a_minute_leaves_200_threads_at_work() {
-    const MINUTE: Duration = Duration::from_secs(60);
     let story = || {
         builder().run(|main| {
             let longest = Arc::new(AtomicU64::new(0));
@@ -257,7 +256,8 @@ fn a_dump_per_100_ms_for_a_minute_leaves_200_threads_at_work() {
     let program = started(alone(story));
     let asks = std::env::var("QUITTER_DUMPS").as_deref() != Ok("0");
     let from = Instant::now();
-    while from.elapsed() < MINUTE {
+    let seconds = std::env::var("QUITTER_SECONDS").map_or(60, |text| text.parse().unwrap());
+    while from.elapsed() < Duration::from_secs(seconds) {
         if asks {
             program.send(SIGUSR1);
         }
@@ -267,5 +267,5 @@ fn a_dump_per_100_ms_for_a_minute_leaves_200_threads_at_work() {
     println!("{}{} dumps", ended.stdout, ended.count("Dump on SIGUSR1:"));
     let outside = ended.stderr.lines().find(|line| line.contains("quitter"));
     println!("{outside:?}");
-    assert!(!asks || ended.count("Dump on SIGUSR1:") > 500);
+    assert!(!asks || ended.count("Dump on SIGUSR1:") as u64 > 5 * seconds);
 }

@@ -158,7 +158,7 @@ fn a_quit_that_takes_its_time_is_drawn_and_leaves_only_the_report() {
         "\n  flusher of main/store  running 0.",
         " s, status \"flushing 3/10\"",
         #[cfg(target_os = "linux")]
-        "\", blocked in futex",
+        "\", blocked in fute",
     ]);
     let (ended, terminal) = terminal.end();
     ended.with_code(1);

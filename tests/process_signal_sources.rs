@@ -1,10 +1,6 @@
 //! One signal as a quit source of its own.
 
 #![cfg(unix)]
-#![expect(
-    clippy::redundant_closure,
-    reason = "a closure's type has the name of its test"
-)]
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
