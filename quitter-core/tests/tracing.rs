@@ -5,6 +5,9 @@
 #[path = "common/subscriber.rs"]
 mod subscriber;
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use quitter_core::{OnFailure, Quitter};
@@ -220,4 +223,26 @@ fn goes_on_under(subscriber: impl Subscriber + Send + Sync) {
 fn a_subscriber_that_panics_changes_nothing() {
     goes_on_under(Panics);
     goes_on_under(PanicsInSpans);
+}
+
+#[test]
+fn a_task_runs_in_its_span_whoever_polls_it() {
+    let capture = Capture::new();
+    let root = Quitter::root("main");
+    let task = with_default(capture.clone(), || {
+        let routine = root.routine("flusher");
+        routine
+            .task(|_| async { tracing::info!("flushed") })
+            .unwrap()
+    });
+    // On this thread there is no subscriber.
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(pin!(task).poll(&mut context).is_ready());
+    for text in ["routine started", "flushed", "routine returned"] {
+        let event = capture.only(text);
+        assert!(
+            event.within[0].starts_with("routine flusher of main "),
+            "{event}"
+        );
+    }
 }

@@ -12,7 +12,8 @@ use std::{io, thread};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::main_quitter::signal::QuitSignal;
+use crate::main_quitter::builder::MainQuitterBuilder;
+use crate::main_quitter::signal::{self, QuitSignal};
 use crate::quitter::Quitter;
 use crate::report::console;
 use crate::report::dump::Dump;
@@ -23,6 +24,49 @@ use crate::report::timeouts::StuckRoutine;
 use crate::routine::kind::RoutineKind;
 use crate::stands::own;
 use crate::tree::Node;
+
+impl MainQuitterBuilder {
+    /// Writes everything that lives in the program to stderr whenever this signal comes, and the program
+    /// runs on: the tree as a [`Snapshot`](crate::Snapshot) shows it and, on Linux, the threads outside of
+    /// it by name and state. Foreign work is often what hangs.
+    ///
+    /// The signal must not be a quit source. One that was ignored when the main quitter was made stays
+    /// ignored; without this call it does what it always did, and most signals end a program.
+    ///
+    /// A thread of its own makes one dump at a time, before, during and after the quit. Requests that come
+    /// meanwhile become one. A dump is a [`Notice`](crate::Notice): a function for
+    /// [notices](Self::notices) gets it as data, [`Output::Quiet`](crate::Output::Quiet) writes it, and
+    /// [`Output::Silent`](crate::Output::Silent) does not.
+    ///
+    /// # Examples
+    ///
+    /// `kill -USR1` asks this program what it is doing:
+    ///
+    /// ```no_run
+    /// # use quitter_core as quitter;
+    /// use quitter::{ExitReport, MainQuitter};
+    ///
+    /// fn main() -> ExitReport {
+    ///     # const SIGUSR1: i32 = 10;
+    ///     // The number differs between systems: `libc::SIGUSR1` knows it.
+    ///     MainQuitter::builder().dump_on(SIGUSR1).run(|main| {
+    ///         main.routine("worker").add(|q| q.wait_quit()).map(drop)
+    ///     })
+    /// }
+    /// ```
+    #[cfg(unix)]
+    pub fn dump_on(mut self, signal: c_int) -> Self {
+        self.dump_on = Some(signal);
+        self
+    }
+
+    /// As the attribute asks for it. No effect where there is no signal of this name.
+    #[doc(hidden)]
+    pub fn dump_on_named(mut self, name: &str) -> Self {
+        self.dump_on = signal::number(name).filter(|_| cfg!(unix));
+        self
+    }
+}
 
 /// The signal that asks for dumps.
 pub(crate) struct DumpOn {

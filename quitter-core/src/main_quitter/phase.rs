@@ -241,11 +241,8 @@ impl Ending {
 
     /// Handles a signal, on the thread that the signals come to.
     pub(crate) fn on_signal(self: &Arc<Self>, signal: QuitSignal) {
-        if self
-            .dump_on
-            .as_ref()
-            .is_some_and(|dump_on| dump_on.takes(signal))
-        {
+        let dumps = |dump_on: &DumpOn| dump_on.takes(signal);
+        if self.dump_on.as_ref().is_some_and(dumps) {
             return;
         }
         let name = signal.name;

@@ -128,6 +128,7 @@ impl fmt::Display for OutsideLine<'_> {
         const SHOWN: usize = 12;
         const MARGIN: usize = 4;
         match self.0.len() {
+            0 => return f.write_str("outside the tree: no threads"),
             1 => f.write_str("outside the tree: 1 thread:\n")?,
             n => writeln!(f, "outside the tree: {n} threads:")?,
         }
@@ -212,6 +213,11 @@ mod tests {
             "outside the tree: 11 threads:\n    rayon ×8 waiting, 17 waiting, \
              a\\n\\u{1b}1 stopped, rayon-8 running"
         );
+    }
+
+    #[test]
+    fn where_all_threads_are_in_the_tree_that_is_said() {
+        assert_eq!(OutsideLine(&[]).to_string(), "outside the tree: no threads");
     }
 
     #[test]
