@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ pub(crate) struct Tracer {
     home: OnceLock<Dispatch>,
     /// Started for the first event.
     thread: OnceLock<Option<Caller<Job>>>,
+    /// The last wait for the subscriber was in vain.
+    is_late: AtomicBool,
 }
 
 impl Tracer {
@@ -90,6 +93,7 @@ impl Tracer {
         Self {
             home: OnceLock::new(),
             thread: OnceLock::new(),
+            is_late: AtomicBool::new(false),
         }
     }
 
@@ -100,9 +104,29 @@ impl Tracer {
         }
     }
 
-    /// Runs `event` on the thread for events, and waits for that for at most so long. Returns whether it
-    /// has run.
-    fn hand_over(&self, timeout: Duration, event: impl FnOnce() + Send + 'static) -> bool {
+    /// Has the thread for events run `event`.
+    fn hand_over(&self, event: impl FnOnce() + Send + 'static) {
+        self.pass_on(event, |thread, job| thread.call(job, Duration::ZERO));
+    }
+
+    /// As [`hand_over`](Self::hand_over), but waits for it, and for those before, as long as a subscriber
+    /// may take. After a wait in vain, those before are not waited for. Returns whether the event has been
+    /// run.
+    fn tell(&self, event: impl FnOnce() + Send + 'static) -> bool {
+        let is_late = self.is_late.load(Ordering::Relaxed);
+        let is_told = self.pass_on(event, |thread, job| match is_late {
+            true => thread.call(job, SUBSCRIBER_RETURNS),
+            false => thread.call_in_turn(job, SUBSCRIBER_RETURNS),
+        });
+        self.is_late.store(!is_told, Ordering::Relaxed);
+        is_told
+    }
+
+    fn pass_on(
+        &self,
+        event: impl FnOnce() + Send + 'static,
+        call: impl FnOnce(&Caller<Job>, Job) -> bool,
+    ) -> bool {
         let home = || self.home.get().cloned();
         let dispatch = match NEVER_WAITS.get() {
             true => home().or_else(here),
@@ -119,7 +143,7 @@ impl Tracer {
         match self.thread.get_or_init(start) {
             Some(thread) => {
                 let job = move || within(dispatch.as_ref(), event);
-                thread.call(Box::new(job), timeout)
+                call(thread, Box::new(job))
             }
             None => false,
         }
@@ -147,7 +171,7 @@ pub(crate) fn told_to_quit(node: &Arc<Node>) {
     let is_root = Arc::ptr_eq(node, &node.root_node());
     if is_root || NEVER_WAITS.get() {
         let facts = facts();
-        tracer().hand_over(Duration::ZERO, move || tell(facts));
+        tracer().hand_over(move || tell(facts));
     } else {
         quietly(|| {
             if tracing::enabled!(target: TARGET, Level::INFO) {
@@ -207,7 +231,7 @@ impl RoutineSpan {
         if NEVER_WAITS.get() {
             let (name, path, id) = (record.name.to_string(), quitter.node().path(), record.id);
             let tell = move || debug!(target: TARGET, name, path, id, ran_ms, "routine returned");
-            tracer().hand_over(Duration::ZERO, tell);
+            tracer().hand_over(tell);
             return;
         }
         let tell = || {
@@ -229,7 +253,7 @@ impl Drop for RoutineSpan {
             return;
         }
         match NEVER_WAITS.get() {
-            true => drop(tracer().hand_over(Duration::ZERO, move || drop(span))),
+            true => tracer().hand_over(move || drop(span)),
             false => panics::drop_quietly(span),
         }
     }
@@ -286,7 +310,7 @@ impl Failed {
             error!(target: TARGET, name, path, id, error, while_quitting, "routine failed");
         };
         match NEVER_WAITS.get() {
-            true => drop(tracer().hand_over(Duration::ZERO, tell)),
+            true => tracer().hand_over(tell),
             false => drop(quietly(tell)),
         }
     }
@@ -320,9 +344,7 @@ impl Said {
 
     /// Returns whether the subscriber has taken it.
     pub(crate) fn tell(self) -> bool {
-        let told = self
-            .0
-            .map(|job| tracer().hand_over(SUBSCRIBER_RETURNS, job));
+        let told = self.0.map(|job| tracer().tell(job));
         told.unwrap_or(false)
     }
 }
