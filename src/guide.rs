@@ -1,10 +1,15 @@
-//! Pages for people: how to test a shutdown, recipes, and what to rely on.
+//! Pages for people: how to test a shutdown, recipes, tokio, and what to rely on.
 
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}
 
 #[doc = include_str!("guide/recipes.md")]
 pub mod recipes {}
+
+// Its programs need the feature.
+#[cfg(any(not(doctest), feature = "tokio"))]
+#[doc = include_str!("guide/tokio.md")]
+pub mod tokio {}
 
 #[doc = include_str!("guide/guarantees.md")]
 pub mod guarantees {}

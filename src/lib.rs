@@ -119,6 +119,10 @@
 //! assert!(!main.has_to_quit());
 //! ```
 //!
+//! A failure of a routine that was told to quit is often a consequence, such as a send to a receiver
+//! that is gone. [`FailuresWhileQuitting`] says whether it counts, for the whole program or for
+//! [a part of the tree](Quitter::failures_while_quitting).
+//!
 //! # Waiting, and what hangs
 //!
 //! [`wait_done`](Quitter::wait_done) waits for a whole subtree. If the time is up, its error
@@ -186,12 +190,16 @@
 //! * [Recipes](guide::recipes): blocked I/O, foreground loops, `--help`, failures that a server
 //!   survives, ordered shutdown, exit codes, supervisors.
 //! * [Blocking I/O](guide::io): sockets, pipes, terminals and listeners that end when told.
+//! * [On tokio](guide::tokio): tasks, what blocks them, the drop of a runtime, and coming from
+//!   tokio-util or tokio-graceful-shutdown.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features
 //!
 //! * `macros` (default): the attributes [`main`] and [`routine`].
 //! * `io`: [blocking I/O](guide::io) that ends when told, on Unix.
+//! * `tokio`: tasks on tokio, an async `main`, and waits that they await; see [On
+//!   tokio](guide::tokio).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -16,7 +16,13 @@ fn is_pinned_compiler() -> bool {
 #[test]
 fn misuse_is_answered_with_one_error_that_says_what_to_write() {
     if is_pinned_compiler() {
-        trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+        let cases = trybuild::TestCases::new();
+        cases.compile_fail("tests/ui/*.rs");
+        cases.compile_fail(if cfg!(feature = "tokio") {
+            "tests/ui/tokio/*.rs"
+        } else {
+            "tests/ui/without_tokio/*.rs"
+        });
     } else {
         eprintln!("skipped: the expected messages are those of {COMPILER}*");
     }

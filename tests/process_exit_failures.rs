@@ -245,6 +245,25 @@ fn a_panic_while_quitting_is_told_apart() {
         ]);
 }
 
+/// The message may be a list, whose last line has nothing to do with when it failed.
+#[test]
+fn of_a_failure_of_several_lines_the_first_says_that_it_came_while_quitting() {
+    let story = || {
+        program(|main| -> Body {
+            main.routine("flusher").add(|q| {
+                println!("listening");
+                q.wait_quit();
+                Err::<(), _>("cannot flush:\npage 3")
+            })?;
+            Ok(())
+        })
+    };
+    alone(story)
+        .signal_at("listening", SIGTERM)
+        .with_code(1)
+        .saying(&["failed: cannot flush: (while quitting)\n      page 3\n"]);
+}
+
 #[test]
 fn of_a_hundred_that_fail_at_once_the_first_ten_are_shown_and_the_others_counted() {
     let story = || {
@@ -385,6 +404,25 @@ fn a_failure_of_a_server_that_survives_it_is_said_at_once_and_leaves_the_exit_cl
         .with_code(0);
     let ended = ended.saying(&["Received quit from", "Quit: all routines returned ("]);
     assert_eq!(ended.count("connection reset"), 1, "{}", ended.stderr);
+}
+
+/// Its line may stand above that of the event.
+#[test]
+fn a_failure_that_is_said_at_once_says_that_it_came_while_quitting() {
+    let story = || {
+        program(|main| -> Body {
+            let client = main.routine("client").on_failure(OnFailure::Report);
+            client.add(|q| {
+                q.wait_quit();
+                Err::<(), _>("reset")
+            })?;
+            main.send_quit();
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(0);
+    let said = "routine 'client' of main failed: reset (while quitting)\n";
+    assert_eq!(ended.count(said), 1, "{ended:?}");
 }
 
 #[test]

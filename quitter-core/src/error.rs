@@ -96,6 +96,19 @@ pub enum AddRoutineError {
         /// The operating system's error.
         source: io::Error,
     },
+    /// A task was added outside of a tokio runtime, and without one by
+    /// [`on`](crate::RoutineBuilder::on).
+    #[cfg(feature = "tokio")]
+    NoRuntime {
+        /// The routine's name.
+        name: String,
+    },
+    /// The tokio runtime is shut down, and takes no tasks any more.
+    #[cfg(feature = "tokio")]
+    RuntimeShutDown {
+        /// The routine's name.
+        name: String,
+    },
 }
 
 impl AddRoutineError {
@@ -121,6 +134,19 @@ impl fmt::Display for AddRoutineError {
                 "the operating system refused a thread for routine '{}'",
                 Name(name)
             ),
+            #[cfg(feature = "tokio")]
+            Self::NoRuntime { name } => write!(
+                f,
+                "routine '{0}' is a task, and this thread is in no tokio runtime: add it from async \
+                 code, or say on which runtime: quitter.routine(\"{0}\").on(runtime.handle()).add_task(..)",
+                Name(name)
+            ),
+            #[cfg(feature = "tokio")]
+            Self::RuntimeShutDown { name } => write!(
+                f,
+                "the tokio runtime for routine '{}' is shut down",
+                Name(name)
+            ),
         }
     }
 }
@@ -130,6 +156,8 @@ impl Error for AddRoutineError {
         match self {
             Self::Quitting => Some(&Quitting),
             Self::Thread { source, .. } => Some(source),
+            #[cfg(feature = "tokio")]
+            Self::NoRuntime { .. } | Self::RuntimeShutDown { .. } => None,
         }
     }
 }

@@ -30,6 +30,7 @@ compile_error!("quitter needs 64-bit atomics, which this target does not have");
 #[cfg(not(any(unix, windows)))]
 compile_error!("quitter needs threads and signals: it runs on Unix and on Windows");
 
+mod blocking;
 mod cancel;
 mod error;
 mod futures;
@@ -37,6 +38,8 @@ mod futures;
 mod io;
 mod main_quitter;
 mod never;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod process;
 mod quitter;
 mod report;
@@ -94,6 +97,8 @@ pub use stands::Stands;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::main_quitter::body::{AsError, ErrorOf, KnownError, UnknownError};
+    #[cfg(feature = "tokio")]
+    pub use crate::on_tokio::run::run_async;
     pub use crate::routine::builder::RoutineBuilder;
     pub use crate::routine::registry::{RegisteredRoutine, type_id_of};
     pub use inventory::submit;

@@ -3,14 +3,16 @@
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
+use std::future::Ready;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::process::Termination;
 
 use quitter_core::{
-    AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitter, MainQuitterBuilder,
-    MainQuitterError, Notice, OnFailure, QuitCause, QuitSource, Quitter, QuitterPath, Quitting,
-    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineQuitter, Stands,
-    StartRoutines, StuckRoutine, Ticks, TimedOutQuitter, Timeouts,
+    AddRoutineError, CancelOnQuit, ExitReport, FailureKind, LastSeen, MainQuitter,
+    MainQuitterBuilder, MainQuitterError, Notice, OnFailure, OnQuit, QuitCause, QuitFuture,
+    QuitSource, Quitter, QuitterPath, Quitting, RoutineBuilder, RoutineFailure, RoutineGuard,
+    RoutineHandle, RoutineQuitter, Stands, StartRoutines, StuckRoutine, Task, Ticks,
+    TimedOutQuitter, Timeouts,
 };
 
 fn is_send<T: Send>() {}
@@ -18,6 +20,7 @@ fn is_sync<T: Sync>() {}
 fn is_static<T: 'static>() {}
 fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
 fn is_debug<T: Debug>() {}
+fn is_unpin<T: Unpin>() {}
 
 macro_rules! for_each_type {
     ($check:ident: $($type:ty),+ $(,)?) => { $( $check::<$type>(); )+ };
@@ -139,4 +142,20 @@ fn the_quit_channel_carries_nothing() {
         Ok(never) => match never {},
         Err(closed) => assert_eq!(closed, crossbeam_channel::RecvError),
     }
+}
+
+#[test]
+fn futures_may_be_sent_and_shared_as_the_futures_in_them() {
+    macro_rules! futures {
+        ($check:ident) => {
+            for_each_type!(
+                $check: QuitFuture, OnQuit, CancelOnQuit<Ready<()>>, Task<Ready<()>>,
+            );
+        };
+    }
+    futures!(is_send);
+    futures!(is_sync);
+    futures!(is_static);
+    futures!(is_debug);
+    futures!(is_unpin);
 }

@@ -5,15 +5,17 @@ use std::time::Duration;
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::parse::{Error, Parse, ParseStream, Result};
-use syn::{Expr, ExprArray, LitBool, LitStr, Path, Token, parse_quote, token};
+use syn::{Expr, ExprArray, LitBool, LitInt, LitStr, Path, Token, parse_quote, token};
+
+use crate::runtime::{self, Flavor};
 
 const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
     `sources = [QuitSource::all_done()]`, `signals = false`, `start = \"before_body\"`, \
     `end = \"with_body\"`, `second_signal = SecondSignal::Ignore`, \
     `signal_exit_code = \"128+n\"`, `failures_while_quitting = \"list_only\"`, \
     `progress_lines = false`, `output = \"quiet\"`, `notices = function`, \
-    `hold_output = \"until_report\"`, `before_report = function`, \
-    `dump_on = \"SIGUSR1\"` and `crate = path`";
+    `hold_output = \"until_report\"`, `before_report = function`, `dump_on = \"SIGUSR1\"`, \
+    on an `async fn` `flavor = \"current_thread\"` and `worker_threads = 4`, and `crate = path`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
@@ -34,6 +36,8 @@ pub(crate) struct MainArgs {
     pub(crate) hold_output: Option<Variant>,
     pub(crate) before_report: Option<Expr>,
     pub(crate) dump_on: Option<LitStr>,
+    pub(crate) flavor: Option<runtime::Of<Flavor>>,
+    pub(crate) worker_threads: Option<runtime::Of<LitInt>>,
     pub(crate) krate: Path,
 }
 
@@ -67,6 +71,7 @@ impl Parse for MainArgs {
         let (mut failures_while_quitting, mut hold_output) = (None, None);
         let (mut output, mut notices, mut before_report) = (None, None, None);
         let mut dump_on = None;
+        let (mut flavor, mut worker_threads) = (None, None);
         for_each_option(input, MAIN_OPTIONS, |option| {
             match option.to_string().as_str() {
                 "timeout" => once(&mut timeout, option, duration(option, input)?),
@@ -89,6 +94,11 @@ impl Parse for MainArgs {
                 "hold_output" => once(&mut hold_output, option, word(option, input, &HOLDS)?),
                 "before_report" => once(&mut before_report, option, function(option, input)?),
                 "dump_on" => once(&mut dump_on, option, signal_name(option, input)?),
+                "flavor" => once(&mut flavor, option, runtime::flavor(option, input)?),
+                "worker_threads" => {
+                    let count = runtime::worker_threads(option, input)?;
+                    once(&mut worker_threads, option, count)
+                }
                 "crate" => once(&mut krate, option, crate_path(option, input)?),
                 _ => Err(unknown(option, MAIN_OPTIONS)),
             }
@@ -109,6 +119,8 @@ impl Parse for MainArgs {
             hold_output,
             before_report,
             dump_on,
+            flavor,
+            worker_threads,
             krate: krate.unwrap_or_else(facade),
         })
     }
@@ -383,7 +395,7 @@ fn crate_path(option: &Ident, input: ParseStream<'_>) -> Result<Path> {
 }
 
 /// Reads `= "text"`. The error says what to `write` instead.
-fn string(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<LitStr> {
+pub(crate) fn string(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<LitStr> {
     equals(option, input, write)?;
     if input.peek(LitStr) {
         return input.parse();
@@ -398,7 +410,7 @@ fn string(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<LitStr>
 }
 
 /// Reads the `=` of an option that has a value.
-fn equals(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<()> {
+pub(crate) fn equals(option: &Ident, input: ParseStream<'_>, write: &str) -> Result<()> {
     let equals: Option<Token![=]> = input.parse()?;
     if equals.is_some() && !input.is_empty() && !input.peek(Token![,]) {
         return Ok(());

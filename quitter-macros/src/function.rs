@@ -36,15 +36,14 @@ impl Function {
         parser.parse2(tokens)
     }
 
-    /// Refuses anything but a plain free function. In the error, `what` says what the function is for,
-    /// and `write` is the correct signature.
+    /// Refuses anything but a plain free function, which may be `async`. In the error, `what` says what
+    /// the function is for, and `write` is the correct signature.
     pub(crate) fn check_plain(&self, what: &str, write: &str) -> Result<()> {
         let sig = &self.sig;
         let params = (!sig.generics.params.is_empty()).then_some(&sig.generics);
         let faults = [
             (tokens(sig.receiver()), "a method, only a free function"),
             (tokens(sig.constness), "`const`"),
-            (tokens(sig.asyncness), "`async`"),
             (tokens(unsafety(sig)), "`unsafe`"),
             (tokens(sig.abi.as_ref()), "`extern`"),
             (tokens(params), "generic"),

@@ -25,6 +25,7 @@ mod function;
 mod main_attr;
 mod place;
 mod routine_attr;
+mod runtime;
 
 use proc_macro::TokenStream;
 

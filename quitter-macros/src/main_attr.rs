@@ -8,6 +8,7 @@ use syn::{Path, ReturnType, Type, parse_quote};
 use crate::args::{End, MainArgs, SignalExitCode, Start};
 use crate::function::{Function, is_shared_reference};
 use crate::place::{Place, generated};
+use crate::runtime;
 
 const NOT_A_FUNCTION: &str = "`#[quitter::main]` belongs on a function: write `fn main() { .. }`";
 
@@ -16,7 +17,11 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
         Ok(function) => function,
         Err(error) => return with_error(&error, &item),
     };
-    let args = syn::parse2(args).and_then(|args| check(&function).map(|()| args));
+    let args = syn::parse2(args).and_then(|args| {
+        check(&function)?;
+        runtime::check(&args, &function)?;
+        Ok(args)
+    });
     match args {
         Ok(args) => expand(&args, function),
         Err(error) => with_error(&error, &usable(function)),
@@ -24,14 +29,17 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn check(function: &Function) -> Result<()> {
+    runtime::check_alone(function)?;
     let sig = &function.sig;
+    let is_async = sig.asyncness.map_or("", |_| "async ");
     let parameters = function.parameters();
-    let write = if parameters.is_empty() {
-        "fn main()"
+    let parameter = if parameters.is_empty() {
+        ""
     } else {
-        "fn main(main: &MainQuitter)"
+        "main: &MainQuitter"
     };
-    function.check_plain("`main`", write)?;
+    let write = format!("{is_async}fn main({parameter})");
+    function.check_plain("`main`", &write)?;
     if sig.ident != "main" {
         let message = "`#[quitter::main]` belongs on the function that the program starts with: \
             name it `main`";
@@ -52,7 +60,7 @@ fn check(function: &Function) -> Result<()> {
 
 fn expand(args: &MainArgs, function: Function) -> TokenStream {
     let krate = &args.krate;
-    let run = run(krate, &function);
+    let run = run(args, &function);
     let settings = settings(args);
     let known_error = known_error(krate, &function.sig.output);
     let Function {
@@ -79,11 +87,19 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
 }
 
 /// Runs the body under `builder`. Errors about its signature point at the signature.
-fn run(krate: &Path, function: &Function) -> TokenStream {
+fn run(args: &MainArgs, function: &Function) -> TokenStream {
+    let krate = &args.krate;
     let parameter = Place::of(&function.parameters().first());
     let output = Place::of(&function.sig.output);
     let body = generated(&function.sig.ident);
     let body = parameter.call(&quote!(::core::convert::identity), &quote!(#body));
+    if function.sig.asyncness.is_some() {
+        let runtime = runtime::make(args);
+        return output.call(
+            &quote!(#krate::__private::run_async),
+            &quote!(builder, #runtime, #body),
+        );
+    }
     output.call(
         &quote!(#krate::MainQuitterBuilder::run),
         &quote!(builder, #body),
@@ -175,11 +191,12 @@ fn output(args: &MainArgs) -> TokenStream {
 /// refused function is kept inside, where more kinds of functions are allowed.
 fn usable(function: Function) -> TokenStream {
     let Function {
-        attrs,
+        mut attrs,
         vis,
         sig,
         body,
     } = function;
+    attrs.retain(|attr| !runtime::makes_a_runtime(attr));
     let main = &sig.ident;
     if main != "main" || sig.receiver().is_some() {
         return quote!(#(#attrs)* #vis #sig #body);

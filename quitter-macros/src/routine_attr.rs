@@ -2,9 +2,9 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::LitStr;
 use syn::ext::IdentExt;
 use syn::parse::{Error, Result};
+use syn::{LitStr, Type};
 
 use crate::args::RoutineArgs;
 use crate::function::{Function, is_shared_reference};
@@ -25,7 +25,11 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
 
 fn check(function: &Function) -> Result<()> {
     let sig = &function.sig;
-    let write = format!("fn {}(q: &RoutineQuitter)", sig.ident);
+    let is_async = sig.asyncness.is_some();
+    let write = match is_async {
+        true => format!("async fn {}(q: RoutineQuitter)", sig.ident),
+        false => format!("fn {}(q: &RoutineQuitter)", sig.ident),
+    };
     function.check_plain("a routine", &write)?;
     let Some(ty) = function.parameters().first().copied() else {
         let message =
@@ -39,8 +43,22 @@ fn check(function: &Function) -> Result<()> {
         );
         return Err(Error::new_spanned(further, message));
     }
-    if !is_shared_reference(ty) {
-        let message = format!("a routine takes its quitter by reference: write `{write}`");
+    if let (Some(keyword), false) = (sig.asyncness, cfg!(feature = "tokio")) {
+        let message = "an async routine needs the feature `tokio` of the crate quitter: run \
+            `cargo add quitter --features tokio`";
+        return Err(Error::new_spanned(keyword, message));
+    }
+    // A reference would have to outlive the function that is called, as tasks do.
+    let is_right = match is_async {
+        true => !matches!(ty, Type::Reference(_)),
+        false => is_shared_reference(ty),
+    };
+    if !is_right {
+        let (kind, way) = match is_async {
+            true => ("an async routine", "by value"),
+            false => ("a routine", "by reference"),
+        };
+        let message = format!("{kind} takes its quitter {way}: write `{write}`");
         return Err(Error::new_spanned(ty, message));
     }
     Ok(())
@@ -127,5 +145,9 @@ fn add(function: &Function, routine: &Ident) -> TokenStream {
     let identity = quote!(::core::convert::identity);
     let routine = parameter.call(&identity, &quote!(#routine));
     let arguments = quote_spanned!(Span::mixed_site()=> routine, #routine);
-    output.call(&quote!(__private::RoutineBuilder::add), &arguments)
+    let add = match function.sig.asyncness {
+        Some(_) => quote!(__private::RoutineBuilder::add_task),
+        None => quote!(__private::RoutineBuilder::add),
+    };
+    output.call(&add, &arguments)
 }

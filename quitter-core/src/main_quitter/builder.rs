@@ -388,7 +388,17 @@ impl MainQuitterBuilder {
     /// assert_eq!(report.exit_code, quitter::exit_code::CLEAN);
     /// ```
     #[track_caller]
-    pub fn run<B: MainOutcome>(mut self, body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
+    pub fn run<B: MainOutcome>(self, body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
+        self.run_with(body, |main, hint| main.end(Some(hint)))
+    }
+
+    /// As [`run`](Self::run), and the exit is `exit`, which gets a hint to pass on.
+    #[track_caller]
+    pub(crate) fn run_with<B: MainOutcome>(
+        mut self,
+        body: impl FnOnce(&MainQuitter) -> B,
+        exit: impl FnOnce(MainQuitter, &'static str) -> ExitReport,
+    ) -> ExitReport {
         const PATIENCE: Duration = Duration::from_secs(2);
         let (end, known_error) = (self.end, self.known_error);
         let start = self.start.unwrap_or(match end {
@@ -405,7 +415,7 @@ impl MainQuitterBuilder {
             return ExitReport::not_started(full_text(&error));
         }
         match self.make(hint_at) {
-            Ok(main) => run::run(main, start, end, known_error, body),
+            Ok(main) => run::run(main, start, end, known_error, body, exit),
             Err(error) => ExitReport::not_started(full_text(&error)),
         }
     }

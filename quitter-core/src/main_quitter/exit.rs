@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
+use crate::blocking;
 use crate::error::{AddRoutineError, MainQuitterError, full_text};
 use crate::main_quitter::late;
 use crate::main_quitter::phase::{Ending, SourceInfo};
@@ -190,7 +191,9 @@ impl MainQuitter {
     /// assert_eq!(report.exit_code, 0);
     /// assert!(report.timeouts.is_empty());
     /// ```
+    #[track_caller]
     pub fn exit(self) -> ExitReport {
+        blocking::say("exit", "exit_async", Location::caller(), || true);
         let report = self.end(None);
         console::write_here();
         // So that the event stands above everything that the program prints next.

@@ -50,7 +50,8 @@ pub enum End {
     WithBody,
 }
 
-/// Runs the body under `main`, starts the registered routines, and exits.
+/// Runs the body under `main`, starts the registered routines, and exits by `exit`, which gets the hint
+/// for a program in which nothing runs.
 #[track_caller]
 pub(crate) fn run<B: MainOutcome>(
     main: MainQuitter,
@@ -58,6 +59,7 @@ pub(crate) fn run<B: MainOutcome>(
     end: End,
     known_error: Option<AsError>,
     body: impl FnOnce(&MainQuitter) -> B,
+    exit: impl FnOnce(MainQuitter, &'static str) -> ExitReport,
 ) -> ExitReport {
     if start == StartRoutines::BeforeBody {
         main.start_routines();
@@ -67,7 +69,7 @@ pub(crate) fn run<B: MainOutcome>(
         main.node().quit(QuitCause::MainReturned { code: 0 }, None);
     }
     main.start_routines();
-    let report = main.end(Some(NOTHING_RUNS));
+    let report = exit(main, NOTHING_RUNS);
     console::write_here();
     report
 }
@@ -103,7 +105,6 @@ fn run_body<B: MainOutcome>(
 
 /// Said once, when the body has returned and no routine is left, in a program that waits for a quit
 /// event from outside.
-const NOTHING_RUNS: &str = "main has returned and no routine is running; waiting for a quit event. \
-                            To end with main, set end = \"with_body\"; when everything is done, add \
-                            the quit source all_done(); in one case, such as --help, call \
-                            request_quit";
+const NOTHING_RUNS: &str = "main has returned and no routine is running; waiting for a quit event.\n\
+    To end with main, set end = \"with_body\"; when everything is done, add the quit source\n\
+    all_done(); in one case, such as --help, call request_quit(reason)";

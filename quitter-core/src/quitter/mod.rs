@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use self::quitting::{quit_cause, request_quit, sleep};
+pub(crate) use self::quitting::{quit_cause, request_quit, sleep, wait_quit};
 use crate::error::Quitting;
 use crate::report::failure::RoutineFailure;
 use crate::tree::Node;
@@ -91,7 +91,8 @@ impl Quitter {
 
     /// Creates a child quitter, which quits when this one does, or earlier by itself.
     ///
-    /// Names may repeat: reports list two children with the same name separately. The child starts
+    /// A name is a literal, or a `String` where it is made at run time. Names may repeat: reports list
+    /// two children with the same name separately. The child starts
     /// with this quitter's [`on_failure`](Self::on_failure) and
     /// [`failures_while_quitting`](Self::failures_while_quitting).
     ///
@@ -112,7 +113,8 @@ impl Quitter {
     }
 
     /// The failures of the whole tree so far, in the order in which they happened: the first thousand,
-    /// and the one that made the root quit. Those of routines under [`OnFailure::Report`](crate::OnFailure::Report) are left out.
+    /// and the one that made the root quit. Those of routines under
+    /// [`OnFailure::Report`](crate::OnFailure::Report) are left out.
     ///
     /// # Examples
     ///

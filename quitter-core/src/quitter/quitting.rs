@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::Quitter;
+use crate::blocking;
 use crate::error::Quitting;
 use crate::futures::QuitFuture;
 use crate::report::cause::{QuitCause, RequestingRoutine};
@@ -74,8 +75,9 @@ impl Quitter {
     /// root.send_quit();
     /// waiter.join().unwrap();
     /// ```
+    #[track_caller]
     pub fn wait_quit(&self) {
-        self.node.wait_quit(None);
+        wait_quit(&self.node);
     }
 
     /// A future that is ready once this quitter is told to quit: what [`wait_quit`](Self::wait_quit)
@@ -103,6 +105,9 @@ impl Quitter {
     ///
     /// A zero duration checks once; [`Duration::MAX`] sleeps until the quit.
     ///
+    /// It blocks the thread, and with it the tasks that an executor polls there: async code awaits
+    /// the executor's sleep under [`cancel_on_quit`](Self::cancel_on_quit).
+    ///
     /// # Errors
     ///
     /// [`Quitting`] if told to quit, before or during the sleep.
@@ -118,6 +123,7 @@ impl Quitter {
     /// root.send_quit();
     /// assert!(root.sleep(Duration::from_secs(3600)).is_err());
     /// ```
+    #[track_caller]
     pub fn sleep(&self, duration: Duration) -> Result<(), Quitting> {
         sleep(&self.node, duration)
     }
@@ -193,7 +199,7 @@ impl Quitter {
         request_quit(&self.node, reason.into(), None, Location::caller());
     }
 
-    pub(super) fn quit_by_hand(&self, at: Place, timeout: Option<Duration>) {
+    pub(crate) fn quit_by_hand(&self, at: Place, timeout: Option<Duration>) {
         self.node.quit(QuitCause::SendQuit { at }, timeout);
     }
 
@@ -233,7 +239,23 @@ impl Quitter {
     }
 }
 
+#[track_caller]
+pub(crate) fn wait_quit(node: &Arc<Node>) {
+    let has_to_wait = || !node.is_quitting();
+    blocking::say(
+        "wait_quit",
+        "quitting().await",
+        Location::caller(),
+        has_to_wait,
+    );
+    node.wait_quit(None);
+}
+
+#[track_caller]
 pub(crate) fn sleep(node: &Arc<Node>, duration: Duration) -> Result<(), Quitting> {
+    const INSTEAD: &str = "cancel_on_quit(tokio::time::sleep(..)).await";
+    let has_to_wait = || !duration.is_zero() && !node.is_quitting();
+    blocking::say("sleep", INSTEAD, Location::caller(), has_to_wait);
     if node.wait_quit(Instant::now().checked_add(duration)) {
         Err(Quitting)
     } else {

@@ -67,8 +67,8 @@ impl Quitter {
         self.routine(name_of::<F>()).add(f)
     }
 
-    /// Begins the description of a routine with its name. Stack size and response to a failure may
-    /// follow; [`add`](RoutineBuilder::add) starts it.
+    /// Begins the description of a routine with its name: a literal, or a `String` where it is made at
+    /// run time. Stack size and response to a failure may follow; [`add`](RoutineBuilder::add) starts it.
     ///
     /// # Examples
     ///

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Quitter;
+use crate::blocking;
 use crate::report::timeouts::Timeouts;
 use crate::routine::awaiting::Done;
-use crate::routine::current::waiting_routine;
+use crate::routine::current::{self, waiting_routine};
+use crate::routine::record::Place;
 use crate::tree::{Limits, Node};
 
 impl Quitter {
@@ -53,6 +55,9 @@ impl Quitter {
     /// A wait that a routine calls leaves that routine out. [Guards](Self::guard) are still waited
     /// for.
     ///
+    /// It blocks the thread, and with it the tasks that an executor polls there: async code awaits
+    /// [`done`](Self::done), or with the feature `tokio` `wait_done_async`.
+    ///
     /// # Errors
     ///
     /// [`Timeouts`] lists the routines that were live when the time was up.
@@ -73,8 +78,9 @@ impl Quitter {
     /// root.send_quit();
     /// root.wait_done(Duration::MAX).unwrap();
     /// ```
+    #[track_caller]
     pub fn wait_done(&self, timeout: Duration) -> Result<(), Timeouts> {
-        wait_done(&self.node, timeout)
+        wait_done(&self.node, timeout, Location::caller())
     }
 
     /// Tells this quitter and all below it to quit, and waits for at most `timeout` until their
@@ -109,7 +115,11 @@ impl Quitter {
     }
 }
 
-fn wait_done(node: &Arc<Node>, timeout: Duration) -> Result<(), Timeouts> {
+fn wait_done(node: &Arc<Node>, timeout: Duration, at: Place) -> Result<(), Timeouts> {
+    blocking::say("wait_done", "wait_done_async", at, || {
+        let excluded = current::excluded().map(|excluded| excluded.id);
+        !timeout.is_zero() && node.owner().look(excluded).is_err()
+    });
     let from = Instant::now();
     waiting_routine(|excluding| {
         node.wait_done(Limits {

@@ -252,6 +252,16 @@ pub(crate) fn write_failures(
     }
 }
 
+impl RoutineFailure {
+    /// The text with "(while quitting)", if it was.
+    pub(crate) fn with_moment(&self) -> impl fmt::Display {
+        Alike {
+            first: self,
+            count: 1,
+        }
+    }
+}
+
 /// Failures that differ only in the routine's number, place and times.
 struct Alike<'a> {
     first: &'a RoutineFailure,
@@ -284,16 +294,20 @@ impl<'a> Alike<'a> {
     }
 }
 
-/// "routine 'flusher' of main/db failed: disk full (×997, while quitting)".
+/// "routine 'flusher' of main/db failed: disk full (×997, while quitting)". Of several lines it is the
+/// first that says so: the others may be a list.
 impl fmt::Display for Alike<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.first.fmt(f)?;
+        let text = self.first.to_string();
+        let first_line = text.lines().next().unwrap_or_default();
+        f.write_str(first_line)?;
         match (self.count, self.first.while_quitting) {
-            (1, false) => Ok(()),
-            (1, true) => f.write_str(" (while quitting)"),
-            (n, false) => write!(f, " (×{n})"),
-            (n, true) => write!(f, " (×{n}, while quitting)"),
+            (1, false) => {}
+            (1, true) => f.write_str(" (while quitting)")?,
+            (n, false) => write!(f, " (×{n})")?,
+            (n, true) => write!(f, " (×{n}, while quitting)")?,
         }
+        f.write_str(&text[first_line.len()..])
     }
 }
 

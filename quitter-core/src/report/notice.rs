@@ -212,7 +212,7 @@ impl fmt::Display for Notice {
             }
             Self::Waiting { routines, left } => write_waiting(f, routines, *left),
             Self::Returned { name, path } => write!(f, "{} has returned", Routine { name, path }),
-            Self::Failure(failure) => failure.fmt(f),
+            Self::Failure(failure) => failure.with_moment().fmt(f),
             Self::Hint(text) => Message(text).fmt(f),
             Self::Dump(dump) => dump.fmt(f),
             Self::Outcome(report) => report.fmt(f),

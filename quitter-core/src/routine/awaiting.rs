@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 
 use super::current;
 use super::record::{Record, Waiting};
+#[cfg(feature = "tokio")]
+use crate::tree::LiveAt;
 use crate::tree::{DoneWait, Limits, Node, Step};
 
 /// An awaited wait. The routine that polls it first is left out, and is marked as waiting for others
@@ -26,6 +28,12 @@ impl Awaited {
         Self::new(DoneWait::for_subtree(node, limits))
     }
 
+    /// To be made at the first poll.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn for_one(node: &Arc<Node>, record: &Arc<Record>, limits: Limits) -> Self {
+        Self::new(DoneWait::for_one(node, record, limits))
+    }
+
     fn new(wait: DoneWait) -> Self {
         let current = current::get();
         let waiting = current.map(|(quitter, _)| Arc::clone(quitter.record()));
@@ -43,6 +51,17 @@ impl Awaited {
     /// Goes on with the wait.
     pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Step {
         self.wait.step(cx)
+    }
+
+    /// Those that are live and were waited for, when the time is up. If there are some, the mark stays:
+    /// the routine that waited is about to return.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn look(mut self) -> Result<(), Vec<LiveAt>> {
+        let live = self.wait.look();
+        if live.is_err() {
+            self.waiting = None;
+        }
+        live
     }
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::guard::RoutineGuard;
-use super::handle::RoutineHandle;
+use super::handle::{RoutineHandle, Runner};
 use super::kind::Work;
 use super::live::Live;
 use super::outcome::RoutineOutcome;
@@ -30,10 +30,13 @@ const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
 #[must_use = "nothing starts until `add` or `guard` is called"]
 pub struct RoutineBuilder<'a> {
     node: &'a Arc<Node>,
-    pub(super) name: Cow<'static, str>,
+    pub(crate) name: Cow<'static, str>,
     stack_size: Option<usize>,
     /// `None`: as the quitter says.
     on_failure: Option<OnFailure>,
+    /// Where a task is spawned; `None`: where the caller is.
+    #[cfg(feature = "tokio")]
+    pub(crate) runtime: Option<tokio::runtime::Handle>,
     #[cfg(feature = "process")]
     pub(super) process: super::process::ProcessOptions,
 }
@@ -47,6 +50,8 @@ impl<'a> RoutineBuilder<'a> {
             on_failure: None,
             #[cfg(feature = "process")]
             process: super::process::ProcessOptions::default(),
+            #[cfg(feature = "tokio")]
+            runtime: None,
         }
     }
 
@@ -106,7 +111,10 @@ impl<'a> RoutineBuilder<'a> {
         let (node, record) = (Arc::downgrade(node), Arc::clone(record));
         // If the thread is refused, std drops the closure, and `live` checks out.
         match thread.spawn(move || live.run(f)) {
-            Ok(thread) => Ok(RoutineHandle::new(node, record, thread.thread().clone())),
+            Ok(thread) => {
+                let runner = Runner::Thread(thread.thread().clone());
+                Ok(RoutineHandle::new(node, record, runner))
+            }
             Err(source) => Err(AddRoutineError::Thread {
                 name: record.name.to_string(),
                 source,

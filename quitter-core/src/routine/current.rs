@@ -24,16 +24,17 @@ pub(crate) fn get() -> Option<Routine> {
 }
 
 /// Makes this routine the current one. Returns the one that was. A thread that is dropping its
-/// thread-local values, of which a task may be one, has none.
-fn exchange(routine: Option<Routine>) -> Option<Routine> {
-    let before = CURRENT.try_with(|current| current.replace(routine));
-    before.ok().flatten()
+/// thread-local values, of which a task may be one, has none: then this is returned.
+fn exchange(mut routine: Option<Routine>) -> Option<Routine> {
+    let _ = CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), &mut routine));
+    routine
 }
 
 /// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
     outer: Option<Routine>,
-    record: Arc<Record>,
+    /// The record that names this thread. `None`: another thread runs the routine.
+    record: Option<Arc<Record>>,
     /// The thread that the routine's record named before: it may be current on several threads.
     before: u64,
 }
@@ -45,7 +46,7 @@ impl Current {
         let outer = exchange(Some((quitter.clone(), cause_of)));
         Self {
             outer,
-            record,
+            record: Some(record),
             before,
         }
     }
@@ -54,18 +55,59 @@ impl Current {
     /// below. To be called where this stays until it is dropped.
     pub(crate) fn mark_stack(&self) {
         #[cfg(feature = "stacks")]
-        {
+        if let Some(record) = &self.record {
             let address = std::ptr::from_ref(self).addr();
-            self.record.set_stack_mark(address.try_into().unwrap_or(0));
+            record.set_stack_mark(address.try_into().unwrap_or(0));
+        }
+    }
+
+    /// Makes a routine the current one that waits for what this thread does.
+    pub(crate) fn stand_in(routine: Routine) -> Self {
+        Self {
+            outer: exchange(Some(routine)),
+            record: None,
+            before: 0,
         }
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
-        self.record.set_os_id(self.before);
+        if let Some(record) = &self.record {
+            record.set_os_id(self.before);
+        }
         // Dropped only here, after the borrow: the last handle of a quitter may go with it.
         let _inner = exchange(self.outer.take());
+    }
+}
+
+/// Makes a routine the current one of this thread until this is dropped, as [`Current`] does, but lends
+/// it: tasks are polled often, and to clone a routine is to write to counts that their threads share.
+pub(crate) struct Lent<'a> {
+    lender: &'a mut Option<Routine>,
+    outer: Option<Routine>,
+    before: u64,
+}
+
+impl<'a> Lent<'a> {
+    pub(crate) fn new(lender: &'a mut Option<Routine>) -> Self {
+        let record = lender.as_ref().map(|(quitter, _)| quitter.record());
+        let before = record.map(|record| record.set_os_id(system::thread_id()));
+        let outer = exchange(lender.take());
+        Self {
+            lender,
+            outer,
+            before: before.unwrap_or_default(),
+        }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        *self.lender = exchange(self.outer.take());
+        if let Some((quitter, _)) = &self.lender {
+            quitter.record().set_os_id(self.before);
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! A started routine, seen from outside.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::current::waiting_routine;
 use super::record::Record;
+use crate::blocking;
 use crate::report::timeouts::Timeouts;
 use crate::tree::{Limits, LiveAt, Node};
 
@@ -28,16 +30,38 @@ pub struct RoutineHandle {
     /// Weak: a handle must not keep the quitter in the tree.
     node: Weak<Node>,
     record: Arc<Record>,
-    thread: Thread,
+    runner: Runner,
+}
+
+/// Whatever runs a routine.
+pub(crate) enum Runner {
+    Thread(Thread),
+    #[cfg(feature = "tokio")]
+    Task(tokio::task::AbortHandle),
 }
 
 impl RoutineHandle {
-    pub(super) fn new(node: Weak<Node>, record: Arc<Record>, thread: Thread) -> Self {
+    pub(crate) fn new(node: Weak<Node>, record: Arc<Record>, runner: Runner) -> Self {
         Self {
             node,
             record,
-            thread,
+            runner,
         }
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn node(&self) -> &Weak<Node> {
+        &self.node
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn runner(&self) -> &Runner {
+        &self.runner
     }
 
     /// The routine's number, unique in this process.
@@ -59,7 +83,8 @@ impl RoutineHandle {
     }
 
     /// Wakes the routine's thread from [`std::thread::park`], as
-    /// [`Thread::unpark`](std::thread::Thread::unpark) does. No effect once the routine is done.
+    /// [`Thread::unpark`](std::thread::Thread::unpark) does. No effect once the routine is done, and none on
+    /// a task: it has no thread of its own, and wakes by what it awaits.
     ///
     /// It does not end what the routine waits for in its quitter: [`sleep`](crate::Quitter::sleep),
     /// [`ticks`](crate::Quitter::ticks) and [`wait_quit`](crate::Quitter::wait_quit) go on. To wake
@@ -88,7 +113,11 @@ impl RoutineHandle {
     /// parked.wait(std::time::Duration::MAX).unwrap();
     /// ```
     pub fn unpark(&self) {
-        self.thread.unpark();
+        match &self.runner {
+            Runner::Thread(thread) => thread.unpark(),
+            #[cfg(feature = "tokio")]
+            Runner::Task(_) => {}
+        }
     }
 
     /// Blocks until the routine is done, for at most `timeout`; [`Duration::MAX`] waits for ever.
@@ -100,7 +129,11 @@ impl RoutineHandle {
     /// # Errors
     ///
     /// [`Timeouts`], which lists this one routine.
+    #[track_caller]
     pub fn wait(&self, timeout: Duration) -> Result<(), Timeouts> {
+        blocking::say("wait", "wait_async", Location::caller(), || {
+            !timeout.is_zero() && !self.is_finished()
+        });
         wait_for(&self.node, &self.record, timeout)
     }
 }

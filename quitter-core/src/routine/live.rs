@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::current::Current;
+use super::current::{Current, Lent, Routine};
 use super::failing::{self, CauseOf, routine_failed};
 use super::hook;
 use super::kind::Work;
@@ -71,6 +71,13 @@ impl Live {
         let _span = self.span.enter();
         current.mark_stack();
         panics::catch(f, |kind| self.fail(kind, cause_of));
+    }
+
+    /// Does the same for a task, which lends what it has kept as its routine.
+    pub(super) fn call_lent(&self, routine: &mut Option<Routine>, f: impl FnOnce()) {
+        let _current = Lent::new(routine);
+        let _span = self.span.enter();
+        panics::catch(f, |kind| self.fail(kind, routine_failed));
     }
 
     /// Runs the whole routine on this thread, which is its own and ends after that.

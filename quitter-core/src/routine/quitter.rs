@@ -19,7 +19,7 @@ use super::record::Record;
 use super::ticks::Ticks;
 use crate::error::{AddRoutineError, Quitting};
 use crate::futures::QuitFuture;
-use crate::quitter::{Quitter, debug, quit_cause, request_quit, sleep};
+use crate::quitter::{Quitter, debug, quit_cause, request_quit, sleep, wait_quit};
 use crate::report::cause::{QuitCause, RequestingRoutine};
 use crate::report::failure::{FailuresWhileQuitting, OnFailure};
 use crate::tree::{Node, QuitWait};
@@ -162,7 +162,7 @@ impl RoutineQuitter {
     /// Blocks until the routine is told to quit, like [`Quitter::wait_quit`].
     #[track_caller]
     pub fn wait_quit(&self) {
-        self.seen_now().wait_quit(None);
+        wait_quit(self.seen_now());
     }
 
     /// A future that is ready once the routine is told to quit. Like [`Quitter::quitting`].

@@ -142,7 +142,9 @@ impl Record {
 
     /// Returns the number that was there before.
     pub(crate) fn set_os_id(&self, id: u64) -> u64 {
-        self.os_id.swap(id, Ordering::Relaxed)
+        let before = self.os_id();
+        self.os_id.store(id, Ordering::Relaxed);
+        before
     }
 
     /// An address on the stack of the thread, in the call that runs the routine; 0: none.

@@ -6,10 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::builder::RoutineBuilder;
-use super::failing::routine_failed;
+use super::current::Routine;
+use super::failing::{CauseOf, routine_failed};
 use super::kind::Work;
 use super::live::Live;
 use super::outcome::RoutineOutcome;
+use super::panics;
 use super::quitter::RoutineQuitter;
 use crate::error::Quitting;
 use crate::system;
@@ -32,19 +34,25 @@ pub struct Task<F> {
 }
 
 struct Running<F> {
-    /// In a box, so that it can be polled without unsafe code.
-    future: Pin<Box<F>>,
+    /// In a box, so that it can be polled without unsafe code. `None`: it has ended.
+    future: Option<Pin<Box<F>>>,
+    /// To be the current routine while it is polled.
+    routine: Option<Routine>,
     live: Live,
 }
 
 impl<F> Task<F> {
     fn new(live: Live, make: impl FnOnce(RoutineQuitter) -> F) -> Self {
-        let id = live.quitter().id();
-        let mut future = None;
-        live.call(routine_failed, || {
-            future = Some(Box::pin(make(live.quitter().clone())));
+        let quitter = live.quitter().clone();
+        let id = quitter.id();
+        let routine = Some((quitter.clone(), routine_failed as CauseOf));
+        let failed = |kind| live.fail(kind, routine_failed);
+        let future = panics::catch(|| Box::pin(make(quitter)), failed);
+        let running = future.map(|future| Running {
+            future: Some(future),
+            routine,
+            live,
         });
-        let running = future.map(|future| Running { future, live });
         Self { running, id }
     }
 
@@ -54,10 +62,13 @@ impl<F> Task<F> {
         self.id
     }
 
-    /// Drops the future as its routine, which ends by that.
+    /// Drops the future as its routine, unless it has ended, and ends the routine.
     fn end(&mut self) {
-        if let Some(Running { future, live }) = self.running.take() {
-            live.call(routine_failed, || drop(future));
+        if let Some(mut running) = self.running.take()
+            && let Some(future) = running.future
+        {
+            let live = &running.live;
+            live.call_lent(&mut running.routine, || drop(future));
         }
     }
 }
@@ -70,14 +81,22 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(Running { future, live }) = &mut self.running else {
+        let Some(running) = &mut self.running else {
             return Poll::Ready(());
         };
+        let (future, live) = (&mut running.future, &running.live);
         let failed = |kind| live.fail(kind, routine_failed);
         let mut is_pending = false;
-        live.call(routine_failed, || match future.as_mut().poll(cx) {
-            Poll::Pending => is_pending = true,
-            Poll::Ready(outcome) => outcome.settle(&failed),
+        live.call_lent(&mut running.routine, || {
+            let polled = future.as_mut().map(|future| future.as_mut().poll(cx));
+            match polled {
+                Some(Poll::Pending) => is_pending = true,
+                Some(Poll::Ready(outcome)) => {
+                    outcome.settle(&failed);
+                    *future = None;
+                }
+                None => {}
+            }
         });
         if is_pending {
             return Poll::Pending;

@@ -223,7 +223,7 @@ impl Node {
     ///
     /// A walk that finds nothing proves nothing as long as work is taken, so it leaves a tally behind
     /// (invariant 5). Where the node quits it takes none: an empty walk is enough.
-    pub(super) fn look(self: &Arc<Self>, excluded: Option<u64>) -> Result<(), Vec<LiveAt>> {
+    pub(crate) fn look(self: &Arc<Self>, excluded: Option<u64>) -> Result<(), Vec<LiveAt>> {
         if self.roster.get().is_none() {
             return Ok(());
         }

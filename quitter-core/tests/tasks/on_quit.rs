@@ -200,3 +200,46 @@ fn cancels_a_token_of_tokio_util() {
     root.quit_and_wait(PATIENCE).unwrap();
     assert!(token.is_cancelled());
 }
+
+/// The system grants no thread its stack.
+#[test]
+#[cfg(unix)]
+fn a_thread_that_the_system_refuses_is_its_failure_and_it_is_not_called() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "--nocapture",
+            "--test-threads=1",
+            "on_quit::refused",
+        ])
+        .env(
+            "RUST_MIN_STACK",
+            (isize::MAX as usize & !0xffff).to_string(),
+        )
+        .env("QUITTER_TEST_OWN_PROCESS", "refused")
+        .output()
+        .unwrap();
+    let text = common::text(&output);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn refused() {
+    if common::is_own_process() {
+        let root = Quitter::root("root");
+        for _ in 0..2 {
+            root.on_quit(|| unreachable!("there is no thread for it"))
+                .detach();
+        }
+        root.quit_and_wait(PATIENCE).unwrap();
+        let failures = root.failures();
+        assert_eq!(failures.len(), 2, "{failures:?}");
+        assert_eq!(failures[0].name, "on_quit");
+        assert!(matches!(failures[0].kind, FailureKind::Error { .. }));
+    }
+}

@@ -1,0 +1,148 @@
+//! The exit, for async code.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use crate::main_quitter::exit::MainQuitter;
+use crate::main_quitter::phase::Ending;
+use crate::report::cause::QuitCause;
+use crate::report::exit::ExitReport;
+use crate::routine::current::{self, Current};
+
+impl MainQuitter {
+    /// As [`exit`](Self::exit), for async code on any executor: waits for the quit event and for the
+    /// routines without blocking the executor's thread. Begins when it is first polled.
+    ///
+    /// A task that awaits it is left out. Dropping it before it is ready tells the program to quit, as
+    /// dropping the main quitter does, and its report is lost.
+    ///
+    /// Under tokio, return the report from `main`, so that the outcome is said. Then the runtime is
+    /// dropped, which waits for `spawn_blocking` and for tasks that block, for ever if need be;
+    /// [`force_exit`](crate::MainQuitterBuilder::force_exit) ends the process all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    /// use quitter::{ExitReport, MainQuitter, QuitSource};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # assert_eq!(run().await.exit_code, 0);
+    /// # }
+    /// async fn run() -> ExitReport {
+    ///     let main = MainQuitter::builder()
+    ///         .timeout(Duration::from_secs(2))
+    ///         .source(QuitSource::all_done())
+    ///         .force_exit(true)
+    ///         .build();
+    ///     let job = main.routine("job").task(|_| async { println!("a job") }).unwrap();
+    ///     tokio::spawn(job);
+    ///     main.exit_async().await
+    /// }
+    /// ```
+    pub async fn exit_async(self) -> ExitReport {
+        self.exit_by(Self::exit).await
+    }
+
+    /// Exits by `exit`, on a thread of its own.
+    pub(crate) async fn exit_by(
+        self,
+        exit_here: impl FnOnce(Self) -> ExitReport + Copy + Send + 'static,
+    ) -> ExitReport {
+        let quits = QuitsIfDropped(Some(Arc::clone(self.ending())));
+        let exit = Arc::new(Exit::default());
+        let report = match exit.start(self, exit_here) {
+            Ok(()) => poll_fn(|cx| exit.poll(cx)).await,
+            // The system refuses a thread, and the exit must not wait for one.
+            Err(main) => exit_here(main),
+        };
+        quits.defuse();
+        report
+    }
+}
+
+/// An exit that blocks a thread of its own.
+#[derive(Default)]
+struct Exit(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    report: Option<ExitReport>,
+    waker: Option<Waker>,
+}
+
+impl Exit {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the thread. Gives the main quitter back if the system refuses it.
+    fn start(
+        self: &Arc<Self>,
+        main: MainQuitter,
+        exit_here: impl FnOnce(MainQuitter) -> ExitReport + Send + 'static,
+    ) -> Result<(), MainQuitter> {
+        // The exit leaves out the routine that awaits it.
+        let awaits = current::get();
+        let exit = Arc::clone(self);
+        let main = Arc::new(Mutex::new(Some(main)));
+        let take = |main: &Mutex<Option<MainQuitter>>| {
+            main.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        let theirs = Arc::clone(&main);
+        let thread = thread::Builder::new().name("quitter exit".to_owned());
+        let started = thread.spawn(move || {
+            let _current = awaits.map(Current::stand_in);
+            if let Some(main) = take(&theirs) {
+                exit.finish(exit_here(main));
+            }
+        });
+        match started {
+            Ok(_detached) => Ok(()),
+            Err(_refused) => take(&main).map_or(Ok(()), Err),
+        }
+    }
+
+    fn finish(&self, report: ExitReport) {
+        let mut state = self.state();
+        state.report = Some(report);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<ExitReport> {
+        let waker = cx.waker().clone();
+        let mut state = self.state();
+        if let Some(report) = state.report.take() {
+            return Poll::Ready(report);
+        }
+        let before = state.waker.replace(waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+/// The future of an exit: dropped unfinished, it quits.
+struct QuitsIfDropped(Option<Arc<Ending>>);
+
+impl QuitsIfDropped {
+    fn defuse(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for QuitsIfDropped {
+    fn drop(&mut self) {
+        if let Some(ending) = &self.0 {
+            ending.root().node().quit(QuitCause::MainDropped, None);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Programs whose `main` is async.
+
+use std::io;
+
+use tokio::runtime::Runtime;
+
+use crate::error::full_text;
+use crate::main_quitter::body::MainOutcome;
+use crate::main_quitter::builder::MainQuitterBuilder;
+use crate::main_quitter::exit::MainQuitter;
+use crate::report::exit::ExitReport;
+
+/// Does what `#[quitter::main]` does on an `async fn main`: makes the runtime, and runs the program on
+/// it.
+///
+/// The body runs on the main thread, as the routine `main`. So does the exit, which drives a
+/// `current_thread` runtime to the end. The runtime is not waited for: it may have threads that block
+/// for ever.
+#[doc(hidden)]
+#[track_caller]
+pub fn run_async<B: MainOutcome>(
+    builder: MainQuitterBuilder,
+    runtime: impl FnOnce() -> io::Result<Runtime>,
+    body: impl AsyncFnOnce(&MainQuitter) -> B,
+) -> ExitReport {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let reason = format!("cannot make the tokio runtime: {}", full_text(&error));
+            return ExitReport::not_started(reason);
+        }
+    };
+    let entered = runtime.enter();
+    let report = builder.run_with(
+        |main| runtime.block_on(body(main)),
+        |main, hint| runtime.block_on(main.exit_by(move |main| main.end(Some(hint)))),
+    );
+    drop(entered);
+    runtime.shutdown_background();
+    report
+}

@@ -1,0 +1,174 @@
+//! Routines that are tasks of a tokio runtime.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::error::AddRoutineError;
+use crate::quitter::Quitter;
+use crate::routine::builder::RoutineBuilder;
+use crate::routine::handle::{RoutineHandle, Runner};
+use crate::routine::name::name_of;
+use crate::routine::outcome::RoutineOutcome;
+use crate::routine::quitter::RoutineQuitter;
+
+impl Quitter {
+    /// Starts a routine that is a task: spawns the future that `f` returns on the current tokio
+    /// runtime. What [`add_routine`](Self::add_routine) is for threads.
+    ///
+    /// The name is the one under which `#[quitter::routine]` registered `f`, or else the function's
+    /// own. Use [`routine`](Self::routine) to choose a name, or a
+    /// [runtime](RoutineBuilder::on).
+    ///
+    /// The task is the routine from here to the end of its future, as a [`Task`](crate::Task) is. A
+    /// task that its runtime drops, as when that shuts down, is cancelled. A detached task ends the
+    /// program's wait for it by returning, so it has to learn of the quit:
+    /// [`quitting`](RoutineQuitter::quitting), [`cancel_on_quit`](RoutineQuitter::cancel_on_quit).
+    /// Calls of the routine that block, such as [`sleep`](RoutineQuitter::sleep), block a thread of
+    /// the runtime.
+    ///
+    /// # Errors
+    ///
+    /// * [`AddRoutineError::Quitting`] if this quitter has been told to quit.
+    /// * [`AddRoutineError::NoRuntime`] outside of a tokio runtime.
+    /// * [`AddRoutineError::RuntimeShutDown`] if the runtime takes no tasks any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    /// use quitter::{Quitter, Quitting, RoutineQuitter};
+    ///
+    /// async fn heartbeat(q: RoutineQuitter) -> Result<(), Quitting> {
+    ///     loop {
+    ///         q.cancel_on_quit(tokio::time::sleep(Duration::from_secs(1))).await?;
+    ///         println!("beat");
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let root = Quitter::root("main");
+    /// let handle = root.add_task(heartbeat).unwrap();
+    /// assert_eq!(handle.name(), "heartbeat");
+    /// root.quit_and_wait_async(Duration::from_secs(2)).await.unwrap();
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn add_task<F, Fut>(&self, f: F) -> Result<RoutineHandle, AddRoutineError>
+    where
+        F: FnOnce(RoutineQuitter) -> Fut + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: RoutineOutcome,
+    {
+        self.routine(name_of::<F>()).add_task(f)
+    }
+}
+
+impl RoutineQuitter {
+    /// Starts a task beside this routine, like [`Quitter::add_task`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Quitter::add_task`].
+    #[track_caller]
+    pub fn add_task<F, Fut>(&self, f: F) -> Result<RoutineHandle, AddRoutineError>
+    where
+        F: FnOnce(RoutineQuitter) -> Fut + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: RoutineOutcome,
+    {
+        self.routine(name_of::<F>()).add_task(f)
+    }
+}
+
+impl RoutineBuilder<'_> {
+    /// Sets the runtime on which [`add_task`](Self::add_task) spawns. The default is the one that the
+    /// caller is in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::time::Duration;
+    ///
+    /// let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    /// let root = quitter::Quitter::root("main");
+    /// let worker = root.routine("worker").on(runtime.handle());
+    /// worker.add_task(|q| async move { q.quitting().await }).unwrap();
+    /// root.quit_and_wait(Duration::from_secs(2)).unwrap();
+    /// ```
+    pub fn on(mut self, runtime: &Handle) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Starts the routine as a task, like [`Quitter::add_task`]. A stack size has no effect.
+    ///
+    /// `f` is called at once, and the future that it returns is spawned.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Quitter::add_task`].
+    #[track_caller]
+    pub fn add_task<F, Fut>(mut self, f: F) -> Result<RoutineHandle, AddRoutineError>
+    where
+        F: FnOnce(RoutineQuitter) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: RoutineOutcome,
+    {
+        let Some(runtime) = self.runtime.take().or_else(|| Handle::try_current().ok()) else {
+            let name = self.name.into_owned();
+            return Err(AddRoutineError::NoRuntime { name });
+        };
+        let mut is_of = None;
+        let task = self.task(|quitter| {
+            is_of = Some(quitter.clone());
+            f(quitter)
+        })?;
+        let is_of = is_of.expect("the task was made");
+        let record = Arc::clone(is_of.record());
+        let spawned = runtime.spawn(task).abort_handle();
+        // Nobody else could have aborted it by now.
+        if record.is_cancelled() {
+            let name = record.name.to_string();
+            return Err(AddRoutineError::RuntimeShutDown { name });
+        }
+        let node = Arc::downgrade(is_of.node());
+        Ok(RoutineHandle::new(node, record, Runner::Task(spawned)))
+    }
+}
+
+impl RoutineHandle {
+    /// Aborts a task: its runtime drops the future where it awaits, and the routine is cancelled, which
+    /// is no failure. Returns whether the task will be dropped, unless it ends by itself first.
+    ///
+    /// A task that is being polled, and does not return from that, goes on. A thread cannot be
+    /// aborted: for a routine that is one, nothing happens. So the tidy way is to tell a quitter of
+    /// its own to quit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let root = quitter::Quitter::root("main");
+    /// let task = root.routine("waits").add_task(|_| std::future::pending::<()>()).unwrap();
+    /// assert!(task.abort());
+    /// task.wait_async(Duration::MAX).await.unwrap();
+    /// assert!(!task.abort() && root.failures().is_empty());
+    /// # }
+    /// ```
+    pub fn abort(&self) -> bool {
+        match self.runner() {
+            Runner::Task(task) if !self.is_finished() => {
+                task.abort();
+                true
+            }
+            Runner::Task(_) | Runner::Thread(_) => false,
+        }
+    }
+}

@@ -1,0 +1,786 @@
+//! Tasks on tokio, and waits that tasks await.
+
+#![cfg(all(feature = "tokio", not(loom)))]
+
+mod common;
+
+use std::cell::Cell;
+use std::future::pending;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use quitter_core::{
+    AddRoutineError, ExitReport, MainQuitter, OnFailure, QuitSource, Quitter, Quitting,
+    RoutineKind, RoutineQuitter, Timeouts,
+};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+
+use common::{
+    Event, PATIENCE, SHORT, deaf, eventually, in_own_process, in_time, is_own_process, names,
+    succeeds_in_own_process, text,
+};
+
+fn several_threads() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap()
+}
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+/// Both flavours.
+fn runtimes() -> [Runtime; 2] {
+    [several_threads(), one_thread()]
+}
+
+async fn heartbeat(q: RoutineQuitter) -> Result<(), Quitting> {
+    loop {
+        q.cancel_on_quit(tokio::time::sleep(Duration::from_millis(1)))
+            .await?;
+    }
+}
+
+/// The only listed routine.
+#[track_caller]
+fn only(timeouts: &Timeouts) -> &quitter_core::StuckRoutine {
+    assert_eq!(timeouts.len(), 1, "{timeouts}");
+    timeouts.routines().next().unwrap()
+}
+
+// ── Tasks ───────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_task_is_named_after_its_function_listed_and_ends_at_the_quit() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let root = Quitter::root("root");
+            let here = line!() + 1;
+            let beat = root.add_task(heartbeat).unwrap();
+            assert_eq!(beat.name(), "heartbeat");
+            let timeouts = root.wait_done_async(SHORT).await.unwrap_err();
+            let listed = only(&timeouts);
+            assert_eq!((listed.id, listed.kind), (beat.id(), RoutineKind::Task));
+            assert_eq!(
+                (listed.spawned_at.file(), listed.spawned_at.line()),
+                (file!(), here)
+            );
+            assert_eq!(listed.last_seen.unwrap().file(), file!());
+            root.quit_and_wait_async(PATIENCE).await.unwrap();
+            assert!(beat.is_finished() && root.failures().is_empty());
+        });
+    }
+}
+
+#[test]
+fn a_task_fails_as_a_thread_does() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let root = Quitter::root("root");
+            root.on_failure(OnFailure::FailAtExit);
+            root.add_task(|_| async { Err::<(), _>("disk full") })
+                .unwrap();
+            root.wait_done_async(PATIENCE).await.unwrap();
+            let panics = |_| async { panic!("out of range") };
+            root.routine("panics")
+                .on_failure(OnFailure::QuitMain)
+                .add_task(panics)
+                .unwrap();
+            root.wait_done_async(PATIENCE).await.unwrap();
+            let failures = root.failures();
+            assert_eq!(failures[0].kind.to_string(), "failed: disk full");
+            assert!(
+                failures[1].kind.to_string().contains("on_tokio.rs"),
+                "{}",
+                failures[1]
+            );
+            assert!(root.has_to_quit());
+        });
+    }
+}
+
+#[test]
+fn outside_of_a_runtime_the_error_says_what_to_write() {
+    let root = Quitter::root("root");
+    let error = root.routine("beat").add_task(heartbeat).unwrap_err();
+    assert!(matches!(&error, AddRoutineError::NoRuntime { name } if name == "beat"));
+    let text = error.to_string();
+    let write = "quitter.routine(\"beat\").on(runtime.handle()).add_task(..)";
+    assert!(text.contains(write), "{text}");
+    assert!(!error.is_quitting());
+    root.wait_done(Duration::ZERO).unwrap();
+}
+
+#[test]
+fn a_task_may_be_started_on_a_named_runtime_from_any_thread_or_another_runtime() {
+    let runtime = several_threads();
+    let root = Quitter::root("root");
+    root.routine("beat")
+        .on(runtime.handle())
+        .add_task(heartbeat)
+        .unwrap();
+    let other = one_thread();
+    let on_which = other.block_on(async {
+        let (send, receive) = oneshot::channel();
+        let which = root.routine("which").on(runtime.handle());
+        which
+            .add_task(|_| async { _ = send.send(tokio::runtime::Handle::current().id()) })
+            .unwrap();
+        receive.await.unwrap()
+    });
+    assert_eq!(on_which, runtime.handle().id());
+    root.quit_and_wait(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_runtime_that_is_shut_down_takes_no_task() {
+    for runtime in runtimes() {
+        let root = Quitter::root("root");
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let error = root
+            .routine("late")
+            .on(&handle)
+            .add_task(heartbeat)
+            .unwrap_err();
+        assert!(matches!(error, AddRoutineError::RuntimeShutDown { name } if name == "late"));
+        root.wait_done(Duration::ZERO).unwrap();
+        assert!(root.failures().is_empty());
+    }
+}
+
+#[test]
+fn a_quitter_that_quits_takes_no_task() {
+    let runtime = one_thread();
+    runtime.block_on(async {
+        let root = Quitter::root("root");
+        root.send_quit();
+        let error = root.add_task(|_| async { unreachable!() }).unwrap_err();
+        assert!(error.is_quitting());
+    });
+}
+
+#[test]
+fn tasks_that_tasks_fork_are_waited_for() {
+    fn fork(q: &RoutineQuitter, depth: u32, ran: Arc<AtomicUsize>) {
+        let add = q.add_task(move |q| async move {
+            ran.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            for _ in 0..2 * u32::from(depth > 0) {
+                fork(&q, depth - 1, Arc::clone(&ran));
+            }
+        });
+        add.unwrap();
+    }
+    for runtime in runtimes() {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&ran);
+        runtime.block_on(async {
+            let root = Quitter::root("root");
+            root.add_task(|q| async move { fork(&q, 8, count) })
+                .unwrap();
+            root.wait_done_async(PATIENCE).await.unwrap();
+        });
+        assert_eq!(ran.load(Ordering::SeqCst), (1 << 9) - 1);
+    }
+}
+
+#[test]
+fn tasks_of_a_local_set_are_routines_too() {
+    let runtime = one_thread();
+    let count = Rc::new(Cell::new(0));
+    runtime.block_on(LocalSet::new().run_until(async {
+        let root = Quitter::root("root");
+        for _ in 0..10 {
+            let count = Rc::clone(&count);
+            let task = root.routine("local").task(|q| async move {
+                q.quitting().await;
+                count.set(count.get() + 1);
+            });
+            tokio::task::spawn_local(task.unwrap());
+        }
+        assert_eq!(root.wait_done_async(SHORT).await.unwrap_err().len(), 10);
+        root.quit_and_wait_async(PATIENCE).await.unwrap();
+    }));
+    assert_eq!(count.get(), 10);
+}
+
+#[test]
+fn a_local_set_that_is_dropped_cancels_its_tasks() {
+    let runtime = one_thread();
+    let root = Quitter::root("root");
+    let set = LocalSet::new();
+    set.spawn_local(root.routine("local").task(|_| pending::<()>()).unwrap());
+    runtime.block_on(set.run_until(tokio::task::yield_now()));
+    assert!(root.wait_done(Duration::ZERO).is_err());
+    drop(set);
+    root.wait_done(Duration::ZERO).unwrap();
+    assert!(root.failures().is_empty());
+}
+
+#[test]
+fn a_runtime_that_is_dropped_under_its_tasks_cancels_them() {
+    for runtime in runtimes() {
+        let root = Quitter::root("root");
+        for _ in 0..10 {
+            root.routine("task")
+                .on(runtime.handle())
+                .add_task(|_| pending::<()>())
+                .unwrap();
+        }
+        runtime.block_on(tokio::task::yield_now());
+        assert_eq!(root.wait_done(Duration::ZERO).unwrap_err().len(), 10);
+        drop(runtime);
+        root.wait_done(Duration::ZERO).unwrap();
+        assert!(root.failures().is_empty() && !root.has_to_quit());
+    }
+}
+
+/// A task that was added to a runtime that nobody drives is live all the same.
+#[test]
+fn a_task_that_is_never_polled_is_listed() {
+    let runtime = one_thread();
+    let root = Quitter::root("root");
+    root.routine("unpolled")
+        .on(runtime.handle())
+        .add_task(heartbeat)
+        .unwrap();
+    let timeouts = root.quit_and_wait(SHORT).unwrap_err();
+    assert_eq!(only(&timeouts).last_seen, None);
+    drop(runtime);
+    root.wait_done(Duration::ZERO).unwrap();
+}
+
+#[test]
+fn an_aborted_task_is_cancelled_and_has_not_failed() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let root = Quitter::root("root");
+            let task = root.add_task(|_| pending::<()>()).unwrap();
+            tokio::task::yield_now().await;
+            assert!(task.abort());
+            task.wait_async(PATIENCE).await.unwrap();
+            assert!(!task.abort());
+            task.unpark();
+            root.wait_done_async(Duration::ZERO).await.unwrap();
+            assert!(root.failures().is_empty() && !root.has_to_quit());
+        });
+    }
+}
+
+#[test]
+fn a_thread_cannot_be_aborted() {
+    let root = Quitter::root("root");
+    let (thread, end) = deaf(&root, "thread");
+    assert!(!thread.abort());
+    assert!(!thread.is_finished());
+    end.set();
+    thread.wait(PATIENCE).unwrap();
+}
+
+// ── Waits ───────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn an_awaited_wait_looks_once_waits_for_ever_and_stands_any_duration() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let root = Quitter::root("root");
+            root.wait_done_async(Duration::ZERO).await.unwrap();
+            root.wait_done_async(Duration::MAX).await.unwrap();
+            let years =
+                [1, 2, 10, 1000, 1_000_000].map(|years| Duration::from_secs(years * 31_536_000));
+            let (task, end) = deaf(&root, "thread");
+            let waits: Vec<_> = years
+                .into_iter()
+                .chain([Duration::MAX, Duration::MAX / 2])
+                .map(|timeout| tokio::spawn(root.wait_done_async(timeout)))
+                .collect();
+            assert!(root.wait_done_async(Duration::ZERO).await.is_err());
+            tokio::time::sleep(SHORT).await;
+            end.set();
+            for wait in waits {
+                wait.await.unwrap().unwrap();
+            }
+            task.wait_async(PATIENCE).await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn an_awaited_wait_ends_in_time_with_a_list_and_leaves_the_task_out_that_awaits() {
+    for runtime in runtimes() {
+        let root = Quitter::root("root");
+        let of_task = root.clone();
+        let (thread, end) = deaf(&root, "thread");
+        let id = thread.id();
+        let supervisor = root.routine("supervisor").on(runtime.handle());
+        let supervisor = supervisor.add_task(move |_| async move {
+            let from = Instant::now();
+            let timeouts = of_task.wait_done_async(SHORT).await.unwrap_err();
+            assert!(from.elapsed() >= SHORT);
+            assert_eq!(only(&timeouts).id, id);
+            assert_eq!(only(&thread.wait_async(SHORT).await.unwrap_err()).id, id);
+            end.set();
+            of_task.wait_done_async(PATIENCE).await.unwrap();
+        });
+        runtime
+            .block_on(supervisor.unwrap().wait_async(PATIENCE))
+            .unwrap();
+        assert!(root.failures().is_empty(), "{:?}", root.failures());
+    }
+}
+
+#[test]
+fn the_deadline_of_a_quit_ends_an_awaited_wait_that_has_begun() {
+    for runtime in runtimes() {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        let (_, end) = deaf(&child, "thread");
+        let waiting = runtime.spawn(child.wait_done_async(Duration::MAX));
+        let quits = root.clone();
+        let timeouts = runtime.block_on(async move {
+            tokio::time::sleep(SHORT).await;
+            quits.quit_and_wait_async(SHORT).await.unwrap_err()
+        });
+        assert_eq!(names(&timeouts), ["thread"]);
+        assert_eq!(
+            names(&runtime.block_on(waiting).unwrap().unwrap_err()),
+            ["thread"]
+        );
+        end.set();
+        root.wait_done(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn a_wait_that_is_dropped_leaves_nothing_and_nobody_counts_as_waiting() {
+    let runtime = several_threads();
+    runtime.block_on(async {
+        let root = Quitter::root("root");
+        let (_, end) = deaf(&root, "thread");
+        for _ in 0..1000 {
+            let wait = root.wait_done_async(PATIENCE);
+            assert!(tokio::time::timeout(Duration::ZERO, wait).await.is_err());
+        }
+        end.set();
+        root.wait_done_async(PATIENCE).await.unwrap();
+    });
+}
+
+/// As in tests of programs on tokio.
+#[test]
+fn a_wait_ends_by_tokios_clock_where_that_is_paused() {
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let from = Instant::now();
+    runtime.block_on(async {
+        let root = Quitter::root("root");
+        root.add_task(|_| pending::<()>()).unwrap();
+        let hours = Duration::from_secs(7200);
+        assert_eq!(root.wait_done_async(hours).await.unwrap_err().len(), 1);
+        assert_eq!(
+            root.quit_and_wait_async(100 * hours)
+                .await
+                .unwrap_err()
+                .len(),
+            1
+        );
+    });
+    assert!(from.elapsed() < PATIENCE);
+}
+
+#[test]
+fn a_quit_may_be_awaited_from_many_tasks_at_once() {
+    let runtime = several_threads();
+    runtime.block_on(async {
+        for _ in 0..50 {
+            let root = Quitter::root("root");
+            for _ in 0..10 {
+                root.add_task(heartbeat).unwrap();
+            }
+            let waits: Vec<_> = (0..10)
+                .map(|_| tokio::spawn(root.quit_and_wait_async(PATIENCE)))
+                .collect();
+            for wait in waits {
+                wait.await.unwrap().unwrap();
+            }
+        }
+    });
+}
+
+// ── The exit ────────────────────────────────────────────────────────────────────────────────────
+
+const TIMEOUT: Duration = Duration::from_millis(300);
+
+/// A main quitter that only a test tells to quit.
+fn main_quitter(force: bool) -> MainQuitter {
+    let (never, receiver) = crossbeam_channel::bounded::<()>(0);
+    std::mem::forget(never);
+    MainQuitter::builder()
+        .signals(false)
+        .source(QuitSource::channel("never", receiver))
+        .timeout(TIMEOUT)
+        .force_exit(force)
+        .build()
+}
+
+fn outcome(report: &ExitReport) -> (u8, Vec<&str>) {
+    (report.exit_code, names(&report.timeouts))
+}
+
+macro_rules! in_own_process {
+    ($(#[$doc:meta])* $name:ident, $own:ident, $body:expr) => {
+        $(#[$doc])*
+        #[test]
+        fn $name() {
+            succeeds_in_own_process(stringify!($own));
+        }
+
+        #[test]
+        #[ignore = "needs a process of its own"]
+        fn $own() {
+            if is_own_process() {
+                $body
+            }
+        }
+    };
+}
+
+fn exit_is_awaited_on(runtime: Runtime) {
+    runtime.block_on(async {
+        let main = main_quitter(false);
+        for _ in 0..10 {
+            main.add_task(heartbeat).unwrap();
+        }
+        main.add_routine(|q| q.wait_quit()).unwrap();
+        let quits = main.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(SHORT).await;
+            quits.request_quit("enough");
+        });
+        let report = main.exit_async().await;
+        assert_eq!(outcome(&report), (0, vec![]), "{report}");
+        assert!(
+            report.cause.to_string().contains("enough"),
+            "{}",
+            report.cause
+        );
+    });
+}
+
+in_own_process!(the_exit_is_awaited_on_several_threads, exit_on_several, {
+    exit_is_awaited_on(several_threads());
+});
+
+in_own_process!(the_exit_is_awaited_on_one_thread, exit_on_one, {
+    exit_is_awaited_on(one_thread());
+});
+
+in_own_process!(the_exit_names_tasks_and_threads_that_hang, exit_names, {
+    let runtime = several_threads();
+    let main = main_quitter(false);
+    let _enter = runtime.enter();
+    main.routine("awaits for ever")
+        .add_task(|_| pending::<()>())
+        .unwrap();
+    let (_, end) = deaf(&main, "blocks");
+    let of_task = main.clone();
+    let waits = main.routine("waits for them");
+    waits
+        .add_task(move |_| async move { of_task.wait_done_async(Duration::MAX).await })
+        .unwrap();
+    main.send_quit();
+    let from = Instant::now();
+    let report = in_time(move || runtime.block_on(main.exit_async()));
+    assert_eq!(
+        outcome(&report),
+        (1, vec!["awaits for ever", "blocks"]),
+        "{report}"
+    );
+    assert!(from.elapsed() < TIMEOUT + PATIENCE / 2);
+    end.set();
+});
+
+in_own_process!(the_task_that_awaits_the_exit_is_left_out, exit_in_task, {
+    let runtime = one_thread();
+    let report = runtime.block_on(async {
+        let main = main_quitter(false);
+        let (send, receive) = oneshot::channel();
+        let root = main.clone();
+        let exits = root.routine("exits");
+        exits
+            .add_task(move |_| async move { _ = send.send(main.exit_async().await) })
+            .unwrap();
+        tokio::time::sleep(SHORT).await;
+        root.send_quit();
+        receive.await.unwrap()
+    });
+    assert_eq!(outcome(&report), (0, vec![]), "{report}");
+});
+
+in_own_process!(an_exit_that_is_dropped_quits, exit_dropped, {
+    let runtime = one_thread();
+    runtime.block_on(async {
+        let main = main_quitter(false);
+        let root = main.clone();
+        assert!(
+            tokio::time::timeout(SHORT, main.exit_async())
+                .await
+                .is_err()
+        );
+        assert!(root.has_to_quit());
+        let cause = root.quit_cause().unwrap();
+        assert!(
+            matches!(cause, quitter_core::QuitCause::MainDropped),
+            "{cause}"
+        );
+    });
+});
+
+in_own_process!(
+    a_task_that_is_dropped_with_its_runtime_after_the_deadline_is_in_the_report,
+    dropped_with_runtime,
+    {
+        let main = main_quitter(false);
+        let runtime = several_threads();
+        let _guard_in_task = {
+            let guard = main.guard("guard").unwrap();
+            runtime.spawn(async move {
+                let _guard = guard;
+                pending::<()>().await;
+            })
+        };
+        main.routine("task")
+            .on(runtime.handle())
+            .add_task(|_| pending::<()>())
+            .unwrap();
+        main.send_quit();
+        thread::sleep(2 * TIMEOUT);
+        drop(runtime);
+        let report = main.exit();
+        assert_eq!(outcome(&report), (1, vec!["guard", "task"]), "{report}");
+    }
+);
+
+/// A program on tokio whose end a task holds up: the process must end all the same.
+fn ends_by_force(name: &str, says: &[&str]) {
+    let from = Instant::now();
+    let output = in_own_process(name);
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for said in says {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(from.elapsed() < PATIENCE, "{text}");
+}
+
+#[test]
+fn a_task_that_blocks_the_only_thread_is_named_and_the_process_ends() {
+    ends_by_force(
+        "blocks_the_only_thread",
+        &["blocks", "1 routine had not returned after 0.3 s"],
+    );
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn blocks_the_only_thread() {
+    if is_own_process() {
+        one_thread().block_on(async {
+            let main = main_quitter(true);
+            main.routine("blocks")
+                .add_task(|q| async move {
+                    q.quitting().await;
+                    thread::sleep(10 * PATIENCE);
+                })
+                .unwrap();
+            main.send_quit();
+            let _never = main.exit_async().await;
+        });
+    }
+}
+
+#[test]
+fn a_runtime_that_hangs_in_its_drop_does_not_hold_up_the_end() {
+    ends_by_force(
+        "hangs_in_the_drop_of_the_runtime",
+        &["Ended by force: main has its exit report, but has not returned it"],
+    );
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn hangs_in_the_drop_of_the_runtime() {
+    if is_own_process() {
+        let runtime = several_threads();
+        let report = runtime.block_on(async {
+            let main = main_quitter(true);
+            tokio::task::spawn_blocking(|| thread::sleep(10 * PATIENCE));
+            main.send_quit();
+            main.exit_async().await
+        });
+        assert_eq!(report.exit_code, 0);
+        drop(runtime);
+    }
+}
+
+// ── Calls that block ────────────────────────────────────────────────────────────────────────────
+
+/// How often the process says that a call blocks tasks, and what.
+fn said(name: &str) -> Vec<String> {
+    let output = in_own_process(name);
+    let text = text(&output);
+    assert!(output.status.success(), "{text}");
+    let lines = text
+        .lines()
+        .filter(|line| line.contains("tokio polls tasks"));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_wait_that_blocks_tasks_is_said_once_with_its_place() {
+    let said = said("blocks_tasks");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("wait_done at "), "{said:?}");
+    assert!(
+        said[0].contains("on_tokio.rs:") && said[0].contains("use wait_done_async"),
+        "{said:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn blocks_tasks() {
+    if is_own_process() {
+        let runtime = several_threads();
+        let root = Quitter::root("root");
+        let (_, end) = deaf(&root, "thread");
+        for _ in 0..3 {
+            let root = root.clone();
+            let task =
+                runtime.spawn(async move { root.wait_done(Duration::from_millis(1)).is_err() });
+            assert!(runtime.block_on(task).unwrap());
+        }
+        end.set();
+        root.wait_done(PATIENCE).unwrap();
+        // The budget that tokio gives a poll is as it was.
+        runtime.block_on(async {
+            let _guard = root.guard("guard").unwrap();
+            assert!(root.wait_done(Duration::from_millis(1)).is_err());
+            assert!(tokio::task::coop::has_budget_remaining());
+        });
+        // What the console's thread has to say.
+        thread::sleep(SHORT);
+    }
+}
+
+#[test]
+fn calls_that_block_no_task_are_not_reproached() {
+    assert_eq!(said("blocks_no_task"), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn blocks_no_task() {
+    if is_own_process() {
+        let several = several_threads();
+        let root = Quitter::root("root");
+        let guard = root.guard("guard").unwrap();
+        let waits = root.clone();
+        let wait = move || waits.wait_done(Duration::from_millis(1)).is_err();
+        // On a thread for calls that block.
+        assert!(
+            several
+                .block_on(several.spawn_blocking(wait.clone()))
+                .unwrap()
+        );
+        let one = one_thread();
+        assert!(one.block_on(one.spawn_blocking(wait.clone())).unwrap());
+        // On a worker that has handed its tasks to another.
+        let blocks = wait.clone();
+        let in_place = several.spawn(async move { tokio::task::block_in_place(blocks) });
+        assert!(several.block_on(in_place).unwrap());
+        // In the main future, which is on no worker.
+        several.block_on(async { assert!(wait()) });
+        // Beside a runtime.
+        let _enter = one.enter();
+        assert!(wait());
+        // Without having to wait.
+        drop(guard);
+        several
+            .block_on(several.spawn(async move { root.wait_done(PATIENCE) }))
+            .unwrap()
+            .unwrap();
+        thread::sleep(SHORT);
+    }
+}
+
+#[test]
+fn a_sleep_that_blocks_tasks_is_said() {
+    let said = said("sleeps_in_a_task");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("use cancel_on_quit(tokio::time::sleep(..)).await"),
+        "{said:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn sleeps_in_a_task() {
+    if is_own_process() {
+        one_thread().block_on(async {
+            let root = Quitter::root("root");
+            let task = root.add_task(|q| async move { q.sleep(Duration::from_millis(1)) });
+            task.unwrap().wait_async(PATIENCE).await.unwrap();
+        });
+        thread::sleep(SHORT);
+    }
+}
+
+#[test]
+fn a_thread_and_tasks_on_two_runtimes_are_one_tree() {
+    let [first, second] = runtimes();
+    let root = Quitter::root("root");
+    let on_second = second.handle().clone();
+    let ended = Event::new();
+    let ends = ended.clone();
+    root.routine("thread")
+        .add(move |q| {
+            let task = q.routine("task").on(&on_second);
+            task.add_task(|q| async move { q.quitting().await })
+                .unwrap();
+            q.wait_quit();
+            ends.set();
+        })
+        .unwrap();
+    let driving = thread::spawn({
+        let root = root.clone();
+        move || second.block_on(root.quitting())
+    });
+    root.routine("other")
+        .on(first.handle())
+        .add_task(heartbeat)
+        .unwrap();
+    eventually(|| root.wait_done(Duration::ZERO).unwrap_err().len() == 3);
+    first
+        .block_on(root.quit_and_wait_async(PATIENCE))
+        .unwrap_or_else(|timeouts| {
+            // The second runtime is dropped with its thread, and its task with it.
+            assert_eq!(names(&timeouts), ["task"]);
+        });
+    ended.wait();
+    driving.join().unwrap();
+    root.wait_done(PATIENCE).unwrap();
+}

@@ -1,0 +1,137 @@
+//! Threads and tasks in one tree, each of which can be made to hang.
+//!
+//! Tasks measure, a thread writes what they have measured, and another thread with a runtime of its own
+//! reports. A quit reaches all of them in the same way, and one report names whoever does not return.
+//!
+//! Start it with `cargo run -p quitter-examples --bin mixed` and press Ctrl-C: it ends with exit code
+//! 0. With `--stuck`, or `--stuck thread`, `--stuck task`, `--stuck worker`, something hangs at the
+//! quit: a thread that blocks, a task that awaits for ever, a task that blocks its worker. Then the
+//! report names it after a second, and the exit code is 1.
+
+use std::env;
+use std::future;
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use quitter::{AddRoutineError, MainQuitter, Quitting, RoutineQuitter};
+use tokio::runtime::Runtime;
+
+const BEAT: Duration = Duration::from_millis(50);
+
+/// Whatever is to hang.
+#[derive(Clone, Copy, Default)]
+struct Stuck {
+    thread: bool,
+    task: bool,
+    worker: bool,
+}
+
+impl Stuck {
+    /// `None`: the arguments are of no use.
+    fn from_args() -> Option<Self> {
+        let args: Vec<String> = env::args().skip(1).collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let none = Self::default();
+        match args[..] {
+            [] => Some(none),
+            ["--stuck"] => Some(Self {
+                thread: true,
+                task: true,
+                worker: true,
+            }),
+            ["--stuck", "thread"] => Some(Self {
+                thread: true,
+                ..none
+            }),
+            ["--stuck", "task"] => Some(Self { task: true, ..none }),
+            ["--stuck", "worker"] => Some(Self {
+                worker: true,
+                ..none
+            }),
+            _ => None,
+        }
+    }
+}
+
+#[quitter::main(timeout = "1s")]
+fn main(main: &MainQuitter) -> ExitCode {
+    let Some(stuck) = Stuck::from_args() else {
+        eprintln!("usage: mixed [--stuck [thread|task|worker]]");
+        return ExitCode::from(2);
+    };
+    // Tasks run on it from here to the end of the process: it is never dropped, since its drop would
+    // wait for a task that blocks.
+    let runtime = Runtime::new().expect("the system has threads");
+    let runtime = Box::leak(Box::new(runtime)).handle();
+    match start(main, stuck, runtime) {
+        Ok(()) => println!("measuring"),
+        Err(error) if error.is_quitting() => {}
+        Err(error) => panic!("{error}"),
+    }
+    ExitCode::SUCCESS
+}
+
+fn start(
+    main: &MainQuitter,
+    stuck: Stuck,
+    runtime: &tokio::runtime::Handle,
+) -> Result<(), AddRoutineError> {
+    let (measured, to_write) = mpsc::channel();
+    let writer = main.routine("writer");
+    writer.add(move |q| write(q, stuck, &to_write))?;
+    let sensors = main.child("sensors")?;
+    for name in ["north", "south"] {
+        let measured = measured.clone();
+        let sensor = sensors.routine(name).on(runtime);
+        sensor.add_task(move |q| measure(q, stuck, measured))?;
+    }
+    let compacts = main.routine("compactor").on(runtime);
+    compacts.add_task(move |q| compact(q, stuck))?;
+    Ok(())
+}
+
+/// A thread: writes until all tasks that measure have ended.
+fn write(q: &RoutineQuitter, stuck: Stuck, measured: &mpsc::Receiver<u32>) {
+    let mut written = 0;
+    for _value in measured {
+        written += 1;
+        q.set_status(format!("{written} values"));
+    }
+    if stuck.thread {
+        // A lock that nobody gives back, a file system that does not answer.
+        thread::park();
+    }
+}
+
+/// A task: measures until it is told to quit.
+async fn measure(
+    q: RoutineQuitter,
+    stuck: Stuck,
+    measured: mpsc::Sender<u32>,
+) -> Result<(), Quitting> {
+    let result = loop {
+        if let Err(quitting) = q.cancel_on_quit(tokio::time::sleep(BEAT)).await {
+            break quitting;
+        }
+        let _ = measured.send(17);
+    };
+    drop(measured);
+    if stuck.task && q.name() == "south" {
+        // An answer that never comes.
+        future::pending::<()>().await;
+    }
+    Err(result)
+}
+
+/// A task that works without awaiting anything, as it should not.
+async fn compact(q: RoutineQuitter, stuck: Stuck) {
+    q.quitting().await;
+    if stuck.worker {
+        q.set_status("compacting");
+        loop {
+            thread::park();
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! An HTTP server on axum that ends without a failed request.
+//!
+//! Shows the one-line bridge, `with_graceful_shutdown(q.quitting())`, requests as routines by a guard
+//! that is held across awaits, streams that are told, and a readiness page that says 503 while the
+//! program quits, so that a load balancer sends no more.
+//!
+//! Start it with `cargo run -p quitter-examples --bin axum_server -- 8000`. Ask for `/`, `/slow`,
+//! `/events`, `/ready` and `/hang` with curl. Press Ctrl-C: requests in flight are answered, and the
+//! program ends with exit code 0. After `/hang` the report names that request, and the exit code is 1.
+
+use std::convert::Infallible;
+use std::env;
+use std::error::Error;
+use std::future;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::response::sse::{Event, Sse};
+use axum::routing::get;
+use futures_lite::stream::{self, Stream};
+use quitter::{ExitReport, MainQuitter, Quitter, RoutineQuitter};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+/// How long new connections are taken after the quit: the time that a load balancer needs to see that
+/// `/ready` says no.
+const SERVE_ON: Duration = Duration::from_millis(300);
+
+#[tokio::main]
+async fn main() -> Result<ExitReport, Box<dyn Error>> {
+    let main = MainQuitter::builder()
+        .timeout(Duration::from_secs(3))
+        .force_exit(true)
+        .build();
+    let port = env::args().nth(1).unwrap_or("8000".to_owned()).parse()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    match main.routine("server").add_task(|q| serve(q, listener)) {
+        Err(error) if !error.is_quitting() => Err(error.into()),
+        _ => Ok(main.exit_async().await),
+    }
+}
+
+async fn serve(
+    q: RoutineQuitter,
+    listener: TcpListener,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let requests = q.child("requests")?;
+    let app = Router::new()
+        .route("/", get(|| async { "hello\n" }))
+        .route("/slow", get(slow))
+        .route("/events", get(events))
+        .route("/hang", get(future::pending::<()>))
+        .layer(middleware::from_fn_with_state(requests.clone(), as_routine))
+        .route("/ready", get(ready))
+        .with_state(requests);
+    let shutdown = async move {
+        q.quitting().await;
+        sleep(SERVE_ON).await;
+    };
+    // Returns when every connection is done.
+    axum::serve(listener, app)
+        .with_graceful_shutdown(shutdown)
+        .await?;
+    Ok(())
+}
+
+/// Lists a request in reports for as long as it is being answered.
+async fn as_routine(State(requests): State<Quitter>, request: Request, next: Next) -> Response {
+    let name = format!("{} {}", request.method(), request.uri().path());
+    // Refused once the program quits: then the request is answered without being listed.
+    let _guard = requests.guard(name).ok();
+    next.run(request).await
+}
+
+async fn slow() -> &'static str {
+    sleep(Duration::from_millis(500)).await;
+    "slow\n"
+}
+
+/// A stream that has no end of its own: at the quit it says goodbye.
+async fn events(
+    State(requests): State<Quitter>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let ticks = stream::unfold(Some(requests), async |requests| {
+        let requests = requests?;
+        let tick = requests
+            .cancel_on_quit(sleep(Duration::from_millis(100)))
+            .await;
+        let (event, then) = match tick {
+            Ok(()) => ("tick", Some(requests)),
+            Err(_quitting) => ("goodbye", None),
+        };
+        Some((Ok(Event::default().data(event)), then))
+    });
+    Sse::new(ticks)
+}
+
+async fn ready(State(requests): State<Quitter>) -> StatusCode {
+    match requests.has_to_quit() {
+        true => StatusCode::SERVICE_UNAVAILABLE,
+        false => StatusCode::OK,
+    }
+}

@@ -1,0 +1,70 @@
+//! Code that ends by tokio-util's `CancellationToken` and `TaskTracker`, inside of a quitter.
+//!
+//! Shows the bridges, each a line or two: `on_quit` cancels the token, a routine that waits for the
+//! tracker stands for its tasks, and a token that the code cancels itself asks the program to quit.
+//!
+//! Start it with `cargo run -p quitter-examples --bin tokio_util_bridge -- 100`. It counts to a hundred
+//! and ends with exit code 0; press Ctrl-C to end it earlier.
+
+use std::env;
+use std::error::Error;
+use std::time::Duration;
+
+use quitter::{ExitReport, MainQuitter};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Code that knows nothing of quitter.
+struct Library {
+    token: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Library {
+    fn start(count_to: u32) -> Self {
+        let (token, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let counts = token.clone();
+        tasks.spawn(async move {
+            let all = async {
+                for number in 1..=count_to {
+                    sleep(Duration::from_millis(10)).await;
+                    println!("{number}");
+                }
+            };
+            match counts.run_until_cancelled(all).await {
+                Some(()) => counts.cancel(), // Everything is counted: the end of all.
+                None => println!("cancelled"),
+            }
+        });
+        tasks.close();
+        Self { token, tasks }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitReport, Box<dyn Error>> {
+    let main = MainQuitter::builder()
+        .timeout(Duration::from_secs(2))
+        .force_exit(true)
+        .build();
+    let count_to = env::args().nth(1).unwrap_or("100".to_owned()).parse()?;
+    let Library { token, tasks } = Library::start(count_to);
+
+    // A quit cancels the token.
+    let cancels = token.clone();
+    main.on_quit(move || cancels.cancel()).detach();
+    // The tasks of the tracker are waited for, and reported as one routine.
+    let library = main
+        .routine("library")
+        .task(|_| async move { tasks.wait().await });
+    tokio::spawn(library?);
+    // And where the code itself ends, so does the program.
+    let root = main.clone();
+    tokio::spawn(async move {
+        token.cancelled().await;
+        root.request_quit("the library has ended"); // Changes nothing if it quits already.
+    });
+
+    Ok(main.exit_async().await)
+}

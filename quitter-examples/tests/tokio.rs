@@ -1,0 +1,271 @@
+//! The programs on tokio, with real sockets and real signals. `servers.rs` has `beside_tokio`.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal::{SIGINT, SIGTERM};
+
+use common::{PATIENCE, Process};
+
+/// Starts a server on a free port; returns its address, too.
+fn server(program: &str) -> (Process, String) {
+    let mut server = Process::start(Command::new(program).arg("0"));
+    let line = server.wait_for("listening on ");
+    let (_, address) = line.trim_end().split_once("listening on ").unwrap();
+    (server, address.trim_start_matches("http://").to_owned())
+}
+
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn send(&mut self, line: &str) {
+        self.0.get_mut().write_all(line.as_bytes()).unwrap();
+    }
+
+    /// The next line; empty when the connection is closed.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        match self.0.read_line(&mut line) {
+            Ok(_) => line,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => String::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Asks for a page, on a connection that is kept.
+    fn get(&mut self, path: &str) {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"));
+    }
+
+    /// The status and the body of an answer that says how long it is.
+    fn answer(&mut self) -> (String, String) {
+        let status = self.line();
+        let mut length = 0;
+        loop {
+            let line = self.line().to_lowercase();
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        (status, String::from_utf8(body).unwrap())
+    }
+}
+
+// ── tcp_server_tokio ────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn each_connection_gets_its_lines_back_and_a_goodbye_at_the_quit() {
+    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server_tokio"));
+    let mut clients = [(); 8].map(|()| Client::connect(&address));
+    for (i, client) in clients.iter_mut().enumerate() {
+        client.send(&format!("from {i}\n"));
+    }
+    for (i, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.line(), format!("from {i}\n"));
+    }
+    server.send(SIGINT);
+    for client in &mut clients {
+        assert_eq!(client.line(), "goodbye\n");
+        assert_eq!(client.line(), "");
+    }
+    server
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn clients_that_leave_or_reset_their_connection_do_not_end_the_server() {
+    let (mut server, address) = server(env!("CARGO_BIN_EXE_tcp_server_tokio"));
+    drop(Client::connect(&address));
+    let mut rude = Client::connect(&address);
+    rude.send("never read\n");
+    // An echo that nobody has read makes the system reset the connection.
+    assert_eq!(rude.0.get_ref().peek(&mut [0]).unwrap(), 1);
+    drop(rude);
+    server.wait_for("failed: Connection reset");
+    let mut client = Client::connect(&address);
+    client.send("still there\n");
+    assert_eq!(client.line(), "still there\n");
+    server.send(SIGTERM);
+    server.end().with_code(0).saying(&["SIGTERM"]);
+}
+
+// ── mixed ───────────────────────────────────────────────────────────────────────────────────────
+
+fn mixed(args: &[&str]) -> common::Ended {
+    let mut program = Process::start(Command::new(env!("CARGO_BIN_EXE_mixed")).args(args));
+    program.wait_for("measuring");
+    program.send(SIGINT);
+    program.end()
+}
+
+#[test]
+fn threads_and_tasks_end_together() {
+    mixed(&[])
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn one_report_names_the_thread_and_the_tasks_that_hang() {
+    let cases: [(&[&str], &[&str]); 4] = [
+        (
+            &["--stuck", "thread"],
+            &["Failed to quit: 1 routine had not", "writer"],
+        ),
+        (
+            &["--stuck", "task"],
+            &["Failed to quit: 1 routine had not", "main/sensors", "south"],
+        ),
+        (
+            &["--stuck", "worker"],
+            &[
+                "Failed to quit: 1 routine had not",
+                "compactor",
+                "compacting",
+            ],
+        ),
+        (
+            &["--stuck"],
+            &[
+                "Failed to quit: 3 routines had not",
+                "south",
+                "writer",
+                "compactor",
+            ],
+        ),
+    ];
+    thread::scope(|scope| {
+        for (args, says) in cases {
+            scope.spawn(move || {
+                let from = Instant::now();
+                mixed(args).with_code(1).saying(says);
+                assert!(from.elapsed() < PATIENCE);
+            });
+        }
+    });
+}
+
+// ── axum_server ─────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn requests_in_flight_are_answered_streams_told_and_readiness_turns() {
+    let (mut server, address) = server(env!("CARGO_BIN_EXE_axum_server"));
+    let mut page = Client::connect(&address);
+    page.get("/");
+    assert!(page.answer() == ("HTTP/1.1 200 OK\r\n".into(), "hello\n".into()));
+    let mut ready = Client::connect(&address);
+    ready.get("/ready");
+    assert_eq!(ready.answer().0, "HTTP/1.1 200 OK\r\n");
+    let mut events = Client::connect(&address);
+    events.get("/events");
+    while !events.line().contains("tick") {}
+    let mut slow = Client::connect(&address);
+    slow.get("/slow");
+    thread::sleep(Duration::from_millis(100));
+
+    server.send(SIGTERM);
+    server.wait_for("SIGTERM");
+    // A load balancer that asks again, on a new connection.
+    let mut asks = Client::connect(&address);
+    asks.get("/ready");
+    assert!(asks.answer().0.contains("503"));
+    let rest = std::iter::from_fn(|| Some(events.line()).filter(|line| !line.is_empty()));
+    assert!(rest.collect::<String>().contains("goodbye"));
+    assert_eq!(slow.answer().1, "slow\n");
+    server
+        .end()
+        .with_code(0)
+        .saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn a_request_that_hangs_is_named() {
+    let (server, address) = server(env!("CARGO_BIN_EXE_axum_server"));
+    let mut hangs = Client::connect(&address);
+    hangs.get("/hang");
+    // Answered after the other one was received, most likely.
+    let mut page = Client::connect(&address);
+    page.get("/slow");
+    page.answer();
+    server.send(SIGTERM);
+    server
+        .end()
+        .with_code(1)
+        .saying(&["main/requests", "GET /hang", "server"]);
+}
+
+#[test]
+fn under_load_no_request_fails_during_the_quit() {
+    let (server, address) = server(env!("CARGO_BIN_EXE_axum_server"));
+    let (answered, quits) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                // Until the server refuses connections, which is no failed request.
+                while let Ok(stream) = TcpStream::connect(&address) {
+                    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                    let mut client = Client(BufReader::new(stream));
+                    client.send("GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+                    let answer = client.line();
+                    // The system has taken the connection, and the server no more.
+                    if answer.is_empty() && quits.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    assert_eq!(answer, "HTTP/1.1 200 OK\r\n");
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        while answered.load(Ordering::SeqCst) < 500 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        server.send(SIGTERM);
+        thread::sleep(Duration::from_millis(200));
+        quits.store(true, Ordering::SeqCst);
+    });
+    server.end().with_code(0);
+    assert!(answered.load(Ordering::SeqCst) > 500);
+}
+
+// ── tokio_util_bridge ───────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn a_quit_cancels_the_token_and_waits_for_the_tracked_tasks() {
+    let mut program =
+        Process::start(Command::new(env!("CARGO_BIN_EXE_tokio_util_bridge")).arg("1000000"));
+    program.wait_for("3");
+    program.send(SIGINT);
+    let ended = program.end().with_code(0);
+    assert!(ended.stdout.ends_with("cancelled\n"), "{}", ended.stdout);
+    ended.saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn a_token_that_is_cancelled_by_its_own_code_ends_the_program() {
+    let program = Process::start(Command::new(env!("CARGO_BIN_EXE_tokio_util_bridge")).arg("3"));
+    let ended = program.end().with_code(0);
+    ended.saying(&["the library has ended", "Quit: all routines returned"]);
+}

@@ -1,0 +1,13 @@
+//! As `async_main`, on one thread.
+
+use std::error::Error;
+
+use quitter::MainQuitter;
+
+#[path = "async_main.rs"]
+mod shared;
+
+#[quitter::main(timeout = "1s", flavor = "current_thread")]
+async fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
+    shared::body(main).await
+}

@@ -1,0 +1,89 @@
+//! Programs with an async `main`, on many threads and on one, run as processes.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "../../common/mod.rs"]
+mod common;
+
+use std::process::Command;
+
+use nix::sys::signal::Signal::{SIGINT, SIGTERM};
+
+use common::Process;
+
+const PROGRAMS: [&str; 2] = [
+    env!("CARGO_BIN_EXE_async_main"),
+    env!("CARGO_BIN_EXE_async_current"),
+];
+
+fn start(program: &str, argument: Option<&str>) -> Process {
+    let mut command = Command::new(program);
+    command.args(argument);
+    Process::start(&mut command)
+}
+
+/// Starts each program, and waits until both registered routines run.
+fn running(argument: Option<&str>) -> impl Iterator<Item = Process> {
+    PROGRAMS.into_iter().map(move |program| {
+        let mut process = start(program, argument);
+        process.wait_for("set up");
+        process.wait_for("is a t");
+        process.wait_for("is a t");
+        process
+    })
+}
+
+#[test]
+fn tasks_and_threads_start_when_the_body_has_returned_and_end_at_the_quit() {
+    for process in running(None) {
+        process.send(SIGINT);
+        let said = ["SIGINT", "Quit: all routines returned"];
+        process.end().with_code(0).saying(&said);
+    }
+}
+
+#[test]
+fn a_task_that_never_ends_is_named_and_the_program_ends_with_code_1() {
+    for process in running(Some("pending")) {
+        process.send(SIGTERM);
+        let said = ["1 routine had not returned after 1 s", "pending"];
+        process.end().with_code(1).saying(&said);
+    }
+}
+
+#[test]
+fn a_task_that_blocks_the_runtime_does_not_hold_up_the_end() {
+    for process in running(Some("spinning")) {
+        process.send(SIGTERM);
+        process.end().with_code(1).saying(&["spinning"]);
+    }
+}
+
+#[test]
+fn foreign_work_on_the_runtime_does_not_hold_up_the_end() {
+    for process in running(Some("foreign")) {
+        process.send(SIGTERM);
+        let said = ["Quit: all routines returned"];
+        process.end().with_code(0).saying(&said);
+    }
+}
+
+#[test]
+fn a_body_that_fails_ends_the_program_with_code_1() {
+    for program in PROGRAMS {
+        let ended = start(program, Some("fails")).end().with_code(1);
+        ended.saying(&["the set-up has failed"]);
+    }
+}
+
+#[test]
+fn a_body_that_is_told_to_quit_while_it_awaits_has_not_failed() {
+    for program in PROGRAMS {
+        let mut process = start(program, Some("waits"));
+        process.wait_for("the body waits");
+        process.send(SIGINT);
+        let said = ["Quit: all routines returned"];
+        process.end().with_code(0).saying(&said);
+    }
+}

@@ -1,0 +1,2 @@
+#[quitter::main(flavor = "many_threads")]
+async fn main() {}

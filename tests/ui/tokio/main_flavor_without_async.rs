@@ -1,0 +1,2 @@
+#[quitter::main(flavor = "current_thread")]
+fn main() {}

@@ -1,0 +1,2 @@
+#[quitter::main(worker_threads = 0)]
+async fn main() {}
