@@ -1,5 +1,6 @@
 //! The state of which a process has one: the claim of its main quitter, the signals that made it
-//! quit, the thread that writes, and the panics that are in the panic hooks.
+//! quit, the thread that writes, the panics that are in the panic hooks, and the thread that calls a
+//! tracing subscriber.
 //!
 //! All of it is reached through [`Process::current`], so that a test can be given a process of its
 //! own. Three things stay with the code that uses them. The panic hook is std's, and std has one for
@@ -16,6 +17,7 @@ use crate::report::console::Console;
 use crate::routine::held_up::HeldUp;
 #[cfg(feature = "process")]
 use crate::routine::process::Reaper;
+use crate::trace::Tracer;
 
 pub(crate) struct Process {
     /// The process has, or had, a main quitter.
@@ -23,6 +25,7 @@ pub(crate) struct Process {
     pub(crate) quit_signals: QuitSignals,
     pub(crate) console: Console,
     pub(crate) held_up: Mutex<HeldUp>,
+    pub(crate) tracer: Tracer,
     #[cfg(feature = "process")]
     pub(crate) reaper: Reaper,
 }
@@ -35,6 +38,7 @@ impl Process {
             quit_signals: QuitSignals::new(),
             console: Console::new(),
             held_up: Mutex::new(HeldUp::new()),
+            tracer: Tracer::new(),
             #[cfg(feature = "process")]
             reaper: Reaper::new(),
         };

@@ -40,6 +40,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
             thread::park();
         }
     }
+    console::write_beside_tracing();
     ending.announce(console::ring);
     if let Trigger::Signal(name) = trigger {
         console::say(Notice::SignalWhileQuitting {

@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod builder;
+mod dump;
 pub(crate) mod exit;
 mod exit_async;
 pub(crate) mod forced;

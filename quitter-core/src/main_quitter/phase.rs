@@ -3,11 +3,14 @@
 //!
 //! The state has one lock. Under it nothing is waited for and no code of the user's runs.
 
+use std::ffi::c_int;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
+use crate::main_quitter::dump::DumpOn;
 use crate::main_quitter::forced::{self, Trigger};
 use crate::main_quitter::half_time::HalfTime;
 use crate::main_quitter::late;
@@ -52,6 +55,7 @@ pub(crate) struct Ending {
     force: bool,
     second_signal: SecondSignal,
     signal_exit_code: SignalExitCode,
+    dump_on: Option<DumpOn>,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
     state: Mutex<State>,
@@ -151,6 +155,7 @@ impl Ending {
         second_signal: SecondSignal,
         signal_exit_code: SignalExitCode,
         routines_started: bool,
+        dump_on: Option<c_int>,
         watcher: Sender<Control>,
     ) -> Self {
         Self {
@@ -158,6 +163,7 @@ impl Ending {
             force,
             second_signal,
             signal_exit_code,
+            dump_on: dump_on.map(DumpOn::new),
             watcher,
             voice: Arc::default(),
             state: Mutex::new(State {
@@ -176,6 +182,19 @@ impl Ending {
                 forced: false,
             }),
         }
+    }
+
+    /// Starts the thread that dumps, if there is a signal for that.
+    pub(crate) fn start_dumps(&self) -> io::Result<()> {
+        match &self.dump_on {
+            Some(dump_on) => dump_on.start(self.root.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// The signal that asks for dumps.
+    pub(crate) fn dump_on(&self) -> Option<c_int> {
+        self.dump_on.as_ref().map(DumpOn::number)
     }
 
     pub(crate) fn root(&self) -> &Quitter {
@@ -222,6 +241,10 @@ impl Ending {
 
     /// Handles a signal, on the thread that the signals come to.
     pub(crate) fn on_signal(self: &Arc<Self>, signal: QuitSignal) {
+        let dumps = |dump_on: &DumpOn| dump_on.takes(signal);
+        if self.dump_on.as_ref().is_some_and(dumps) {
+            return;
+        }
         let name = signal.name;
         match self.effect_of(signal) {
             Effect::Nothing => {}

@@ -6,9 +6,10 @@
 //! said, [`output`] decides where and when, and [`console`] says it, job by job from its [`queue`];
 //! [`caller`] calls the program's functions for it.
 
-mod caller;
+pub(crate) mod caller;
 pub(crate) mod cause;
 pub(crate) mod console;
+pub(crate) mod dump;
 pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
@@ -17,7 +18,9 @@ mod json;
 mod listing;
 pub(crate) mod notice;
 pub(crate) mod output;
+pub(crate) mod outside;
 pub(crate) mod path;
+pub(crate) mod picture;
 mod queue;
 pub(crate) mod slow;
 pub(crate) mod snapshot;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::report::cause::QuitCause;
+use crate::report::dump::Dump;
 use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
@@ -75,6 +76,9 @@ pub enum Notice {
     },
     /// Advice about how the program uses quitter.
     Hint(Cow<'static, str>),
+    /// Everything that lives in the program, which was asked for with a signal and runs on: see
+    /// [`dump_on`](crate::MainQuitterBuilder::dump_on).
+    Dump(Box<Dump>),
     /// The outcome of the shutdown.
     Outcome(Box<ExitReport>),
     /// The main quitter was dropped while routines are live, and nothing waits for them.
@@ -162,7 +166,10 @@ impl Notice {
             | Self::Hint(_)
             | Self::LeftRunning { .. }
             | Self::EndedByForce { .. } => true,
-            Self::QuitEvent { .. } | Self::Waiting { .. } | Self::Returned { .. } => false,
+            Self::QuitEvent { .. }
+            | Self::Waiting { .. }
+            | Self::Returned { .. }
+            | Self::Dump(_) => false,
         }
     }
 
@@ -208,6 +215,7 @@ impl fmt::Display for Notice {
             Self::Returned { name, path } => write!(f, "{} has returned", Routine { name, path }),
             Self::Failure(failure) => failure.with_moment().fmt(f),
             Self::Hint(text) => Message(text).fmt(f),
+            Self::Dump(dump) => dump.fmt(f),
             Self::Outcome(report) => report.fmt(f),
             Self::MoreFailures { count: 1 } => f.write_str("and 1 more failure"),
             Self::MoreFailures { count } => write!(f, "and {count} more failures"),

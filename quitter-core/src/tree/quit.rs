@@ -31,6 +31,7 @@ use super::waiter::{Wakes, earlier, wake_each};
 use super::walk::walk;
 use crate::report::cause::QuitCause;
 use crate::sync::{Ordering, fence, quit_epoch};
+use crate::trace;
 
 /// The value of `checked` in a node that was never asked. Epochs begin at one.
 pub(super) const UNCHECKED: u64 = 0;
@@ -195,7 +196,11 @@ impl Node {
         told.deadline.bring_forward(deadline);
         node.mark();
         node.wake_below();
-        is_stored && node.is_told()
+        let counts = is_stored && node.is_told();
+        if counts {
+            trace::told_to_quit(node);
+        }
+        counts
     }
 
     /// Whether this node itself was told, while it and those above it were running.
