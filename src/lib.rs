@@ -185,11 +185,14 @@
 //! * [Testing your shutdown](guide::testing): unit tests with trees of their own, and real signals.
 //! * [Recipes](guide::recipes): blocked I/O, foreground loops, `--help`, failures that a server
 //!   survives, ordered shutdown, exit codes, supervisors.
+//! * [Where it hangs](guide::diagnosis): the stacks of threads that did not return.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features
 //!
 //! * `macros` (default): the attributes [`main`] and [`routine`].
+//! * `stacks`: the exit report shows on which lines threads hang. Linux on x86-64 and aarch64; see
+//!   [Where it hangs](guide::diagnosis).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -201,6 +204,9 @@ pub use quitter_core::{
     RoutineQuitter, SecondSignal, SignalExitCode, StartRoutines, StuckRoutine, Ticks,
     TimedOutQuitter, Timeouts, exit_code,
 };
+
+#[cfg(feature = "stacks")]
+pub use quitter_core::{Frame, Stack};
 
 #[cfg(feature = "macros")]
 pub use quitter_macros::{main, routine};

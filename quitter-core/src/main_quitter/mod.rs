@@ -10,4 +10,5 @@ pub(crate) mod phase;
 pub(crate) mod run;
 pub(crate) mod signal;
 pub(crate) mod source;
+mod stacks;
 pub(crate) mod watcher;

@@ -10,6 +10,9 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::report::escape::cut;
+#[cfg(feature = "stacks")]
+use crate::report::stacks;
+use crate::report::stacks::Shown;
 use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 
@@ -25,7 +28,11 @@ const STATUS_WIDTH: usize = 50;
 /// An entry of the list: one line, or several if it is too long for one.
 enum Row {
     Quitter(String),
-    Routines { name: String, facts: Vec<String> },
+    Routines {
+        name: String,
+        facts: Vec<String>,
+        stacks: Vec<String>,
+    },
 }
 
 /// A line that says how many there are, then a line for each quitter and routine.
@@ -66,9 +73,14 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     for row in rows {
         match row {
             Row::Quitter(path) => write!(f, "\n  {path}")?,
-            Row::Routines { name, facts } => {
+            Row::Routines {
+                name,
+                facts,
+                stacks,
+            } => {
                 write!(f, "\n    {name:width$}  ")?;
                 write_parts(f, 4 + width + 2, facts)?;
+                stacks.iter().try_for_each(|line| write!(f, "\n{line}"))?;
             }
         }
     }
@@ -81,6 +93,7 @@ struct Alike<'a> {
     count: usize,
     running_for: Span,
     ago: Option<Span>,
+    stacks: Shown<'a>,
 }
 
 impl<'a> Alike<'a> {
@@ -107,11 +120,13 @@ impl<'a> Alike<'a> {
             count: 1,
             running_for: Span::of(routine.running_for),
             ago: ago(routine).map(Span::of),
+            stacks: Shown::of(routine),
         }
     }
 
-    fn include(&mut self, routine: &StuckRoutine) {
+    fn include(&mut self, routine: &'a StuckRoutine) {
         self.count += 1;
+        self.stacks.include(routine);
         self.running_for.include(routine.running_for);
         if let (Some(span), Some(ago)) = (&mut self.ago, ago(routine)) {
             span.include(ago);
@@ -119,15 +134,19 @@ impl<'a> Alike<'a> {
     }
 
     fn row(&self) -> Row {
+        Row::Routines {
+            name: self.name(),
+            facts: self.facts(),
+            stacks: self.stacks.lines(),
+        }
+    }
+
+    fn name(&self) -> String {
         let count = match self.count {
             1 => String::new(),
             n => format!(" ×{n}"),
         };
-        let name = cut(&self.first.name, NAME_WIDTH - count.chars().count());
-        Row::Routines {
-            name: name + &count,
-            facts: self.facts(),
-        }
+        cut(&self.first.name, NAME_WIDTH - count.chars().count()) + &count
     }
 
     fn facts(&self) -> Vec<String> {
@@ -153,6 +172,28 @@ impl<'a> Alike<'a> {
         facts.extend(returned_late.as_ref().map(late));
         facts
     }
+}
+
+/// The stacks alone, below the names of the routines.
+#[cfg(feature = "stacks")]
+pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> fmt::Result {
+    let mut room = ROWS;
+    for at in timeouts {
+        let mut is_first = true;
+        for alike in Alike::of(at, room) {
+            let lines = alike.stacks.lines();
+            if lines.is_empty() {
+                continue;
+            }
+            if std::mem::take(&mut is_first) {
+                write!(f, "\n  {}", at.quitter.shown(WIDTH - 2))?;
+            }
+            write!(f, "\n    {}", alike.name())?;
+            lines.iter().try_for_each(|line| write!(f, "\n{line}"))?;
+            room -= 1;
+        }
+    }
+    stacks::write_note(f, timeouts)
 }
 
 fn ago(routine: &StuckRoutine) -> Option<Duration> {
@@ -213,6 +254,8 @@ mod tests {
             status: None,
             last_seen: None,
             returned_late: None,
+            #[cfg(feature = "stacks")]
+            stacks: Vec::new(),
         }
     }
 

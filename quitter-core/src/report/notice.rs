@@ -8,6 +8,8 @@ use crate::report::cause::QuitCause;
 use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
+#[cfg(feature = "stacks")]
+use crate::report::listing::write_stacks;
 use crate::report::path::QuitterPath;
 use crate::report::text::Seconds;
 use crate::report::timeouts::Timeouts;
@@ -74,6 +76,14 @@ pub enum Notice {
     Hint(Cow<'static, str>),
     /// The outcome of the shutdown.
     Outcome(Box<ExitReport>),
+    /// Where the routines hang that the [`Outcome`](Self::Outcome) of an end by force lists. It comes
+    /// after that, since it takes longer. Where [`exit`](crate::MainQuitter::exit) made the report, the
+    /// report itself has the stacks.
+    #[cfg(feature = "stacks")]
+    Stacks {
+        /// The routines, with their stacks.
+        routines: Timeouts,
+    },
     /// The main quitter was dropped while routines are live, and nothing waits for them.
     LeftRunning {
         /// How many routines are live.
@@ -159,6 +169,8 @@ impl Notice {
             | Self::Hint(_)
             | Self::LeftRunning { .. }
             | Self::EndedByForce { .. } => true,
+            #[cfg(feature = "stacks")]
+            Self::Stacks { .. } => true,
             Self::QuitEvent { .. } | Self::Waiting { .. } | Self::Returned { .. } => false,
         }
     }
@@ -214,6 +226,11 @@ impl fmt::Display for Notice {
                     n => write!(f, "Nothing waits for the {n} routines that are live")?,
                 }
                 f.write_str(": call exit() instead of dropping the main quitter")
+            }
+            #[cfg(feature = "stacks")]
+            Self::Stacks { routines } => {
+                f.write_str("Where they hang:")?;
+                write_stacks(f, routines)
             }
             Self::EndedByForce { held_up } => write!(f, "Ended by force: {held_up}"),
         }

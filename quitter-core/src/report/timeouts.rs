@@ -10,6 +10,8 @@ use std::vec;
 use crate::report::path::{Paths, QuitterPath};
 use crate::routine::kind::RoutineKind;
 use crate::routine::record::Record;
+#[cfg(feature = "stacks")]
+use crate::stacks::{Stack, Stacks, Why};
 use crate::tree::LiveAt;
 
 /// The routines that were live when the time to wait for them was up, by quitter.
@@ -45,6 +47,9 @@ use crate::tree::LiveAt;
 pub struct Timeouts {
     quitters: Vec<TimedOutQuitter>,
     after: Duration,
+    /// Why there are no stacks, with the number of threads.
+    #[cfg(feature = "stacks")]
+    stackless: Vec<(Why, usize)>,
 }
 
 /// A quitter with routines that did not return in time.
@@ -98,6 +103,10 @@ pub struct StuckRoutine {
     pub last_seen: Option<LastSeen>,
     /// It has returned since the deadline: at most this long after it. Only the exit report tells.
     pub returned_late: Option<Duration>,
+    /// Where the thread hangs that runs it: one stack, or none if it could not be captured. Only the
+    /// exit report has them.
+    #[cfg(feature = "stacks")]
+    pub stacks: Vec<Stack>,
 }
 
 /// Where a routine last called its quitter. Derefs to the place.
@@ -137,12 +146,42 @@ impl Timeouts {
             .map(|at| TimedOutQuitter::new(at, &mut paths, late))
             .collect();
         quitters.reverse();
-        Self { quitters, after }
+        Self {
+            quitters,
+            after,
+            #[cfg(feature = "stacks")]
+            stackless: Vec::new(),
+        }
     }
 
     #[cfg(test)]
     pub(super) fn of(quitters: Vec<TimedOutQuitter>, after: Duration) -> Self {
-        Self { quitters, after }
+        Self {
+            quitters,
+            after,
+            #[cfg(feature = "stacks")]
+            stackless: Vec::new(),
+        }
+    }
+
+    /// Adds the stacks of the routines' threads.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn add_stacks(&mut self, mut stacks: Stacks) {
+        for routine in self.quitters.iter_mut().flat_map(|at| &mut at.routines) {
+            routine.stacks = stacks.take(routine.id).into_iter().collect();
+        }
+        self.stackless = stacks.missing().to_vec();
+    }
+
+    /// Whether there is anything to say about stacks.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn has_stacks(&self) -> bool {
+        self.routines().any(|routine| !routine.stacks.is_empty()) || !self.stackless.is_empty()
+    }
+
+    #[cfg(feature = "stacks")]
+    pub(super) fn stackless(&self) -> &[(Why, usize)] {
+        &self.stackless
     }
 
     /// Whether the list is empty.
@@ -211,6 +250,8 @@ impl StuckRoutine {
             status: record.status(),
             last_seen: record.last_seen().map(|(at, ago)| LastSeen { at, ago }),
             returned_late: late.filter(|_| record.is_finished()),
+            #[cfg(feature = "stacks")]
+            stacks: Vec::new(),
         }
     }
 }

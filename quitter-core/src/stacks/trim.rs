@@ -1,6 +1,7 @@
 //! Makes a stack readable: leaves out what is not the program's own, and shortens names.
 
 use super::Frame;
+use super::modules::is_systems;
 
 /// A call as the symbols tell it.
 #[derive(Clone, Debug)]
@@ -50,11 +51,7 @@ pub(super) fn root_of<'a>(file: &'a str, place: &str) -> Option<&'a str> {
 }
 
 fn owner(call: &Call) -> Owner {
-    const LIBRARIES: [&str; 8] = [
-        "libc.so", "libc-", "libpthread", "ld-linux", "ld-musl", "libm.so", "libdl", "[vdso]",
-    ];
-    let module = call.module.as_deref().unwrap_or_default();
-    if LIBRARIES.iter().any(|library| module.starts_with(library)) {
+    if call.module.as_deref().is_some_and(is_systems) {
         return Owner::System;
     }
     let Some(function) = &call.function else {
