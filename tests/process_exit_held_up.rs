@@ -17,7 +17,8 @@ use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, Quitter};
 use common::{Ended, Process, alone};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
-const SLACK: Duration = Duration::from_secs(2);
+/// With the second that stacks may take.
+const SLACK: Duration = Duration::from_secs(3);
 
 fn hang() -> ! {
     loop {

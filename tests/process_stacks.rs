@@ -109,6 +109,23 @@ fn threads_that_hang_at_the_same_place_share_their_stack() {
 }
 
 #[test]
+fn a_stack_is_shown_once_and_then_referred_to() {
+    let program = alone(|| -> ExitReport {
+        let main = main_quitter();
+        main.routine("first").add(hangs).unwrap();
+        main.routine("second").add(hangs).unwrap();
+        main.send_quit();
+        main.exit()
+    });
+    let ended = program.end().with_code(1);
+    shows_where_it_hangs(&ended, "first");
+    assert_eq!(
+        below(&ended.stderr, "second"),
+        ["at the same place as 'first'"]
+    );
+}
+
+#[test]
 fn an_end_by_force_says_the_report_and_then_where_the_body_and_the_routines_hang() {
     let program = alone(|| -> ExitReport {
         let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT).signals(false);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::report::escape::cut;
 #[cfg(feature = "stacks")]
 use crate::report::stacks;
-use crate::report::stacks::Shown;
+use crate::report::stacks::{Shown, Told};
 use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 
@@ -44,6 +44,7 @@ impl fmt::Display for Timeouts {
         }
         write!(f, " had not returned after {}", Rounded(self.after()))?;
         let mut rows = Vec::new();
+        let mut told = Told::default();
         let mut listed = 0;
         for at in self {
             // A quitter is only listed together with a routine.
@@ -53,7 +54,7 @@ impl fmt::Display for Timeouts {
             rows.push(Row::Quitter(at.quitter.shown(WIDTH - 2)));
             for alike in Alike::of(at, ROWS - rows.len()) {
                 listed += alike.count;
-                rows.push(alike.row());
+                rows.push(alike.row(&mut told));
             }
         }
         write_rows(f, &rows)?;
@@ -133,11 +134,11 @@ impl<'a> Alike<'a> {
         }
     }
 
-    fn row(&self) -> Row {
+    fn row(&self, told: &mut Told<'a>) -> Row {
         Row::Routines {
             name: self.name(),
             facts: self.facts(),
-            stacks: self.stacks.lines(),
+            stacks: self.stacks.lines(&self.first.name, told),
         }
     }
 
@@ -178,10 +179,11 @@ impl<'a> Alike<'a> {
 #[cfg(feature = "stacks")]
 pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> fmt::Result {
     let mut room = ROWS;
+    let mut told = Told::default();
     for at in timeouts {
         let mut is_first = true;
         for alike in Alike::of(at, room) {
-            let lines = alike.stacks.lines();
+            let lines = alike.stacks.lines(&alike.first.name, &mut told);
             if lines.is_empty() {
                 continue;
             }

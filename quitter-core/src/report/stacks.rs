@@ -1,9 +1,9 @@
 //! The stacks in a report's text. Without the feature `stacks` there are none.
 
 #[cfg(feature = "stacks")]
-pub(super) use with::{Shown, write_note};
+pub(super) use with::{Shown, Told, write_note};
 #[cfg(not(feature = "stacks"))]
-pub(super) use without::{Shown, write_note};
+pub(super) use without::{Shown, Told, write_note};
 
 /// The line below a report that could say more. `None`: no stack would help, or there are none on this
 /// system.
@@ -42,10 +42,14 @@ mod without {
 
         pub(in crate::report) fn include(&mut self, _: &'a StuckRoutine) {}
 
-        pub(in crate::report) fn lines(&self) -> Vec<String> {
+        pub(in crate::report) fn lines(&self, _: &'a str, _: &mut Told<'a>) -> Vec<String> {
             Vec::new()
         }
     }
+
+    /// The stacks that a list has shown.
+    #[derive(Default)]
+    pub(in crate::report) struct Told<'a>(PhantomData<&'a StuckRoutine>);
 
     /// Says what the report could say more.
     pub(in crate::report) fn write_note(
@@ -58,12 +62,16 @@ mod without {
 
 #[cfg(feature = "stacks")]
 mod with {
+    use std::collections::HashMap;
     use std::fmt;
 
     use crate::report::escape::cut;
     use crate::report::text::WIDTH;
     use crate::report::timeouts::{StuckRoutine, Timeouts};
     use crate::stacks::{Frame, Stack};
+
+    /// How many lines the stacks of a list have before further ones are left out.
+    const MOST_LINES: usize = 150;
 
     /// How many different stacks a line of the list has.
     const MOST_STACKS: usize = 3;
@@ -102,19 +110,20 @@ mod with {
             }
         }
 
-        /// The lines of the stacks, each once, the most frequent first.
-        pub(in crate::report) fn lines(&self) -> Vec<String> {
-            if let [(stack, count)] = &self.stacks[..]
-                && *count == self.routines
-            {
-                return lines(stack, INDENT);
-            }
+        /// The lines of the stacks, each once, the most frequent first. The list has told others before.
+        /// `name` is that of the routines.
+        pub(in crate::report) fn lines(&self, name: &'a str, told: &mut Told<'a>) -> Vec<String> {
             let mut stacks = self.stacks.clone();
             stacks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let is_only = stacks.len() == 1 && stacks[0].1 == self.routines;
             let mut shown = Vec::new();
             for (stack, count) in stacks.iter().take(MOST_STACKS) {
-                shown.push(format!("{:INDENT$}×{count}", ""));
-                shown.extend(lines(stack, INDENT + 2));
+                let mut indent = INDENT;
+                if !is_only {
+                    shown.push(format!("{:INDENT$}×{count}", ""));
+                    indent += 2;
+                }
+                shown.extend(told.lines(stack, name, indent));
             }
             match stacks.len().saturating_sub(MOST_STACKS) {
                 0 => {}
@@ -122,6 +131,31 @@ mod with {
                 more => shown.push(format!("{:INDENT$}and {more} other stacks", "")),
             }
             shown
+        }
+    }
+
+    /// The stacks that a list has shown: each is shown once, with the name of its first routine.
+    #[derive(Default)]
+    pub(in crate::report) struct Told<'a> {
+        stacks: HashMap<&'a Stack, &'a str>,
+        lines: usize,
+    }
+
+    impl<'a> Told<'a> {
+        fn lines(&mut self, stack: &'a Stack, name: &'a str, indent: usize) -> Vec<String> {
+            let by = self.stacks.get(stack);
+            let lines = match by {
+                Some(by) => vec![format!(
+                    "{:indent$}at the same place as '{}'",
+                    "",
+                    cut(by, 30)
+                )],
+                None if self.lines > MOST_LINES => vec![format!("{:indent$}…", "")],
+                None => lines(stack, indent),
+            };
+            self.stacks.entry(stack).or_insert(name);
+            self.lines += lines.len();
+            lines
         }
     }
 
