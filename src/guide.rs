@@ -1,4 +1,5 @@
-//! Pages for people: how to test a shutdown, recipes, tokio, the shape of the JSON, and what to rely on.
+//! Pages for people: how to test a shutdown, recipes, tokio, where it hangs, the shape of the JSON, and what to
+//! rely on.
 
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}
@@ -14,6 +15,8 @@ pub mod tokio {}
 pub mod json {}
 #[doc = include_str!("guide/processes.md")]
 pub mod processes {}
+#[doc = include_str!("guide/diagnosis.md")]
+pub mod diagnosis {}
 
 #[doc = include_str!("guide/guarantees.md")]
 pub mod guarantees {}

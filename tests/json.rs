@@ -161,7 +161,7 @@ fn kinds_of_routines_and_of_failures_have_the_documented_shape() {
         message: "index out of bounds".into(),
         place: Some("src/lib.rs:1:2".into()),
     };
-    assert_alike("panic", &documented()[3], &to_value(panic).unwrap());
+    assert_alike("panic", &documented()[4], &to_value(panic).unwrap());
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn an_exit_report_has_the_documented_shape() {
         flusher.set_status("flushing 3/10");
         raise(Signal::SIGTERM).unwrap();
         let report = to_value(main.exit()).unwrap();
-        let documented = &documented()[4];
+        let documented = &documented()[5];
         assert_alike("report", documented, &report);
         // Alone it has the shape that it has in a report.
         let root = Quitter::root("main");
@@ -219,7 +219,7 @@ fn causes_have_the_documented_shape() {
         QuitCause::MainReturned { code: 3 },
         QuitCause::MainDropped,
     ];
-    assert_alike("causes", &documented()[6], &to_value(causes).unwrap());
+    assert_alike("causes", &documented()[7], &to_value(causes).unwrap());
 }
 
 #[test]

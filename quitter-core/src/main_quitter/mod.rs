@@ -14,4 +14,5 @@ pub(crate) mod run;
 pub(crate) mod signal;
 pub(crate) mod signal_sources;
 pub(crate) mod source;
+mod stacks;
 pub(crate) mod watcher;

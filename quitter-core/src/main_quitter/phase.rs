@@ -84,6 +84,8 @@ pub(crate) struct State {
     half_time: HalfTime,
     /// The routines that were live at the deadline and count, if `exit` had not been called by then.
     live_at_deadline: Vec<LiveAt>,
+    /// When the exit will have, or had, the stacks for its report.
+    pub(super) held_until: Option<Instant>,
     /// A thread is ending the process.
     forced: bool,
 }
@@ -179,6 +181,7 @@ impl Ending {
                 exit_called: None,
                 half_time: HalfTime::default(),
                 live_at_deadline: Vec::new(),
+                held_until: None,
                 forced: false,
             }),
         }
@@ -220,8 +223,9 @@ impl Ending {
 
     /// When the process is to be ended by force, as things stand.
     pub(crate) fn forced_at(&self) -> Option<Instant> {
-        let deadline = self.force.then(|| self.root.deadline());
-        deadline.flatten()?.checked_add(forced::AFTER_DEADLINE)
+        let deadline = self.force.then(|| self.root.deadline()).flatten()?;
+        let held_until = self.state().held_until.unwrap_or(deadline);
+        deadline.max(held_until).checked_add(forced::AFTER_DEADLINE)
     }
 
     /// A source's event: the first one quits the tree, later ones are listed.
@@ -401,8 +405,9 @@ impl Ending {
 
     /// Makes the report of an exit that found `live`. From then on the program has exited.
     pub(crate) fn finish(&self, live: Vec<LiveAt>) -> ExitReport {
-        let report = self.report(live, &[]);
-        let report = report.expect("the exit has waited until the root quits");
+        let report = self.report(live.clone(), &[]);
+        let mut report = report.expect("the exit has waited until the root quits");
+        self.add_stacks(&mut report, &live);
         self.state().phase = Phase::Exited(Box::new(report.clone()));
         report
     }

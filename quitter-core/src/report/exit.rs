@@ -14,6 +14,7 @@ use crate::report::failure::{Failures, RoutineFailure, write_failures};
 use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::slow::{SlowLine, SlowRoutine};
+use crate::report::stacks;
 use crate::report::text::{Seconds, WIDTH};
 use crate::report::timeouts::Timeouts;
 
@@ -275,7 +276,8 @@ impl fmt::Display for ExitReport {
         write_failures(f, &self.failures, self.unlisted_failures)?;
         self.write_outcome(f)?;
         self.write_unread(f)?;
-        self.write_later_causes(f)
+        self.write_later_causes(f)?;
+        stacks::write_note(f, &self.timeouts)
     }
 }
 

@@ -19,6 +19,8 @@ use crate::report::slow::SlowRoutine;
 use crate::report::snapshot::{LiveQuitter, QuitState, Snapshot};
 use crate::report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 use crate::routine::kind::{RoutineKind, RoutineState};
+#[cfg(feature = "stacks")]
+use crate::stacks::{Frame, Stack};
 use crate::stands::Stands;
 
 /// How many characters of a path are written: a chain of very many quitters would take space with the
@@ -187,7 +189,12 @@ impl Serialize for StuckRoutine {
             stands,
             cancelled,
             returned_late,
+            #[cfg(feature = "stacks")]
+            stacks,
         } = self;
+        // The key is always there.
+        #[cfg(not(feature = "stacks"))]
+        let stacks = &[(); 0];
         object!(serializer, "StuckRoutine",
             id: id,
             name: name,
@@ -200,6 +207,7 @@ impl Serialize for StuckRoutine {
             stands: stands,
             cancelled: cancelled,
             returned_late: &returned_late.map(Seconds),
+            stacks: stacks,
         )
     }
 }
@@ -215,6 +223,34 @@ impl Serialize for Stands {
             }
             Self::Unknown => variant!(serializer, "Stands", "unknown"),
         }
+    }
+}
+
+#[cfg(feature = "stacks")]
+impl Serialize for Stack {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { frames, is_cut } = self;
+        object!(serializer, "Stack", frames: frames, is_cut: is_cut)
+    }
+}
+
+#[cfg(feature = "stacks")]
+impl Serialize for Frame {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            function,
+            file,
+            line,
+            module,
+            offset,
+        } = self;
+        object!(serializer, "Frame",
+            function: function,
+            file: file,
+            line: line,
+            module: module,
+            offset: offset,
+        )
     }
 }
 

@@ -11,6 +11,9 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::report::escape::cut;
+#[cfg(feature = "stacks")]
+use crate::report::stacks;
+use crate::report::stacks::{Shown, Told};
 use crate::report::standing::{EVERYONE_WAITS, Kind, Standing};
 use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
@@ -28,7 +31,11 @@ const STATUS_WIDTH: usize = 50;
 /// An entry of the list: one line, or several if it is too long for one.
 enum Row {
     Quitter(String),
-    Routines { name: String, facts: Vec<String> },
+    Routines {
+        name: String,
+        facts: Vec<String>,
+        stacks: Vec<String>,
+    },
 }
 
 /// A line that says how many there are, then a line for each quitter and routine.
@@ -40,6 +47,7 @@ impl fmt::Display for Timeouts {
         }
         write!(f, " had not returned after {}", Rounded(self.after()))?;
         let mut rows = Vec::new();
+        let mut told = Told::default();
         let mut listed = 0;
         for at in self {
             // A quitter is only listed together with a routine.
@@ -49,7 +57,7 @@ impl fmt::Display for Timeouts {
             rows.push(Row::Quitter(at.quitter.shown(WIDTH - 2)));
             for alike in Alike::of(&at.routines, ROWS - rows.len()) {
                 listed += alike.count;
-                rows.push(alike.row());
+                rows.push(alike.row(&mut told));
             }
         }
         write_rows(f, &rows)?;
@@ -73,9 +81,14 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     for row in rows {
         match row {
             Row::Quitter(path) => write!(f, "\n  {path}")?,
-            Row::Routines { name, facts } => {
+            Row::Routines {
+                name,
+                facts,
+                stacks,
+            } => {
                 write!(f, "\n    {name:width$}  ")?;
                 write_parts(f, 4 + width + 2, facts)?;
+                stacks.iter().try_for_each(|line| write!(f, "\n{line}"))?;
             }
         }
     }
@@ -90,6 +103,7 @@ pub(super) struct Alike<'a> {
     pub(super) running_for: Span,
     ago: Option<Span>,
     standing: Option<Standing<'a>>,
+    stacks: Shown<'a>,
 }
 
 impl<'a> Alike<'a> {
@@ -126,11 +140,13 @@ impl<'a> Alike<'a> {
             running_for: Span::of(routine.running_for),
             ago: ago(routine).map(Span::of),
             standing: Standing::of(&routine.stands),
+            stacks: Shown::of(routine),
         }
     }
 
     fn include(&mut self, routine: &'a StuckRoutine) {
         self.count += 1;
+        self.stacks.include(routine);
         self.running_for.include(routine.running_for);
         if let (Some(span), Some(ago)) = (&mut self.ago, ago(routine)) {
             span.include(ago);
@@ -141,10 +157,11 @@ impl<'a> Alike<'a> {
         }
     }
 
-    fn row(&self) -> Row {
+    fn row(&self, told: &mut Told<'a>) -> Row {
         Row::Routines {
             name: self.name(),
             facts: self.facts(),
+            stacks: self.stacks.lines(&self.first.name, told),
         }
     }
 
@@ -222,6 +239,29 @@ pub(super) fn status_label(kind: &RoutineKind) -> &'static str {
     }
 }
 
+/// The stacks alone, below the names of the routines.
+#[cfg(feature = "stacks")]
+pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> fmt::Result {
+    let mut room = ROWS;
+    let mut told = Told::default();
+    for at in timeouts {
+        let mut is_first = true;
+        for alike in Alike::of(&at.routines, room) {
+            let lines = alike.stacks.lines(&alike.first.name, &mut told);
+            if lines.is_empty() {
+                continue;
+            }
+            if std::mem::take(&mut is_first) {
+                write!(f, "\n  {}", at.quitter.shown(WIDTH - 2))?;
+            }
+            write!(f, "\n    {}", alike.name())?;
+            lines.iter().try_for_each(|line| write!(f, "\n{line}"))?;
+            room -= 1;
+        }
+    }
+    stacks::write_note(f, timeouts)
+}
+
 fn ago(routine: &StuckRoutine) -> Option<Duration> {
     routine.last_seen.and_then(|seen| seen.ago)
 }
@@ -293,6 +333,8 @@ mod tests {
             stands: None,
             cancelled: false,
             returned_late: None,
+            #[cfg(feature = "stacks")]
+            stacks: Vec::new(),
         }
     }
 

@@ -10,6 +10,8 @@ use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 use crate::report::listing::status_label;
+#[cfg(feature = "stacks")]
+use crate::report::listing::write_stacks;
 use crate::report::path::QuitterPath;
 use crate::report::standing::{EVERYONE_WAITS, Standing};
 use crate::report::text::{Seconds, write_pieces};
@@ -81,6 +83,14 @@ pub enum Notice {
     Dump(Box<Dump>),
     /// The outcome of the shutdown.
     Outcome(Box<ExitReport>),
+    /// Where the routines hang that the [`Outcome`](Self::Outcome) of an end by force lists. It comes
+    /// after that, since it takes longer. Where [`exit`](crate::MainQuitter::exit) made the report, the
+    /// report itself has the stacks.
+    #[cfg(feature = "stacks")]
+    Stacks {
+        /// The routines, with their stacks.
+        routines: Timeouts,
+    },
     /// The main quitter was dropped while routines are live, and nothing waits for them.
     LeftRunning {
         /// How many routines are live.
@@ -166,6 +176,8 @@ impl Notice {
             | Self::Hint(_)
             | Self::LeftRunning { .. }
             | Self::EndedByForce { .. } => true,
+            #[cfg(feature = "stacks")]
+            Self::Stacks { .. } => true,
             Self::QuitEvent { .. }
             | Self::Waiting { .. }
             | Self::Returned { .. }
@@ -225,6 +237,11 @@ impl fmt::Display for Notice {
                     n => write!(f, "Nothing waits for the {n} routines that are live")?,
                 }
                 f.write_str(": call exit() instead of dropping the main quitter")
+            }
+            #[cfg(feature = "stacks")]
+            Self::Stacks { routines } => {
+                f.write_str("Where they hang:")?;
+                write_stacks(f, routines)
             }
             Self::EndedByForce { held_up } => write!(f, "Ended by force: {held_up}"),
         }
