@@ -184,6 +184,26 @@
 //! [`Notice`] has the kinds of lines, with their data. A tree made by [`Quitter::root`] prints nothing
 //! but the failures under [`OnFailure::Report`].
 //!
+//! # The live tree
+//!
+//! [`snapshot`](Quitter::snapshot) lists what lives in a tree, at any time: quitters, their routines
+//! and in which state these are. It is shown as a tree for people, and drawn by
+//! [Mermaid](Snapshot::to_mermaid) and [Graphviz](Snapshot::to_dot).
+//!
+//! ```
+//! # let main = quitter::Quitter::root("main");
+//! # let _flusher = main.child("db").unwrap().guard("flusher").unwrap();
+//! eprintln!("{}", main.snapshot());
+//! ```
+//!
+//! ```text
+//! main
+//! ├─ heartbeat  running 7.0 s, spawned at src/main.rs:8, last seen 0.4 s ago at src/main.rs:9
+//! └─ db
+//!    └─ flusher  running 7.0 s, spawned at src/main.rs:22, last seen at src/main.rs:15,
+//!                status "flushing 3/10"
+//! ```
+//!
 //! # Guide
 //!
 //! * [Testing your shutdown](guide::testing): unit tests with trees of their own, and real signals.
@@ -192,6 +212,9 @@
 //! * [Blocking I/O](guide::io): sockets, pipes, terminals and listeners that end when told.
 //! * [On tokio](guide::tokio): tasks, what blocks them, the drop of a runtime, and coming from
 //!   tokio-util or tokio-graceful-shutdown.
+//! * [Snapshots and reports as JSON](guide::json): the shape, field by field.
+//! * [Child processes](guide::processes): groups, terminals, service managers, output.
+//! * [Where it hangs](guide::diagnosis): the stacks of threads that did not return.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features
@@ -200,6 +223,12 @@
 //! * `io`: [blocking I/O](guide::io) that ends when told, on Unix.
 //! * `tokio`: tasks on tokio, an async `main`, and waits that they await; see [On
 //!   tokio](guide::tokio).
+//! * `color`: a [`Snapshot`] in the colours of a terminal, by its methods `ansi` and `for_stderr`.
+//! * `serde`: [`Snapshot`], [`ExitReport`], [`Timeouts`] and everything in them implement
+//!   `serde::Serialize`, in a [documented shape](guide::json).
+//! * `process`: [child processes](guide::processes) as routines.
+//! * `stacks`: the exit report shows on which lines threads hang. Linux on x86-64 and aarch64; see
+//!   [Where it hangs](guide::diagnosis).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -220,8 +249,12 @@ pub use quitter_core::{Incoming, Interruptible, Listener, Ready};
 #[cfg(feature = "process")]
 #[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 pub use quitter_core::{
-    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+    AddProcessError, EndedBy, ProcessEnd, ProcessEnded, ProcessFailure, ProcessHandle,
+    ProcessOutput,
 };
+
+#[cfg(feature = "stacks")]
+pub use quitter_core::{Frame, Stack};
 
 #[cfg(feature = "macros")]
 pub use quitter_macros::{main, routine};

@@ -17,7 +17,8 @@ use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, Quitter};
 use common::{Ended, Process, alone, hang};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
-const SLACK: Duration = Duration::from_secs(2);
+/// With the second that stacks may take.
+const SLACK: Duration = Duration::from_secs(3);
 
 /// A message that calls this function when it is dropped.
 struct Bad(fn());

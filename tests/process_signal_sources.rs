@@ -198,7 +198,7 @@ fn a_signal_that_cannot_be_a_source_is_an_error_that_leaves_no_claim() {
         };
         of(
             SIGKILL as i32,
-            "SIGKILL cannot be a quit source: no program can handle it",
+            "cannot listen to SIGKILL: no program can handle it",
         );
         for fault in [
             Signal::SIGSEGV,
@@ -207,14 +207,14 @@ fn a_signal_that_cannot_be_a_source_is_an_error_that_leaves_no_claim() {
             Signal::SIGILL,
         ] {
             let reason = "it reports a fault of the program, which cannot go on after it";
-            let says = format!("{fault} cannot be a quit source: {reason}");
+            let says = format!("cannot listen to {fault}: {reason}");
             of(fault as i32, &says);
         }
         for number in [-1, 0, 1000] {
             let reason = "there is no such signal";
             of(
                 number,
-                &format!("signal {number} cannot be a quit source: {reason}"),
+                &format!("cannot listen to signal {number}: {reason}"),
             );
         }
         listens(builder().source(source(SIGTERM)))
@@ -223,7 +223,7 @@ fn a_signal_that_cannot_be_a_source_is_an_error_that_leaves_no_claim() {
 }
 
 #[test]
-#[should_panic(expected = "SIGSTOP cannot be a quit source: no program can handle it")]
+#[should_panic(expected = "cannot listen to SIGSTOP: no program can handle it")]
 fn a_signal_that_cannot_be_a_source_makes_new_panic() {
     let _ = MainQuitter::new(PATIENCE, [source(Signal::SIGSTOP)]);
 }

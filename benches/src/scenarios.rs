@@ -9,6 +9,7 @@ mod fork;
 mod interrupt;
 mod quit;
 mod slow_poll;
+mod snapshot;
 mod threads;
 
 pub mod heap;
@@ -108,6 +109,13 @@ pub const SCENARIOS: &[Workload<Scenario>] = &[
         implementations: &[
             ("quitter", busy::quitter),
             ("TaskTracker", busy::task_tracker),
+        ],
+    },
+    Workload {
+        name: "snapshot",
+        implementations: &[
+            ("quitter", snapshot::run),
+            ("nobody looks", snapshot::run_quiet),
         ],
     },
     Workload {

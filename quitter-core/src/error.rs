@@ -171,8 +171,8 @@ pub enum MainQuitterError {
     NoSource,
     /// This process has, or had, a main quitter.
     AlreadyExists,
-    /// A program cannot listen to the signal of a source that was made with
-    /// [`QuitSource::signal`](crate::QuitSource::signal).
+    /// The program cannot listen to the signal of [`QuitSource::signal`](crate::QuitSource::signal) or of
+    /// [`dump_on`](crate::MainQuitterBuilder::dump_on).
     UnusableSignal {
         /// The signal's number.
         number: i32,
@@ -200,7 +200,7 @@ impl fmt::Display for MainQuitterError {
                  libraries and tests make trees of their own with Quitter::root",
             ),
             Self::UnusableSignal { name, reason, .. } => {
-                write!(f, "{name} cannot be a quit source: {reason}")
+                write!(f, "cannot listen to {name}: {reason}")
             }
             Self::Signals(_) => f.write_str(
                 "cannot listen to the signals of the operating system; if another part of the \

@@ -49,6 +49,7 @@ mod stacks;
 mod stands;
 mod sync;
 mod system;
+mod trace;
 mod tree;
 
 pub use cancel::CancelOnQuit;
@@ -65,10 +66,12 @@ pub use main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
 pub use main_quitter::source::QuitSource;
 pub use quitter::Quitter;
 pub use report::cause::{QuitCause, RequestingRoutine};
+pub use report::dump::Dump;
 pub use report::exit::{ExitReport, exit_code};
 pub use report::failure::{FailureKind, FailuresWhileQuitting, OnFailure, RoutineFailure};
 pub use report::notice::{HeldUpAt, Notice};
 pub use report::output::{HoldOutput, Output};
+pub use report::outside::{OutsideThread, ThreadState};
 pub use report::path::QuitterPath;
 pub use report::slow::SlowRoutine;
 pub use report::snapshot::{LiveQuitter, QuitState, Snapshot};
@@ -81,7 +84,8 @@ pub use routine::on_quit::OnQuit;
 pub use routine::outcome::RoutineOutcome;
 #[cfg(feature = "process")]
 pub use routine::process::{
-    AddProcessError, EndedBy, ProcessEnd, ProcessFailure, ProcessHandle, ProcessOutput,
+    AddProcessError, EndedBy, ProcessEnd, ProcessEnded, ProcessFailure, ProcessHandle,
+    ProcessOutput,
 };
 pub use routine::quitter::RoutineQuitter;
 pub use routine::task::Task;

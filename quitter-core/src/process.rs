@@ -1,6 +1,6 @@
 //! The state of which a process has one: the claim of its main quitter, the signals that made it
-//! quit, the thread that writes, the panics that are in the panic hooks, and the failures that are
-//! about to be said.
+//! quit, the thread that writes, the panics that are in the panic hooks, the failures that are about
+//! to be said, and the thread that calls a tracing subscriber.
 //!
 //! All of it is reached through [`Process::current`], so that a test can be given a process of its
 //! own. Three things stay with the code that uses them. The panic hook is std's, and std has one for
@@ -18,6 +18,7 @@ use crate::routine::failing::Unsaid;
 use crate::routine::held_up::HeldUp;
 #[cfg(feature = "process")]
 use crate::routine::process::Reaper;
+use crate::trace::Tracer;
 
 pub(crate) struct Process {
     /// The process has, or had, a main quitter.
@@ -26,6 +27,7 @@ pub(crate) struct Process {
     pub(crate) console: Console,
     pub(crate) held_up: Mutex<HeldUp>,
     pub(crate) unsaid: Mutex<Unsaid>,
+    pub(crate) tracer: Tracer,
     #[cfg(feature = "process")]
     pub(crate) reaper: Reaper,
 }
@@ -39,6 +41,7 @@ impl Process {
             console: Console::new(),
             held_up: Mutex::new(HeldUp::new()),
             unsaid: Mutex::new(Unsaid::new()),
+            tracer: Tracer::new(),
             #[cfg(feature = "process")]
             reaper: Reaper::new(),
         };

@@ -115,6 +115,38 @@ pub(crate) fn is_raw_terminal(file: &impl std::os::fd::AsRawFd) -> bool {
     is_terminal && modes.c_oflag & TRANSLATES != TRANSLATES
 }
 
+/// The number of lines and columns.
+#[cfg(all(feature = "progress", unix))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TerminalSize {
+    pub(crate) lines: usize,
+    pub(crate) columns: usize,
+}
+
+/// The size of this terminal. `None`: it has none, or is no terminal.
+#[cfg(all(feature = "progress", unix))]
+pub(crate) fn terminal_size(file: &impl std::os::fd::AsRawFd) -> Option<TerminalSize> {
+    // SAFETY: `winsize` is a C struct of integers, all valid as zero.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: by ioctl_tty(2) the size is written to `size`, which is of its type, exclusively borrowed
+    // and lives on. A descriptor that is no terminal is an error.
+    let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) } == 0;
+    (done && size.ws_row > 0 && size.ws_col > 0).then(|| TerminalSize {
+        lines: size.ws_row.into(),
+        columns: size.ws_col.into(),
+    })
+}
+
+/// Whether this process is among those that its terminal belongs to right now. So is one that has
+/// another terminal, or none.
+#[cfg(all(feature = "progress", unix))]
+pub(crate) fn is_in_foreground(file: &impl std::os::fd::AsRawFd) -> bool {
+    // SAFETY: tcgetpgrp(3) takes any descriptor, and changes nothing; one that is not this process's
+    // terminal is an error. getpgrp(2) takes nothing, and cannot fail.
+    let (foreground, own) = unsafe { (libc::tcgetpgrp(file.as_raw_fd()), libc::getpgrp()) };
+    foreground == -1 || foreground == own
+}
+
 /// Consoles go to the first column with every line end.
 #[cfg(not(unix))]
 pub(crate) fn is_raw_terminal(_: &std::fs::File) -> bool {

@@ -2,7 +2,6 @@
 
 #![cfg(all(unix, feature = "process"))]
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -100,9 +99,6 @@ fn message(root: &Quitter) -> String {
     }
 }
 
-/// For tests that count what the whole process has.
-static ALONE: Mutex<()> = Mutex::new(());
-
 #[test]
 fn a_quit_ends_a_process_by_the_stop_signal_and_that_is_no_failure() {
     let root = Quitter::root("main");
@@ -132,8 +128,9 @@ fn a_process_that_ignores_the_stop_signal_is_killed_before_the_deadline_and_name
         (EndedBy::Kill, Some(9))
     );
     let text = message(&root);
-    let begin = "killed, since it had not ended 1.5 s after the stop signal: pid ";
+    let begin = "killed, since it had not ended 1.";
     assert!(text.starts_with(begin), "{text}");
+    assert!(text.contains(" s after the stop signal: pid "), "{text}");
     assert!(text.contains(&stubborn.pid().to_string()), "{text}");
     assert!(text.contains(", sleeping"), "{text}");
     assert!(text.contains(", with 'sleep' (pid "), "{text}");
@@ -486,35 +483,6 @@ fn a_wait_that_times_out_lists_the_process_with_pid_and_command() {
 }
 
 #[test]
-fn a_thousand_processes_end_and_leave_neither_zombie_nor_descriptor_nor_thread() {
-    const COUNT: usize = 1000;
-    let _alone = ALONE.lock().unwrap();
-    let count = |folder: &str| fs::read_dir(folder).unwrap().count();
-    // The reaper's thread and pipe stay.
-    let warm_up = Quitter::root("main").add_process(sh("exit 0")).unwrap();
-    warm_up.wait(PATIENCE).unwrap();
-    let root = Quitter::root("main");
-    let processes: Vec<_> = (0..COUNT)
-        .map(|_| root.add_process(sleeps()).unwrap())
-        .collect();
-    let waiting = fs::read_dir("/proc/self/task").unwrap().filter(|task| {
-        let name = task.as_ref().unwrap().path().join("comm");
-        fs::read_to_string(name).is_ok_and(|name| name.starts_with("quitter "))
-    });
-    // Others may run beside this one: the reaper, and the threads of a report.
-    assert!(waiting.count() < 5);
-    let from = Instant::now();
-    root.quit_and_wait(PATIENCE).unwrap();
-    println!("{COUNT} processes ended in {:?}", from.elapsed());
-    let pids: HashSet<_> = processes.iter().map(ProcessHandle::pid).collect();
-    assert_eq!(pids.len(), COUNT);
-    assert!(pids.iter().all(|pid| state(*pid).is_none()));
-    assert!(zombies().iter().all(|pid| !pids.contains(pid)));
-    // Other tests have some for a moment, but no thousand.
-    assert!(count("/proc/self/fd") < COUNT / 2);
-}
-
-#[test]
 fn an_adopted_process_is_stopped_reaped_and_reported() {
     let root = Quitter::root("main");
     let child = sleeps().spawn().unwrap();
@@ -616,4 +584,80 @@ fn ends_of_short_processes_leave_no_zombie() {
         process.wait(PATIENCE).unwrap();
     }
     assert!(zombies().iter().all(|zombie| !pids.contains(zombie)));
+}
+
+#[test]
+fn futures_wait_for_the_end_on_any_executor() {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Wake};
+
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let root = Quitter::root("main");
+    let process = root.routine("tool").failure_on(ProcessFailure::Never);
+    let process = process.process(sh("sleep 0.05; exit 5")).unwrap();
+    let dropped = process.ended();
+    let mut ended = pin!(process.ended());
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut cx = Context::from_waker(&waker);
+    drop(dropped);
+    let end = loop {
+        match ended.as_mut().poll(&mut cx) {
+            Poll::Ready(end) => break end,
+            Poll::Pending => thread::park_timeout(PATIENCE),
+        }
+    };
+    assert_eq!(end.status.unwrap().code(), Some(5));
+    assert!(process.is_finished());
+    assert_eq!(pin!(process.ended()).poll(&mut cx), Poll::Ready(end));
+}
+
+#[test]
+fn handles_and_futures_may_go_to_other_threads() {
+    fn is_shared<T: Send + Sync + Unpin + 'static>() {}
+    is_shared::<ProcessHandle>();
+    is_shared::<quitter_core::ProcessEnded>();
+    is_shared::<quitter_core::ProcessEnd>();
+    is_shared::<AddProcessError>();
+}
+
+/// Not a test of time: `--nocapture` shows both times.
+#[test]
+#[ignore = "for a look at the times"]
+fn a_thousand_processes_beside_a_loop_by_hand() {
+    let root = Quitter::root("main");
+    let from = Instant::now();
+    for _ in 0..1000 {
+        root.add_process(sleeps()).unwrap();
+    }
+    let started = from.elapsed();
+    let from = Instant::now();
+    root.quit_and_wait(PATIENCE).unwrap();
+    println!(
+        "quitter: started in {started:?}, ended in {:?}",
+        from.elapsed()
+    );
+
+    use std::os::unix::process::CommandExt;
+    let from = Instant::now();
+    let start = || sleeps().process_group(0).spawn().unwrap();
+    let mut children: Vec<_> = (0..1000).map(|_| start()).collect();
+    let started = from.elapsed();
+    let from = Instant::now();
+    for child in &children {
+        let group = -child.id().cast_signed();
+        kill(Pid::from_raw(group), Signal::SIGTERM).unwrap();
+    }
+    for child in &mut children {
+        child.wait().unwrap();
+    }
+    println!(
+        "by hand: started in {started:?}, ended in {:?}",
+        from.elapsed()
+    );
 }

@@ -3,12 +3,14 @@
 mod common;
 
 use std::collections::HashSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{PATIENCE, deaf, eventually, in_time};
+use common::{PATIENCE, deaf, eventually, within};
 use quitter_core::{
     FailureKind, OnFailure, QuitCause, Quitter, RoutineKind, RoutineState, Snapshot,
 };
@@ -206,9 +208,10 @@ fn a_quit_below_a_quit_keeps_its_own_cause_and_the_earlier_deadline() {
 fn a_quitter_that_was_told_to_quit_is_listed_though_it_is_empty() {
     let root = Quitter::root("main");
     let [told, _idle] = ["told", "idle"].map(|name| root.child(name).unwrap());
+    let below = told.child("below").unwrap();
     told.send_quit();
     assert_eq!(paths(&root.snapshot()), ["main", "main/told"]);
-    drop(told);
+    drop((below, told));
     assert_eq!(paths(&root.snapshot()), ["main"]);
 }
 
@@ -244,9 +247,9 @@ fn a_routine_takes_a_snapshot_of_its_own_quitter_in_which_it_is() {
 #[test]
 fn each_routine_that_lives_on_is_listed_once_beside_threads_that_start_and_end_others() {
     const STEADY: usize = 100_000;
-    const THREADS: usize = 4;
-    const SNAPSHOTS: usize = 5;
-    in_time(|| {
+    const THREADS: usize = 3;
+    const SNAPSHOTS: usize = 4;
+    within(6 * PATIENCE, || {
         let root = Quitter::root("main");
         let pools: Vec<_> = (0..10).map(|_| root.child("pool").unwrap()).collect();
         let guards: Vec<_> = (0..STEADY)
@@ -364,6 +367,27 @@ fn a_chain_of_a_million_quitters_is_listed_shown_and_dropped() {
 }
 
 #[test]
+fn a_snapshot_that_the_program_has_cut_down_is_shown_all_the_same() {
+    let root = Quitter::root("main");
+    let leaf = (0..5).fold(root.clone(), |at, _| at.child("level").unwrap());
+    let other = root.child("other").unwrap();
+    let _guards = [&leaf, &other].map(|at| at.guard("guard").unwrap());
+    let all = root.snapshot();
+    let shown = |snapshot: &Snapshot| {
+        let diagrams = [snapshot.to_mermaid(), snapshot.to_dot()].concat();
+        snapshot.to_string() + &diagrams
+    };
+    for kept in 0..1 << all.quitters.len() {
+        let mut some = all.clone();
+        let mut bits = (0..).map(|bit| kept >> bit & 1 == 1);
+        some.quitters.retain(|_| bits.next().unwrap());
+        shown(&some);
+        some.quitters.reverse();
+        shown(&some);
+    }
+}
+
+#[test]
 fn a_deep_tree_is_indented_up_to_some_levels_and_shows_paths_below() {
     let root = Quitter::root("main");
     let mut at = root.clone();
@@ -394,6 +418,7 @@ fn hostile_names() -> Vec<String> {
         "classDef quitter fill:#f00; end ::: %% comment",
         "ﬂ°°34¶ß \\N \\G \\l {a|b} <f0>",
         "\u{202e}\u{2066}\0",
+        "&lt;b&gt; &amp;",
         "",
     ]
     .map(String::from)
@@ -431,6 +456,161 @@ fn no_name_can_forge_a_line_or_control_the_terminal() {
             "{line:?}"
         );
     }
-    assert!(text.len() < 20_000, "{} bytes", text.len());
+    assert!(text.len() < 40_000, "{} bytes", text.len());
     assert!(!text.contains("\n└─ forged"));
+}
+
+/// What a label of the chart may be made of: see `to_mermaid`.
+fn is_mermaid_label(label: &str) -> bool {
+    let mut rest = label.replace("<br/>", "");
+    while let Some((before, after)) = rest.split_once('#') {
+        let Some((number, after)) = after.split_once(';') else {
+            return false;
+        };
+        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+            return false;
+        }
+        rest = format!("{before}{after}");
+    }
+    let plain = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || " _.,-/".contains(c);
+    rest.chars().all(|c| plain(c) && !"ﬂ¶".contains(c))
+}
+
+/// Asserts that a chart is a tree of well-formed lines, and returns its labels.
+fn mermaid_labels(chart: &str) -> Vec<&str> {
+    let mut lines = chart.lines();
+    assert_eq!(lines.next(), Some("flowchart LR"));
+    let mut labels = Vec::new();
+    let mut edges = 0;
+    for line in lines.by_ref() {
+        let line = line.strip_prefix("    ").unwrap();
+        let number = |text: &str| text.strip_prefix('n').unwrap().parse::<usize>().unwrap();
+        if line.starts_with("classDef ") {
+            assert!(!line.contains(['"', ';']));
+        } else if let Some((above, below)) = line.split_once(" --> ") {
+            assert!(number(above) < number(below) && number(below) == labels.len() - 1);
+            edges += 1;
+        } else {
+            let (head, class) = line.rsplit_once(":::").unwrap();
+            assert!(
+                ["quitter", "routine", "stuck", "more"].contains(&class),
+                "{line}"
+            );
+            let (id, label) = head.split_once(['[', '(']).unwrap();
+            assert_eq!(number(id), labels.len());
+            let label = label.strip_prefix('"').unwrap();
+            let label = label
+                .strip_suffix("\"]")
+                .or(label.strip_suffix("\")"))
+                .unwrap();
+            assert!(!label.is_empty() && is_mermaid_label(label), "{label}");
+            labels.push(label);
+        }
+    }
+    assert_eq!(edges, labels.len() - 1);
+    labels
+}
+
+#[test]
+fn a_chart_for_mermaid_has_the_tree_with_states_and_statuses() {
+    let root = Quitter::root("main");
+    let _workers: Vec<_> = (0..3).map(|_| root.guard("worker").unwrap()).collect();
+    let db = root.child("db").unwrap();
+    let flusher = db.guard("flusher").unwrap();
+    flusher.set_status("flushing 3/10: \"x\"");
+    let _ = db.quit_and_wait(Duration::ZERO);
+    assert_eq!(
+        root.snapshot().to_mermaid(),
+        "\
+flowchart LR
+    n0[\"main\"]:::quitter
+    n1(\"worker ×3<br/>running 0.0 s\"):::routine
+    n0 --> n1
+    n2[\"db<br/>quitting, its time is up\"]:::quitter
+    n0 --> n2
+    n3(\"flusher<br/>running 0.0 s<br/>flushing 3/10#58; #34;x#34;\"):::stuck
+    n2 --> n3
+    classDef quitter fill:#1f4e79,color:#ffffff,stroke:#0b2a45
+    classDef routine fill:#e9a23b,color:#1b1b1b,stroke:#8a5a10
+    classDef stuck fill:#c0392b,color:#ffffff,stroke:#7b241c
+    classDef more fill:#ffffff,color:#1b1b1b,stroke:#8a8a8a
+"
+    );
+}
+
+#[test]
+fn no_name_can_break_a_chart_for_mermaid() {
+    let (root, _held) = hostile_tree();
+    let chart = root.snapshot().to_mermaid();
+    let labels = mermaid_labels(&chart);
+    assert_eq!(labels.len(), 1 + 3 * hostile_names().len());
+    // Mermaid refuses longer ones.
+    assert!(chart.len() < 50_000, "{} bytes", chart.len());
+}
+
+#[test]
+fn of_a_crowd_a_diagram_counts_those_that_it_does_not_draw() {
+    let root = Quitter::root("main");
+    let children: Vec<_> = (0..500)
+        .map(|i| root.child(format!("\"{i}\"")).unwrap())
+        .collect();
+    let _guards: Vec<_> = children
+        .iter()
+        .map(|child| child.guard("\"guard\"").unwrap())
+        .collect();
+    let snapshot = root.snapshot();
+    let chart = snapshot.to_mermaid();
+    let labels = mermaid_labels(&chart);
+    assert_eq!(labels.len(), 101);
+    assert_eq!(labels[100], "and 451 more routines and 450 more quitters");
+    let graph = snapshot.to_dot();
+    assert!(graph.contains("n100 [label=\"and 451 more routines and 450 more quitters\""));
+    assert!(graph.contains("n0 -> n100;"));
+}
+
+/// Draws a graph, where Graphviz is installed. Returns the texts in the picture.
+fn drawn(graph: &str) -> Option<String> {
+    let dot = Command::new("dot")
+        .arg("-Tsvg")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut dot = dot.ok()?;
+    dot.stdin
+        .take()
+        .unwrap()
+        .write_all(graph.as_bytes())
+        .unwrap();
+    let output = dot.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{graph}");
+    assert!(
+        !said.contains("syntax") && !said.contains("unknown"),
+        "{said}"
+    );
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn graphviz_draws_every_node_whatever_the_names_are() {
+    let (root, _held) = hostile_tree();
+    let graph = root.snapshot().to_dot();
+    let nodes = graph.matches(" [label=").count();
+    assert_eq!(nodes, 1 + 3 * hostile_names().len());
+    let Some(picture) = drawn(&graph) else {
+        return; // Graphviz is not installed.
+    };
+    assert_eq!(picture.matches("class=\"node\"").count(), nodes);
+    assert_eq!(picture.matches("class=\"edge\"").count(), nodes - 1);
+    // Names are shown as they are, as far as they are shown: here in the escapes of XML.
+    assert!(
+        picture.contains("&quot;]; n9[&quot;forged&quot;]"),
+        "{picture}"
+    );
+    assert!(
+        picture.contains(">&amp;lt;b&amp;gt; &amp;amp;<"),
+        "{picture}"
+    );
+    assert!(!picture.contains("<title>forged"));
 }

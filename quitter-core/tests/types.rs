@@ -8,11 +8,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::process::Termination;
 
 use quitter_core::{
-    AddRoutineError, CancelOnQuit, ExitReport, FailureKind, LastSeen, MainQuitter,
+    AddRoutineError, CancelOnQuit, ExitReport, FailureKind, LastSeen, LiveQuitter, MainQuitter,
     MainQuitterBuilder, MainQuitterError, Notice, OnFailure, OnQuit, QuitCause, QuitFuture,
-    QuitSource, Quitter, QuitterPath, Quitting, RoutineBuilder, RoutineFailure, RoutineGuard,
-    RoutineHandle, RoutineQuitter, Stands, StartRoutines, StuckRoutine, Task, Ticks,
-    TimedOutQuitter, Timeouts,
+    QuitSource, QuitState, Quitter, QuitterPath, Quitting, RoutineBuilder, RoutineFailure,
+    RoutineGuard, RoutineHandle, RoutineQuitter, Snapshot, Stands, StartRoutines, StuckRoutine,
+    Task, Ticks, TimedOutQuitter, Timeouts,
 };
 
 fn is_send<T: Send>() {}
@@ -29,7 +29,7 @@ macro_rules! for_each_type {
 macro_rules! plain_values {
     ($check:ident) => {
         for_each_type!(
-            $check: AddRoutineError, ExitReport, FailureKind, LastSeen, MainQuitterError,
+            $check: AddRoutineError, ExitReport, FailureKind, LastSeen, LiveQuitter, MainQuitterError, QuitState, Snapshot,
             Notice, OnFailure, QuitCause, QuitterPath, Quitting, RoutineFailure, Stands, StartRoutines, StuckRoutine,
             TimedOutQuitter, Timeouts,
         );

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/exit.md",
     "docs/performance.md",
+    "src/guide/processes.md",
     "src/guide/recipes.md",
     "src/guide/io.md",
     "src/guide/guarantees.md",

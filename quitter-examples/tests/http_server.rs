@@ -146,6 +146,28 @@ fn a_request_is_answered_after_the_delay_and_the_health_at_once() {
 }
 
 #[test]
+fn the_tree_shows_the_request_that_waits() {
+    let (program, address) = Program::serving(AN_HOUR);
+    let [mut client, mut other] = [(); 2].map(|()| Client::connect(address));
+    client.send("GET / HTTP/1.1");
+    let until = Instant::now() + PATIENCE;
+    let tree = loop {
+        let (status, tree) = other.get("/tree");
+        assert_eq!(status, 200);
+        if tree.contains("status \"GET /\"") {
+            break tree;
+        }
+        assert!(Instant::now() < until, "{tree}");
+    };
+    assert!(tree.starts_with("main\n├─ http server  "), "{tree}");
+    assert_says(&tree, "\n└─ requests\n   ├─ request  running ");
+    assert_says(&tree, "status \"GET /tree\"");
+    program.terminate();
+    assert_eq!(client.answer().unwrap(), shutting_down());
+    program.end();
+}
+
+#[test]
 fn every_request_is_answered_when_the_program_is_told_to_quit() {
     let (program, address) = Program::serving(AN_HOUR);
     let mut clients: Vec<_> = (0..300)

@@ -60,7 +60,7 @@ fn blames(ended: Ended, routines: &[&str]) -> Ended {
     let ended = ended.with_code(1);
     assert_eq!(names(&ended), routines, "{}", ended.stderr);
     assert_eq!(ended.count("Failed to quit: "), 1, "{}", ended.stderr);
-    let places = ended.count(", spawned at quitter-examples/src/bin/14_stubborn.rs:");
+    let places = ended.count(" spawned at quitter-examples/src/bin/14_stubborn.rs:");
     assert_eq!(places, routines.len(), "{}", ended.stderr);
     ended
 }

@@ -6,20 +6,43 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
+use std::io::{PipeWriter, pipe};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use common::Process;
+use common::{Ended, Process};
 
-/// Starts the program and waits until all five routines hang.
-fn stuck() -> Process {
-    let mut stuck = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_stuck")));
-    for _ in 0..5 {
+/// Starts the program and waits until so many routines hang. Nobody writes to its stdin.
+fn stuck(case: Option<&str>, routines: usize) -> (Process, PipeWriter) {
+    let (stdin, nobody_writes) = pipe().unwrap();
+    let mut stuck = Command::new(env!("CARGO_BIN_EXE_stuck"));
+    let mut stuck = Process::start_reading(stuck.args(case), stdin);
+    for _ in 0..routines {
         stuck.wait_for("hangs from now on");
     }
-    stuck
+    (stuck, nobody_writes)
+}
+
+/// Runs a case to its end by the timeout, and returns its report with one line for each routine.
+#[track_caller]
+fn report(case: &str, routines: usize) -> String {
+    let (stuck, _stdin) = stuck(Some(case), routines);
+    stuck.send(SIGINT);
+    let ended = stuck.end().with_code(1);
+    let report = report_of(&ended);
+    let too_long = |line: &&str| line.chars().count() > 100;
+    assert_eq!(report.lines().find(too_long), None);
+    let words: Vec<_> = report.split_whitespace().collect();
+    words.join(" ")
+}
+
+#[track_caller]
+fn report_of(ended: &Ended) -> &str {
+    let report = ended.stderr.split_once("Failed to quit: ");
+    let report = report.unwrap_or_else(|| panic!("no report in\n{}", ended.stderr));
+    report.1
 }
 
 /// The path and the name of each routine that a report lists.
@@ -41,26 +64,32 @@ fn listed(report: &str) -> Vec<(&str, &str)> {
 
 #[test]
 fn after_the_timeout_each_stuck_routine_is_named_once_with_its_path() {
-    let stuck = stuck();
+    let (stuck, _stdin) = stuck(None, 10);
     let sent = Instant::now();
     stuck.send(SIGINT);
     let ended = stuck.end().with_code(1);
     let took = sent.elapsed();
 
-    let (_, report) = ended
-        .stderr
-        .split_once("Failed to quit: 5 routines had not returned after 2 s\n")
-        .unwrap_or_else(|| panic!("no report in\n{}", ended.stderr));
+    let report = report_of(&ended);
+    assert!(
+        report.starts_with("10 routines had not returned after 2 s\n"),
+        "{report}"
+    );
     let mut listed = listed(report);
     listed.sort_unstable();
     assert_eq!(
         listed,
         [
+            ("main", "accepts"),
+            ("main", "never_asks"),
+            ("main", "reads_stdin"),
             ("main", "sleeps_without_its_quitter"),
             ("main", "spins"),
             ("main", "waits_for_a_lock"),
             ("main", "waits_for_a_message"),
             ("main/storage/database", "flushes"),
+            ("main/store", "compactor"),
+            ("main/store", "flusher"),
         ]
     );
     assert!(report.contains("status \"flushing 3/10\""), "{report}");
@@ -70,10 +99,104 @@ fn after_the_timeout_each_stuck_routine_is_named_once_with_its_path() {
 
 #[test]
 fn a_second_signal_half_a_second_later_ends_the_program_with_the_report() {
-    let mut stuck = stuck();
+    let (mut stuck, _stdin) = stuck(None, 10);
     stuck.send(SIGINT);
     stuck.wait_for("Received quit from 'OS interrupt/termination signal'");
     stuck.send_later(SIGTERM);
     let ended = stuck.end().with_code(130);
-    assert_eq!(ended.count("Failed to quit: 5 routines"), 1, "{ended:?}");
+    assert_eq!(ended.count("Failed to quit: 10 routines"), 1, "{ended:?}");
+}
+
+#[test]
+fn an_unknown_case_is_an_error_that_names_the_cases() {
+    let (stuck, _stdin) = stuck(Some("locks"), 0);
+    let ended = stuck.end().with_code(1);
+    let error = "Error: no case 'locks', only: lock, shared-lock, channel, sleep, spin, accept, deep, stdin, deaf\n";
+    assert_eq!(ended.stderr, error);
+}
+
+/// What the report says of each case where the system tells.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod stands {
+    use super::report;
+
+    const EVERYONE_WAITS: &str = " everyone waits: nothing here will wake anybody";
+
+    #[test]
+    fn a_lock_and_a_channel_are_a_futex_and_nobody_wakes_anybody() {
+        for case in ["lock", "channel"] {
+            let report = report(case, 1);
+            let stands = " s, blocked in futex (a lock or condition), spawned at ";
+            assert!(report.contains(stands), "{report}");
+            assert!(report.ends_with(EVERYONE_WAITS), "{report}");
+        }
+    }
+
+    #[test]
+    fn two_that_share_a_lock_name_each_other() {
+        let report = report("shared-lock", 2);
+        for other in ["compactor", "flusher"] {
+            let stands = format!(
+                "blocked in futex (a lock or condition, the same as '{other}' of main/store), "
+            );
+            assert!(report.contains(&stands), "{report}");
+        }
+        assert!(report.ends_with(EVERYONE_WAITS), "{report}");
+    }
+
+    #[test]
+    fn a_sleep_ends_by_itself() {
+        let report = report("sleep", 1);
+        let stands = " s, blocked in clock_nanosleep (a sleep), spawned at ";
+        assert!(report.contains(stands), "{report}");
+        assert!(!report.contains(EVERYONE_WAITS), "{report}");
+    }
+
+    #[test]
+    fn a_spinning_routine_runs() {
+        let report = report("spin", 1);
+        let (_, stands) = report.split_once(" s, running: ").unwrap();
+        assert!(
+            stands.contains(" % of the time on a processor, spawned at "),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn a_server_is_shown_with_its_address() {
+        let report = report("accept", 1);
+        let (_, stands) = report.split_once(" s, blocked in accept4 (fd ").unwrap();
+        assert!(stands.contains(", TCP 127.0.0.1:"), "{report}");
+        assert!(!report.contains(EVERYONE_WAITS), "{report}");
+    }
+
+    #[test]
+    fn a_read_of_stdin_is_shown_as_such() {
+        let report = report("stdin", 1);
+        let stands = " s, blocked in read (fd 0, stdin, a pipe), spawned at ";
+        assert!(report.contains(stands), "{report}");
+        assert!(!report.contains(EVERYONE_WAITS), "{report}");
+    }
+
+    #[test]
+    fn a_routine_two_levels_down_has_its_path_and_status() {
+        let report = report("deep", 1);
+        assert!(
+            report.contains(" main/storage/database flushes running "),
+            "{report}"
+        );
+        assert!(
+            report.contains(", status \"flushing 3/10\" everyone waits"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn a_routine_that_never_asks_is_said_to() {
+        let report = report("deaf", 1);
+        assert!(report.ends_with(", never asked its quitter"), "{report}");
+    }
 }

@@ -14,8 +14,8 @@ const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
     `end = \"with_body\"`, `second_signal = SecondSignal::Ignore`, \
     `signal_exit_code = \"128+n\"`, `failures_while_quitting = \"list_only\"`, \
     `progress_lines = false`, `output = \"quiet\"`, `notices = function`, \
-    `hold_output = \"until_report\"`, `before_report = function`, on an `async fn` \
-    `flavor = \"current_thread\"` and `worker_threads = 4`, and `crate = path`";
+    `hold_output = \"until_report\"`, `before_report = function`, `dump_on = \"SIGUSR1\"`, \
+    on an `async fn` `flavor = \"current_thread\"` and `worker_threads = 4`, and `crate = path`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
@@ -35,6 +35,7 @@ pub(crate) struct MainArgs {
     pub(crate) notices: Option<Expr>,
     pub(crate) hold_output: Option<Variant>,
     pub(crate) before_report: Option<Expr>,
+    pub(crate) dump_on: Option<LitStr>,
     pub(crate) flavor: Option<runtime::Of<Flavor>>,
     pub(crate) worker_threads: Option<runtime::Of<LitInt>>,
     pub(crate) krate: Path,
@@ -69,6 +70,7 @@ impl Parse for MainArgs {
         let (mut second_signal, mut progress_lines, mut krate) = (None, None, None);
         let (mut failures_while_quitting, mut hold_output) = (None, None);
         let (mut output, mut notices, mut before_report) = (None, None, None);
+        let mut dump_on = None;
         let (mut flavor, mut worker_threads) = (None, None);
         for_each_option(input, MAIN_OPTIONS, |option| {
             match option.to_string().as_str() {
@@ -91,6 +93,7 @@ impl Parse for MainArgs {
                 "notices" => once(&mut notices, option, function(option, input)?),
                 "hold_output" => once(&mut hold_output, option, word(option, input, &HOLDS)?),
                 "before_report" => once(&mut before_report, option, function(option, input)?),
+                "dump_on" => once(&mut dump_on, option, signal_name(option, input)?),
                 "flavor" => once(&mut flavor, option, runtime::flavor(option, input)?),
                 "worker_threads" => {
                     let count = runtime::worker_threads(option, input)?;
@@ -115,6 +118,7 @@ impl Parse for MainArgs {
             notices,
             hold_output,
             before_report,
+            dump_on,
             flavor,
             worker_threads,
             krate: krate.unwrap_or_else(facade),
@@ -278,7 +282,12 @@ fn policy(option: &Ident, input: ParseStream<'_>) -> Result<Expr> {
 type Words = [(&'static str, &'static str)];
 
 const FAILURES_WHILE_QUITTING: [(&str, &str); 2] = [("count", "Count"), ("list_only", "ListOnly")];
-const OUTPUTS: [(&str, &str); 3] = [("all", "All"), ("quiet", "Quiet"), ("silent", "Silent")];
+const OUTPUTS: [(&str, &str); 4] = [
+    ("all", "All"),
+    ("quiet", "Quiet"),
+    ("silent", "Silent"),
+    ("tracing", "Tracing"),
+];
 const HOLDS: [(&str, &str); 3] = [
     ("never", "Never"),
     ("until_body_returns", "UntilBodyReturns"),
@@ -319,6 +328,34 @@ fn function(option: &Ident, input: ParseStream<'_>) -> Result<Expr> {
             Err(Error::new_spanned(text, message))
         }
         function => Ok(function),
+    }
+}
+
+/// Reads the name of a signal that a program may handle.
+fn signal_name(option: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
+    const WRITE: &str = "write \"SIGUSR1\", \"SIGUSR2\", \"SIGQUIT\" or the name of another signal that a \
+        program may be sent";
+    const NAMES: [&str; 12] = [
+        "SIGUSR1",
+        "SIGUSR2",
+        "SIGQUIT",
+        "SIGHUP",
+        "SIGINT",
+        "SIGTERM",
+        "SIGALRM",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGURG",
+        "SIGWINCH",
+        "SIGIO",
+    ];
+    let name = string(option, input, WRITE)?;
+    match NAMES.contains(&&*name.value()) {
+        true => Ok(name),
+        false => {
+            let message = format!("`{option}` has no such choice: {WRITE}");
+            Err(Error::new(name.span(), message))
+        }
     }
 }
 

@@ -164,9 +164,12 @@ fn settings(args: &MainArgs) -> TokenStream {
     let failures = args.failures_while_quitting.as_ref();
     let failures = failures
         .map(|policy| quote!(.failures_while_quitting(#krate::FailuresWhileQuitting::#policy)));
+    let dump_on = args.dump_on.as_ref();
+    let dump_on = dump_on.map(|signal| quote!(.dump_on_named(#signal)));
     let output = output(args);
     quote! {
-        #timeout #signals #sources #start #end #code #second_signal #progress_lines #failures #output
+        #timeout #signals #sources #start #end #code #second_signal #progress_lines #failures #dump_on
+        #output
     }
 }
 

@@ -59,7 +59,8 @@ fn measure<T: Tree>(n: usize, which: impl Fn(usize) -> usize, quit: impl FnOnce(
     })
 }
 
-fn poll_until(over: &AtomicBool, poll: impl Fn()) -> Polls {
+/// Calls `poll` until it is over.
+pub(super) fn poll_until(over: &AtomicBool, poll: impl Fn()) -> Polls {
     let mut polls = Polls::default();
     let mut switches = involuntary_switches();
     let mut from = Instant::now();
@@ -90,7 +91,7 @@ fn involuntary_switches() -> i64 {
 }
 
 /// The durations of polls, including the reading of the clock.
-struct Polls {
+pub(super) struct Polls {
     /// The nanoseconds spent in polls of each length, in steps of 8 ns. The last step has all longer
     /// polls.
     spent: Vec<u64>,
@@ -109,6 +110,11 @@ impl Default for Polls {
 }
 
 impl Polls {
+    /// The nanoseconds of the longest one.
+    pub(super) fn longest(&self) -> f64 {
+        self.longest
+    }
+
     fn add(&mut self, took: Duration) {
         let took = took.as_nanos() as u64;
         let last = self.spent.len() - 1;

@@ -1,5 +1,6 @@
 //! Describes a main quitter and creates it.
 
+use std::ffi::c_int;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crate::main_quitter::control::Control;
 use crate::main_quitter::exit::{MainQuitter, add_sources};
 use crate::main_quitter::phase::Ending;
 use crate::main_quitter::run::{self, End, StartRoutines};
-use crate::main_quitter::signal::{SecondSignal, SignalExitCode};
+use crate::main_quitter::signal::{self, SecondSignal, SignalExitCode};
 use crate::main_quitter::source::QuitSource;
 use crate::main_quitter::watcher::{Watcher, WatcherConfig};
 use crate::process::Process;
@@ -59,6 +60,7 @@ pub struct MainQuitterBuilder {
     second_signal: SecondSignal,
     failures_while_quitting: FailuresWhileQuitting,
     progress_lines: bool,
+    pub(super) dump_on: Option<c_int>,
     pub(super) output: OutputConfig,
     #[cfg(feature = "process")]
     pub(crate) reap_orphans: bool,
@@ -78,6 +80,7 @@ impl Default for MainQuitterBuilder {
             second_signal: SecondSignal::default(),
             failures_while_quitting: FailuresWhileQuitting::default(),
             progress_lines: true,
+            dump_on: None,
             output: OutputConfig::default(),
             #[cfg(feature = "process")]
             reap_orphans: false,
@@ -278,6 +281,15 @@ impl MainQuitterBuilder {
 
     /// Sets whether lines say, from a second after the quit event, which routines are waited for and
     /// which of those have returned. The default is `true`.
+    ///
+    /// With the feature `progress` the quit is drawn instead, where stderr is a Unix terminal: from 200 ms
+    /// after the event on, in place and several times a second, up to ten of the routines that are still
+    /// running, since when, with which status and, on Linux, what it stands on; and how much time is left. The picture stands two lines
+    /// below the cursor, so that lines that the program itself prints have room, and is gone when the
+    /// report comes. It is not drawn, and the lines stay, on a terminal that is dumb (`TERM` is missing or
+    /// `dumb`), in raw mode, smaller than 20 columns and 6 lines, or not this program's at the moment
+    /// (as after `&` in a shell); nor if the program asks for another [`output`](Self::output), for
+    /// [notices](Self::notices), or to [hold](Self::hold_output) them.
     pub fn progress_lines(mut self, progress_lines: bool) -> Self {
         self.progress_lines = progress_lines;
         self
@@ -418,8 +430,11 @@ impl MainQuitterBuilder {
         if sources.is_empty() && self.end == End::OnQuitEvent {
             return Err(MainQuitterError::NoSource);
         }
-        sources.iter().try_for_each(QuitSource::check)?;
+        self.dump_on.map_or(Ok(()), signal::check)?;
+        let check = |source: &QuitSource| source.check(self.dump_on);
+        sources.iter().try_for_each(check)?;
         let claim = Process::current().claim()?;
+        Process::current().tracer.settle();
         // From here on a fork is noticed.
         let _ = system::is_forked();
         console::configure(self.output).map_err(MainQuitterError::Thread)?;
@@ -438,6 +453,7 @@ impl MainQuitterBuilder {
             self.second_signal,
             self.signal_exit_code,
             !registry::has_automatic(),
+            self.dump_on,
             control,
         ));
         let config = WatcherConfig {
@@ -449,7 +465,9 @@ impl MainQuitterBuilder {
         thread
             .spawn(move || watcher.run())
             .map_err(MainQuitterError::Thread)?;
-        if let Err(error) = add_sources(&ending, sources) {
+        let dumps = ending.start_dumps().map_err(MainQuitterError::Thread);
+        let signals = self.dump_on.into_iter().collect();
+        if let Err(error) = dumps.and_then(|()| add_sources(&ending, sources, signals)) {
             ending.ask_watcher(Control::End);
             return Err(error);
         }

@@ -106,8 +106,8 @@ impl MainQuitter {
     /// ```
     #[track_caller]
     pub fn add_source(&self, source: QuitSource) -> usize {
-        let added = source.check();
-        match added.and_then(|()| add_sources(&self.ending, [source])) {
+        let added = source.check(self.ending.dump_on());
+        match added.and_then(|()| add_sources(&self.ending, [source], Vec::new())) {
             Ok(indices) => indices[0],
             Err(error) => panic!("{}", full_text(&error)),
         }
@@ -295,12 +295,12 @@ impl MainQuitter {
     }
 }
 
-/// Watches sources from now on. Returns their indices.
+/// Watches sources from now on, and listens to these signals, too. Returns the sources' indices.
 pub(crate) fn add_sources(
     ending: &Arc<Ending>,
     sources: impl IntoIterator<Item = QuitSource>,
+    mut signals: Vec<c_int>,
 ) -> Result<Vec<usize>, MainQuitterError> {
-    let mut signals = Vec::new();
     let sources = sources.into_iter();
     let indices = sources.map(|source| add_source(ending, source, &mut signals));
     let indices = indices.collect();

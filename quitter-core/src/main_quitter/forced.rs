@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::main_quitter::phase::Ending;
-use crate::main_quitter::signal;
 use crate::main_quitter::state::Phase;
+use crate::main_quitter::{signal, stacks};
 use crate::report::console;
 use crate::report::exit::exit_code;
 use crate::report::notice::{HeldUpAt, Notice};
@@ -37,6 +37,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
             thread::park();
         }
     }
+    console::write_beside_tracing();
     ending.try_announce();
     if let Trigger::Signal(name) = trigger {
         console::say(Notice::SignalWhileQuitting {
@@ -48,7 +49,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
     console::restore_terminal();
     let last_words = Arc::clone(ending);
     console::afterwards(move || say_last_words(&last_words));
-    console::flush(LAST_LINE, LAST_WORDS);
+    console::flush(LAST_LINE, LAST_WORDS + stacks::AT_MOST);
     #[cfg(feature = "process")]
     crate::routine::process::kill_all();
     signal::exit_now(code(ending, trigger))
@@ -82,7 +83,7 @@ fn say_last_words(ending: &Ending) {
     }
     let held_up = match (came_to_exit, ending.voice().has_returned()) {
         // The report lists the body of `main`, or the routine that is `main`'s.
-        (false, _) if !report.timeouts.is_empty() => return,
+        (false, _) if !report.timeouts.is_empty() => return ending.say_stacks(report),
         (false, _) => HeldUpAt::BeforeExit,
         (true, false) => HeldUpAt::AfterExit,
         (true, true) => HeldUpAt::AfterMain,

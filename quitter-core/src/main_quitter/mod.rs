@@ -3,6 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod builder;
 pub(crate) mod control;
+mod dump;
 pub(crate) mod exit;
 mod exit_async;
 pub(crate) mod forced;
@@ -15,5 +16,6 @@ pub(crate) mod run;
 pub(crate) mod signal;
 pub(crate) mod signal_sources;
 pub(crate) mod source;
+mod stacks;
 mod state;
 pub(crate) mod watcher;

@@ -13,6 +13,9 @@ use crate::tree;
 /// second signal is heard.
 pub(crate) fn on_signal(ending: &Arc<Ending>, signal: QuitSignal) {
     tree::call_no_wakers();
+    if ending.takes_for_dump(signal) {
+        return;
+    }
     match ending.effect_of(signal) {
         Effect::Nothing => {}
         Effect::EndsProcess => forced::end(ending, Trigger::Signal(signal.name)),

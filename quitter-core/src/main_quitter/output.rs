@@ -1,6 +1,9 @@
 //! The builder's settings for what the program prints.
 
+use std::ffi::c_int;
+
 use crate::main_quitter::builder::MainQuitterBuilder;
+use crate::main_quitter::signal;
 use crate::report::notice::Notice;
 use crate::report::output::{HoldOutput, Output};
 
@@ -98,6 +101,47 @@ impl MainQuitterBuilder {
     /// ```
     pub fn before_report(mut self, restore: impl FnOnce() + Send + 'static) -> Self {
         self.output.hook = Some(Box::new(restore));
+        self
+    }
+
+    /// Writes everything that lives in the program to stderr whenever this signal comes, and the program
+    /// runs on: the tree as a [`Snapshot`](crate::Snapshot) shows it and, on Linux, the threads outside of
+    /// it by name and state. Foreign work is often what hangs.
+    ///
+    /// The signal must not be a quit source. One that was ignored when the main quitter was made stays
+    /// ignored; without this call it does what it always did, and most signals end a program.
+    ///
+    /// A thread of its own makes one dump at a time, before, during and after the quit. Requests that come
+    /// meanwhile become one. A dump is a [`Notice`](crate::Notice): a function for
+    /// [notices](Self::notices) gets it as data, [`Output::Quiet`](crate::Output::Quiet) writes it, and
+    /// [`Output::Silent`](crate::Output::Silent) does not.
+    ///
+    /// # Examples
+    ///
+    /// `kill -USR1` asks this program what it is doing:
+    ///
+    /// ```no_run
+    /// # use quitter_core as quitter;
+    /// use quitter::{ExitReport, MainQuitter};
+    ///
+    /// fn main() -> ExitReport {
+    ///     # const SIGUSR1: i32 = 10;
+    ///     // The number differs between systems: `libc::SIGUSR1` knows it.
+    ///     MainQuitter::builder().dump_on(SIGUSR1).run(|main| {
+    ///         main.routine("worker").add(|q| q.wait_quit()).map(drop)
+    ///     })
+    /// }
+    /// ```
+    #[cfg(unix)]
+    pub fn dump_on(mut self, signal: c_int) -> Self {
+        self.dump_on = Some(signal);
+        self
+    }
+
+    /// As the attribute asks for it. No effect where there is no signal of this name.
+    #[doc(hidden)]
+    pub fn dump_on_named(mut self, name: &str) -> Self {
+        self.dump_on = signal::number(name).filter(|_| cfg!(unix));
         self
     }
 }

@@ -5,6 +5,8 @@
 //! that holds it may lose its processor all the same, so the watcher and the end by force do not rely
 //! on it: they [try](Ending::try_state), and do without.
 
+use std::ffi::c_int;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::main_quitter::control::Control;
+use crate::main_quitter::dump::DumpOn;
 use crate::main_quitter::half_time::HalfTime;
 use crate::main_quitter::late;
 use crate::main_quitter::signal::{QuitSignal, SecondSignal, SignalExitCode};
@@ -43,6 +46,7 @@ pub(crate) struct Ending {
     force: bool,
     second_signal: SecondSignal,
     signal_exit_code: SignalExitCode,
+    dump_on: Option<DumpOn>,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
     /// A thread is ending the process by force. It has no lock, and may come in any phase.
@@ -68,6 +72,7 @@ impl Ending {
         second_signal: SecondSignal,
         signal_exit_code: SignalExitCode,
         routines_started: bool,
+        dump_on: Option<c_int>,
         watcher: Sender<Control>,
     ) -> Self {
         Self {
@@ -75,11 +80,25 @@ impl Ending {
             force,
             second_signal,
             signal_exit_code,
+            dump_on: dump_on.map(DumpOn::new),
             watcher,
             voice: Arc::default(),
             forced: AtomicBool::new(false),
             state: Mutex::new(State::new(routines_started)),
         }
+    }
+
+    /// Starts the thread that dumps, if there is a signal for that.
+    pub(crate) fn start_dumps(&self) -> io::Result<()> {
+        match &self.dump_on {
+            Some(dump_on) => dump_on.start(self.root.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// The signal that asks for dumps.
+    pub(crate) fn dump_on(&self) -> Option<c_int> {
+        self.dump_on.as_ref().map(DumpOn::number)
     }
 
     pub(crate) fn root(&self) -> &Quitter {
@@ -111,8 +130,11 @@ impl Ending {
 
     /// When the process is to be ended by force, as things stand.
     pub(crate) fn forced_at(&self) -> Option<Instant> {
-        let deadline = self.force.then(|| self.root.deadline());
-        deadline.flatten()?.checked_add(AFTER_DEADLINE)
+        let deadline = self.force.then(|| self.root.deadline()).flatten()?;
+        let held_until = self.try_state().and_then(|state| state.held_until);
+        deadline
+            .max(held_until.unwrap_or(deadline))
+            .checked_add(AFTER_DEADLINE)
     }
 
     /// A source's event: the first one quits the tree, later ones are listed. `write` is as in
@@ -130,6 +152,12 @@ impl Ending {
         } else {
             self.state().later.push(cause);
         }
+    }
+
+    /// Takes a signal, if it asks for a dump.
+    pub(crate) fn takes_for_dump(&self, signal: QuitSignal) -> bool {
+        let takes = |dump_on: &DumpOn| dump_on.takes(signal);
+        self.dump_on.as_ref().is_some_and(takes)
     }
 
     /// Notes a signal, and says what it does.
@@ -299,14 +327,15 @@ impl Ending {
         let quit = self.root.node().quit_info();
         let quit = quit.expect("the exit has waited until the root quits");
         let look = Look {
-            live,
+            live: live.clone(),
             unread: Vec::new(),
         };
         let looks = self.state().looks();
-        let report = self.report(quit, look, Some(looks), || {
+        let mut report = self.report(quit, look, Some(looks), || {
             let facts = self.state().facts(&quit.cause);
             (Some(facts), Some(self.root.node().failures()))
         });
+        self.add_stacks(&mut report, &live);
         self.state().phase = Phase::Exited(Box::new(report.clone()));
         report
     }
@@ -408,6 +437,7 @@ mod tests {
             SecondSignal::default(),
             SignalExitCode::default(),
             true,
+            None,
             watcher,
         ));
         let held = ending.state();

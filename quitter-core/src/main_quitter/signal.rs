@@ -183,13 +183,22 @@ pub(crate) fn listen(
 /// Whether a program can listen to this signal.
 pub(crate) fn check(number: c_int) -> Result<(), MainQuitterError> {
     match os::unusable(number) {
-        Some(reason) => Err(MainQuitterError::UnusableSignal {
-            number,
-            name: name(number),
-            reason,
-        }),
+        Some(reason) => Err(unusable(number, reason)),
         None => Ok(()),
     }
+}
+
+pub(crate) fn unusable(number: c_int, reason: &'static str) -> MainQuitterError {
+    MainQuitterError::UnusableSignal {
+        number,
+        name: name(number),
+        reason,
+    }
+}
+
+/// The number of a signal with this name. `None`: this system has none.
+pub(crate) fn number(name: &str) -> Option<c_int> {
+    (1..=64).find(|number| signal_hook::low_level::signal_name(*number) == Some(name))
 }
 
 fn name(number: c_int) -> Cow<'static, str> {
@@ -223,6 +232,7 @@ mod os {
     use crate::error::MainQuitterError;
     use crate::stands::own;
     use crate::system;
+    use crate::trace;
 
     pub(crate) const OF_THE_SYSTEM: [c_int; 3] = [SIGINT, SIGTERM, SIGHUP];
 
@@ -262,6 +272,7 @@ mod os {
                 Err(error) => return drop(opened.send(Err(error))),
             };
             let _ = opened.send(Ok(()));
+            trace::this_thread_never_waits();
             let _own = own::mark();
             for number in signals.forever() {
                 let signal = known.iter().find(|signal| signal.number == number);
@@ -339,6 +350,7 @@ mod os {
     use super::QuitSignal;
     use crate::error::MainQuitterError;
     use crate::system;
+    use crate::trace;
 
     type Handle = Box<dyn Fn(QuitSignal) + Send + Sync>;
 
@@ -356,6 +368,7 @@ mod os {
 
     fn handle(name: &'static str) {
         let number = if name == "Ctrl-C" { SIGINT } else { SIGHUP };
+        trace::this_thread_never_waits();
         if let Some(handle) = HANDLE.get() {
             handle(QuitSignal { number, name });
         }

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error;
-#[cfg(unix)]
 use std::ffi::c_int;
 use std::fmt;
 use std::io;
@@ -230,11 +229,21 @@ impl QuitSource {
         matches!(self.kind, SourceKind::Signals(SignalSet::OfTheSystem))
     }
 
-    /// Whether the source can be listened to, as far as that can be told beforehand.
-    pub(crate) fn check(&self) -> Result<(), MainQuitterError> {
-        match self.kind {
-            SourceKind::Signals(SignalSet::One(number)) => signal::check(number),
-            _ => Ok(()),
+    /// Whether the source can be listened to, as far as that can be told beforehand. `dump_on` is the
+    /// signal that asks for dumps.
+    pub(crate) fn check(&self, dump_on: Option<c_int>) -> Result<(), MainQuitterError> {
+        let SourceKind::Signals(set) = self.kind else {
+            return Ok(());
+        };
+        if let Some(number) = dump_on.filter(|number| set.numbers().contains(number)) {
+            return Err(signal::unusable(
+                number,
+                "it is a quit source, and asks for dumps",
+            ));
+        }
+        match set {
+            SignalSet::One(number) => signal::check(number),
+            SignalSet::OfTheSystem => Ok(()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the end of a program is made of, and what follows from that for its report.
 
+use std::time::Instant;
+
 use crate::main_quitter::half_time::HalfTime;
 use crate::main_quitter::signal_sources::SignalSources;
 use crate::main_quitter::source::SourceInfo;
@@ -48,6 +50,8 @@ pub(crate) struct State {
     /// The look at half of the quit timeout.
     pub(super) half_time: HalfTime,
     pub(super) at_deadline: AtDeadline,
+    /// When the exit will have, or had, the stacks for its report.
+    pub(super) held_until: Option<Instant>,
 }
 
 /// The look at who is live at the deadline.
@@ -98,6 +102,7 @@ impl State {
             later: Vec::new(),
             half_time: HalfTime::default(),
             at_deadline: AtDeadline::ByWatcher,
+            held_until: None,
         }
     }
 

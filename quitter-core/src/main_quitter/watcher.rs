@@ -18,10 +18,11 @@ use crate::main_quitter::source::{Heard, keep, text_within};
 use crate::main_quitter::state::Look;
 use crate::report::console;
 use crate::report::notice::Notice;
+use crate::report::picture::Picture;
 use crate::report::waiting::WaitingLines;
 use crate::routine::held_up;
 use crate::stands::own;
-use crate::tree;
+use crate::{trace, tree};
 
 /// How long messages may take to be shown, all together, before it goes on without their texts.
 const MESSAGES_SHOWN: Duration = Duration::from_millis(100);
@@ -49,6 +50,8 @@ pub(crate) struct Watcher {
     /// The look at the deadline was taken.
     looked_at_deadline: bool,
     progress: Option<WaitingLines>,
+    /// Instead of these lines, where it can be drawn.
+    picture: Option<Picture>,
     /// When to look for routines whose panic hooks do not return.
     panics_at: Option<Instant>,
     config: WatcherConfig,
@@ -88,12 +91,14 @@ impl Watcher {
             looked_at_half: false,
             looked_at_deadline: false,
             progress: None,
+            picture: None,
             panics_at: None,
             config,
         }
     }
 
     pub(crate) fn run(mut self) {
+        trace::this_thread_never_waits();
         let _own = own::mark();
         tree::call_no_wakers();
         loop {
@@ -176,7 +181,9 @@ impl Watcher {
         if self.config.progress_lines
             && let Some(quit) = self.ending.root().node().quit_info()
         {
-            self.progress = Some(WaitingLines::new(quit.at));
+            self.picture = Picture::start(quit.at);
+            let lines = || WaitingLines::new(quit.at);
+            self.progress = self.picture.is_none().then(lines);
         }
     }
 
@@ -184,8 +191,11 @@ impl Watcher {
     fn next_time(&self) -> Option<Instant> {
         let always = [self.ending.forced_at(), self.panics_at];
         let progress = self.progress.as_ref().map(WaitingLines::next);
+        let picture = self.picture.as_ref().map(Picture::next);
         let looks = [self.half_at(), self.look_at()];
-        let before_exit = [self.config.hint_at, progress].into_iter().chain(looks);
+        let before_exit = [self.config.hint_at, progress, picture]
+            .into_iter()
+            .chain(looks);
         let before_exit = before_exit.filter(|_| !self.ending.is_over());
         always.into_iter().chain(before_exit).flatten().min()
     }
@@ -224,6 +234,9 @@ impl Watcher {
         if is_due(self.progress.as_ref().map(WaitingLines::next)) {
             self.say_progress();
         }
+        if is_due(self.picture.as_ref().map(Picture::next)) {
+            self.draw();
+        }
         if is_due(self.config.hint_at) {
             self.config.hint_at = None;
             self.say_what_waits_for_the_body();
@@ -239,6 +252,15 @@ impl Watcher {
             true => progress.say(live, self.ending.root().deadline()),
             // Routines that could not be seen would pass for returned.
             false => progress.skip(),
+        }
+    }
+
+    fn draw(&mut self) {
+        let Look { live, unread } = self.ending.look();
+        if let Some(picture) = &mut self.picture {
+            // Routines that could not be seen would pass for returned.
+            let live = unread.is_empty().then_some(live);
+            picture.draw(live, self.ending.root().deadline());
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::routine::panics;
 
@@ -46,14 +46,28 @@ impl<T: Send + 'static> Caller<T> {
     /// Calls the function, and returns whether it has returned in time. A panic is as good as a hang.
     /// Behind a call that hangs nothing is waited for.
     pub(crate) fn call(&self, value: T, timeout: Duration) -> bool {
+        let queued = self.queue(value);
+        queued
+            .is_some_and(|(before, returned)| before == 0 && returned.recv_timeout(timeout).is_ok())
+    }
+
+    /// As [`call`](Self::call), but waits for the calls before this one, too.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn call_in_turn(&self, value: T, timeout: Duration) -> bool {
+        let queued = self.queue(value);
+        queued.is_some_and(|(_, returned)| returned.recv_timeout(timeout).is_ok())
+    }
+
+    /// Returns how many calls are before this one, and what hears of its end. `None`: too many are.
+    fn queue(&self, value: T) -> Option<(usize, Receiver<()>)> {
         let before = self.unfinished.fetch_add(1, Ordering::AcqRel);
         if before >= Self::MOST_QUEUED {
             self.unfinished.fetch_sub(1, Ordering::AcqRel);
-            return false;
+            return None;
         }
         let (done, returned) = bounded(1);
         let _ = self.queue.send((value, done));
-        before == 0 && returned.recv_timeout(timeout).is_ok()
+        Some((before, returned))
     }
 }
 

@@ -8,7 +8,6 @@
 //! The exit does not wait for a thread to be woken where it need not: the threads on its way
 //! [write themselves](write_here) what stderr takes at once, and leave the rest to that thread.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::fs::File;
@@ -22,8 +21,12 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use crate::process::Process;
 use crate::report::notice::Notice;
 use crate::report::output::{HoldOutput, Output, OutputConfig, Speech};
+#[cfg(all(feature = "progress", unix))]
+use crate::report::picture;
+use crate::report::picture::Shown;
 use crate::report::queue::Queue;
 use crate::system;
+use crate::trace::Said;
 
 /// The thread that writes, and what it writes to.
 pub(crate) struct Console {
@@ -34,6 +37,8 @@ pub(crate) struct Console {
     writing_since: Mutex<Option<Instant>>,
     /// The duplicate of stderr's handle; `None` inside if stderr is closed.
     stderr: OnceLock<Option<File>>,
+    /// What is drawn on the terminal; only this thread draws.
+    picture: Shown,
     /// Under its lock nothing is written or called.
     speech: Mutex<Speech>,
 }
@@ -45,6 +50,7 @@ impl Console {
             rest: Mutex::new(Vec::new()),
             writing_since: Mutex::new(None),
             stderr: OnceLock::new(),
+            picture: Shown::new(),
             speech: Mutex::new(Speech::new()),
         }
     }
@@ -98,11 +104,17 @@ impl Console {
 
     /// Writes to stderr. Errors are ignored, because there is nowhere left to report them.
     fn write(&self, text: &str) {
-        let stderr = self.stderr();
-        let text = match stderr {
-            Some(file) if system::is_raw_terminal(file) => text.replace('\n', "\r\n").into(),
-            _ => Cow::Borrowed(text),
+        let text = self.picture.erase().to_owned() + text;
+        let text = match self.stderr() {
+            Some(file) if system::is_raw_terminal(file) => text.replace('\n', "\r\n"),
+            _ => text,
         };
+        self.put(&text);
+    }
+
+    /// Writes a text as it is.
+    fn put(&self, text: &str) {
+        let stderr = self.stderr();
         if WRITES_HERE.get() {
             return self.write_at_once(stderr, text.as_bytes());
         }
@@ -201,10 +213,25 @@ pub(crate) fn say(notice: Notice) {
 /// Says a notice at once, on this thread: for jobs on the console's thread. Everything that is said
 /// comes through here.
 pub(crate) fn say_now(notice: Notice) {
+    let event = Said::of(&notice);
+    let spare = console().speech().has_spare(&notice);
+    let spare = spare.then(|| notice.clone());
+    say_past_tracing(notice);
+    if let (false, Some(spare)) = (event.tell(), spare) {
+        console().write(&format!("{spare}\n"));
+    }
+}
+
+fn say_past_tracing(notice: Notice) {
     let console = console();
     // A statement of its own: nothing is said under the lock.
     let said_now = console.speech().admit(notice);
     said_now.iter().for_each(|notice| console.deliver(notice));
+}
+
+/// From now on notices are written, too, that were for a tracing subscriber alone.
+pub(crate) fn write_beside_tracing() {
+    console().speech().write_beside_tracing();
 }
 
 /// Says the quit event of a program in which nothing runs, but only if anything is said after it. For
@@ -231,11 +258,35 @@ pub(crate) fn restore_terminal() {
     }
 }
 
-/// Restores the terminal, then says what was held. For the console's thread.
+/// Whether the program leaves its stderr to quitter, and that is a terminal to draw on.
+#[cfg(all(feature = "progress", unix))]
+pub(crate) fn takes_pictures() -> bool {
+    let console = console();
+    let is_default = console.speech().is_default();
+    is_default && console.stderr().and_then(picture::canvas).is_some()
+}
+
+/// Draws a picture that fits the terminal, unless there is no place for one any more. For the console's
+/// thread.
+#[cfg(all(feature = "progress", unix))]
+pub(crate) fn draw(picture: impl FnOnce(system::TerminalSize) -> String) {
+    let console = console();
+    let canvas = console.stderr().and_then(picture::canvas);
+    if let Some(size) = canvas.filter(|_| console.picture.begin()) {
+        console.put(&picture(size));
+    }
+}
+
+/// Restores the terminal, then says what was held. For the console's thread. From then on nothing is
+/// drawn.
 pub(crate) fn release_now() {
+    match console().picture.end() {
+        "" => {}
+        erased => console().put(erased),
+    }
     restore_terminal();
     let held = console().speech().release();
-    held.into_iter().for_each(say_now);
+    held.into_iter().for_each(say_past_tracing);
 }
 
 /// The body of `main` has returned.

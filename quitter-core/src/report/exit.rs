@@ -14,6 +14,7 @@ use crate::report::failure::{Failures, RoutineFailure, write_failures};
 use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::slow::{SlowLine, SlowRoutine};
+use crate::report::stacks;
 use crate::report::text::{Seconds, WIDTH};
 use crate::report::timeouts::Timeouts;
 
@@ -79,11 +80,11 @@ pub struct ExitReport {
     pub slow: Vec<SlowRoutine>,
     /// The time from the quit event until everything had returned, or until the time was up.
     pub took: Duration,
-    unlisted_failures: u64,
+    pub(super) unlisted_failures: u64,
     /// Whether the failures and the later causes could be read.
     all_read: bool,
-    unlisted_slow: usize,
-    quit_timeout: Duration,
+    pub(super) unlisted_slow: usize,
+    pub(super) quit_timeout: Duration,
     started: bool,
     /// Something is wrong, whatever the exit code.
     trouble: bool,
@@ -289,7 +290,8 @@ impl fmt::Display for ExitReport {
         write_failures(f, &self.failures, self.unlisted_failures)?;
         self.write_outcome(f)?;
         self.write_unread(f)?;
-        self.write_later_causes(f)
+        self.write_later_causes(f)?;
+        stacks::write_note(f, &self.timeouts)
     }
 }
 

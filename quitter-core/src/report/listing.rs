@@ -1,7 +1,7 @@
 //! The list of the routines that did not return, as text of bounded length.
 //!
 //! Routines of one quitter that differ only in their times, or in the objects of the call that they
-//! are blocked in, share a line. After a hundred lines,
+//! are blocked in, share a line, with those of which it is not known what they stand on. After a hundred lines,
 //! the remaining routines are counted. Making the text takes time linear in the number of
 //! routines that the listed quitters have.
 
@@ -11,6 +11,9 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::report::escape::cut;
+#[cfg(feature = "stacks")]
+use crate::report::stacks;
+use crate::report::stacks::{Shown, Told};
 use crate::report::standing::{EVERYONE_WAITS, Kind, Standing};
 use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
@@ -28,7 +31,11 @@ const STATUS_WIDTH: usize = 50;
 /// An entry of the list: one line, or several if it is too long for one.
 enum Row {
     Quitter(String),
-    Routines { name: String, facts: Vec<String> },
+    Routines {
+        name: String,
+        facts: Vec<String>,
+        stacks: Vec<String>,
+    },
 }
 
 /// A line that says how many there are, then a line for each quitter and routine.
@@ -40,6 +47,7 @@ impl fmt::Display for Timeouts {
         }
         write!(f, " had not returned after {}", Rounded(self.after()))?;
         let mut rows = Vec::new();
+        let mut told = Told::default();
         let mut listed = 0;
         for at in self {
             // A quitter is only listed together with a routine.
@@ -49,7 +57,7 @@ impl fmt::Display for Timeouts {
             rows.push(Row::Quitter(at.quitter.shown(WIDTH - 2)));
             for alike in Alike::of(&at.routines, ROWS - rows.len()) {
                 listed += alike.count;
-                rows.push(alike.row());
+                rows.push(alike.row(&mut told));
             }
         }
         write_rows(f, &rows)?;
@@ -73,9 +81,14 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     for row in rows {
         match row {
             Row::Quitter(path) => write!(f, "\n  {path}")?,
-            Row::Routines { name, facts } => {
+            Row::Routines {
+                name,
+                facts,
+                stacks,
+            } => {
                 write!(f, "\n    {name:width$}  ")?;
                 write_parts(f, 4 + width + 2, facts)?;
+                stacks.iter().try_for_each(|line| write!(f, "\n{line}"))?;
             }
         }
     }
@@ -87,21 +100,31 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
 pub(super) struct Alike<'a> {
     pub(super) first: &'a StuckRoutine,
     pub(super) count: usize,
-    running_for: Span,
+    pub(super) running_for: Span,
     ago: Option<Span>,
-    standing: Standing<'a>,
+    standing: Option<Standing<'a>>,
+    stacks: Shown<'a>,
 }
 
 impl<'a> Alike<'a> {
     /// At most `room` groups, in the order of their first routines.
     pub(super) fn of(routines: &'a [StuckRoutine], room: usize) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
-        let mut by_key: HashMap<Key<'a>, usize> = HashMap::new();
+        let mut by_key: HashMap<(Key<'a>, Option<Kind<'a>>), usize> = HashMap::new();
         for routine in routines {
-            match by_key.get(&key(routine)) {
-                Some(index) => groups[*index].include(routine),
+            let (key, kind) = (key(routine), Kind::of(&routine.stands));
+            // The first group of a key has all those of which nothing more is known.
+            let first = by_key.get(&(key, None)).copied();
+            let known = by_key.get(&(key, kind)).copied();
+            let untold = first.filter(|first| groups[*first].standing.is_none());
+            match known.or(untold) {
+                Some(index) => {
+                    groups[index].include(routine);
+                    by_key.insert((key, kind), index);
+                }
                 None if groups.len() < room => {
-                    by_key.insert(key(routine), groups.len());
+                    by_key.entry((key, None)).or_insert(groups.len());
+                    by_key.insert((key, kind), groups.len());
                     groups.push(Self::one(routine));
                 }
                 None => {}
@@ -117,22 +140,28 @@ impl<'a> Alike<'a> {
             running_for: Span::of(routine.running_for),
             ago: ago(routine).map(Span::of),
             standing: Standing::of(&routine.stands),
+            stacks: Shown::of(routine),
         }
     }
 
     fn include(&mut self, routine: &'a StuckRoutine) {
         self.count += 1;
+        self.stacks.include(routine);
         self.running_for.include(routine.running_for);
         if let (Some(span), Some(ago)) = (&mut self.ago, ago(routine)) {
             span.include(ago);
         }
-        self.standing.include(&routine.stands);
+        match &mut self.standing {
+            Some(standing) => standing.include(&routine.stands),
+            none => *none = Standing::of(&routine.stands),
+        }
     }
 
-    fn row(&self) -> Row {
+    fn row(&self, told: &mut Told<'a>) -> Row {
         Row::Routines {
             name: self.name(),
             facts: self.facts(),
+            stacks: self.stacks.lines(&self.first.name, told),
         }
     }
 
@@ -157,13 +186,9 @@ impl<'a> Alike<'a> {
             ..
         } = self.first;
         let mut facts = vec![format!("running {}", self.running_for)];
-        facts.extend(match state {
-            RoutineState::Running => None,
-            RoutineState::Starting => Some("being started".to_owned()),
-            RoutineState::Waiting => Some("waits for others".to_owned()),
-            RoutineState::Failed => Some("has failed".to_owned()),
-        });
-        facts.extend(self.standing.parts());
+        facts.extend(state.words().map(str::to_owned));
+        let standing = self.standing.iter();
+        facts.extend(standing.flat_map(|standing| standing.parts(self.count)));
         facts.extend([
             format!("spawned at {}", Line(spawned_at)),
             match (last_seen, self.ago) {
@@ -175,11 +200,7 @@ impl<'a> Alike<'a> {
                 },
             },
         ]);
-        // Processes have their command line as the status.
-        let label = match kind {
-            RoutineKind::Process { .. } => "command",
-            _ => "status",
-        };
+        let label = status_label(kind);
         let status = status.as_ref();
         facts.extend(status.map(|status| format!("{label} \"{}\"", cut(status, STATUS_WIDTH))));
         let ended = if *cancelled {
@@ -198,6 +219,49 @@ impl<'a> Alike<'a> {
     }
 }
 
+impl RoutineState {
+    /// What a list says of it beside the routine's age.
+    pub(super) fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Running => None,
+            Self::Starting => Some("being started"),
+            Self::Waiting => Some("waits for others"),
+            Self::Failed => Some("has failed"),
+        }
+    }
+}
+
+/// What a status is: of a process it is the command line.
+pub(super) fn status_label(kind: &RoutineKind) -> &'static str {
+    match kind {
+        RoutineKind::Process { .. } => "command",
+        _ => "status",
+    }
+}
+
+/// The stacks alone, below the names of the routines.
+#[cfg(feature = "stacks")]
+pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> fmt::Result {
+    let mut room = ROWS;
+    let mut told = Told::default();
+    for at in timeouts {
+        let mut is_first = true;
+        for alike in Alike::of(&at.routines, room) {
+            let lines = alike.stacks.lines(&alike.first.name, &mut told);
+            if lines.is_empty() {
+                continue;
+            }
+            if std::mem::take(&mut is_first) {
+                write!(f, "\n  {}", at.quitter.shown(WIDTH - 2))?;
+            }
+            write!(f, "\n    {}", alike.name())?;
+            lines.iter().try_for_each(|line| write!(f, "\n{line}"))?;
+            room -= 1;
+        }
+    }
+    stacks::write_note(f, timeouts)
+}
+
 fn ago(routine: &StuckRoutine) -> Option<Duration> {
     routine.last_seen.and_then(|seen| seen.ago)
 }
@@ -211,7 +275,6 @@ type Key<'a> = (
     Option<&'a str>,
     bool,
     Option<Duration>,
-    Kind<'a>,
     Option<u32>,
 );
 
@@ -225,7 +288,6 @@ fn key(routine: &StuckRoutine) -> Key<'_> {
         routine.status.as_deref(),
         routine.cancelled,
         routine.returned_late,
-        Kind::of(&routine.stands),
         match routine.kind {
             RoutineKind::Process { pid } => Some(pid),
             _ => None,
@@ -271,6 +333,8 @@ mod tests {
             stands: None,
             cancelled: false,
             returned_late: None,
+            #[cfg(feature = "stacks")]
+            stacks: Vec::new(),
         }
     }
 
@@ -377,6 +441,27 @@ mod tests {
         assert!(text.contains(group), "{text}");
         let other = "reader     running 7.0 s, blocked in futex (a lock or condition),";
         assert!(text.contains(other), "{text}");
+    }
+
+    #[test]
+    fn routines_that_were_not_looked_at_share_a_line_with_the_first_that_were() {
+        let worker = |i: u64| {
+            let mut worker = stuck(i, "worker");
+            worker.stands = match i {
+                1..=3 => blocked("futex", "a lock or condition"),
+                4 => blocked("read", "fd 0, stdin"),
+                _ => None,
+            };
+            worker
+        };
+        let text = timeouts(vec![("main", (0..10).map(worker).collect())]).to_string();
+        let most = "worker ×9  running 7.0 s, 3 of them blocked in futex (a lock or condition),";
+        assert!(text.contains(most), "{text}");
+        assert!(
+            text.contains("worker     running 7.0 s, blocked in read (fd 0, stdin),"),
+            "{text}"
+        );
+        assert_eq!(text.matches("worker").count(), 2, "{text}");
     }
 
     #[test]

@@ -2,23 +2,29 @@
 //!
 //! Data: [`cause`], [`failure`], [`timeouts`], [`slow`], [`exit`], and [`path`] for all of them. Text:
 //! [`escape`] makes foreign text safe to print, [`text`] has durations and line breaks, [`listing`]
-//! writes the list of a report, and [`standing`] what threads stand on. [`notice`] is everything that is
-//! said, [`output`] decides where and when, and [`console`] says it, job by job from its [`queue`];
-//! [`caller`] calls the program's functions for it.
+//! writes the list of a report, [`standing`] what threads stand on, and [`stacks`] what comes below its
+//! lines. [`notice`] is everything that is said, [`output`] decides where and when, and [`console`] says
+//! it, job by job from its [`queue`]; [`caller`] calls the program's functions for it.
 
-mod caller;
+pub(crate) mod caller;
 pub(crate) mod cause;
 pub(crate) mod console;
+pub(crate) mod dump;
 pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
+#[cfg(feature = "serde")]
+mod json;
 mod listing;
 pub(crate) mod notice;
 pub(crate) mod output;
+pub(crate) mod outside;
 pub(crate) mod path;
+pub(crate) mod picture;
 mod queue;
 pub(crate) mod slow;
 pub(crate) mod snapshot;
+mod stacks;
 mod standing;
 pub(crate) mod text;
 pub(crate) mod timeouts;

@@ -5,9 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::report::cause::QuitCause;
+use crate::report::dump::Dump;
 use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
+use crate::report::listing::status_label;
+#[cfg(feature = "stacks")]
+use crate::report::listing::write_stacks;
 use crate::report::path::QuitterPath;
 use crate::report::standing::{EVERYONE_WAITS, Standing};
 use crate::report::text::{Seconds, write_pieces};
@@ -74,8 +78,19 @@ pub enum Notice {
     },
     /// Advice about how the program uses quitter.
     Hint(Cow<'static, str>),
+    /// Everything that lives in the program, which was asked for with a signal and runs on: see
+    /// [`dump_on`](crate::MainQuitterBuilder::dump_on).
+    Dump(Box<Dump>),
     /// The outcome of the shutdown.
     Outcome(Box<ExitReport>),
+    /// Where the routines hang that the [`Outcome`](Self::Outcome) of an end by force lists. It comes
+    /// after that, since it takes longer. Where [`exit`](crate::MainQuitter::exit) made the report, the
+    /// report itself has the stacks.
+    #[cfg(feature = "stacks")]
+    Stacks {
+        /// The routines, with their stacks.
+        routines: Timeouts,
+    },
     /// The main quitter was dropped while routines are live, and nothing waits for them.
     LeftRunning {
         /// How many routines are live.
@@ -161,7 +176,12 @@ impl Notice {
             | Self::Hint(_)
             | Self::LeftRunning { .. }
             | Self::EndedByForce { .. } => true,
-            Self::QuitEvent { .. } | Self::Waiting { .. } | Self::Returned { .. } => false,
+            #[cfg(feature = "stacks")]
+            Self::Stacks { .. } => true,
+            Self::QuitEvent { .. }
+            | Self::Waiting { .. }
+            | Self::Returned { .. }
+            | Self::Dump(_) => false,
         }
     }
 
@@ -207,6 +227,7 @@ impl fmt::Display for Notice {
             Self::Returned { name, path } => write!(f, "{} has returned", Routine { name, path }),
             Self::Failure(failure) => failure.with_moment().fmt(f),
             Self::Hint(text) => Message(text).fmt(f),
+            Self::Dump(dump) => dump.fmt(f),
             Self::Outcome(report) => report.fmt(f),
             Self::MoreFailures { count: 1 } => f.write_str("and 1 more failure"),
             Self::MoreFailures { count } => write!(f, "and {count} more failures"),
@@ -216,6 +237,11 @@ impl fmt::Display for Notice {
                     n => write!(f, "Nothing waits for the {n} routines that are live")?,
                 }
                 f.write_str(": call exit() instead of dropping the main quitter")
+            }
+            #[cfg(feature = "stacks")]
+            Self::Stacks { routines } => {
+                f.write_str("Where they hang:")?;
+                write_stacks(f, routines)
             }
             Self::EndedByForce { held_up } => write!(f, "Ended by force: {held_up}"),
         }
@@ -258,9 +284,11 @@ fn waited_for(path: &QuitterPath, routine: &StuckRoutine, end: &str) -> Vec<Stri
     let name = &routine.name;
     let running = Seconds(routine.running_for);
     let mut pieces = vec![format!("{} (running {running}", Routine { name, path })];
-    pieces.extend(Standing::of(&routine.stands).parts());
+    let standing = Standing::of(&routine.stands);
+    pieces.extend(standing.iter().flat_map(|standing| standing.parts(1)));
+    let label = status_label(&routine.kind);
     let status = routine.status.as_ref();
-    pieces.extend(status.map(|status| format!("status \"{}\"", cut(status, 50))));
+    pieces.extend(status.map(|status| format!("{label} \"{}\"", cut(status, 50))));
     let last = pieces.len() - 1;
     for (at, piece) in pieces.iter_mut().enumerate() {
         match at == last {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::report::caller::Caller;
 use crate::report::notice::Notice;
+use crate::trace;
 
 /// Which notices quitter writes to stderr.
 ///
@@ -25,11 +26,55 @@ pub enum Output {
     /// Every notice.
     #[default]
     All,
-    /// Troubles only: notices that [are trouble](Notice::is_trouble), below the quit event. A program
+    /// Troubles only: notices that [are trouble](Notice::is_trouble), below the quit event, and dumps, which
+    /// were [asked for](crate::MainQuitterBuilder::dump_on). A program
     /// that ends as it should says nothing.
     Quiet,
     /// Nothing, not even why the program was ended by force. The exit code tells.
     Silent,
+    /// Nothing, since the program's tracing subscriber gets everything: with the feature `tracing`.
+    ///
+    /// The outcome is written all the same where no subscriber takes it within 250 ms, and so is the
+    /// report of an end by force: that depends on no subscriber, and what one has not yet written is
+    /// lost then.
+    ///
+    /// With the feature, a subscriber gets the events below whatever the output is. Their target is
+    /// `quitter`. A name or text stands in its field as it is; subscribers escape them.
+    ///
+    /// | level | event | fields |
+    /// | --- | --- | --- |
+    /// | `INFO` | `told to quit`: a quitter, and with it everything below it | `path`, `cause` |
+    /// | `DEBUG` | `routine started` | `name`, `path` of its quitter, `id`, `spawned_at` |
+    /// | `DEBUG` | `routine returned` | `name`, `path`, `id`, `ran_ms` |
+    /// | `ERROR` | `routine failed` | `name`, `path`, `id`, `error`, `while_quitting` |
+    /// | `ERROR` | `routine stuck`: did not return in time; the first hundred | `name`, `path`, `id`, `running_ms`, `status`, `facts` |
+    /// | `INFO`; `ERROR` if something is wrong | `exit` | `exit_code`, `cause`, `took_ms`, and how many routines are `stuck`, `failed`, `slow` |
+    /// | `INFO`, `WARN` | the text of any other notice | |
+    ///
+    /// Each routine has a span at level `INFO`, called `routine`, with the fields `name`, `path` and `id`.
+    /// Its parent is the span in which the routine was added, and a thread runs in it, under the
+    /// dispatcher of the thread that added it.
+    ///
+    /// A routine, and whoever tells a child quitter to quit, calls the subscriber itself, under no lock,
+    /// and its panics are swallowed. The quit of a whole tree and all notices go through a thread of
+    /// their own: no end of a program waits for a subscriber longer than 250 ms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{End, MainQuitter, Output};
+    ///
+    /// // Here the program would set its subscriber: tracing_subscriber::fmt::init();
+    /// let builder = MainQuitter::builder().end(End::WithBody).output(Output::Tracing);
+    /// let report = builder.run(|main| {
+    ///     // An event of this routine stands in its span.
+    ///     main.routine("flusher").add(|_| tracing::info!("flushed")).map(drop)
+    /// });
+    /// assert_eq!(report.exit_code, 0);
+    /// ```
+    #[cfg(feature = "tracing")]
+    Tracing,
 }
 
 /// How long quitter holds its notices back, for programs that draw on the terminal.
@@ -137,11 +182,14 @@ impl Speech {
         let is_wanted = match (&self.function, self.output) {
             (Some(_), _) => true,
             (None, Output::All) => !notice.is_no_news(),
-            (None, Output::Quiet) => notice.is_trouble(),
+            (None, Output::Quiet) => notice.is_trouble() || matches!(notice, Notice::Dump(_)),
             (None, Output::Silent) => false,
+            #[cfg(feature = "tracing")]
+            (None, Output::Tracing) => false,
         };
         match is_wanted {
-            true if notice.is_no_shutdown() => vec![notice],
+            // A dump says nothing about the end.
+            true if notice.is_no_shutdown() || matches!(notice, Notice::Dump(_)) => vec![notice],
             true => self.event.take().into_iter().chain([notice]).collect(),
             false => {
                 if let Notice::QuitEvent { .. } = notice {
@@ -149,6 +197,24 @@ impl Speech {
                 }
                 Vec::new()
             }
+        }
+    }
+
+    /// Whether this is to be written if no tracing subscriber takes it.
+    pub(crate) fn has_spare(&self, notice: &Notice) -> bool {
+        #[cfg(feature = "tracing")]
+        return self.output == Output::Tracing && notice.is_last_word();
+        #[cfg(not(feature = "tracing"))]
+        {
+            let _ = notice;
+            false
+        }
+    }
+
+    pub(crate) fn write_beside_tracing(&mut self) {
+        #[cfg(feature = "tracing")]
+        if self.output == Output::Tracing {
+            self.output = Output::All;
         }
     }
 
@@ -165,7 +231,14 @@ impl Speech {
 
     /// Whether nothing of the program's is called for a notice.
     pub(crate) fn calls_nothing(&self) -> bool {
-        self.function.is_none() && self.hook.is_none()
+        self.function.is_none() && self.hook.is_none() && !trace::may_call()
+    }
+
+    /// Whether the program has asked for nothing of its own.
+    #[cfg(all(feature = "progress", unix))]
+    pub(crate) fn is_default(&self) -> bool {
+        let is_held = self.hold != HoldOutput::Never;
+        self.output == Output::All && self.function.is_none() && !is_held
     }
 
     pub(crate) fn holds(&self) -> HoldOutput {

@@ -76,6 +76,34 @@ impl QuitterPath {
         last.chars().rev().chain(above)
     }
 
+    /// The path as it is, if it has at most `length` characters; of a longer one the root's name and the
+    /// last names, as many as fit, with "…" between. Reads little more of the path than it returns.
+    #[cfg(feature = "serde")]
+    pub(crate) fn text_within(&self, length: usize) -> String {
+        let mut last: Vec<char> = self.chars_backwards().take(length + 1).collect();
+        let is_whole = last.len() <= length;
+        last.reverse();
+        if is_whole {
+            return last.into_iter().collect();
+        }
+        let top = self.0.top.as_ref().unwrap_or(&self.0);
+        let root: String = top
+            .names
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(length / 3)
+            .collect();
+        let end = &last[root.chars().count() + 3..];
+        // Begin with a whole name, unless the last one alone is too long.
+        let names = end
+            .iter()
+            .position(|c| *c == '/')
+            .map_or(end, |at| &end[at..]);
+        format!("{root}/…{}", names.iter().collect::<String>())
+    }
+
     /// The path in at most `width` columns, escaped. A longer path is cut to the root's name and the last
     /// names. Reads little more of the path than it shows.
     pub(crate) fn shown(&self, width: usize) -> String {

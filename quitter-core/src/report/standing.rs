@@ -11,9 +11,13 @@ pub(super) const EVERYONE_WAITS: &str = "everyone waits: nothing here will wake 
 const COMMA: &str = ", ";
 
 /// What some routines stand on that are all blocked in the same call, or all run.
-pub(super) enum Standing<'a> {
-    /// The system does not say.
-    Unknown,
+pub(super) struct Standing<'a> {
+    /// Of how many it is known.
+    known: usize,
+    shared: Shared<'a>,
+}
+
+enum Shared<'a> {
     Running {
         least: Duration,
         most: Duration,
@@ -30,60 +34,65 @@ pub(super) enum Standing<'a> {
 /// What routines have to have in common to share a line.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind<'a> {
-    Unknown,
     Running,
     Blocked(&'a str),
 }
 
 impl<'a> Kind<'a> {
-    pub(super) fn of(stands: &'a Option<Stands>) -> Self {
-        match stands {
-            Some(Stands::Blocked { call, .. }) => Self::Blocked(call),
-            Some(Stands::Running { .. }) => Self::Running,
-            Some(Stands::Unknown) | None => Self::Unknown,
+    /// `None`: it is not known.
+    pub(super) fn of(stands: &'a Option<Stands>) -> Option<Self> {
+        match stands.as_ref()? {
+            Stands::Blocked { call, .. } => Some(Self::Blocked(call)),
+            Stands::Running { .. } => Some(Self::Running),
+            Stands::Unknown => None,
         }
     }
 }
 
 impl<'a> Standing<'a> {
-    pub(super) fn of(stands: &'a Option<Stands>) -> Self {
-        match stands {
-            Some(Stands::Blocked { call, on }) => Self::Blocked {
+    /// `None`: it is not known.
+    pub(super) fn of(stands: &'a Option<Stands>) -> Option<Self> {
+        let shared = match stands.as_ref()? {
+            Stands::Blocked { call, on } => Shared::Blocked {
                 call,
                 on: parts(on).collect(),
                 differs: false,
             },
-            Some(Stands::Running { cpu }) => Self::Running {
+            Stands::Running { cpu } => Shared::Running {
                 least: *cpu,
                 most: *cpu,
             },
-            Some(Stands::Unknown) | None => Self::Unknown,
-        }
+            Stands::Unknown => return None,
+        };
+        Some(Self { known: 1, shared })
     }
 
-    /// Adds a routine of the same kind.
+    /// Adds a routine of the same kind, or one of which nothing is known.
     pub(super) fn include(&mut self, other: &'a Option<Stands>) {
-        match (self, other) {
-            (Self::Running { least, most }, Some(Stands::Running { cpu })) => {
+        match (&mut self.shared, other) {
+            (Shared::Running { least, most }, Some(Stands::Running { cpu })) => {
                 *least = (*least).min(*cpu);
                 *most = (*most).max(*cpu);
             }
-            (Self::Blocked { on, differs, .. }, Some(Stands::Blocked { on: other, .. })) => {
+            (Shared::Blocked { on, differs, .. }, Some(Stands::Blocked { on: other, .. })) => {
                 let common = on.iter().zip(parts(other));
                 let common = common.take_while(|(part, other)| *part == other).count();
                 *differs |= common < on.len() || common < parts(other).count();
                 on.truncate(common);
             }
-            _ => {}
+            _ => return,
         }
+        self.known += 1;
     }
 
-    /// The text, in the parts between which a line may be broken.
-    pub(super) fn parts(&self) -> Vec<String> {
-        let text = match self {
-            Self::Unknown => return Vec::new(),
-            Self::Running { least, most } => running(*least, *most),
-            Self::Blocked { call, on, differs } => {
+    /// The text about so many routines, in the parts between which a line may be broken: one, if it is
+    /// not too long.
+    pub(super) fn parts(&self, count: usize) -> Vec<String> {
+        /// How many columns a line has beside the longest name.
+        const ROOM: usize = 63;
+        let mut text = match &self.shared {
+            Shared::Running { least, most } => running(*least, *most),
+            Shared::Blocked { call, on, differs } => {
                 let on = match (on.is_empty(), differs) {
                     (true, true) => Some("different objects".to_owned()),
                     (true, false) => None,
@@ -93,9 +102,13 @@ impl<'a> Standing<'a> {
                 Stands::Blocked { call, on }.to_string()
             }
         };
-        text.split_inclusive(COMMA)
-            .map(|part| part.trim_end_matches(COMMA).to_owned())
-            .collect()
+        if self.known < count {
+            text = format!("{} of them {text}", self.known);
+        }
+        match text.chars().count() {
+            ..=ROOM => vec![text],
+            _ => text.split(COMMA).map(str::to_owned).collect(),
+        }
     }
 }
 
@@ -121,12 +134,9 @@ mod tests {
     use super::*;
 
     fn text(all: &[Option<Stands>]) -> String {
-        let mut standing = Standing::of(&all[0]);
-        for stands in &all[1..] {
-            assert!(Kind::of(stands) == Kind::of(&all[0]));
-            standing.include(stands);
-        }
-        standing.parts().join(COMMA)
+        let mut standing = Standing::of(&all[0]).unwrap();
+        all[1..].iter().for_each(|stands| standing.include(stands));
+        standing.parts(all.len()).join(COMMA)
     }
 
     fn blocked(on: &str) -> Option<Stands> {
@@ -161,6 +171,12 @@ mod tests {
         assert_eq!(text(&all), "running: 40 to 98 % of the time on a processor");
         let one = [running(98), running(98)];
         assert_eq!(text(&one), "running: 98 % of the time on a processor");
-        assert_eq!(text(&[None, Some(Stands::Unknown)]), "");
+        let unknown = [running(98), None, Some(Stands::Unknown)];
+        let unknown = text(&unknown);
+        assert_eq!(
+            unknown,
+            "1 of them running: 98 % of the time on a processor"
+        );
+        assert!(Standing::of(&Some(Stands::Unknown)).is_none());
     }
 }

@@ -10,6 +10,8 @@ use std::vec;
 use crate::report::path::{Paths, QuitterPath};
 use crate::routine::kind::{RoutineKind, RoutineState};
 use crate::routine::record::Record;
+#[cfg(feature = "stacks")]
+use crate::stacks::{Stack, Stacks, Why};
 use crate::stands::{self, Stands, Subject};
 use crate::tree::LiveAt;
 
@@ -45,9 +47,12 @@ use crate::tree::LiveAt;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Timeouts {
-    quitters: Vec<TimedOutQuitter>,
+    pub(super) quitters: Vec<TimedOutQuitter>,
     after: Duration,
     everyone_waits: bool,
+    /// Why there are no stacks, with the number of threads.
+    #[cfg(feature = "stacks")]
+    stackless: Vec<(Why, usize)>,
 }
 
 /// A quitter with routines that did not return in time.
@@ -102,7 +107,7 @@ pub struct StuckRoutine {
     /// it, or the system does not say, as on others than Linux, or nobody looked. A wait with a timeout
     /// of zero looks at no thread, and others look at the first thousand.
     pub stands: Option<Stands>,
-    /// The last status it set.
+    /// The last status it set. A child process has its command line here.
     pub status: Option<String>,
     /// Where it last called its quitter; `None` if it never did.
     pub last_seen: Option<LastSeen>,
@@ -110,6 +115,10 @@ pub struct StuckRoutine {
     pub cancelled: bool,
     /// It has returned since the deadline: at most this long after it. Only the exit report tells.
     pub returned_late: Option<Duration>,
+    /// Where the thread hangs that runs it: one stack, or none if it could not be captured. Only the
+    /// exit report has them.
+    #[cfg(feature = "stacks")]
+    pub stacks: Vec<Stack>,
 }
 
 /// Where a routine last called its quitter. Derefs to the place.
@@ -176,6 +185,8 @@ impl Timeouts {
             quitters,
             after,
             everyone_waits: false,
+            #[cfg(feature = "stacks")]
+            stackless: Vec::new(),
         }
     }
 
@@ -198,6 +209,8 @@ impl Timeouts {
             quitters,
             after,
             everyone_waits: false,
+            #[cfg(feature = "stacks")]
+            stackless: Vec::new(),
         }
     }
 
@@ -209,6 +222,26 @@ impl Timeouts {
     #[must_use]
     pub fn everyone_waits(&self) -> bool {
         self.everyone_waits
+    }
+
+    /// Adds the stacks of the routines' threads.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn add_stacks(&mut self, mut stacks: Stacks) {
+        for routine in self.quitters.iter_mut().flat_map(|at| &mut at.routines) {
+            routine.stacks = stacks.take(routine.id).into_iter().collect();
+        }
+        self.stackless = stacks.missing().to_vec();
+    }
+
+    /// Whether there is anything to say about stacks.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn has_stacks(&self) -> bool {
+        self.routines().any(|routine| !routine.stacks.is_empty()) || !self.stackless.is_empty()
+    }
+
+    #[cfg(feature = "stacks")]
+    pub(super) fn stackless(&self) -> &[(Why, usize)] {
+        &self.stackless
     }
 
     /// Whether the list is empty.
@@ -280,6 +313,8 @@ impl StuckRoutine {
             last_seen: record.last_seen().map(|(at, ago)| LastSeen { at, ago }),
             cancelled: record.is_cancelled(),
             returned_late: late.filter(|_| record.is_finished()),
+            #[cfg(feature = "stacks")]
+            stacks: Vec::new(),
         }
     }
 }

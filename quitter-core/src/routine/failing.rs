@@ -8,6 +8,7 @@ use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::failure::{FailureKind, FailuresWhileQuitting, OnFailure, RoutineFailure};
 use crate::report::notice::Notice;
+use crate::trace;
 
 /// The cause of a quit that a routine's failure asks for.
 pub(crate) type CauseOf = fn(&RoutineQuitter, &FailureKind) -> QuitCause;
@@ -48,12 +49,16 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseO
         while_quitting,
         kind,
     };
+    let told = trace::Failed::of(quitter, &kind);
     let on_failure = record.on_failure.unwrap_or_else(|| node.on_failure());
     let quits = match on_failure {
         OnFailure::QuitMain => Some(node.root_node()),
         OnFailure::QuitOwn => Some(Arc::clone(node)),
         OnFailure::FailAtExit => None,
-        OnFailure::Report => return say_at_once(|| failure(node.path().into(), kind)),
+        OnFailure::Report => {
+            say_at_once(|| failure(node.path().into(), kind));
+            return told.tell();
+        }
     };
     let counts = !while_quitting || node.failures_while_quitting() == FailuresWhileQuitting::Count;
     // The quit that is there keeps its cause, and its deadline is the earlier one.
@@ -64,6 +69,8 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseO
     if let (Some(node), Some(cause)) = (quits, cause) {
         node.quit(cause, None);
     }
+    // Last, since a subscriber may never return.
+    told.tell();
 }
 
 /// Failures that are to be said at once.

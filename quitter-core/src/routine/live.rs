@@ -17,11 +17,13 @@ use super::quitter::RoutineQuitter;
 use super::record::{Place, Record};
 use crate::error::Quitting;
 use crate::report::failure::{FailureKind, OnFailure};
+use crate::trace::RoutineSpan;
 use crate::tree::Node;
 
 /// A live routine: it checks out when this is dropped, whatever happens.
 pub(crate) struct Live {
     quitter: RoutineQuitter,
+    span: RoutineSpan,
 }
 
 impl Live {
@@ -40,16 +42,18 @@ impl Live {
         let record = Arc::new(Record::new(work, name, spawned_at, on_failure, now));
         let node = node.shard_node();
         node.check_in(&record)?;
+        let span = RoutineSpan::start(&node, &record);
         let quitter = RoutineQuitter::new(node, record);
-        Ok(Self { quitter })
+        Ok(Self { quitter, span })
     }
 
     /// The live routine that `record`, which is listed at `node`, stands for.
     pub(super) fn of_listed(node: Arc<Node>, record: Arc<Record>) -> Self {
         hook::install();
         panics::forget_last();
+        let span = RoutineSpan::start(&node, &record);
         let quitter = RoutineQuitter::new(node, record);
-        Self { quitter }
+        Self { quitter, span }
     }
 
     pub(super) fn quitter(&self) -> &RoutineQuitter {
@@ -64,6 +68,7 @@ impl Live {
     /// Makes this the routine that runs on this thread, and calls `f`. A panic is its failure.
     pub(super) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
         let current = Current::enter(&self.quitter, cause_of);
+        let _span = self.span.enter();
         current.mark_stack();
         panics::catch(f, |kind| self.fail(kind, cause_of));
     }
@@ -71,6 +76,7 @@ impl Live {
     /// Does the same for a task, which lends what it has kept as its routine.
     pub(super) fn call_lent(&self, routine: &mut Option<Routine>, f: impl FnOnce()) {
         let _current = Lent::new(routine);
+        let _span = self.span.enter();
         panics::catch(f, |kind| self.fail(kind, routine_failed));
     }
 
@@ -92,6 +98,7 @@ impl Live {
 
     /// Checks out. Returns how many others are live and waited for, if the routine was told to quit.
     fn end(&self) -> Option<usize> {
+        self.span.ended(&self.quitter);
         let node = self.quitter.node();
         let waited_for = node.check_out(self.quitter.record());
         waited_for.filter(|_| node.is_quitting())

@@ -85,8 +85,10 @@ const NOT_SLOW: u64 = 0;
 const SLOW: u64 = 1;
 
 /// A time of the system's clock in nanoseconds, which last for centuries.
+#[inline]
 fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    let seconds = time.as_secs().wrapping_mul(1_000_000_000);
+    seconds.wrapping_add(time.subsec_nanos().into())
 }
 
 impl Item for Record {

@@ -262,7 +262,27 @@ pub(super) struct Address {
     pub(super) module: Option<Rc<Module>>,
 }
 
+/// Whether a file of this name is one of the system's libraries: those below std.
+pub(super) fn is_systems(name: &str) -> bool {
+    const LIBRARIES: [&str; 8] = [
+        "libc.so",
+        "libc-",
+        "libpthread",
+        "ld-linux",
+        "ld-musl",
+        "libm.so",
+        "libdl",
+        "[vdso]",
+    ];
+    LIBRARIES.iter().any(|library| name.starts_with(library))
+}
+
 impl Address {
+    pub(super) fn is_systems(&self) -> bool {
+        let module = self.module.as_ref();
+        module.is_some_and(|module| is_systems(&module.name))
+    }
+
     /// By the module's own addresses, as `addr2line` takes it.
     pub(super) fn offset(&self) -> u64 {
         let bias = self.module.as_ref().map_or(0, |module| module.bias);

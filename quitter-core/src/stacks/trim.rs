@@ -1,6 +1,7 @@
 //! Makes a stack readable: leaves out what is not the program's own, and shortens names.
 
 use super::Frame;
+use super::modules::is_systems;
 
 /// A call as the symbols tell it.
 #[derive(Clone, Debug)]
@@ -25,7 +26,8 @@ enum Owner {
 
 /// Keeps the program's own calls, and above them the one call of the system's that they wait in. Where
 /// nothing is the program's own, keeps the outermost call that says something.
-pub(super) fn trim(calls: Vec<Call>, root: Option<&str>) -> Vec<Frame> {
+pub(super) fn trim(mut calls: Vec<Call>, root: Option<&str>) -> Vec<Frame> {
+    calls.iter_mut().for_each(qualify);
     let owners: Vec<Owner> = calls.iter().map(owner).collect();
     let is_own = |at: &usize| owners[*at] == Owner::Program;
     let first_own = (0..calls.len()).find(is_own);
@@ -49,12 +51,41 @@ pub(super) fn root_of<'a>(file: &'a str, place: &str) -> Option<&'a str> {
     (root.starts_with('/') && root.ends_with('/') && root.len() > 1).then_some(root)
 }
 
+/// Line tables alone name functions without their paths. Those of libraries follow from their files.
+fn qualify(call: &mut Call) {
+    let (Some(function), Some(file)) = (&mut call.function, &call.file) else {
+        return;
+    };
+    let name = without_brackets(function);
+    if !name.contains("::")
+        && let Some(module) = module_of(file)
+    {
+        *function = format!("{module}::{name}");
+    }
+}
+
+/// The module in a file of Rust's libraries, of quitter's core, or of a crate from a registry:
+/// "/rustc/0123/library/std/src/sync/mpsc/mod.rs" is "std::sync::mpsc".
+fn module_of(file: &str) -> Option<String> {
+    let in_registry = file.split_once(REGISTRY).map(|(_, file)| file);
+    let (folder, file) = in_registry.unwrap_or(file).rsplit_once("/src/")?;
+    let (parent, name) = folder.rsplit_once('/')?;
+    let is_library = parent.ends_with("/library") || in_registry.is_some();
+    if !is_library && name != "quitter-core" {
+        return None;
+    }
+    let without_version = name.rsplit_once('-').filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit()));
+    let crate_name = without_version.map_or(name, |(name, _)| name).replace('-', "_");
+    let module = file.strip_suffix(".rs")?;
+    let module = module.strip_suffix("/mod").unwrap_or(module);
+    Some(match module {
+        "lib" => crate_name,
+        module => format!("{crate_name}::{}", module.replace('/', "::")),
+    })
+}
+
 fn owner(call: &Call) -> Owner {
-    const LIBRARIES: [&str; 8] = [
-        "libc.so", "libc-", "libpthread", "ld-linux", "ld-musl", "libm.so", "libdl", "[vdso]",
-    ];
-    let module = call.module.as_deref().unwrap_or_default();
-    if LIBRARIES.iter().any(|library| module.starts_with(library)) {
+    if call.module.as_deref().is_some_and(is_systems) {
         return Owner::System;
     }
     let Some(function) = &call.function else {
@@ -117,7 +148,11 @@ fn frame(call: Call, root: Option<&str>) -> Frame {
 
 /// Where a call is in the system's own source says nothing to a reader.
 fn system_frame(call: Call) -> Frame {
-    let function = call.function.as_deref().map(|name| public(&path_of(name)));
+    let function = call.function.as_deref().map(|name| {
+        // Names that glibc uses inside itself.
+        let name = name.strip_prefix("__GI_").unwrap_or(name);
+        public(&path_of(name.trim_start_matches("__")))
+    });
     Frame {
         function: function.unwrap_or_else(|| name(&call)),
         file: None,
@@ -136,8 +171,9 @@ fn name(call: &Call) -> String {
     }
 }
 
+const REGISTRY: &str = "/registry/src/";
+
 fn short_file(file: &str, root: Option<&str>) -> String {
-    const REGISTRY: &str = "/registry/src/";
     if let Some(file) = root.and_then(|root| file.strip_prefix(root)) {
         return file.to_owned();
     }
@@ -313,6 +349,29 @@ mod tests {
         assert_eq!(frames, ["std::thread::park"]);
         assert_eq!(trimmed(&["core::ops::function::FnOnce::call_once"]).len(), 1);
         assert!(trimmed(&[]).is_empty());
+    }
+
+    #[test]
+    fn line_tables_without_paths_are_trimmed_by_their_files() {
+        let at = |function: &str, file: &str| Call {
+            file: Some(file.to_owned()),
+            ..call(function)
+        };
+        let registry = "/root/.cargo/registry/src/index-1";
+        let frames = trim(
+            vec![
+                at("futex_wait", "/rustc/0123/library/std/src/sys/pal/unix/futex.rs"),
+                at("lock", "/rustc/0123/library/std/src/sync/poison/mutex.rs"),
+                at("{closure#0}<a::T>", &format!("{registry}/db-pool-1.0.2/src/flush/mod.rs")),
+                at("flush", "/home/me/store/src/store.rs"),
+                at("call_once", "/rustc/0123/library/core/src/ops/function.rs"),
+                at("run", &format!("{registry}/quitter-core-0.1.0/src/routine/live.rs")),
+                at("catch", "/home/me/quitter/quitter-core/src/routine/panics.rs"),
+            ],
+            None,
+        );
+        let names: Vec<_> = frames.iter().map(|frame| &frame.function[..]).collect();
+        assert_eq!(names, ["std::sync::lock", "db_pool::flush::{closure#0}", "flush"]);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, unbounded};
 
-use super::modules::{self, Mappings};
+use super::modules::{self, Address, Mappings};
 use super::symbols::{Symbols, unnamed};
-use super::trim::{root_of, trim};
+use super::trim::{Call, root_of, trim};
 use super::unwind::{Trace, Unwinding};
 use super::{Stack, Target, Why, signal};
 
@@ -88,12 +88,35 @@ fn work(targets: &[Target], until: Instant, tell: &Sender<Found>) {
         traces.extend(trace.ok().map(|trace| (at, target, trace)));
     }
     let mut symbols = Symbols::new(modules);
+    // The system's libraries come last. Their names are rarely needed, and take longest where their
+    // debug information is installed.
+    let mut without = Vec::new();
     for (at, target, trace) in traces {
-        let stack = with_names(&trace, target, &mut symbols, until);
-        if Instant::now() >= until || tell.send((at, Ok(stack))).is_err() {
+        let stack = with_names(&trace, target, |call| match call.is_systems() {
+            true => vec![unnamed(call)],
+            false => symbols.of(call, until),
+        });
+        if Instant::now() >= until {
             return;
         }
+        if waits_in_system(&stack) {
+            without.push((at, target, trace));
+        }
+        let _ = tell.send((at, Ok(stack)));
     }
+    for (at, target, trace) in without {
+        let stack = with_names(&trace, target, |call| symbols.of(call, until));
+        if Instant::now() >= until {
+            return;
+        }
+        let _ = tell.send((at, Ok(stack)));
+    }
+}
+
+/// Whether the innermost call that is shown is one of the system's: its name was left out.
+fn waits_in_system(stack: &Stack) -> bool {
+    let module = stack.frames.first().and_then(|frame| frame.module.as_deref());
+    module.is_some_and(modules::is_systems)
 }
 
 fn without_names(trace: &Trace) -> Stack {
@@ -103,11 +126,12 @@ fn without_names(trace: &Trace) -> Stack {
     }
 }
 
-fn with_names(trace: &Trace, target: &Target, symbols: &mut Symbols, until: Instant) -> Stack {
-    let calls = trace.calls.iter();
-    let calls: Vec<_> = calls.flat_map(|call| symbols.of(call, until)).collect();
+fn with_names(trace: &Trace, target: &Target, names: impl FnMut(&Address) -> Vec<Call>) -> Stack {
+    let calls: Vec<_> = trace.calls.iter().flat_map(names).collect();
     let mut files = calls.iter().filter_map(|call| call.file.as_deref());
-    let root = files.find_map(|file| root_of(file, target.place)).map(str::to_owned);
+    let root = files
+        .find_map(|file| root_of(file, target.place))
+        .map(str::to_owned);
     Stack {
         frames: trim(calls, root.as_deref()),
         is_cut: trace.is_cut,

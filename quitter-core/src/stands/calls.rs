@@ -2,8 +2,7 @@
 
 use std::ffi::c_long;
 
-use super::fd;
-use super::look::Context;
+use super::fd::{self, Object};
 use super::proc::{Call, Files, Whose};
 
 /// What the arguments of a call mean.
@@ -107,31 +106,28 @@ pub(super) fn name(call: &Call) -> String {
 }
 
 /// Describes the object of a call that a thread is in; for a futex see [`futex`].
-pub(super) fn object<F: Files>(
-    context: &Context<'_, F>,
-    whose: Whose,
-    call: &Call,
-) -> Option<String> {
+pub(super) fn object(files: &impl Files, whose: Whose, call: &Call) -> Option<Object> {
     let [first, second, third, fourth, fifth, _] = call.args;
-    let descriptor = |fd| fd::describe(context, whose, fd);
-    match known(call)?.1 {
+    let descriptor = |fd| fd::describe(files, whose, fd);
+    let text = match known(call)?.1 {
         Meaning::Futex => futex(call).map(|_| A_LOCK.to_owned()),
-        Meaning::Fd => descriptor(first),
+        Meaning::Fd => return descriptor(first),
         Meaning::Poll => Some(poll(second, int(third) >= 0)),
         Meaning::Ppoll => Some(poll(second, third != 0)),
         Meaning::Select => (fifth != 0).then(|| LIMITED.to_owned()),
-        Meaning::Epoll => Some(limited(descriptor(first)?, int(fourth) >= 0)),
-        Meaning::Epoll2 => Some(limited(descriptor(first)?, fourth != 0)),
+        Meaning::Epoll => Some(limited(descriptor(first)?.text, int(fourth) >= 0)),
+        Meaning::Epoll2 => Some(limited(descriptor(first)?.text, fourth != 0)),
         Meaning::Sleep => Some("a sleep".to_owned()),
-        Meaning::Wait4 => Some(child(context, int(first))),
+        Meaning::Wait4 => Some(child(files, int(first))),
         Meaning::Waitid => match (int(first), int(second)) {
-            (0, _) => Some(child(context, -1)),
-            (1, pid) => Some(child(context, pid)),
-            (3, _) => descriptor(second),
+            (0, _) => Some(child(files, -1)),
+            (1, pid) => Some(child(files, pid)),
+            (3, _) => return descriptor(second),
             _ => Some("a process group".to_owned()),
         },
         Meaning::Other => None,
-    }
+    };
+    text.map(Object::from)
 }
 
 /// A mutex, a condition variable, a parked thread and much else are a futex.
@@ -194,11 +190,11 @@ fn poll(count: u64, is_limited: bool) -> String {
     }
 }
 
-fn child<F: Files>(context: &Context<'_, F>, pid: i32) -> String {
+fn child(files: &impl Files, pid: i32) -> String {
     match pid {
         -1 => "any child process".to_owned(),
         ..=0 => "a process group".to_owned(),
-        pid => match context.files.read(&format!("/proc/{pid}/comm"), 64) {
+        pid => match files.read(&format!("/proc/{pid}/comm"), 64) {
             Some(name) => format!("process {pid}, '{}'", name.trim_end_matches('\n')),
             None => format!("process {pid}"),
         },
@@ -223,7 +219,7 @@ mod tests {
             .link("/proc/self/fd/7", "pipe:[1]")
             .file("/proc/42/comm", "rsync\n");
         let call = call(number, args);
-        object(&Context::new(&texts), Whose::Thread(1), &call)
+        Some(object(&texts, Whose::Thread(1), &call)?.text)
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A look at many threads, within a bounded time.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,30 +15,8 @@ use crate::system;
 const MOST: usize = 1000;
 
 /// How long it may take to look at them for the first time, and in all.
-const FIRST_PASS: Duration = Duration::from_millis(15);
+const FIRST_PASS: Duration = Duration::from_millis(20);
 const IN_ALL: Duration = Duration::from_millis(45);
-
-/// What all looks at threads share.
-pub(super) struct Context<'a, F> {
-    pub(super) files: &'a F,
-    /// The addresses of sockets by process. Read only if needed.
-    sockets: OnceCell<Sockets>,
-}
-
-impl<'a, F: Files> Context<'a, F> {
-    pub(super) fn new(files: &'a F) -> Self {
-        Self {
-            files,
-            sockets: OnceCell::new(),
-        }
-    }
-
-    /// The description of a socket that a process has open. All looks of a context are at one process.
-    pub(super) fn socket(&self, whose: Whose, inode: u64) -> Option<String> {
-        let read = || Sockets::read(self.files, &whose.process());
-        self.sockets.get_or_init(read).get(inode).map(str::to_owned)
-    }
-}
 
 /// What one thread was seen doing.
 #[derive(Clone)]
@@ -48,6 +25,11 @@ enum Seen {
     /// It ran at this time, and had used so much of a processor.
     Runs(Instant, Duration),
     Futex(Futex),
+    OnSocket {
+        call: String,
+        text: String,
+        inode: u64,
+    },
 }
 
 pub(super) fn at_threads(
@@ -61,12 +43,7 @@ pub(super) fn at_threads(
         return vec![None; threads.len()];
     }
     let calls_are_known = proc::calls_are_known(files);
-    let context = Context::new(files);
-    let look = |os_id: u64, before: Option<(Instant, Duration)>| {
-        let whose = Whose::Thread(os_id);
-        let state = proc::state(files, whose, calls_are_known)?;
-        Some(see(&context, whose, state, before))
-    };
+    let look = |os_id: u64, before| see(files, Whose::Thread(os_id), calls_are_known, before);
     let numbered = threads.iter().zip(&mut seen);
     let with_thread = numbered.filter(|(thread, _)| thread.os_id != 0);
     for (thread, seen) in with_thread.take(MOST) {
@@ -82,64 +59,64 @@ pub(super) fn at_threads(
     if let Some((first, _)) = seen.iter().find_map(runs) {
         thread::sleep(moment.saturating_sub(first.elapsed()));
         for (thread, seen) in threads.iter().zip(&mut seen) {
-            if let Some(before) = runs(seen) {
-                *seen = match from.elapsed() < IN_ALL {
-                    true => look(thread.os_id, Some(before)),
-                    false => Some(Seen::Stands(Stands::Unknown)),
-                };
+            if let Some(before) = runs(seen)
+                && from.elapsed() < IN_ALL
+            {
+                *seen = look(thread.os_id, Some(before));
             }
         }
     }
-    conclude(threads, seen)
+    conclude(files, Whose::Thread(0), threads, seen, from + IN_ALL)
 }
 
 pub(super) fn at_process(files: &impl Files, pid: u32, moment: Duration) -> Option<Stands> {
+    let from = Instant::now();
     if !proc::is_of_this_namespace(files) {
         return None;
     }
     let whose = Whose::Process(pid);
-    let context = Context::new(files);
     let calls_are_known = proc::calls_are_known(files);
-    let look = |before| {
-        let state = proc::state(files, whose, calls_are_known)?;
-        Some(see(&context, whose, state, before))
-    };
-    let seen = match look(None)? {
-        Seen::Runs(at, cpu) => {
-            thread::sleep(moment);
-            look(Some((at, cpu)))?
-        }
-        seen => seen,
-    };
-    Some(match seen {
-        Seen::Stands(stands) => stands,
-        Seen::Runs(..) => Stands::Unknown,
-        Seen::Futex(futex) => on_futex(&futex, String::new()),
-    })
+    let mut seen = see(files, whose, calls_are_known, None)?;
+    if let Seen::Runs(at, cpu) = seen {
+        thread::sleep(moment);
+        seen = see(files, whose, calls_are_known, Some((at, cpu)))?;
+    }
+    let stands = conclude(files, whose, &[], vec![Some(seen)], from + IN_ALL);
+    stands.into_iter().next()?
 }
 
-/// Makes sense of what was read. `before` is when the thread was first seen running.
-fn see<F: Files>(
-    context: &Context<'_, F>,
+/// Reads what a thread does, and makes sense of it. `before` is when it was first seen running.
+fn see(
+    files: &impl Files,
     whose: Whose,
-    state: State,
+    calls_are_known: bool,
     before: Option<(Instant, Duration)>,
-) -> Seen {
+) -> Option<Seen> {
     let blocked = |call, on| Seen::Stands(Stands::Blocked { call, on });
-    match state {
+    Some(match proc::state(files, whose, calls_are_known)? {
         State::Unknown => Seen::Stands(Stands::Unknown),
         State::Waits(function) => blocked(function, None),
         State::InCall(call) if is_foreign(whose, &call) => {
             blocked(format!("call {}", call.number), None)
         }
-        State::InCall(call) => match calls::futex(&call) {
-            Some(futex) => Seen::Futex(futex),
-            None => {
-                let object = calls::object(context, whose, &call);
-                blocked(calls::name(&call), object)
+        State::InCall(call) => {
+            if let Some(futex) = calls::futex(&call) {
+                return Some(Seen::Futex(futex));
             }
-        },
-        State::Running => match (context.files.cpu(whose), before) {
+            let name = calls::name(&call);
+            let Some(object) = calls::object(files, whose, &call) else {
+                return Some(blocked(name, None));
+            };
+            match object.socket {
+                None => blocked(name, Some(object.text)),
+                Some(inode) => Seen::OnSocket {
+                    call: name,
+                    text: object.text,
+                    inode,
+                },
+            }
+        }
+        State::Running => match (files.cpu(whose), before) {
             (None, _) => Seen::Stands(Stands::Unknown),
             (Some(cpu), None) => Seen::Runs(Instant::now(), cpu),
             (Some(cpu), Some((at, used))) => {
@@ -149,7 +126,7 @@ fn see<F: Files>(
                 Seen::Stands(Stands::Running { cpu })
             }
         },
-    }
+    })
 }
 
 /// Whether the process may be of an architecture whose calls have other numbers: its stack lies where
@@ -158,14 +135,24 @@ fn is_foreign(whose: Whose, call: &Call) -> bool {
     matches!(whose, Whose::Process(_)) && u32::try_from(call.stack).is_ok()
 }
 
-/// Says of those that wait for a futex who else waits for it.
-fn conclude(threads: &[Subject<'_>], seen: Vec<Option<Seen>>) -> Vec<Option<Stands>> {
+/// Says of those that wait for a futex who else waits for it, and of sockets what they are.
+fn conclude(
+    files: &impl Files,
+    whose: Whose,
+    threads: &[Subject<'_>],
+    seen: Vec<Option<Seen>>,
+    until: Instant,
+) -> Vec<Option<Stands>> {
     let mut waiting: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut inodes = Vec::new();
     for (at, seen) in seen.iter().enumerate() {
-        if let Some(Seen::Futex(futex)) = seen {
-            waiting.entry(futex.address).or_default().push(at);
+        match seen {
+            Some(Seen::Futex(futex)) => waiting.entry(futex.address).or_default().push(at),
+            Some(Seen::OnSocket { inode, .. }) => inodes.push(*inode),
+            _ => {}
         }
     }
+    let sockets = Sockets::find(files, &whose.process(), &inodes, until);
     let conclude = |(at, seen): (usize, Option<Seen>)| match seen? {
         Seen::Stands(stands) => Some(stands),
         // There was no time to look at it again.
@@ -175,6 +162,11 @@ fn conclude(threads: &[Subject<'_>], seen: Vec<Option<Seen>>) -> Vec<Option<Stan
             let other = others.iter().find(|other| **other != at);
             let shared = other.map(|other| the_same_as(&threads[*other], others.len() - 1));
             Some(on_futex(&futex, shared.unwrap_or_default()))
+        }
+        Seen::OnSocket { call, text, inode } => {
+            let socket = sockets.get(inode).unwrap_or("a socket");
+            let on = Some(format!("{text}, {socket}"));
+            Some(Stands::Blocked { call, on })
         }
     };
     seen.into_iter().enumerate().map(conclude).collect()

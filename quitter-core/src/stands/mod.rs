@@ -106,6 +106,7 @@ impl fmt::Display for Stands {
 }
 
 /// A thread of this process to look at.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
     /// The thread's number in the system; 0: none.

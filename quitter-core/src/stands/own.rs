@@ -22,8 +22,7 @@ pub(crate) fn mark() -> Own {
 }
 
 /// Whether this is the number of one of them.
-#[cfg(target_os = "linux")]
-pub(super) fn is_own(id: u64) -> bool {
+pub(crate) fn is_own(id: u64) -> bool {
     OWN.iter().any(|slot| slot.load(Ordering::Relaxed) == id)
 }
 

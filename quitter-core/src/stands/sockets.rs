@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
 
 use super::proc::Files;
 
@@ -13,26 +14,34 @@ const MOST: usize = 256 * 1024;
 
 /// Socket descriptions by inode. `None`: the inode is listed twice. An entry may be a forgery then:
 /// the name of a Unix socket may contain line ends.
+#[derive(Default)]
 pub(super) struct Sockets(HashMap<u64, Option<String>>);
 
 impl Sockets {
-    /// Reads the tables that the process with this folder sees.
-    pub(super) fn read(files: &impl Files, process: &str) -> Self {
-        let mut sockets = Self(HashMap::new());
-        for (name, protocol) in [
+    /// Reads tables that the process with this folder sees until all of these are found, or until the
+    /// time is up.
+    pub(super) fn find(files: &impl Files, process: &str, inodes: &[u64], until: Instant) -> Self {
+        const TABLES: [(&str, &str); 5] = [
             ("tcp", "TCP"),
             ("tcp6", "TCP"),
+            ("unix", ""),
             ("udp", "UDP"),
             ("udp6", "UDP"),
-        ] {
+        ];
+        let mut sockets = Self::default();
+        for (name, protocol) in TABLES {
+            let is_known = |inode: &u64| sockets.0.contains_key(inode);
+            if inodes.iter().all(is_known) || Instant::now() > until {
+                break;
+            }
             let table = files.read(&format!("{process}/net/{name}"), MOST);
             let table = table.unwrap_or_default();
             let lines = table.lines().skip(1);
-            sockets.add(lines.filter_map(|line| parse_internet(line, protocol)));
+            match protocol {
+                "" => sockets.add(lines.filter_map(parse_unix)),
+                _ => sockets.add(lines.filter_map(|line| parse_internet(line, protocol))),
+            }
         }
-        let table = files.read(&format!("{process}/net/unix"), MOST);
-        let table = table.unwrap_or_default();
-        sockets.add(table.lines().skip(1).filter_map(parse_unix));
         sockets
     }
 
@@ -101,8 +110,16 @@ fn parse_unix(line: &str) -> Option<(u64, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::proc::tests::Texts;
     use super::*;
+
+    /// Finds all.
+    fn find(texts: &Texts, process: &str) -> Sockets {
+        let until = Instant::now() + Duration::from_secs(3600);
+        Sockets::find(texts, process, &[u64::MAX], until)
+    }
 
     const HEAD: &str = "  sl  local_address rem_address   st tx_queue\n";
 
@@ -130,7 +147,7 @@ mod tests {
         let texts = Texts::default()
             .file("/proc/self/net/tcp", &format!("{HEAD}{listens}{connected}"))
             .file("/proc/self/net/udp6", &format!("{HEAD}{over_six}"));
-        let sockets = Sockets::read(&texts, "/proc/self");
+        let sockets = find(&texts, "/proc/self");
         assert_eq!(sockets.get(11), Some("TCP 127.0.0.1:8080"));
         let connected = "TCP 127.0.0.1:8080, peer 127.0.0.1:49152";
         assert_eq!(sockets.get(12), Some(connected));
@@ -146,7 +163,7 @@ mod tests {
             0000000082414957: 00000003 00000000 00010000 0001 01    35 @x\n\
             0000000082414958: 00000003 00000000 00010000 0001 01    34 /forged\n\
             0000000082414959: 00000003 00000000 00010000 0001 01    36 /run/b c.sock\n";
-        let sockets = Sockets::read(&Texts::default().file("/proc/1/net/unix", table), "/proc/1");
+        let sockets = find(&Texts::default().file("/proc/1/net/unix", table), "/proc/1");
         assert_eq!(sockets.get(5556849), Some("a Unix socket"));
         assert_eq!(sockets.get(34), None);
         assert_eq!(sockets.get(35), Some("Unix socket @x"));

@@ -11,6 +11,8 @@ use std::thread;
 
 use super::list::{Item, Slot};
 use super::node::Node;
+use super::roster::State;
+use crate::error::Quitting;
 use crate::routine::kind::Work;
 use crate::routine::record::{Place, Record};
 use crate::system;
@@ -87,6 +89,52 @@ impl Hook {
 impl fmt::Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hook").finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Has a hook called at the quit, unless this node quits already.
+    pub(crate) fn add_hook(self: &Arc<Self>, hook: &Arc<Hook>) -> Result<(), Quitting> {
+        let owner = self.owner();
+        let mut state = owner.roster().lock();
+        // Under the lock that a quit takes after it has counted.
+        if owner.is_quitting() {
+            return Err(Quitting);
+        }
+        let counting = state.tallies.iter().filter(|tally| !tally.is_over());
+        counting.for_each(|tally| tally.add_idle(1));
+        state.hooks.push(Arc::clone(hook));
+        Ok(())
+    }
+
+    /// Sees to it that a hook is not called, unless it was started.
+    pub(crate) fn take_back(self: &Arc<Self>, hook: &Hook) {
+        let mut state = self.owner().roster().lock();
+        let Some(left) = state.hooks.remove(hook) else {
+            return;
+        };
+        // Nobody is woken: only waits of a node that quits count it, and the walk that follows the quit
+        // wakes them.
+        let counting = state.tallies.iter().filter(|tally| !tally.is_over());
+        counting.for_each(|tally| tally.on_take_back());
+        drop(state);
+        // With the user's closure, if this is the last reference.
+        drop(left);
+    }
+}
+
+impl State {
+    /// Makes live routines of the hooks of `node`, which this belongs to and which quits. They are to be
+    /// called after unlocking.
+    pub(super) fn start_hooks(&mut self, node: &Arc<Node>, started: &mut Vec<Started>) {
+        let mut hooks = Vec::new();
+        self.hooks.take_all(&mut hooks);
+        for hook in hooks {
+            let counting = self.tallies.iter().filter(|tally| !tally.is_over());
+            counting.for_each(|tally| tally.on_hook_start());
+            self.routines.push(Arc::clone(hook.record()));
+            started.push(Started::new(node, hook));
+        }
     }
 }
 

@@ -31,6 +31,7 @@ use super::waiter::{Wakes, earlier, wake_futures};
 use super::walk::walk;
 use crate::report::cause::QuitCause;
 use crate::sync::{Ordering, fence, quit_epoch};
+use crate::trace;
 
 /// The value of `checked` in a node that was never asked. Epochs begin at one.
 pub(super) const UNCHECKED: u64 = 0;
@@ -125,6 +126,11 @@ impl Node {
         quits
     }
 
+    /// Whether nothing but one handle holds the node.
+    fn is_alone(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
+    }
+
     /// Whether it is known here that the node quits.
     fn is_marked(&self) -> bool {
         match self.checked.load(Ordering::Acquire) {
@@ -154,7 +160,7 @@ impl Node {
             return;
         }
         fence(Ordering::SeqCst);
-        if self.roster.get().is_none() && Arc::strong_count(self) == 1 {
+        if self.roster.get().is_none() && self.is_alone() {
             self.checked.fetch_max(TOLD, Ordering::AcqRel);
         } else {
             self.count();
@@ -190,7 +196,11 @@ impl Node {
         told.deadline.bring_forward(deadline);
         node.mark();
         node.wake_below();
-        is_stored && node.is_told()
+        let counts = is_stored && node.is_told();
+        if counts {
+            trace::told_to_quit(node);
+        }
+        counts
     }
 
     /// Whether this node itself was told, while it and those above it were running.
@@ -231,8 +241,11 @@ impl Node {
     /// walk may take its time.
     fn wake_below(self: &Arc<Self>) {
         let Some(roster) = self.roster.get() else {
-            // Nobody waits here. From now on a snapshot finds the node, and with it the quit.
-            self.roster();
+            // Nobody waits here. From now on a snapshot finds the node, and with it the quit. But where
+            // nothing hangs on the node, a quit has to be as cheap as the node was.
+            if !self.is_alone() {
+                self.roster();
+            }
             return;
         };
         let mut wakes = Wakes::default();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::hook::{Hook, Started};
+use super::hook::Hook;
 use super::list::{List, Slot, shrink};
 use super::node::Node;
 use super::policies::Policies;
@@ -45,7 +45,7 @@ pub(super) struct State {
     /// What is to be called when the node quits.
     pub(super) hooks: List<Hook>,
     /// Those that count what is live here: see `tally.rs`.
-    tallies: Vec<Arc<Tally>>,
+    pub(super) tallies: Vec<Arc<Tally>>,
     /// The waits for routines here and below.
     waited: BTreeMap<Waited, Waits>,
     open: Open,
@@ -157,19 +157,6 @@ impl State {
             .collect()
     }
 
-    /// Makes live routines of the hooks of `node`, which this belongs to and which quits. They are to be
-    /// called after unlocking.
-    pub(super) fn start_hooks(&mut self, node: &Arc<Node>, started: &mut Vec<Started>) {
-        let mut hooks = Vec::new();
-        self.hooks.take_all(&mut hooks);
-        for hook in hooks {
-            let counting = self.tallies.iter().filter(|tally| !tally.is_over());
-            counting.for_each(|tally| tally.on_hook_start());
-            self.routines.push(Arc::clone(hook.record()));
-            started.push(Started::new(node, hook));
-        }
-    }
-
     /// Joins the waits for `waited`. The tally is made, and then to be attached, by the first.
     pub(super) fn join(&mut self, waited: Waited) -> (Arc<Tally>, bool) {
         let first = !self.waited.contains_key(&waited);
@@ -226,7 +213,7 @@ impl Roster {
 
     /// Locks, for a routine that comes or goes.
     #[inline]
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         if self.walks.load(Ordering::Relaxed) > 0 {
             self.give_way();
         }
@@ -458,37 +445,6 @@ impl Node {
             state.waiters.push(Arc::clone(waiter));
         }
         waits
-    }
-
-    /// Has a hook called at the quit, unless this node quits already.
-    pub(crate) fn add_hook(self: &Arc<Self>, hook: &Arc<Hook>) -> Result<(), Quitting> {
-        let owner = self.owner();
-        let mut state = owner.roster().lock();
-        // Under the lock that a quit takes after it has counted.
-        if owner.is_quitting() {
-            return Err(Quitting);
-        }
-        let counting = state.tallies.iter().filter(|tally| !tally.is_over());
-        counting.for_each(|tally| tally.add_idle(1));
-        state.hooks.push(Arc::clone(hook));
-        Ok(())
-    }
-
-    /// Sees to it that a hook is not called, unless it was started.
-    pub(crate) fn take_back(self: &Arc<Self>, hook: &Hook) {
-        let mut state = self.owner().roster().lock();
-        let Some(left) = state.hooks.remove(hook) else {
-            return;
-        };
-        let counting = state.tallies.iter().filter(|tally| !tally.is_over());
-        let counting: Vec<_> = counting.cloned().collect();
-        counting.iter().for_each(|tally| tally.on_take_back());
-        drop(state);
-        let mut wakes = Wakes::default();
-        counting.iter().for_each(|tally| tally.wake(&mut wakes));
-        wakes.perform();
-        // With the user's closure, if this is the last reference.
-        drop(left);
     }
 
     /// To be called for a waiter that goes.

@@ -93,8 +93,7 @@ impl Tally {
         self.count.fetch_add(idle, Ordering::AcqRel);
     }
 
-    /// Counts a hook that is taken back. Called under its roster's lock; [`wake`](Self::wake) is to be
-    /// called after unlocking.
+    /// Counts a hook that is taken back. Called under its roster's lock.
     pub(super) fn on_take_back(&self) {
         self.count.fetch_sub(IDLE, Ordering::AcqRel);
     }

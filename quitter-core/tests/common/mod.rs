@@ -45,11 +45,20 @@ impl Event {
 /// Runs `f` on a thread of its own. Panics if it does not return in time.
 #[track_caller]
 pub(crate) fn in_time<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    within(PATIENCE, f)
+}
+
+/// Does what [`in_time`] does, for something that may take longer.
+#[track_caller]
+pub(crate) fn within<T: Send + 'static>(
+    patience: Duration,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let (done, returned) = mpsc::channel();
     let thread = thread::spawn(move || {
         let _ = done.send(f());
     });
-    match returned.recv_timeout(PATIENCE) {
+    match returned.recv_timeout(patience) {
         Ok(value) => value,
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("did not return in time"),
         Err(mpsc::RecvTimeoutError::Disconnected) => resume_unwind(thread.join().unwrap_err()),

@@ -85,7 +85,7 @@ in_own_process!(
         let child = main.child("child").unwrap();
         let (end, ends) = tokio::sync::oneshot::channel::<()>();
         let hangs = child.routine("hangs").task(|_| async { _ = ends.await });
-        let deadline = TIMEOUT + Duration::from_millis(30);
+        let deadline = TIMEOUT + Duration::from_millis(60);
         let awaits = main.routine("awaits").task(move |_| async move {
             // As a wait with a timeout does: the wait itself is not over at the deadline.
             let _ = child.done().await;

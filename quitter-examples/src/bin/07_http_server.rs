@@ -11,7 +11,21 @@
 //! ```sh
 //! curl -i http://127.0.0.1:8080/healthz  # "ok", at once
 //! curl -i http://127.0.0.1:8080/         # "Hello!", after 5 s
+//! curl http://127.0.0.1:8080/tree        # what lives in the program right now
 //! ```
+//!
+//! While the second request waits, the third one is answered with the program's tree:
+//!
+//! ```text
+//! main
+//! ├─ http server            running 9.1 s, spawned at src/bin/07_http_server.rs:84, …
+//! ├─ http server unblocker  running 9.1 s, spawned at src/bin/07_http_server.rs:118, …
+//! └─ requests
+//!    ├─ request  running 2.3 s, …, status "GET /"
+//!    └─ request  running 0.0 s, …, status "GET /tree"
+//! ```
+//!
+//! In a service, keep such an endpoint where only its operators reach it.
 //!
 //! Press Ctrl-C while the second request waits: it gets "Server shutting down!" at once, and the program
 //! ends with exit code 0. If you start a second server on the same port, its other quit source ends it,
@@ -33,6 +47,7 @@
 //! tiny_http reads the sockets on threads of its own, which end with the process. It keeps one for
 //! each open connection; in a burst, connections may wait until others close.
 
+use std::borrow::Cow;
 use std::env;
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -51,9 +66,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_millis(200);
 
 /// The status and the text.
-type Answer = (u16, &'static str);
+type Answer = (u16, Cow<'static, str>);
 
-const SHUTTING_DOWN: Answer = (503, "Server shutting down!");
+const SHUTTING_DOWN: Answer = (503, Cow::Borrowed("Server shutting down!"));
 
 #[quitter::main(timeout = "3s")]
 fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
@@ -66,9 +81,10 @@ fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
     };
     let (failed, server_error) = bounded(1);
     main.add_source(QuitSource::channel("HTTP server error", server_error).as_failure());
+    let tree = Quitter::clone(main);
     main.routine("http server").add(move |q| {
         // After the quit, an error is a consequence of it: mostly `Quitting`.
-        if let Err(error) = serve(q, address, delay)
+        if let Err(error) = serve(q, &tree, address, delay)
             && !q.has_to_quit()
         {
             let _ = failed.send(error);
@@ -92,6 +108,7 @@ fn arguments() -> Result<(SocketAddr, Duration), Box<dyn Error>> {
 /// Serves until told to quit, or until the server fails.
 fn serve(
     q: &RoutineQuitter,
+    tree: &Quitter,
     address: SocketAddr,
     delay: Duration,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -109,7 +126,7 @@ fn serve(
 
     loop {
         match server.recv() {
-            Ok(request) => start(&requests, request, delay),
+            Ok(request) => start(&requests, tree, request, delay),
             Err(_) if q.has_to_quit() => break, // Unblocked.
             Err(error) => return Err(error.into()),
         }
@@ -120,7 +137,7 @@ fn serve(
     while Instant::now() < until
         && let Ok(Some(request)) = server.recv_timeout(QUIET)
     {
-        start(&requests, request, delay);
+        start(&requests, tree, request, delay);
     }
     let left = until.saturating_duration_since(Instant::now());
     if let Err(timeouts) = requests.quit_and_wait(left) {
@@ -130,31 +147,33 @@ fn serve(
 }
 
 /// Answers a request in a routine of its own.
-fn start(requests: &Quitter, request: Request, delay: Duration) {
+fn start(requests: &Quitter, tree: &Quitter, request: Request, delay: Duration) {
     // Handed over only once the routine runs: a routine that is refused drops what it has captured.
     let (hand_over, handed_over) = bounded(1);
+    let tree = tree.clone();
     let routine = requests.routine("request").add(move |q| {
         if let Ok(request) = handed_over.recv() {
-            let answer = answer(q, &request, delay);
+            let answer = answer(q, &tree, &request, delay);
             respond(request, answer);
         }
     });
     match routine {
         Ok(_) => drop(hand_over.send(request)),
         Err(error) if error.is_quitting() => respond(request, SHUTTING_DOWN),
-        Err(_) => respond(request, (503, "Server overloaded!")), // The system refused a thread.
+        Err(_) => respond(request, (503, "Server overloaded!".into())), // The system refused a thread.
     }
 }
 
-fn answer(q: &RoutineQuitter, request: &Request, delay: Duration) -> Answer {
+fn answer(q: &RoutineQuitter, tree: &Quitter, request: &Request, delay: Duration) -> Answer {
     q.set_status(format!("{} {}", request.method(), request.url()));
     match request.url() {
         "/" => match q.sleep(delay) {
-            Ok(()) => (200, "Hello!"),
+            Ok(()) => (200, "Hello!".into()),
             Err(Quitting) => SHUTTING_DOWN,
         },
-        "/healthz" => (200, "ok"),
-        _ => (404, "Not found"),
+        "/healthz" => (200, "ok".into()),
+        "/tree" => (200, tree.snapshot().to_string().into()),
+        _ => (404, "Not found".into()),
     }
 }
 

@@ -8,7 +8,7 @@ mod common;
 
 use std::process::Command;
 
-use nix::sys::signal::Signal::{SIGINT, SIGTERM};
+use nix::sys::signal::Signal::{SIGINT, SIGTERM, SIGUSR2};
 
 use common::Process;
 
@@ -27,4 +27,15 @@ fn a_signal_among_the_sources_stands_beside_the_others() {
     interrupted.send(SIGINT);
     let interrupted = interrupted.end().with_code(0);
     interrupted.saying(&["Received quit from 'OS interrupt/termination signal': SIGINT"]);
+}
+
+#[test]
+fn a_signal_named_in_the_attribute_asks_for_a_dump() {
+    let mut program = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_dumps")));
+    program.wait_for("listening");
+    program.send(SIGUSR2);
+    program.wait_for("Dump on SIGUSR2:");
+    program.wait_for("listener");
+    program.send(SIGTERM);
+    program.end().with_code(0);
 }

@@ -91,6 +91,12 @@ const SELECTED: Row = Row {
     ..CONNECTION
 };
 
+const SNAPSHOT: Row = Row {
+    workload: "snapshot",
+    sizes: &[1_000, 10_000, 100_000],
+    ..ROW
+};
+
 const BUILD: Row = Row {
     workload: "build",
     floor: Some(Floor::of(PARTS_NAME)),
@@ -369,6 +375,17 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[Goal::times(1.02, Of::Floor)],
         why: "The thread gets the routine's name. That is a system call which the others do not make.",
         ..ROW
+    },
+    Row {
+        what: "snapshots of so many routines: the longest start of another beside them",
+        figure: "longest start",
+        floor: Some(Floor::of("nobody looks")),
+        ..SNAPSHOT
+    },
+    Row {
+        what: "a snapshot of so many routines",
+        figure: "snapshot",
+        ..SNAPSHOT
     },
     Row {
         what: "waiting tasks: quit to all done",

@@ -1,5 +1,8 @@
 //! What lives in a tree at a moment, as data.
 
+#[cfg(feature = "color")]
+mod color;
+mod graph;
 mod rows;
 mod text;
 
@@ -15,7 +18,9 @@ use crate::tree::{Found, Node};
 /// What lives at a quitter and below it. Returned by [`Quitter::snapshot`](crate::Quitter::snapshot).
 ///
 /// It lists the quitter itself, and every quitter below that has something in it or further below: a
-/// live routine, a thread that waits there, or a quit that it was told. Idle quitters are left out.
+/// live routine, a thread that waits there, or a quit that it was told. Idle quitters are left out, and
+/// so is one that was told to quit while there was nothing of it but one handle: no routine, no child,
+/// no clone.
 ///
 /// **What is promised.** Taking a snapshot stops nobody: it copies the lists of one quitter at a time,
 /// and the others go on. So it does not show one instant of the whole tree. A routine that was live
@@ -110,8 +115,10 @@ pub struct LiveQuitter {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct QuitState {
-    /// Why. Quitters that quit because one above them does share its cause.
+    /// Why. Quitters that quit because the one above them does share its cause.
     pub cause: Arc<QuitCause>,
+    /// It was not told itself, but quits because the quitter above it in the snapshot does.
+    pub inherited: bool,
     /// How long ago the quit was told.
     pub told_for: Duration,
     /// How much time was left until the [`deadline`](crate::Quitter::deadline): zero once that is over,
@@ -143,16 +150,6 @@ impl Snapshot {
     pub fn routines(&self) -> impl Iterator<Item = &StuckRoutine> {
         self.quitters.iter().flat_map(|at| &at.routines)
     }
-
-    /// Whether the quitter in this place was told to quit itself, or quits as the first one of the
-    /// snapshot: others quit because the one above them does.
-    fn is_told(&self, at: usize) -> bool {
-        let cause = |at: usize| self.quitters[at].quit.as_ref().map(|quit| &quit.cause);
-        match (cause(at), self.quitters[at].parent.and_then(cause)) {
-            (Some(own), Some(above)) => !Arc::ptr_eq(own, above),
-            (own, _) => own.is_some(),
-        }
-    }
 }
 
 /// Makes the quitters of a snapshot.
@@ -167,6 +164,7 @@ struct Moment {
 #[derive(Clone)]
 struct FoundQuit {
     cause: Arc<QuitCause>,
+    inherited: bool,
     at: Instant,
     deadline: Option<Instant>,
 }
@@ -199,6 +197,7 @@ impl Moment {
         let quit = node.quit_info()?;
         Some(FoundQuit {
             cause: Arc::new(quit.cause.clone()),
+            inherited: false,
             at: quit.at,
             deadline: node.deadline(),
         })
@@ -207,10 +206,15 @@ impl Moment {
     fn quit_below(&self, above: Option<&FoundQuit>, node: &Node) -> Option<FoundQuit> {
         let own = node.own_quit().map(|quit| FoundQuit {
             cause: Arc::new(quit.cause.clone()),
+            inherited: false,
             at: quit.at,
             deadline: None,
         });
-        let quit = own.or_else(|| above.cloned())?;
+        let inherited = above.map(|above| FoundQuit {
+            inherited: true,
+            ..above.clone()
+        });
+        let quit = own.or(inherited)?;
         let deadlines = [above.and_then(|above| above.deadline), node.own_deadline()];
         Some(FoundQuit {
             deadline: deadlines.into_iter().flatten().min(),
@@ -222,6 +226,7 @@ impl Moment {
         let left = |deadline: Instant| deadline.saturating_duration_since(self.now);
         QuitState {
             cause: Arc::clone(&quit.cause),
+            inherited: quit.inherited,
             told_for: self.now.saturating_duration_since(quit.at),
             time_left: quit.deadline.map(left),
         }

@@ -26,15 +26,13 @@ pub(super) enum Item<'a> {
         /// Its name, behind those of quitters above that have no row of their own. Escaped and
         /// shortened.
         name: String,
-        /// See [`Snapshot::is_told`].
-        is_told: bool,
     },
-    Routines(Alike<'a>),
+    Routines {
+        of: &'a LiveQuitter,
+        alike: Alike<'a>,
+    },
     /// What has no row.
-    More {
-        routines: usize,
-        quitters: usize,
-    },
+    More { routines: usize, quitters: usize },
 }
 
 /// "and 12 more routines", "and 900 more routines and 870 more quitters".
@@ -56,6 +54,14 @@ pub(super) fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
     match all.is_cut {
         false => all.rows,
         true => Rows::of(snapshot, OF_ONE).rows,
+    }
+}
+
+impl LiveQuitter {
+    /// Whether there is nothing to say of it, but that others are below.
+    fn only_leads_on(&self) -> bool {
+        let is_told = self.quit.as_ref().is_some_and(|quit| !quit.inherited);
+        self.routines.is_empty() && self.waiting == 0 && !is_told
     }
 }
 
@@ -83,7 +89,10 @@ impl<'a> Rows<'a> {
         let quitters = &self.snapshot.quitters;
         let mut children = vec![0_usize; quitters.len()];
         for parent in quitters.iter().filter_map(|quitter| quitter.parent) {
-            children[parent] += 1;
+            // A program may have changed the list.
+            if let Some(children) = children.get_mut(parent) {
+                *children += 1;
+            }
         }
         // The rows of the quitters so far.
         let mut row_of = Vec::new();
@@ -92,20 +101,18 @@ impl<'a> Rows<'a> {
             if self.rows.len() >= ROWS {
                 return self.count_the_rest(at);
             }
-            let is_told = self.snapshot.is_told(at);
             chain.add(quitter);
             row_of.push(self.rows.len());
-            let is_empty = quitter.routines.is_empty() && quitter.waiting == 0 && !is_told;
-            if at > 0 && is_empty && children[at] == 1 {
-                continue; // The only one below it comes next.
+            if at > 0 && children[at] == 1 && quitter.only_leads_on() {
+                continue; // The one below it comes next.
             }
             let chain = std::mem::take(&mut chain);
+            let above = chain.parent.and_then(|parent| row_of.get(parent).copied());
             self.rows.push(Row {
-                above: chain.parent.map(|parent| row_of[parent]),
+                above: above.filter(|above| *above < self.rows.len()),
                 item: Item::Quitter {
                     quitter,
                     name: chain.name(),
-                    is_told,
                 },
             });
             self.add_routines(quitter, of_one);
@@ -119,7 +126,7 @@ impl<'a> Rows<'a> {
         let mut listed = 0;
         for alike in Alike::of(&of.routines, of_one.min(room)) {
             listed += alike.count;
-            let item = Item::Routines(alike);
+            let item = Item::Routines { of, alike };
             self.rows.push(Row { above, item });
         }
         let more = of.routines.len() - listed;

@@ -39,7 +39,7 @@ pub(super) fn write(
         let padding = columns[at].saturating_sub(name.chars().count());
         let (first, others) = lines.next_prefixes();
         let margin = match row.item {
-            Item::Routines(_) => format!("{others}{:1$}", "", columns[at] + 2),
+            Item::Routines { .. } => format!("{others}{:1$}", "", columns[at] + 2),
             _ => format!("{others}   "),
         };
         let line_end = if at == 0 { "" } else { "\n" };
@@ -81,7 +81,7 @@ fn levels(rows: &[Row<'_>]) -> Vec<usize> {
 fn columns(rows: &[Row<'_>]) -> Vec<usize> {
     let mut widest = vec![0; rows.len()];
     let of = |row: &Row<'_>| match (&row.item, row.above) {
-        (Item::Routines(alike), Some(above)) => Some((above, alike.name().chars().count())),
+        (Item::Routines { alike, .. }, Some(above)) => Some((above, alike.name().chars().count())),
         _ => None,
     };
     for (above, columns) in rows.iter().filter_map(of) {
@@ -95,27 +95,23 @@ fn columns(rows: &[Row<'_>]) -> Vec<usize> {
 
 fn name_and_facts(row: &Row<'_>, level: usize) -> (String, Vec<String>) {
     match &row.item {
-        Item::Quitter {
-            quitter,
-            name,
-            is_told,
-        } => {
+        Item::Quitter { quitter, name } => {
             let name = match level {
                 LEVELS => quitter.path.shown(PATH_WIDTH),
                 _ => name.clone(),
             };
-            (name, facts(quitter, *is_told))
+            (name, facts(quitter))
         }
-        Item::Routines(alike) => (alike.name(), alike.facts()),
+        Item::Routines { alike, .. } => (alike.name(), alike.facts()),
         Item::More { routines, quitters } => (more(*routines, *quitters), Vec::new()),
     }
 }
 
-fn facts(quitter: &LiveQuitter, is_told: bool) -> Vec<String> {
+fn facts(quitter: &LiveQuitter) -> Vec<String> {
     let mut facts = match &quitter.quit {
         None => Vec::new(),
-        Some(quit) if is_told => quit.facts(),
-        Some(_) => vec!["quitting".to_owned()],
+        Some(quit) if quit.inherited => vec!["quitting".to_owned()],
+        Some(quit) => quit.facts(),
     };
     if quitter.routines.is_empty() && quitter.waiting > 0 {
         facts.push(match quitter.waiting {
@@ -127,14 +123,19 @@ fn facts(quitter: &LiveQuitter, is_told: bool) -> Vec<String> {
 }
 
 impl QuitState {
+    /// The time that is left, in words.
+    pub(super) fn left(&self) -> Option<String> {
+        self.time_left.map(|left| match left {
+            Duration::ZERO => "its time is up".to_owned(),
+            left => format!("{} left", Seconds(left)),
+        })
+    }
+
     fn facts(&self) -> Vec<String> {
         let cause = self.cause.to_string();
         let cause = cause.lines().next().unwrap_or_default();
         let mut facts = vec![format!("quitting for {}", Seconds(self.told_for))];
-        facts.extend(self.time_left.map(|left| match left {
-            Duration::ZERO => "its time is up".to_owned(),
-            left => format!("{} left", Seconds(left)),
-        }));
+        facts.extend(self.left());
         facts.push(format!("received quit from {}", cut(cause, CAUSE_WIDTH)));
         facts
     }

@@ -162,6 +162,9 @@ impl RoutineBuilder<'_> {
     /// processes that it starts are stopped with it. But such a group is in the background of the
     /// terminal: a process that reads from the terminal, such as an editor or a pager, is suspended by
     /// the system, and needs `false`. Then only the process itself is signalled.
+    ///
+    /// A group that the command itself asks for is replaced by its own. A command that calls `setsid`
+    /// before its program starts needs `false`, too, since the leader of a group cannot.
     pub fn own_group(mut self, own_group: bool) -> Self {
         self.process.own_group = own_group;
         self
@@ -384,7 +387,7 @@ fn had_ended(
         status: Some(status),
         by: EndedBy::Itself,
     };
-    let _ = handle.end.set(end);
+    handle.end.set(end);
     let judged = Judged {
         end,
         is_quitting: false,

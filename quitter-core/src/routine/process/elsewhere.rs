@@ -116,6 +116,11 @@ impl Leader {
         let _ = self.child.kill();
     }
 
+    /// There are no groups.
+    pub(super) fn may_have_members(&self) -> bool {
+        false
+    }
+
     /// Its exit status. `None` inside: it cannot be known.
     pub(super) fn reap(&mut self) -> Option<Option<ExitStatus>> {
         Some(self.child.try_wait().ok().flatten())

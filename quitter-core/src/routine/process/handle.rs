@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::os::Remote;
@@ -54,8 +57,78 @@ pub struct ProcessHandle {
     pub(super) record: Arc<Record>,
     /// `None`: it had ended when it was adopted.
     pub(super) remote: Option<Remote>,
+    pub(super) end: Arc<End>,
+}
+
+/// What the handles and the reaper share.
+#[derive(Default)]
+pub(super) struct End {
     /// Set before the routine is done.
-    pub(super) end: Arc<OnceLock<ProcessEnd>>,
+    end: OnceLock<ProcessEnd>,
+    /// The futures that wait.
+    waiting: Mutex<Vec<Waker>>,
+}
+
+impl End {
+    pub(super) fn set(&self, end: ProcessEnd) {
+        let _ = self.end.set(end);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the futures. To be called when the routine is done.
+    pub(super) fn wake(&self) {
+        // A statement of its own: nobody is woken under the lock.
+        let waiting = std::mem::take(&mut *self.waiting());
+        for waker in waiting {
+            // The executor's code. If it panics, the others are woken all the same.
+            let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            std::mem::forget(woken);
+        }
+    }
+}
+
+/// A future that is ready once a child process has ended. Made by [`ProcessHandle::ended`].
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct ProcessEnded {
+    record: Arc<Record>,
+    end: Arc<End>,
+}
+
+impl Future for ProcessEnded {
+    type Output = ProcessEnd;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ProcessEnd> {
+        if !self.record.is_finished() {
+            let waker = cx.waker().clone();
+            let mut waiting = self.end.waiting();
+            if !waiting.iter().any(|known| known.will_wake(&waker)) {
+                waiting.push(waker);
+            }
+        }
+        // Again, since it may have ended before the waker was there.
+        match self.record.is_finished() {
+            true => Poll::Ready(end_of(&self.end)),
+            false => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for ProcessEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessEnded").finish_non_exhaustive()
+    }
+}
+
+/// The end of a routine that is done.
+fn end_of(end: &End) -> ProcessEnd {
+    let unknown = ProcessEnd {
+        status: None,
+        by: EndedBy::Itself,
+    };
+    end.end.get().copied().unwrap_or(unknown)
 }
 
 /// How a child process ended.
@@ -141,7 +214,7 @@ impl ProcessHandle {
     /// How the process ended. `None` while it is not [finished](Self::is_finished).
     #[must_use]
     pub fn end(&self) -> Option<ProcessEnd> {
-        self.end.get().copied().filter(|_| self.is_finished())
+        self.is_finished().then(|| end_of(&self.end))
     }
 
     /// Blocks until the process has ended, for at most `timeout`; [`Duration::MAX`] waits for ever.
@@ -175,12 +248,34 @@ impl ProcessHandle {
     /// ```
     pub fn wait(&self, timeout: Duration) -> Result<ProcessEnd, Timeouts> {
         wait_for(&self.node, &self.record, timeout)?;
-        // A routine that is done has its end.
-        let unknown = ProcessEnd {
-            status: None,
-            by: EndedBy::Itself,
-        };
-        Ok(self.end.get().copied().unwrap_or(unknown))
+        Ok(end_of(&self.end))
+    }
+
+    /// A future that is ready once the process has ended: what [`wait`](Self::wait) is to threads, on
+    /// any executor. It borrows nothing, and may be dropped at any time. No deadline ends it: where it
+    /// is to be limited, use the executor's timeout.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// # #[cfg(unix)] {
+    /// # use std::process::Command;
+    /// # async fn check() {
+    /// let root = quitter::Quitter::root("main");
+    /// let check = root.add_process(Command::new("true")).unwrap();
+    /// assert!(check.ended().await.is_success());
+    /// # }
+    /// # let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// # let mut check = std::pin::pin!(check());
+    /// # while check.as_mut().poll(&mut cx).is_pending() {}
+    /// # }
+    /// ```
+    pub fn ended(&self) -> ProcessEnded {
+        ProcessEnded {
+            record: Arc::clone(&self.record),
+            end: Arc::clone(&self.end),
+        }
     }
 
     /// Sends the process a signal, such as SIGHUP to a server that is to read its configuration again.

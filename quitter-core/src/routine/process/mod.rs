@@ -10,8 +10,8 @@
 //!    and a handler that runs when the process exits (`groups.rs`).
 //! 3. **Nobody else's children are waited for**, but for orphans, when that is asked for
 //!    (`orphans.rs`).
-//! 4. **The reaper runs no code of the user's and writes nothing**; output is another thread's affair
-//!    (`output.rs`).
+//! 4. **The reaper writes nothing, and runs no code of the user's** but the wakers of futures, as every
+//!    quit does. Output is another thread's affair (`readers.rs`).
 
 mod builder;
 mod error;
@@ -37,7 +37,7 @@ mod readers;
 pub(super) use builder::ProcessOptions;
 pub use error::AddProcessError;
 pub use failure::ProcessFailure;
-pub use handle::{EndedBy, ProcessEnd, ProcessHandle};
+pub use handle::{EndedBy, ProcessEnd, ProcessEnded, ProcessHandle};
 pub(crate) use os::kill_all;
 pub use output::ProcessOutput;
 pub(crate) use reaper::Reaper;

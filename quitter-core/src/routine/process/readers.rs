@@ -87,9 +87,7 @@ impl Readers {
 fn run(queue: &Receiver<Pipe>, wakeup: &Wakeup) {
     let mut pipes = Vec::new();
     loop {
-        let is_ready = ready(wakeup, &pipes);
-        wakeup.clear();
-        let mut is_ready = is_ready.into_iter();
+        let mut is_ready = ready(wakeup, &pipes).into_iter();
         pipes.retain_mut(|pipe: &mut Pipe| {
             let is_ready = is_ready.next().unwrap_or_default();
             let goes_on = pipe.read(is_ready);
@@ -103,7 +101,7 @@ fn run(queue: &Receiver<Pipe>, wakeup: &Wakeup) {
     }
 }
 
-/// Waits until something is to be read. Returns which pipes are ready.
+/// Waits until something is to be read, or for the wakeup. Returns which pipes are ready.
 fn ready(wakeup: &Wakeup, pipes: &[Pipe]) -> Vec<bool> {
     let mut files = vec![PollFd::new(wakeup, PollFlags::IN)];
     files.extend(
@@ -111,7 +109,9 @@ fn ready(wakeup: &Wakeup, pipes: &[Pipe]) -> Vec<bool> {
             .iter()
             .map(|pipe| PollFd::from_borrowed_fd(pipe.from.as_fd(), PollFlags::IN)),
     );
-    match poll(&mut files, None) {
+    let polled = poll(&mut files, None);
+    wakeup.clear();
+    match polled {
         Ok(_) => {
             let ready = files[1..].iter().map(|file| !file.revents().is_empty());
             ready.collect()

@@ -64,7 +64,10 @@ impl Reaper {
             orphans: None,
         };
         let thread = thread::Builder::new().name("quitter reaper".to_owned());
-        thread.spawn(move || reaping.run())?;
+        thread.spawn(move || {
+            crate::trace::this_thread_never_waits();
+            reaping.run();
+        })?;
         Ok(self
             .thread
             .get_or_init(|| ReaperThread { requests, wakeup }))

@@ -3,13 +3,13 @@
 
 use std::pin::Pin;
 use std::process::ExitStatus;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
 use super::builder::ProcessOptions;
 use super::failure::Judged;
-use super::handle::{EndedBy, ProcessEnd};
+use super::handle::{End, EndedBy, ProcessEnd};
 use super::os::{self, Leader, StopSignal};
 use super::output::Drain;
 use super::proc::{Census, Members};
@@ -24,7 +24,8 @@ const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
 /// How soon to try again to reap a process that another thread is signalling.
 const SOON: Duration = Duration::from_millis(1);
 
-/// A child process until its routine is done. (Fields are dropped in this order: the routine last.)
+/// A child process until its routine is done. (Fields are dropped in this order: the routine is done when all
+/// else is gone, and then those who wait are woken.)
 pub(super) struct Supervised {
     leader: Leader,
     options: ProcessOptions,
@@ -38,14 +39,25 @@ pub(super) struct Supervised {
     /// It was killed: how long after the stop signal, and where it stood.
     kill: Option<(Duration, String)>,
     ended_at: Option<Instant>,
+    /// Whether others may be in its group after its own end.
+    may_have_members: Option<bool>,
     /// When its group was last seen to live on after its own end.
     group_seen_at: Option<Instant>,
     /// Until when its output is waited for.
     output_until: Option<Instant>,
     /// Set once it was reaped.
     end: Option<ProcessEnd>,
-    told_end: Arc<OnceLock<ProcessEnd>>,
     live: Live,
+    told: Told,
+}
+
+/// Wakes the futures that wait for the end, when it is dropped.
+struct Told(Arc<End>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
 }
 
 /// What is next.
@@ -62,7 +74,7 @@ impl Supervised {
         stop_signal: StopSignal,
         options: ProcessOptions,
         output: Option<Arc<Drain>>,
-        told_end: Arc<OnceLock<ProcessEnd>>,
+        end: Arc<End>,
     ) -> Self {
         Self {
             leader,
@@ -74,11 +86,12 @@ impl Supervised {
             stopped_at: None,
             kill: None,
             ended_at: None,
+            may_have_members: None,
             group_seen_at: None,
             output_until: None,
             end: None,
-            told_end,
             live,
+            told: Told(end),
         }
     }
 
@@ -97,14 +110,19 @@ impl Supervised {
     /// Goes on, as far as it goes without waiting.
     pub(super) fn step(&mut self, cx: &mut Context<'_>, census: &mut Census) -> Next {
         let is_quitting = self.look_for_quit(cx);
-        if is_quitting && self.stopped_at.is_none() && self.leader.look() {
+        // Once it is reaped, its number may be another's.
+        let is_asked = self.stopped_at.is_some() || self.end.is_some();
+        if is_quitting && !is_asked && self.leader.look() {
             self.leader.stop(self.stop_signal);
             self.stopped_at = Some(Instant::now());
         }
         if !self.leader.has_ended() {
             return Next::At(self.kill_when_due(census));
         }
-        let ended_at = *self.ended_at.get_or_insert_with(Instant::now);
+        let ended_at = *self.ended_at.get_or_insert_with(|| {
+            self.leader.look();
+            Instant::now()
+        });
         let end = match self.end {
             Some(end) => end,
             None => {
@@ -187,6 +205,10 @@ impl Supervised {
         if kill_at.is_some_and(|at| at <= now) {
             return None;
         }
+        let ask = || self.leader.may_have_members();
+        if !*self.may_have_members.get_or_insert_with(ask) {
+            return None;
+        }
         let since = self.group_seen_at.map_or(ended_at, |seen| seen + AGAIN);
         let at = match census.members(self.leader.pid(), since) {
             Members::Gone => return None,
@@ -248,7 +270,7 @@ impl Supervised {
 
     /// Tells how it ended, and records the failure if that is one. The check-out follows.
     fn finish(&self, end: ProcessEnd, is_quitting: bool) {
-        let _ = self.told_end.set(end);
+        self.told.0.set(end);
         let judged = self.judged(end, is_quitting);
         if let Some(failure) = self.options.failure_on.judge(&judged) {
             self.live.fail(failure, routine_failed);

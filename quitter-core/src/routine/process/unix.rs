@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::groups::Listed;
@@ -67,6 +67,8 @@ pub(super) struct Leader {
     listed: Listed,
     watch: Watch,
     has_ended: bool,
+    /// Other code of the program has reaped it: its number may be another's by now.
+    is_lost: bool,
 }
 
 /// How the end of a process is noticed.
@@ -111,6 +113,7 @@ impl Leader {
                 listed,
                 watch,
                 has_ended: false,
+                is_lost: false,
             }),
             Err(error) => {
                 listed.signal(Signal::KILL);
@@ -134,18 +137,57 @@ impl Leader {
     /// Whether it has ended, as of the last [`sleep`] or look. It is not reaped, so its number is its
     /// own.
     pub(super) fn has_ended(&self) -> bool {
-        self.has_ended
+        // A thread may have found it ended before anybody slept for it.
+        let is_flagged = |watch: &Watch| match watch {
+            Watch::Pidfd(_) => false,
+            Watch::Thread(has_ended) => has_ended.load(Ordering::Acquire),
+        };
+        self.has_ended || is_flagged(&self.watch)
     }
 
     /// Asks it, or its group, to stop. One that is suspended goes on, or it would never know.
     pub(super) fn stop(&mut self, signal: StopSignal) {
-        self.listed.signal(signal.0);
-        self.listed.signal(Signal::CONT);
+        if !self.is_lost {
+            self.listed.signal(signal.0);
+            self.listed.signal(Signal::CONT);
+        }
     }
 
     /// Kills it, or its group.
     pub(super) fn kill(&mut self) {
-        self.listed.signal(Signal::KILL);
+        if !self.is_lost {
+            self.listed.signal(Signal::KILL);
+        }
+    }
+
+    /// Whether the group of a process that has ended may have other members. A quick answer, once; the
+    /// census is exact, but looks at every process of the system.
+    ///
+    /// The system tells the highest priority in a group. So with its leader, which needs none any more,
+    /// at the lowest, others show. Where that is their priority too, they do not, unless it was the
+    /// leader's before: then the answer is that there may be some.
+    #[cfg(target_os = "linux")]
+    pub(super) fn may_have_members(&self) -> bool {
+        use rustix::process::{getpriority_pgrp, getpriority_process, setpriority_process};
+        const LOWEST: i32 = 19;
+        let Some(pid) = self.own_pid() else {
+            return false;
+        };
+        let is_lowest = |priority| priority == Ok(LOWEST);
+        is_lowest(getpriority_process(Some(pid)))
+            || setpriority_process(Some(pid), LOWEST).is_err()
+            || !is_lowest(getpriority_pgrp(Some(pid)))
+    }
+
+    /// Without a census there is no use in an answer.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn may_have_members(&self) -> bool {
+        false
+    }
+
+    /// Its number, if it is its own.
+    fn own_pid(&self) -> Option<Pid> {
+        Pid::from_raw(self.child.id().cast_signed()).filter(|_| !self.is_lost)
     }
 
     /// Reaps it. `None`: another thread is signalling it, so try again soon. `None` inside: other code
@@ -157,16 +199,18 @@ impl Leader {
 
     /// Looks whether it runs, without reaping it.
     pub(super) fn look(&mut self) -> bool {
-        let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) else {
+        let Some(pid) = self.own_pid() else {
             return false;
         };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         self.has_ended = match waitid(WaitId::Pid(pid), options) {
             Ok(ended) => ended.is_some(),
-            // Other code of the program has reaped it.
-            Err(error) => error == Errno::CHILD,
+            Err(error) => {
+                self.is_lost = error == Errno::CHILD;
+                self.is_lost
+            }
         };
-        !self.has_ended
+        !self.has_ended()
     }
 }
 
@@ -203,37 +247,30 @@ fn wait_on_a_thread(pid: Pid, wakeup: &Arc<Wakeup>) -> io::Result<Arc<AtomicBool
     Ok(has_ended)
 }
 
-/// Wakes the reaper. It is a waker for futures, too.
+/// Wakes a thread that polls. It is a waker for futures, too. A byte for each call, as far as there is
+/// room: whoever wakes relies on nobody else, who may have lost the processor before writing.
 pub(super) struct Wakeup {
     reader: PipeReader,
     writer: PipeWriter,
-    /// There is a byte in the pipe, or will be at once.
-    is_set: AtomicBool,
 }
 
 impl Wakeup {
     pub(super) fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        Ok(Self {
-            reader,
-            writer,
-            is_set: AtomicBool::new(false),
-        })
+        ioctl_fionbio(&reader, true)?;
+        ioctl_fionbio(&writer, true)?;
+        Ok(Self { reader, writer })
     }
 
-    /// Takes note of the wakeup. Whoever woke has to look for what is new after this.
+    /// Takes note of all calls so far. What they were about is to be looked for after this.
     pub(super) fn clear(&self) {
-        if !self.is_set.load(Ordering::SeqCst) {
-            return;
-        }
-        let _ = (&self.reader).read(&mut [0]);
-        // Whoever sets it after this writes another byte.
-        self.is_set.swap(false, Ordering::SeqCst);
+        // More than a pipe takes is left for the next time.
+        let _ = (&self.reader).read(&mut [0; 4096]);
     }
 }
 
 impl AsFd for Wakeup {
-    /// Readable when it is set.
+    /// Readable when there was a call.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
@@ -248,11 +285,8 @@ impl Wake for Wakeup {
         self.wake_by_ref();
     }
 
-    /// Never blocks: there is one byte in the pipe at most.
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_set.swap(true, Ordering::SeqCst) {
-            let _ = (&self.writer).write(&[0]);
-        }
+        let _ = (&self.writer).write(&[0]);
     }
 }
 
@@ -262,7 +296,7 @@ pub(super) fn sleep<'a>(
     leaders: impl Iterator<Item = &'a mut Leader>,
     until: Option<Instant>,
 ) {
-    let mut leaders: Vec<_> = leaders.filter(|leader| !leader.has_ended).collect();
+    let mut leaders: Vec<_> = leaders.filter(|leader| !leader.has_ended()).collect();
     let pidfd = |leader: &&mut &mut Leader| matches!(leader.watch, Watch::Pidfd(_));
     let mut files = vec![PollFd::new(wakeup, PollFlags::IN)];
     files.extend(leaders.iter().filter_map(|leader| match &leader.watch {
@@ -292,11 +326,6 @@ pub(super) fn sleep<'a>(
             for leader in &mut leaders {
                 leader.look();
             }
-        }
-    }
-    for leader in leaders {
-        if let Watch::Thread(has_ended) = &leader.watch {
-            leader.has_ended |= has_ended.load(Ordering::Acquire);
         }
     }
 }

@@ -76,7 +76,7 @@ fn rule_2_a_hook_that_is_added_during_the_quit_is_refused_or_called() {
     });
 }
 
-/// The waiting thread must be woken by whoever takes the hook back.
+/// The waiting thread must be woken by the quit, when the hook is gone.
 #[test]
 fn rule_9_a_wait_ends_though_a_hook_is_taken_back_during_the_quit() {
     model_within(2, || {

@@ -29,7 +29,7 @@ use tokio::time::sleep;
 
 /// How long new connections are taken after the quit: the time that a load balancer needs to see that
 /// `/ready` says no.
-const SERVE_ON: Duration = Duration::from_millis(300);
+const SERVE_ON: Duration = Duration::from_millis(500);
 
 #[tokio::main]
 async fn main() -> Result<ExitReport, Box<dyn Error>> {

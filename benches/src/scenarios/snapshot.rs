@@ -1,0 +1,69 @@
+//! The longest start of a routine, by threads that start and end some in a loop, while another takes
+//! snapshots of their tree.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use quitter::Quitter;
+
+use super::slow_poll::poll_until;
+use crate::workload::Figures;
+
+/// How many snapshots are taken.
+const SNAPSHOTS: u32 = 20;
+
+/// What passes between two of them.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Snapshots of a quitter with so many routines, at which others start.
+pub fn run(n: usize) -> Figures {
+    measure(n, |root| drop(black_box(root.snapshot())))
+}
+
+/// The floor: the same threads, while nobody looks.
+pub fn run_quiet(n: usize) -> Figures {
+    measure(n, |_| ())
+}
+
+fn measure(n: usize, look: impl Fn(&Quitter)) -> Figures {
+    let threads = thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
+    let threads = threads.clamp(1, 4);
+    let root = Quitter::root("root");
+    let start = Barrier::new(threads + 1);
+    let over = AtomicBool::new(false);
+    let guard = || root.guard("routine").expect("not quitting");
+    let mut looked = Duration::ZERO;
+    let longest = thread::scope(|scope| {
+        let starters: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    // Those that stay are made by the same threads, and so are in the same lists.
+                    let steady: Vec<_> = (0..n / threads).map(|_| guard()).collect();
+                    start.wait();
+                    let polls = poll_until(&over, || drop(guard()));
+                    start.wait();
+                    drop(steady);
+                    polls.longest()
+                })
+            })
+            .collect();
+        start.wait();
+        for _ in 0..SNAPSHOTS {
+            thread::sleep(PAUSE);
+            let from = Instant::now();
+            look(&root);
+            looked += from.elapsed();
+        }
+        over.store(true, Ordering::Relaxed);
+        start.wait();
+        let longest = starters.into_iter().map(|starter| starter.join());
+        longest
+            .map(|longest| longest.expect("it does not panic"))
+            .fold(0.0, f64::max)
+    });
+    let snapshot = (looked / SNAPSHOTS).as_nanos() as f64;
+    vec![("longest start", longest), ("snapshot", snapshot)]
+}

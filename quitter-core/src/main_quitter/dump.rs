@@ -1,0 +1,105 @@
+//! Dumps the live tree on a signal.
+//!
+//! A thread of its own serves the requests, one at a time: it may wait for locks of the tree and for
+//! stderr, so it must not be the signals' thread. Requests that come meanwhile become one.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::ffi::c_int;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::main_quitter::signal::QuitSignal;
+use crate::quitter::Quitter;
+use crate::report::console;
+use crate::report::dump::Dump;
+use crate::report::notice::Notice;
+use crate::report::outside::{self, OutsideThread};
+use crate::report::snapshot::Snapshot;
+use crate::report::timeouts::StuckRoutine;
+use crate::routine::kind::RoutineKind;
+use crate::stands::own;
+use crate::tree::Node;
+
+/// The signal that asks for dumps.
+pub(crate) struct DumpOn {
+    number: c_int,
+    /// There is room for one request.
+    requests: Sender<QuitSignal>,
+    /// For the thread, which starts with the main quitter.
+    served: Receiver<QuitSignal>,
+}
+
+impl DumpOn {
+    pub(crate) fn new(number: c_int) -> Self {
+        let (requests, served) = bounded(1);
+        Self {
+            number,
+            requests,
+            served,
+        }
+    }
+
+    pub(crate) fn number(&self) -> c_int {
+        self.number
+    }
+
+    /// Starts the thread that serves the requests.
+    pub(crate) fn start(&self, root: Quitter) -> io::Result<()> {
+        let requests = self.served.clone();
+        let thread = thread::Builder::new().name("quitter dump".to_owned());
+        thread.spawn(move || {
+            let _own = own::mark();
+            for signal in requests {
+                dump(root.node(), signal);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Takes a signal, if it asks for a dump.
+    pub(crate) fn takes(&self, signal: QuitSignal) -> bool {
+        let is_request = signal.number == self.number;
+        if is_request {
+            // If there is no room, a dump is about to be made.
+            let _ = self.requests.try_send(signal);
+        }
+        is_request
+    }
+}
+
+/// Returns when the dump is written: nothing piles up where stderr takes nothing.
+fn dump(root: &Arc<Node>, signal: QuitSignal) {
+    let snapshot = Snapshot::of(root);
+    let outside = outside(root, &snapshot);
+    let dump = Notice::Dump(Box::new(Dump {
+        signal,
+        snapshot,
+        outside,
+    }));
+    let (done, written) = bounded::<Infallible>(0);
+    console::afterwards(move || {
+        console::say_now(dump);
+        drop(done);
+    });
+    let _closed = written.recv();
+}
+
+/// The threads that run no routine. Those that began one after the snapshot are looked for again.
+fn outside(root: &Arc<Node>, snapshot: &Snapshot) -> Option<Vec<OutsideThread>> {
+    const AT_MOST: Duration = Duration::from_millis(50);
+    let thread = |one: &StuckRoutine| match one.kind {
+        RoutineKind::Thread { os_id } => Some(os_id),
+        _ => None,
+    };
+    let known: HashSet<u64> = snapshot.routines().filter_map(thread).collect();
+    let mut threads = outside::threads(|id| known.contains(&id) || own::is_own(id))?;
+    let (live, _unread) = root.try_look(Instant::now() + AT_MOST);
+    let live = live.iter().flat_map(|at| &at.routines);
+    let began: HashSet<u64> = live.map(|record| record.os_id()).collect();
+    threads.retain(|thread| !began.contains(&thread.os_id));
+    Some(threads)
+}

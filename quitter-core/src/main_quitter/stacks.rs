@@ -1,0 +1,55 @@
+//! The stacks in what is said of a quit. Without the feature `stacks` there are none, and nothing is
+//! waited for.
+
+use std::time::Duration;
+
+use crate::main_quitter::phase::Ending;
+use crate::report::exit::ExitReport;
+use crate::tree::LiveAt;
+
+/// How long an end by force may be held up by stacks.
+#[cfg(feature = "stacks")]
+pub(crate) const AT_MOST: Duration = crate::stacks::IN_ALL;
+#[cfg(not(feature = "stacks"))]
+pub(crate) const AT_MOST: Duration = Duration::ZERO;
+
+#[cfg(not(feature = "stacks"))]
+impl Ending {
+    pub(crate) fn add_stacks(&self, _: &mut ExitReport, _: &[LiveAt]) {}
+
+    pub(crate) fn say_stacks(&self, _: ExitReport) {}
+}
+
+#[cfg(feature = "stacks")]
+mod with {
+    use std::time::Instant;
+
+    use super::{AT_MOST, Ending, ExitReport, LiveAt};
+    use crate::report::console;
+    use crate::report::notice::Notice;
+    use crate::stacks;
+
+    impl Ending {
+        /// Adds the stacks of the live routines to the report of an exit. An end by force leaves it the
+        /// time; if the thread hangs in here, that end comes with a report of its own.
+        pub(crate) fn add_stacks(&self, report: &mut ExitReport, live: &[LiveAt]) {
+            let until = Instant::now() + AT_MOST;
+            self.state().held_until = Some(until);
+            let records = live.iter().flat_map(|at| &at.routines);
+            report.timeouts.add_stacks(stacks::of(records, until));
+            self.state().held_until = Some(Instant::now());
+        }
+
+        /// Says where the routines of a report hang that was just said. For the console's thread.
+        pub(crate) fn say_stacks(&self, report: ExitReport) {
+            let until = Instant::now() + AT_MOST;
+            let look = self.look();
+            let records = look.live.iter().flat_map(|at| &at.routines);
+            let mut routines = report.timeouts;
+            routines.add_stacks(stacks::of(records, until));
+            if routines.has_stacks() {
+                console::say_now(Notice::Stacks { routines });
+            }
+        }
+    }
+}

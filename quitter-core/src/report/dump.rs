@@ -1,0 +1,32 @@
+//! A dump: everything that lives in the program, which runs on.
+
+use std::fmt;
+
+use crate::main_quitter::signal::QuitSignal;
+use crate::report::outside::{OutsideLine, OutsideThread};
+use crate::report::snapshot::Snapshot;
+
+/// Everything that lives in the program, as
+/// [`dump_on`](crate::MainQuitterBuilder::dump_on) shows it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Dump {
+    /// The signal that asked for it.
+    pub signal: QuitSignal,
+    /// The tree of the main quitter.
+    pub snapshot: Snapshot,
+    /// The threads that run no routine, but for quitter's own. `None`: the system does not tell, which
+    /// Linux does.
+    pub outside: Option<Vec<OutsideThread>>,
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Dump on {}:", self.signal.name)?;
+        self.snapshot.fmt(f)?;
+        match &self.outside {
+            Some(threads) => write!(f, "\n{}", OutsideLine(threads)),
+            None => Ok(()),
+        }
+    }
+}

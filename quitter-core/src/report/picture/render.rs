@@ -1,0 +1,214 @@
+//! The rows of the picture, laid out by indicatif on a terminal that only exists in memory.
+
+use std::io;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+
+use super::on::Scene;
+use crate::report::escape::cut;
+use crate::report::standing::Standing;
+use crate::report::text::Seconds;
+
+const WITH_BAR: &str = "{spinner} {prefix}  [{bar:20}]\n{msg}";
+const WITHOUT: &str = "{spinner} {prefix}\n{msg}";
+
+/// Columns of the longest line with a bar.
+const WIDE: usize = 70;
+
+pub(super) struct Renderer {
+    bar: ProgressBar,
+    page: Arc<Page>,
+}
+
+impl Renderer {
+    pub(super) fn new() -> Self {
+        let page = Arc::new(Page::default());
+        let target = ProgressDrawTarget::term_like(Box::new(Paper(Arc::clone(&page))));
+        Self {
+            bar: ProgressBar::with_draw_target(None, target),
+            page,
+        }
+    }
+
+    /// At most `most` rows of so many columns.
+    pub(super) fn rows(&mut self, scene: &Scene<'_>, columns: usize, most: usize) -> Vec<String> {
+        let left = |timeout: Duration| timeout.saturating_sub(scene.passed);
+        let left = scene.timeout.map(left);
+        let template = match left {
+            Some(_) if columns >= WIDE => WITH_BAR,
+            _ => WITHOUT,
+        };
+        // A template that does not parse would show in any test.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+        let width = u16::try_from(columns).unwrap_or(u16::MAX);
+        self.page.width.store(width, Ordering::Relaxed);
+        if let Some(timeout) = scene.timeout {
+            self.bar.set_length(millis(timeout));
+            self.bar.set_position(millis(scene.passed.min(timeout)));
+        }
+        let header = header(scene.count, left);
+        // Beside the spinner and a space.
+        self.bar.set_prefix(shortened(&header, columns - 2));
+        let routines = routines(scene, columns, most.saturating_sub(1));
+        self.bar.set_message(routines.join("\n"));
+        self.page.clear();
+        self.bar.tick();
+        self.page.rows(columns, most)
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// "Waiting for 3 routines, 3.9 s left".
+fn header(count: usize, left: Option<Duration>) -> String {
+    let mut header = match count {
+        1 => "Waiting for 1 routine".to_owned(),
+        n => format!("Waiting for {n} routines"),
+    };
+    if let Some(left) = left {
+        header += &format!(", {} left", Seconds(left));
+    }
+    header
+}
+
+/// A row for each of the first routines, and one that counts the others.
+fn routines(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<String> {
+    const NAME: usize = 30;
+    const PATH: usize = 40;
+    const STATUS: usize = 50;
+    let listed = scene.routines.len();
+    let named = match listed == scene.count && listed <= most {
+        true => listed,
+        false => listed.min(most.saturating_sub(1)),
+    };
+    let rows = scene.routines.first(named).map(|(path, routine)| {
+        let name = cut(&routine.name, NAME);
+        let running = Seconds(routine.running_for);
+        let mut row = format!("  {name} of {}  running {running}", path.shown(PATH));
+        let stands = Standing::of(&routine.stands);
+        let stands: Vec<_> = stands.iter().flat_map(|stands| stands.parts(1)).collect();
+        let status = routine.status.as_ref();
+        let status = status.map(|status| format!("status \"{}\"", cut(status, STATUS)));
+        for fact in status.into_iter().chain(stands) {
+            row += &format!(", {fact}");
+        }
+        row
+    });
+    let mut rows: Vec<_> = rows.collect();
+    if scene.count > named {
+        rows.push(format!("  and {} more", scene.count - named));
+    }
+    rows.iter().map(|row| shortened(row, columns)).collect()
+}
+
+/// The beginning of a row that is too long, with a sign.
+fn shortened(row: &str, columns: usize) -> String {
+    match row.chars().nth(columns) {
+        None => row.to_owned(),
+        Some(_) => row
+            .chars()
+            .take(columns.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
+    }
+}
+
+/// The text that indicatif has drawn.
+#[derive(Debug, Default)]
+struct Page {
+    width: AtomicU16,
+    text: Mutex<String>,
+}
+
+impl Page {
+    fn push(&self, text: &str) {
+        let mut page = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        page.push_str(text);
+    }
+
+    fn clear(&self) {
+        self.text
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Indicatif ends a row with a line end, or fills it up with spaces.
+    fn rows(&self, columns: usize, most: usize) -> Vec<String> {
+        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = vec![String::new()];
+        let mut column = 0;
+        for letter in text.chars().filter(|letter| *letter != '\r') {
+            if letter == '\n' || column == columns {
+                rows.push(String::new());
+                column = 0;
+            }
+            if letter != '\n' {
+                rows[..]
+                    .last_mut()
+                    .into_iter()
+                    .for_each(|row| row.push(letter));
+                column += 1;
+            }
+        }
+        let rows = rows.iter().map(|row| row.trim_end().to_owned());
+        let rows = rows.filter(|row| !row.is_empty());
+        rows.take(most).collect()
+    }
+}
+
+/// A terminal on which nothing is ever moved or cleared.
+#[derive(Debug)]
+struct Paper(Arc<Page>);
+
+impl TermLike for Paper {
+    fn width(&self) -> u16 {
+        self.0.width.load(Ordering::Relaxed)
+    }
+
+    fn height(&self) -> u16 {
+        u16::MAX
+    }
+
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.0.push(text);
+        self.0.push("\n");
+        Ok(())
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.0.push(text);
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,330 @@
+//! The stacks in a report's text. Without the feature `stacks` there are none.
+
+#[cfg(feature = "stacks")]
+pub(super) use with::{Shown, Told, write_note};
+#[cfg(not(feature = "stacks"))]
+pub(super) use without::{Shown, Told, write_note};
+
+/// The line below a report that could say more. `None`: no stack would help, or there are none on this
+/// system.
+#[cfg(any(test, not(feature = "stacks")))]
+fn hint(timeouts: &crate::report::timeouts::Timeouts) -> Option<&'static str> {
+    use crate::routine::kind::RoutineKind;
+
+    const SUPPORTED: bool = cfg!(all(
+        target_os = "linux",
+        target_pointer_width = "64",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ));
+    let is_thread = |kind: &RoutineKind| matches!(kind, RoutineKind::Thread { .. });
+    let helps = SUPPORTED && timeouts.routines().any(|routine| is_thread(&routine.kind));
+    helps.then_some(
+        "For the lines on which these threads hang, build with quitter's feature \"stacks\"",
+    )
+}
+
+#[cfg(not(feature = "stacks"))]
+mod without {
+    use std::fmt;
+    use std::marker::PhantomData;
+
+    use super::hint;
+    use crate::report::timeouts::{StuckRoutine, Timeouts};
+
+    /// The stacks of routines that share a line.
+    #[derive(Default)]
+    pub(in crate::report) struct Shown<'a>(PhantomData<&'a StuckRoutine>);
+
+    impl<'a> Shown<'a> {
+        pub(in crate::report) fn of(_: &'a StuckRoutine) -> Self {
+            Self::default()
+        }
+
+        pub(in crate::report) fn include(&mut self, _: &'a StuckRoutine) {}
+
+        pub(in crate::report) fn lines(&self, _: &'a str, _: &mut Told<'a>) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    /// The stacks that a list has shown.
+    #[derive(Default)]
+    pub(in crate::report) struct Told<'a>(PhantomData<&'a StuckRoutine>);
+
+    /// Says what the report could say more.
+    pub(in crate::report) fn write_note(
+        f: &mut fmt::Formatter<'_>,
+        timeouts: &Timeouts,
+    ) -> fmt::Result {
+        hint(timeouts).map_or(Ok(()), |hint| write!(f, "\n{hint}"))
+    }
+}
+
+#[cfg(feature = "stacks")]
+mod with {
+    use std::collections::HashMap;
+    use std::fmt;
+
+    use crate::report::escape::cut;
+    use crate::report::text::WIDTH;
+    use crate::report::timeouts::{StuckRoutine, Timeouts};
+    use crate::stacks::{Frame, Stack};
+
+    /// How many lines the stacks of a list have before further ones are left out.
+    const MOST_LINES: usize = 150;
+
+    /// How many different stacks a line of the list has.
+    const MOST_STACKS: usize = 3;
+
+    /// How many calls of a stack are shown, of those at its inner end and at its outer end.
+    const INNER: usize = 10;
+    const OUTER: usize = 4;
+
+    /// Where the calls of a stack begin.
+    const INDENT: usize = 6;
+
+    /// Columns of the longest file.
+    const PLACE_WIDTH: usize = 42;
+
+    /// The stacks of routines that share a line.
+    #[derive(Default)]
+    pub(in crate::report) struct Shown<'a> {
+        routines: usize,
+        stacks: Vec<(&'a Stack, usize)>,
+    }
+
+    impl<'a> Shown<'a> {
+        pub(in crate::report) fn of(routine: &'a StuckRoutine) -> Self {
+            let mut shown = Self::default();
+            shown.include(routine);
+            shown
+        }
+
+        pub(in crate::report) fn include(&mut self, routine: &'a StuckRoutine) {
+            self.routines += 1;
+            for stack in &routine.stacks {
+                match self.stacks.iter_mut().find(|(known, _)| *known == stack) {
+                    Some((_, count)) => *count += 1,
+                    None => self.stacks.push((stack, 1)),
+                }
+            }
+        }
+
+        /// The lines of the stacks, each once, the most frequent first. The list has told others before.
+        /// `name` is that of the routines.
+        pub(in crate::report) fn lines(&self, name: &'a str, told: &mut Told<'a>) -> Vec<String> {
+            let mut stacks = self.stacks.clone();
+            stacks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let is_only = stacks.len() == 1 && stacks[0].1 == self.routines;
+            let mut shown = Vec::new();
+            for (stack, count) in stacks.iter().take(MOST_STACKS) {
+                let mut indent = INDENT;
+                if !is_only {
+                    shown.push(format!("{:INDENT$}×{count}", ""));
+                    indent += 2;
+                }
+                shown.extend(told.lines(stack, name, indent));
+            }
+            match stacks.len().saturating_sub(MOST_STACKS) {
+                0 => {}
+                1 => shown.push(format!("{:INDENT$}and 1 other stack", "")),
+                more => shown.push(format!("{:INDENT$}and {more} other stacks", "")),
+            }
+            shown
+        }
+    }
+
+    /// The stacks that a list has shown: each is shown once, with the name of its first routine.
+    #[derive(Default)]
+    pub(in crate::report) struct Told<'a> {
+        stacks: HashMap<&'a Stack, &'a str>,
+        lines: usize,
+    }
+
+    impl<'a> Told<'a> {
+        fn lines(&mut self, stack: &'a Stack, name: &'a str, indent: usize) -> Vec<String> {
+            let by = self.stacks.get(stack);
+            let lines = match by {
+                Some(by) => vec![format!(
+                    "{:indent$}at the same place as '{}'",
+                    "",
+                    cut(by, 30)
+                )],
+                None if self.lines > MOST_LINES => vec![format!("{:indent$}…", "")],
+                None => lines(stack, indent),
+            };
+            self.stacks.entry(stack).or_insert(name);
+            self.lines += lines.len();
+            lines
+        }
+    }
+
+    /// A line for each call, or for each run of equal calls.
+    pub(super) fn lines(stack: &Stack, indent: usize) -> Vec<String> {
+        let mut runs: Vec<(&Frame, usize)> = Vec::new();
+        for frame in &stack.frames {
+            match runs.last_mut() {
+                Some((last, count)) if is_alike(last, frame) => *count += 1,
+                _ => runs.push((frame, 1)),
+            }
+        }
+        let places: Vec<_> = runs.iter().map(|(frame, _)| place(frame)).collect();
+        let columns = |text: &String| text.chars().count();
+        let place_width = places.iter().map(columns).max().unwrap_or_default();
+        let room = WIDTH - indent - place_width - 2;
+        let calls = runs.iter().map(|(frame, count)| call(frame, *count, room));
+        let calls: Vec<_> = calls.collect();
+        let with_places = calls
+            .iter()
+            .zip(&places)
+            .filter(|(_, place)| !place.is_empty());
+        let width = with_places.map(|(call, _)| columns(call)).max();
+        let width = width.unwrap_or_default();
+        let line = |(call, place): (&String, &String)| match place.is_empty() {
+            true => format!("{:indent$}{call}", ""),
+            false => format!("{:indent$}{call:width$}  {place}", ""),
+        };
+        let mut lines: Vec<_> = calls.iter().zip(&places).map(line).collect();
+        if lines.len() > INNER + OUTER + 1 {
+            let left_out = lines.len() - INNER - OUTER;
+            let text = format!("{:indent$}… {left_out} more", "");
+            lines.splice(INNER..lines.len() - OUTER, [text]);
+        }
+        if stack.is_cut {
+            lines.push(format!("{:indent$}…", ""));
+        }
+        lines
+    }
+
+    fn is_alike(one: &Frame, other: &Frame) -> bool {
+        let shown = |frame: &Frame| (frame.function.clone(), frame.file.clone(), frame.line);
+        shown(one) == shown(other)
+    }
+
+    fn call(frame: &Frame, count: usize, width: usize) -> String {
+        let count = match count {
+            1 => String::new(),
+            n => format!(" ×{n}"),
+        };
+        cut(&frame.function, width - count.chars().count()) + &count
+    }
+
+    fn place(frame: &Frame) -> String {
+        match (&frame.file, frame.line) {
+            (Some(file), Some(line)) => format!("{}:{line}", cut(file, PLACE_WIDTH)),
+            (Some(file), None) => cut(file, PLACE_WIDTH),
+            (None, _) => String::new(),
+        }
+    }
+
+    /// Says which stacks there are none of.
+    pub(in crate::report) fn write_note(
+        f: &mut fmt::Formatter<'_>,
+        timeouts: &Timeouts,
+    ) -> fmt::Result {
+        for (why, count) in timeouts.stackless() {
+            match count {
+                1 => write!(
+                    f,
+                    "\nNo stack of 1 thread: {}",
+                    cut(&why.to_string(), WIDTH)
+                )?,
+                n => write!(
+                    f,
+                    "\nNo stacks of {n} threads: {}",
+                    cut(&why.to_string(), WIDTH)
+                )?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "stacks"))]
+mod tests_of_text {
+    use super::with::lines;
+    use crate::stacks::{Frame, Stack};
+
+    fn frame(function: &str, line: Option<u32>) -> Frame {
+        Frame {
+            function: function.to_owned(),
+            file: line.map(|_| "src/store.rs".to_owned()),
+            line,
+            module: Some("store".to_owned()),
+            offset: u64::from(line.unwrap_or_default()),
+        }
+    }
+
+    fn stack(frames: Vec<Frame>) -> Stack {
+        Stack {
+            frames,
+            is_cut: false,
+        }
+    }
+
+    #[test]
+    fn calls_stand_below_each_other_with_their_places_in_a_column() {
+        let frames = vec![
+            frame("std::sync::Mutex::lock", None),
+            frame("store::flush_to_disk", Some(88)),
+            frame("store::flusher", Some(35)),
+        ];
+        assert_eq!(
+            lines(&stack(frames), 6),
+            [
+                "      std::sync::Mutex::lock",
+                "      store::flush_to_disk  src/store.rs:88",
+                "      store::flusher        src/store.rs:35",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_recursion_is_one_line_and_a_long_stack_loses_its_middle() {
+        let mut frames: Vec<_> = (0..100).map(|_| frame("store::walk", Some(7))).collect();
+        frames.extend((0..100).map(|line| frame("store::call", Some(line))));
+        let mut stack = stack(frames);
+        stack.is_cut = true;
+        let lines = lines(&stack, 6);
+        assert_eq!(lines[0], "      store::walk ×100  src/store.rs:7");
+        assert_eq!(lines[10], "      … 87 more");
+        assert_eq!(lines[14], "      store::call       src/store.rs:99");
+        assert_eq!((&lines[15][..], lines.len()), ("      …", 16));
+    }
+
+    #[test]
+    fn names_from_a_file_forge_no_line_and_no_line_is_too_long() {
+        let long = format!("store::\n{}", "x".repeat(1000));
+        let mut hostile = frame(&long, Some(1));
+        hostile.file = Some(long.clone());
+        let lines = lines(&stack(vec![hostile, frame(&long, None)]), 6);
+        assert_eq!(lines.len(), 2);
+        for line in lines {
+            assert!(
+                !line.contains('\n') && line.chars().count() <= 100,
+                "{line}"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Quitter;
+
+    #[test]
+    fn only_a_report_with_threads_hints_at_stacks() {
+        let root = Quitter::root("main");
+        let guard = root.guard("guard").unwrap();
+        let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+        assert_eq!(hint(&timeouts), None);
+        root.add_routine(|q| q.wait_quit()).unwrap();
+        let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+        assert_eq!(hint(&timeouts).is_some(), cfg!(target_os = "linux"));
+        drop(guard);
+        root.quit_and_wait(Duration::MAX).unwrap();
+    }
+}

@@ -1,0 +1,384 @@
+//! With the feature. Fields and levels are documented at [`Output::Tracing`](crate::Output::Tracing).
+
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+use tracing::span;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Level, Span, dispatcher};
+use tracing::{debug, error, info, info_span, warn};
+
+use crate::process::Process;
+use crate::report::caller::Caller;
+use crate::report::exit::ExitReport;
+use crate::report::failure::FailureKind;
+use crate::report::notice::Notice;
+use crate::routine::kind::RoutineState;
+use crate::routine::panics;
+use crate::routine::quitter::RoutineQuitter;
+use crate::routine::record::Record;
+use crate::system;
+use crate::tree::Node;
+
+const TARGET: &str = "quitter";
+
+/// How many stuck routines have an event. The event of the exit has their number.
+const STUCK: usize = 100;
+
+/// How long a subscriber may take for what the console says.
+const SUBSCRIBER_RETURNS: Duration = Duration::from_millis(250);
+
+/// Calls a subscriber, which may panic.
+fn quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
+    panics::catch(f, |_| ())
+}
+
+/// Whether a subscriber may want events of this level. Does not ask it.
+fn may_be_wanted(level: Level) -> bool {
+    level <= LevelFilter::current()
+}
+
+/// Whether a subscriber may be called for a notice.
+pub(crate) fn may_call() -> bool {
+    may_be_wanted(Level::ERROR)
+}
+
+/// The dispatcher of this thread, if there is one with a subscriber. A thread that carries none sees the
+/// global one, which may be set later.
+fn here() -> Option<Dispatch> {
+    let here = dispatcher::get_default(Dispatch::clone);
+    Some(here).filter(|dispatch| !dispatch.is::<NoSubscriber>())
+}
+
+fn within<T>(dispatch: Option<&Dispatch>, f: impl FnOnce() -> T) -> T {
+    match dispatch {
+        Some(dispatch) => dispatcher::with_default(dispatch, f),
+        None => f(),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+// ── threads that wait for no subscriber ───────────────────────────────────────────────────────────
+
+thread_local! {
+    static NEVER_WAITS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread hands its events over from now on.
+pub(crate) fn this_thread_never_waits() {
+    NEVER_WAITS.set(true);
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The thread that calls the subscriber for those that do not wait for it.
+pub(crate) struct Tracer {
+    /// The dispatcher of the thread that made the main quitter.
+    home: OnceLock<Dispatch>,
+    /// Started for the first event.
+    thread: OnceLock<Option<Caller<Job>>>,
+    /// The last wait for the subscriber was in vain.
+    is_late: AtomicBool,
+}
+
+impl Tracer {
+    pub(crate) const fn new() -> Self {
+        Self {
+            home: OnceLock::new(),
+            thread: OnceLock::new(),
+            is_late: AtomicBool::new(false),
+        }
+    }
+
+    /// Keeps this thread's dispatcher for events of the main quitter.
+    pub(crate) fn settle(&self) {
+        if let Some(here) = here() {
+            let _ = self.home.set(here);
+        }
+    }
+
+    /// Has the thread for events run `event`.
+    fn hand_over(&self, event: impl FnOnce() + Send + 'static) {
+        self.pass_on(event, |thread, job| thread.call(job, Duration::ZERO));
+    }
+
+    /// As [`hand_over`](Self::hand_over), but waits for it, and for those before, as long as a subscriber
+    /// may take. After a wait in vain, those before are not waited for. Returns whether the event has been
+    /// run.
+    fn tell(&self, event: impl FnOnce() + Send + 'static) -> bool {
+        let is_late = self.is_late.load(Ordering::Relaxed);
+        let is_told = self.pass_on(event, |thread, job| match is_late {
+            true => thread.call(job, SUBSCRIBER_RETURNS),
+            false => thread.call_in_turn(job, SUBSCRIBER_RETURNS),
+        });
+        self.is_late.store(!is_told, Ordering::Relaxed);
+        is_told
+    }
+
+    fn pass_on(
+        &self,
+        event: impl FnOnce() + Send + 'static,
+        call: impl FnOnce(&Caller<Job>, Job) -> bool,
+    ) -> bool {
+        let home = || self.home.get().cloned();
+        let dispatch = match NEVER_WAITS.get() {
+            true => home().or_else(here),
+            false => here().or_else(home),
+        };
+        // The child of a fork does not have the thread.
+        if system::is_forked() {
+            return false;
+        }
+        let start = || {
+            let run = |job: Job| job();
+            Caller::start("quitter tracing", run).ok()
+        };
+        match self.thread.get_or_init(start) {
+            Some(thread) => {
+                let job = move || within(dispatch.as_ref(), event);
+                call(thread, Box::new(job))
+            }
+            None => false,
+        }
+    }
+}
+
+fn tracer() -> &'static Tracer {
+    &Process::current().tracer
+}
+
+// ── quits ─────────────────────────────────────────────────────────────────────────────────────────
+
+/// This node itself was told to quit.
+pub(crate) fn told_to_quit(node: &Arc<Node>) {
+    if !may_be_wanted(Level::INFO) {
+        return;
+    }
+    let Some(quit) = node.quit_info() else {
+        return;
+    };
+    let facts = || (node.path(), quit.cause.to_string());
+    let tell = |(path, cause): (String, String)| {
+        info!(target: TARGET, path, cause, "told to quit");
+    };
+    let is_root = Arc::ptr_eq(node, &node.root_node());
+    if is_root || NEVER_WAITS.get() {
+        let facts = facts();
+        tracer().hand_over(move || tell(facts));
+    } else {
+        quietly(|| {
+            if tracing::enabled!(target: TARGET, Level::INFO) {
+                tell(facts());
+            }
+        });
+    }
+}
+
+// ── routines ──────────────────────────────────────────────────────────────────────────────────────
+
+/// The span of a routine, from its check-in to its check-out, and the dispatcher of the thread that checked
+/// it in.
+///
+/// No subscriber makes a difference to what may pass through `catch_unwind`.
+pub(crate) struct RoutineSpan {
+    span: AssertUnwindSafe<Span>,
+    home: AssertUnwindSafe<Option<Dispatch>>,
+}
+
+impl RoutineSpan {
+    /// The routine was checked in, by this thread.
+    pub(crate) fn start(node: &Arc<Node>, record: &Record) -> Self {
+        let start = || {
+            let (name, id) = (&*record.name, record.id);
+            let span = info_span!(target: TARGET, "routine", name, path = node.path(), id);
+            debug!(
+                target: TARGET, parent: &span,
+                name, path = node.path(), id, spawned_at = %record.spawned_at,
+                "routine started"
+            );
+            span
+        };
+        let is_wanted = may_be_wanted(Level::INFO) && !NEVER_WAITS.get();
+        let span = is_wanted.then(|| quietly(start)).flatten();
+        Self {
+            span: AssertUnwindSafe(span.unwrap_or_else(Span::none)),
+            home: AssertUnwindSafe(here()),
+        }
+    }
+
+    /// Makes it the current span of this thread, under its dispatcher.
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        let home = self.home.as_ref().map(dispatcher::set_default);
+        let span = quietly(|| self.span.enter());
+        Entered { span, _home: home }
+    }
+
+    /// The routine is about to be checked out.
+    pub(crate) fn ended(&self, quitter: &RoutineQuitter) {
+        let record = quitter.record();
+        let has_failed = matches!(record.state(), RoutineState::Failed);
+        if !may_be_wanted(Level::DEBUG) || has_failed {
+            return;
+        }
+        let ran_ms = millis(record.running_for());
+        if NEVER_WAITS.get() {
+            let (name, path, id) = (record.name.to_string(), quitter.node().path(), record.id);
+            let tell = move || debug!(target: TARGET, name, path, id, ran_ms, "routine returned");
+            tracer().hand_over(tell);
+            return;
+        }
+        let tell = || {
+            let (name, path) = (&*record.name, quitter.node().path());
+            debug!(
+                target: TARGET, parent: &*self.span,
+                name, path, id = record.id, ran_ms,
+                "routine returned"
+            );
+        };
+        quietly(|| within(self.home.as_ref(), tell));
+    }
+}
+
+impl Drop for RoutineSpan {
+    fn drop(&mut self) {
+        let span = std::mem::replace(&mut *self.span, Span::none());
+        if span.is_none() {
+            return;
+        }
+        match NEVER_WAITS.get() {
+            true => tracer().hand_over(move || drop(span)),
+            false => panics::drop_quietly(span),
+        }
+    }
+}
+
+/// A span is entered as long as this lives.
+pub(crate) struct Entered<'a> {
+    span: Option<span::Entered<'a>>,
+    _home: Option<dispatcher::DefaultGuard>,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        panics::drop_quietly(self.span.take());
+    }
+}
+
+/// The failure of a routine, on its way to the subscriber.
+pub(crate) struct Failed(Option<Failure>);
+
+struct Failure {
+    name: String,
+    path: String,
+    id: u64,
+    error: String,
+    while_quitting: bool,
+}
+
+impl Failed {
+    pub(crate) fn of(quitter: &RoutineQuitter, kind: &FailureKind) -> Self {
+        let record = quitter.record();
+        let failure = || Failure {
+            name: record.name.to_string(),
+            path: quitter.node().path(),
+            id: record.id,
+            error: kind.text(),
+            while_quitting: quitter.node().is_quitting(),
+        };
+        Self(may_be_wanted(Level::ERROR).then(failure))
+    }
+
+    pub(crate) fn tell(self) {
+        let Some(failure) = self.0 else {
+            return;
+        };
+        let tell = move || {
+            let Failure {
+                name,
+                path,
+                id,
+                error,
+                while_quitting,
+            } = failure;
+            error!(target: TARGET, name, path, id, error, while_quitting, "routine failed");
+        };
+        match NEVER_WAITS.get() {
+            true => tracer().hand_over(tell),
+            false => drop(quietly(tell)),
+        }
+    }
+}
+
+// ── notices ───────────────────────────────────────────────────────────────────────────────────────
+
+/// A notice, on its way to the subscriber.
+pub(crate) struct Said(Option<Job>);
+
+impl Said {
+    /// Quit events and failures have events of their own.
+    pub(crate) fn of(notice: &Notice) -> Self {
+        if !may_be_wanted(Level::ERROR) {
+            return Self(None);
+        }
+        let job: Option<Job> = match notice {
+            Notice::QuitEvent { .. } | Notice::Failure(_) => None,
+            Notice::Outcome(report) => Some(outcome(report)),
+            notice if notice.is_trouble() => {
+                let text = notice.to_string();
+                Some(Box::new(move || warn!(target: TARGET, "{text}")))
+            }
+            notice => {
+                let text = notice.to_string();
+                Some(Box::new(move || info!(target: TARGET, "{text}")))
+            }
+        };
+        Self(job)
+    }
+
+    /// Returns whether the subscriber has taken it.
+    pub(crate) fn tell(self) -> bool {
+        let told = self.0.map(|job| tracer().tell(job));
+        told.unwrap_or(false)
+    }
+}
+
+fn outcome(report: &ExitReport) -> Job {
+    let stuck: Vec<_> = report.timeouts.first(STUCK).collect();
+    let stuck = stuck.into_iter().map(|(path, routine)| {
+        let facts = routine.to_string();
+        (String::from(path.clone()), routine.clone(), facts)
+    });
+    let stuck: Vec<_> = stuck.collect();
+    let exit_code = report.exit_code;
+    let cause = report.cause.to_string();
+    let took_ms = millis(report.took);
+    let counts = (
+        report.timeouts.len(),
+        report.failures.len(),
+        report.slow.len(),
+    );
+    let is_trouble = report.is_trouble();
+    Box::new(move || {
+        for (path, routine, facts) in stuck {
+            error!(
+                target: TARGET,
+                name = routine.name, path, id = routine.id,
+                running_ms = millis(routine.running_for),
+                status = routine.status, facts,
+                "routine stuck"
+            );
+        }
+        let (stuck, failed, slow) = counts;
+        match is_trouble {
+            false => info!(target: TARGET, exit_code, cause, took_ms, stuck, failed, slow, "exit"),
+            true => error!(target: TARGET, exit_code, cause, took_ms, stuck, failed, slow, "exit"),
+        }
+    })
+}

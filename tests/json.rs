@@ -1,0 +1,258 @@
+//! The shape of the JSON is the documented one.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, raise};
+use quitter::{
+    FailureKind, MainQuitter, OnFailure, QuitCause, QuitSource, Quitter, RoutineKind, RoutineState,
+};
+use serde_json::{Value, to_value};
+
+use common::{PATIENCE, alone};
+
+/// The JSON of the guide, block by block.
+fn documented() -> Vec<Value> {
+    let page = include_str!("../src/guide/json.md");
+    let blocks = page.split("```json\n").skip(1);
+    let blocks = blocks.map(|block| block.split("```").next().unwrap());
+    blocks
+        .map(|block| serde_json::from_str(block).unwrap_or_else(|error| panic!("{error}: {block}")))
+        .collect()
+}
+
+/// Keys whose values are other ones each time.
+const VARYING: [&str; 12] = [
+    "id",
+    "os_id",
+    "pid",
+    "waiting",
+    "spawned_at",
+    "at",
+    "place",
+    "running_for",
+    "told_for",
+    "time_left",
+    "ran_for",
+    "took",
+];
+
+/// Asserts that both are equal, but for the values of some keys, which have the same type. `at` is the
+/// way there.
+#[track_caller]
+fn assert_alike(at: &str, documented: &Value, real: &Value) {
+    match (documented, real) {
+        (Value::Object(documented), Value::Object(real)) => {
+            let keys = |object: &serde_json::Map<_, _>| -> Vec<String> {
+                object.keys().map(ToString::to_string).collect()
+            };
+            assert_eq!(keys(documented), keys(real), "keys of {at}");
+            for (key, value) in documented {
+                assert_alike(&format!("{at}.{key}"), value, &real[key]);
+            }
+        }
+        (Value::Array(documented), Value::Array(real)) => {
+            assert_eq!(documented.len(), real.len(), "length of {at}");
+            for (i, (documented, real)) in documented.iter().zip(real).enumerate() {
+                assert_alike(&format!("{at}[{i}]"), documented, real);
+            }
+        }
+        (Value::Number(documented), Value::Number(real)) if varies(at) => {
+            assert_eq!(documented.is_f64(), real.is_f64(), "{at}");
+        }
+        (Value::String(documented), Value::String(real)) if varies(at) => {
+            assert!(is_place(documented) && is_place(real), "{at}: {real}");
+        }
+        _ => assert_eq!(documented, real, "{at}"),
+    }
+}
+
+fn varies(at: &str) -> bool {
+    let key = at.rsplit('.').next().unwrap();
+    VARYING.contains(&key) || key == "ago"
+}
+
+/// `file:line:column`.
+fn is_place(text: &str) -> bool {
+    let parts: Vec<_> = text.rsplitn(3, ':').collect();
+    parts.len() == 3
+        && parts[2].ends_with(".rs")
+        && parts[..2]
+            .iter()
+            .all(|number| number.parse::<u32>().is_ok())
+}
+
+/// An error with a source.
+#[derive(Debug)]
+struct Caused;
+
+#[derive(Debug)]
+struct Cause;
+
+impl fmt::Display for Caused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot read the index")
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no such file")
+    }
+}
+
+impl std::error::Error for Caused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&Cause)
+    }
+}
+
+impl std::error::Error for Cause {}
+
+#[track_caller]
+fn eventually(mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < until, "the condition did not come to hold");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_snapshot_has_the_documented_shape() {
+    let main = Quitter::root("main");
+    let heartbeat = main.routine("heartbeat").add(|q| {
+        let _ = q.sleep(Duration::MAX);
+    });
+    heartbeat.unwrap();
+    let index = main.routine("index").on_failure(OnFailure::FailAtExit);
+    let index = index.add(|_| Err::<(), _>(Caused)).unwrap();
+    index.wait(PATIENCE).unwrap();
+    let db = main.child("db").unwrap();
+    let store = db.child("store").unwrap();
+    let flusher = store.guard("flusher").unwrap();
+    flusher.set_status("flushing 3/10");
+    let _ = db.quit_and_wait(Duration::ZERO);
+    // The heartbeat sleeps.
+    eventually(|| {
+        let snapshot = main.snapshot();
+        let heartbeat = &snapshot.quitters[0].routines[0];
+        heartbeat.state == RoutineState::Running && heartbeat.last_seen.is_some()
+    });
+    let snapshot = to_value(main.snapshot()).unwrap();
+    assert_alike("snapshot", &documented()[0], &snapshot);
+    main.send_quit();
+}
+
+#[test]
+fn kinds_of_routines_and_of_failures_have_the_documented_shape() {
+    let thread = to_value(RoutineKind::Thread { os_id: 1 }).unwrap();
+    let process = to_value(RoutineKind::Process { pid: 1 }).unwrap();
+    let [task, guard] = [RoutineKind::Task, RoutineKind::Guard].map(|kind| to_value(kind).unwrap());
+    let kinds = Value::Array(vec![thread, task, process, guard]);
+    assert_alike("kinds", &documented()[1], &kinds);
+    let panic = FailureKind::Panic {
+        message: "index out of bounds".into(),
+        place: Some("src/lib.rs:1:2".into()),
+    };
+    assert_alike("panic", &documented()[4], &to_value(panic).unwrap());
+}
+
+#[test]
+fn an_exit_report_has_the_documented_shape() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_millis(500), [QuitSource::os_signal()]);
+        let flusher = main.child("db").unwrap().guard("flusher").unwrap();
+        flusher.set_status("flushing 3/10");
+        raise(Signal::SIGTERM).unwrap();
+        let report = to_value(main.exit()).unwrap();
+        let documented = &documented()[5];
+        assert_alike("report", documented, &report);
+        // Alone it has the shape that it has in a report.
+        let root = Quitter::root("main");
+        let _guard = root.child("db").unwrap().guard("flusher").unwrap();
+        let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+        let timeouts = to_value(timeouts).unwrap();
+        assert!(timeouts["after"].is_f64());
+        assert_eq!(timeouts["quitters"][0]["quitter"], "main/db");
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn causes_have_the_documented_shape() {
+    let told = |tell: &dyn Fn(&Quitter)| {
+        let root = Quitter::root("main");
+        tell(&root);
+        eventually(|| root.has_to_quit());
+        root.quit_cause().unwrap()
+    };
+    let keyboard = |root: &Quitter| {
+        let keyboard = root.routine("keyboard");
+        keyboard.add(|q| q.request_quit("the key q")).unwrap();
+    };
+    let flusher = |root: &Quitter| {
+        let db = root.child("db").unwrap();
+        let flusher = db.routine("flusher");
+        flusher.add(|_| Err::<(), _>("disk full")).unwrap();
+    };
+    let causes = [
+        QuitCause::Source {
+            index: 1,
+            description: "jobs".into(),
+            message: None,
+            closed: true,
+        },
+        told(&|root| root.send_quit()),
+        told(&|root| root.request_quit("the key q")),
+        told(&keyboard),
+        told(&flusher),
+        QuitCause::MainFailed {
+            message: "no such file".into(),
+        },
+        QuitCause::MainReturned { code: 3 },
+        QuitCause::MainDropped,
+    ];
+    assert_alike("causes", &documented()[7], &to_value(causes).unwrap());
+}
+
+#[test]
+fn foreign_text_comes_back_as_it_was() {
+    let hostile = "a\n\"}]\u{1b}[2J\\ \u{202e}\0".repeat(5000);
+    let main = Quitter::root(hostile.clone());
+    let guard = main.guard(hostile.clone()).unwrap();
+    guard.set_status(hostile.clone());
+    let text = serde_json::to_string(&main.snapshot()).unwrap();
+    assert!(!text.chars().any(char::is_control));
+    let snapshot: Value = serde_json::from_str(&text).unwrap();
+    let quitter = &snapshot["quitters"][0];
+    let routine = &quitter["routines"][0];
+    for text in [&quitter["name"], &routine["name"], &routine["status"]] {
+        assert!(*text == hostile);
+    }
+}
+
+#[test]
+fn the_json_of_a_deep_chain_grows_with_its_length_and_not_with_the_square_of_it() {
+    let main = Quitter::root("main");
+    let mut at = main.clone();
+    for level in 1..10_000 {
+        at = at.child(format!("level{level}")).unwrap();
+    }
+    let _guard = at.guard("stuck").unwrap();
+    main.request_quit("x".repeat(100_000));
+    let text = serde_json::to_string(&main.snapshot()).unwrap();
+    assert!(text.len() < 10_000 * 1_500, "{} bytes", text.len());
+    let snapshot: Value = serde_json::from_str(&text).unwrap();
+    let quitters = snapshot["quitters"].as_array().unwrap();
+    assert_eq!(quitters[3]["path"], "main/level1/level2/level3");
+    let last = quitters[9_999]["path"].as_str().unwrap();
+    assert!(last.starts_with("main/…/level9") && last.ends_with("/level9998/level9999"));
+    assert!(last.chars().count() <= 1_000);
+}

@@ -1,0 +1,271 @@
+//! A signal that asks for a dump gets one, and the program runs on.
+
+#![cfg(unix)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::io::Read;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::sys::signal::Signal::{SIGTERM, SIGUSR1, SIGUSR2};
+use quitter::QuitSource;
+use quitter::{ExitReport, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, Output};
+
+use common::{PATIENCE, Process, alone, command_for};
+
+fn builder() -> MainQuitterBuilder {
+    MainQuitter::builder()
+        .timeout(PATIENCE)
+        .dump_on(libc::SIGUSR1)
+}
+
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// A program with a routine below a child, which prints when it runs and ends when told to.
+fn works(builder: MainQuitterBuilder) -> ExitReport {
+    builder.run(|main| {
+        let store = main.child("store")?;
+        store.routine("flusher").add(|q| {
+            q.set_status("flushing 3/10");
+            println!("listening");
+            q.wait_quit();
+        })?;
+        Ok::<_, quitter::AddRoutineError>(())
+    })
+}
+
+fn started(mut program: Process) -> Process {
+    program.wait_for("listening");
+    program
+}
+
+/// Ends the program, and returns what it wrote.
+fn end(program: Process) -> common::Ended {
+    program.send(SIGTERM);
+    program.end().with_code(0)
+}
+
+#[test]
+fn a_dump_shows_the_live_tree_and_the_program_runs_on() {
+    let mut program = started(alone(|| works(builder())));
+    for _ in 0..3 {
+        program.send(SIGUSR1);
+        program.wait_for("Dump on SIGUSR1:");
+        program.wait_for("main");
+        program.wait_for("store");
+        let flusher = program.wait_for("flusher");
+        assert!(flusher.contains("running "), "{flusher}");
+    }
+    let ended = end(program).saying(&["status \"flushing 3/10\""]);
+    // Not even counted as a signal of the quit.
+    ended.saying(&[
+        "Received quit from 'OS interrupt/termination signal': SIGTERM",
+        "Quit: all",
+    ]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_dump_counts_the_threads_outside_the_tree_by_name_and_state() {
+    let story = || {
+        for n in 0..8 {
+            let worker = thread::Builder::new().name(format!("worker-{n}"));
+            worker.spawn(|| hang()).unwrap();
+        }
+        works(builder())
+    };
+    let mut program = started(alone(story));
+    program.send(SIGUSR1);
+    program.wait_for("outside the tree: ");
+    let threads = program.wait_for("worker ×8 waiting");
+    assert!(!threads.contains("flusher"), "{threads}");
+    end(program);
+}
+
+#[test]
+fn a_dump_works_while_the_program_quits() {
+    let story = || {
+        builder().timeout(Duration::MAX).run(|main| {
+            main.routine("deaf")
+                .add(|_| {
+                    println!("listening");
+                    hang()
+                })
+                .unwrap();
+        })
+    };
+    let mut program = started(alone(story));
+    program.send(SIGTERM);
+    program.wait_for("Received quit from");
+    program.send(SIGUSR1);
+    program.wait_for("Dump on SIGUSR1:");
+    let root = program.wait_for("main");
+    assert!(root.contains("quit"), "{root}");
+    program.wait_for("deaf");
+    program.send_later(SIGTERM);
+    program.end().with_code(130);
+}
+
+/// Nobody reads stderr until the program has ended.
+#[test]
+fn dumps_that_cannot_be_written_neither_pile_up_nor_hold_anything_up() {
+    let story = || {
+        let builder = builder().timeout(Duration::from_secs(2));
+        builder.run(|main| {
+            let _full = fill(main);
+            println!("listening");
+            main.wait_quit();
+        })
+    };
+    let (mut stderr, to_stderr) = std::io::pipe().unwrap();
+    let mut command = command_for(story);
+    let mut program = Process::start_into(&mut command, Stdio::piped(), to_stderr);
+    command.stderr(Stdio::null());
+    program.wait_for("listening");
+    // More than a pipe takes.
+    for _ in 0..500 {
+        program.send(SIGUSR1);
+        thread::sleep(Duration::from_millis(1));
+    }
+    program.send(SIGTERM);
+    let ended = program.end();
+    assert!(ended.code.is_some(), "{ended:?}");
+    let mut text = String::new();
+    stderr.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("Dump on SIGUSR1:"), "{text}");
+    assert!(text.len() < 200_000, "{}", text.len());
+}
+
+/// Makes a tree whose dumps soon fill a pipe.
+fn fill(main: &quitter::Quitter) -> Vec<quitter::RoutineGuard> {
+    let guards = (0..400).map(|n| {
+        let guard = main.guard(format!("{n} {}", "x".repeat(100))).unwrap();
+        guard.set_status("y".repeat(1000));
+        guard
+    });
+    guards.collect()
+}
+
+#[test]
+fn a_quiet_program_dumps_all_the_same() {
+    let mut program = started(alone(|| works(builder().output(Output::Quiet))));
+    program.send(SIGUSR1);
+    program.wait_for("Dump on SIGUSR1:");
+    let ended = end(program);
+    assert_eq!(ended.count("Received quit"), 0, "{}", ended.stderr);
+}
+
+#[test]
+fn a_function_for_notices_gets_a_dump_as_data() {
+    let story = || {
+        let notices = |notice: &Notice| {
+            if let Notice::Dump(dump) = notice {
+                let names: Vec<_> = dump.snapshot.routines().map(|one| &one.name).collect();
+                println!("dump on {}: {names:?}", dump.signal.name);
+            }
+        };
+        works(builder().notices(notices))
+    };
+    let mut program = started(alone(story));
+    program.send(SIGUSR1);
+    program.wait_for("dump on SIGUSR1: [\"flusher\"]");
+    end(program);
+}
+
+#[test]
+fn without_any_other_signal_a_dump_works_too() {
+    let story = || {
+        let builder = builder()
+            .signals(false)
+            .source(QuitSource::signal(libc::SIGUSR2));
+        works(builder)
+    };
+    let mut program = started(alone(story));
+    program.send(SIGUSR1);
+    program.wait_for("Dump on SIGUSR1:");
+    program.send(SIGUSR2);
+    program.end().with_code(0);
+}
+
+#[test]
+fn a_signal_that_is_a_quit_source_cannot_ask_for_dumps() {
+    let story = || {
+        let refused = |builder: MainQuitterBuilder, says: &str| {
+            let refused = builder.try_build().unwrap_err();
+            assert!(
+                matches!(refused, MainQuitterError::UnusableSignal { .. }),
+                "{refused:?}"
+            );
+            assert_eq!(refused.to_string(), says);
+        };
+        let of = MainQuitter::builder;
+        refused(
+            of().dump_on(libc::SIGTERM),
+            "cannot listen to SIGTERM: it is a quit source, and asks for dumps",
+        );
+        refused(
+            of().dump_on(libc::SIGKILL),
+            "cannot listen to SIGKILL: no program can handle it",
+        );
+        works(builder())
+    };
+    end(started(alone(story)));
+}
+
+/// For a look at the numbers: `QUITTER_DUMPS=0` asks for none, and `QUITTER_SECONDS` is how long it takes.
+#[test]
+#[ignore = "takes a minute"]
+fn a_dump_per_100_ms_for_a_minute_leaves_200_threads_at_work() {
+    let story = || {
+        builder().run(|main| {
+            let longest = Arc::new(AtomicU64::new(0));
+            let beats = Arc::new(AtomicU64::new(0));
+            for n in 0..200 {
+                let (longest, beats) = (Arc::clone(&longest), Arc::clone(&beats));
+                let child = main.child(format!("part {}", n % 10)).unwrap();
+                child
+                    .routine("worker")
+                    .add(move |q| {
+                        let mut last = Instant::now();
+                        while q.sleep(Duration::from_millis(10)).is_ok() {
+                            // Work that starts and ends routines.
+                            drop(q.guard("job"));
+                            let took = last.elapsed();
+                            longest.fetch_max(took.as_millis() as u64, Ordering::Relaxed);
+                            beats.fetch_add(1, Ordering::Relaxed);
+                            last = Instant::now();
+                        }
+                    })
+                    .unwrap();
+            }
+            println!("listening");
+            main.wait_quit();
+            println!("beats {beats:?}, the longest {longest:?} ms");
+        })
+    };
+    let program = started(alone(story));
+    let asks = std::env::var("QUITTER_DUMPS").as_deref() != Ok("0");
+    let from = Instant::now();
+    let seconds = std::env::var("QUITTER_SECONDS").map_or(60, |text| text.parse().unwrap());
+    while from.elapsed() < Duration::from_secs(seconds) {
+        if asks {
+            program.send(SIGUSR1);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let ended = end(program);
+    println!("{}{} dumps", ended.stdout, ended.count("Dump on SIGUSR1:"));
+    let outside = ended.stderr.lines().find(|line| line.contains("quitter"));
+    println!("{outside:?}");
+    assert!(!asks || ended.count("Dump on SIGUSR1:") as u64 > 5 * seconds);
+}

@@ -1,0 +1,247 @@
+//! Where threads hang, in the reports of whole processes.
+
+#![cfg(all(
+    feature = "stacks",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::hint;
+use std::process::{self, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal::SIGTERM;
+use quitter::{ExitReport, MainQuitter, QuitSource, RoutineQuitter};
+
+use common::{Ended, alone};
+
+const QUIT_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// In the tests' build without optimization there is a line for each call.
+const HANGS: u32 = line!() + 3;
+#[inline(never)]
+fn hangs(_: &RoutineQuitter) {
+    thread::sleep(Duration::from_secs(3600));
+    hint::black_box(());
+}
+
+#[inline(never)]
+fn spins() -> ! {
+    loop {
+        hint::spin_loop();
+    }
+}
+
+/// The lines of the stack below the routine of this name.
+fn below<'a>(report: &'a str, name: &str) -> Vec<&'a str> {
+    let is_routine = |line: &str| {
+        let rest = line
+            .strip_prefix("    ")
+            .and_then(|line| line.strip_prefix(name));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    let lines = report.lines().skip_while(|line| !is_routine(line));
+    let below = lines.skip(1).take_while(|line| line.starts_with("      "));
+    let is_fact = |line: &&str| line.starts_with("         ");
+    below.skip_while(is_fact).map(str::trim_start).collect()
+}
+
+#[track_caller]
+fn shows_where_it_hangs(ended: &Ended, name: &str) {
+    let calls = below(&ended.stderr, name);
+    assert_eq!(calls.len(), 2, "{calls:?}\n{}", ended.stderr);
+    assert_eq!(calls[0], "std::thread::sleep", "{}", ended.stderr);
+    let place = format!("process_stacks::hangs  {}:{HANGS}", file!());
+    assert_eq!(calls[1], place, "{}", ended.stderr);
+}
+
+fn main_quitter() -> MainQuitter {
+    let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT).signals(false);
+    builder.source(QuitSource::all_done()).build()
+}
+
+#[test]
+fn the_exit_report_shows_where_a_thread_hangs_as_text_and_as_data() {
+    let program = alone(|| -> ExitReport {
+        let main = main_quitter();
+        main.routine("flusher").add(hangs).unwrap();
+        main.send_quit();
+        let report = main.exit();
+        let routine = report.timeouts.routines().next().unwrap();
+        let [stack] = &routine.stacks[..] else {
+            panic!("{:?}", routine.stacks);
+        };
+        assert_eq!(stack.frames[1].function, "process_stacks::hangs");
+        assert_eq!(stack.frames[1].line, Some(HANGS));
+        assert_eq!(
+            stack.frames[1].to_string(),
+            format!("process_stacks::hangs at {}:{HANGS}", file!())
+        );
+        report
+    });
+    let ended = program.end().with_code(1);
+    shows_where_it_hangs(&ended, "flusher");
+    assert_eq!(ended.count("Failed to quit"), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn threads_that_hang_at_the_same_place_share_their_stack() {
+    let program = alone(|| -> ExitReport {
+        let main = main_quitter();
+        for _ in 0..100 {
+            main.routine("flusher").add(hangs).unwrap();
+        }
+        main.send_quit();
+        main.exit()
+    });
+    let ended = program.end().with_code(1);
+    let calls = below(&ended.stderr, "flusher ×100");
+    assert_eq!(calls[0], "×64", "{}", ended.stderr);
+    assert_eq!(calls.len(), 3, "{}", ended.stderr);
+    let note = "No stacks of 36 threads: beyond the first 64";
+    assert_eq!(ended.count(note), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_stack_is_shown_once_and_then_referred_to() {
+    let program = alone(|| -> ExitReport {
+        let main = main_quitter();
+        main.routine("first").add(hangs).unwrap();
+        main.routine("second").add(hangs).unwrap();
+        main.send_quit();
+        main.exit()
+    });
+    let ended = program.end().with_code(1);
+    shows_where_it_hangs(&ended, "first");
+    assert_eq!(
+        below(&ended.stderr, "second"),
+        ["at the same place as 'first'"]
+    );
+}
+
+#[test]
+fn an_end_by_force_says_the_report_and_then_where_the_body_and_the_routines_hang() {
+    let program = alone(|| -> ExitReport {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT).signals(false);
+        builder.sources([QuitSource::all_done()]).run(|main| -> () {
+            main.routine("flusher").add(hangs).unwrap();
+            main.send_quit();
+            spins();
+        })
+    });
+    let from = Instant::now();
+    let ended = program.end().with_code(1);
+    assert!(
+        from.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        from.elapsed()
+    );
+    assert_eq!(ended.count("Failed to quit"), 1, "{}", ended.stderr);
+    let (_, stacks) = ended
+        .stderr
+        .split_once("Where they hang:\n")
+        .unwrap_or_else(|| {
+            panic!("no stacks in\n{}", ended.stderr);
+        });
+    assert_eq!(
+        below(stacks, "flusher")[0],
+        "std::thread::sleep",
+        "{stacks}"
+    );
+    assert!(
+        below(stacks, "main")
+            .iter()
+            .any(|call| call.contains("process_stacks::spins")),
+        "{stacks}"
+    );
+}
+
+#[test]
+fn a_second_signal_ends_the_program_with_the_report_and_then_the_stacks() {
+    let mut program = alone(|| -> ExitReport {
+        let sources = [QuitSource::os_signal()];
+        let main = MainQuitter::new(Duration::from_secs(60), sources);
+        main.routine("flusher").add(hangs).unwrap();
+        eprintln!("started");
+        main.exit()
+    });
+    program.wait_for("started");
+    program.send(SIGTERM);
+    program.wait_for("Received quit");
+    program.send_later(SIGTERM);
+    let ended = program.end().with_code(130);
+    let ended = ended.saying(&[
+        "Failed to quit: 1 routine",
+        "flusher",
+        "Where they hang:",
+        "flusher",
+    ]);
+    let (_, stacks) = ended.stderr.split_once("Where they hang:").unwrap();
+    let calls = below(stacks, "flusher");
+    assert_eq!(calls[0], "std::thread::sleep", "{}", ended.stderr);
+}
+
+/// Takes real-time signals, as other libraries may have.
+fn take_signals(numbers: impl Iterator<Item = i32>) -> Arc<AtomicBool> {
+    let came = Arc::new(AtomicBool::new(false));
+    for number in numbers {
+        signal_hook::flag::register(number, Arc::clone(&came)).unwrap();
+    }
+    came
+}
+
+#[test]
+fn a_program_that_uses_all_signals_gets_a_report_without_stacks_that_says_so() {
+    let program = alone(|| -> ExitReport {
+        let came = take_signals(35..=64);
+        let main = main_quitter();
+        main.routine("flusher").add(hangs).unwrap();
+        main.send_quit();
+        let report = main.exit();
+        assert!(!came.load(Ordering::Relaxed));
+        report
+    });
+    let ended = program.end().with_code(1);
+    assert!(
+        below(&ended.stderr, "flusher").is_empty(),
+        "{}",
+        ended.stderr
+    );
+    let note = "No stack of 1 thread: the program uses every real-time signal";
+    assert_eq!(ended.count(note), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn handlers_of_the_program_stay_in_place_and_are_not_called() {
+    let program = alone(|| -> ExitReport {
+        let came = take_signals(50..=64);
+        let main = main_quitter();
+        main.routine("flusher").add(hangs).unwrap();
+        main.send_quit();
+        let report = main.exit();
+        assert!(!came.load(Ordering::Relaxed));
+        for number in 50..=64 {
+            let kill = format!("kill -{number} {}", process::id());
+            assert!(
+                Command::new("sh")
+                    .args(["-c", &kill])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+            let until = Instant::now() + Duration::from_secs(10);
+            while !came.swap(false, Ordering::Relaxed) {
+                assert!(Instant::now() < until, "the handler of {number} is gone");
+                thread::yield_now();
+            }
+        }
+        report
+    });
+    shows_where_it_hangs(&program.end().with_code(1), "flusher");
+}

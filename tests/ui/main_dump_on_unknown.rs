@@ -1,0 +1,2 @@
+#[quitter::main(dump_on = "SIGKILL")]
+fn main() {}
