@@ -126,7 +126,10 @@ impl Mappings {
         if length > MOST_BYTES {
             return None;
         }
-        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        let length = usize::try_from(length).ok()?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length).ok()?;
+        bytes.resize(length, 0);
         self.memory.read_exact_at(&mut bytes, range.start).ok()?;
         Some(bytes)
     }

@@ -285,7 +285,10 @@ fn ask(
 ) -> Result<Request, Why> {
     let thread = target.thread;
     check(thread, signal, mappings)?;
-    let mut buffer = Vec::with_capacity(MOST_BYTES);
+    let mut buffer = Vec::new();
+    // Whoever asks where a program hangs must not end it for want of memory.
+    let reserved = buffer.try_reserve_exact(MOST_BYTES);
+    reserved.map_err(|error| Why::System(error.to_string()))?;
     slot.buffer.store(buffer.as_mut_ptr(), Ordering::Relaxed);
     slot.mark.store(target.mark, Ordering::Relaxed);
     slot.length.store(0, Ordering::Relaxed);
