@@ -44,8 +44,8 @@ fn stuck(policy: SecondSignal, timeout: Duration) -> ExitReport {
         .second_signal(policy)
         .run(|main| {
             main.routine("deaf").add(|q| {
-                says("listening");
                 q.set_status("deaf as a post");
+                says("listening");
                 hang()
             })?;
             Ok::<_, AddRoutineError>(())
