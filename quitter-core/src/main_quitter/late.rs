@@ -6,7 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::tree::LiveAt;
+use crate::report::path::{Paths, QuitterPath};
+use crate::tree::{LiveAt, Node};
 
 /// Those of the routines that are live at the deadline that count, also if they return later.
 pub(crate) fn counting(live: &[LiveAt]) -> Vec<LiveAt> {
@@ -43,4 +44,31 @@ pub(crate) fn merge(at_deadline: &[LiveAt], live: Vec<LiveAt>) -> Vec<LiveAt> {
     }
     merged.retain(|at| !at.routines.is_empty());
     merged
+}
+
+/// The paths of the quitters that could not be read at the deadline or now, each once.
+pub(crate) fn merge_unread(at_deadline: Vec<Arc<Node>>, now: Vec<Arc<Node>>) -> Vec<QuitterPath> {
+    let mut listed = HashSet::new();
+    let mut paths = Paths::default();
+    let unread = now.iter().chain(&at_deadline).map(|node| node.owner());
+    let once = unread.filter(|node| listed.insert(Arc::as_ptr(node)));
+    once.map(|node| paths.of(node.lineage())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_is_named_once_however_deep_and_many_it_is() {
+        let mut node = Node::root("main".into(), None);
+        let mut chain = vec![Arc::clone(&node)];
+        for _ in 0..20_000 {
+            node = node.child("a level with a name".into()).unwrap();
+            chain.push(Arc::clone(&node));
+        }
+        let paths = merge_unread(chain.clone(), chain.clone());
+        assert_eq!(paths.len(), chain.len());
+        assert_eq!(paths[1], "main/a level with a name");
+    }
 }

@@ -315,11 +315,7 @@ impl Ending {
     /// waits for no lock of the tree's is never late.
     pub(crate) fn look(&self) -> Look {
         let (live, unread) = self.root.node().try_look(Instant::now() + AT_MOST);
-        let unread = unread.iter().map(|node| node.path().into());
-        Look {
-            live,
-            unread: unread.collect(),
-        }
+        Look { live, unread }
     }
 
     /// Makes the report of an exit that found `live`. From then on the program has exited.
@@ -373,12 +369,7 @@ impl Ending {
         } = looks.unwrap_or_default();
         let slow = half_time.slow(quit.at, quit_timeout);
         let live = late::merge(&at_deadline.live, now.live);
-        let mut unread = now.unread;
-        for path in at_deadline.unread {
-            if !unread.contains(&path) {
-                unread.push(path);
-            }
-        }
+        let unread = late::merge_unread(at_deadline.unread, now.unread);
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
         let late = deadline.and_then(past);

@@ -1,5 +1,6 @@
 //! What the end of a program is made of, and what follows from that for its report.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::main_quitter::half_time::HalfTime;
@@ -7,8 +8,7 @@ use crate::main_quitter::signal_sources::SignalSources;
 use crate::main_quitter::source::SourceInfo;
 use crate::report::cause::QuitCause;
 use crate::report::exit::ExitReport;
-use crate::report::path::QuitterPath;
-use crate::tree::LiveAt;
+use crate::tree::{LiveAt, Node};
 
 /// How far the program is. It only ever goes on to a later phase.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub(super) enum AtDeadline {
 pub(crate) struct Look {
     pub(crate) live: Vec<LiveAt>,
     /// The quitters of which that could not be read, there and below.
-    pub(crate) unread: Vec<QuitterPath>,
+    pub(crate) unread: Vec<Arc<Node>>,
 }
 
 /// What a report needs to know of the state.
