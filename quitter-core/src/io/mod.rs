@@ -86,11 +86,12 @@ impl Caller {
         if let Some((record, place)) = &self.routine {
             record.seen_now(place);
         }
+        // Asked first: a quitter that quits needs no descriptor, and none may be left.
+        if self.node.is_quitting() {
+            return Ok(Ready::Quitting);
+        }
         let quit = self.node.quit_descriptor()?;
         loop {
-            if self.node.is_quitting() {
-                return Ok(Ready::Quitting);
-            }
             let mut fds = [
                 PollFd::from_borrowed_fd(source, wanted.flags()),
                 PollFd::new(quit, PollFlags::IN),
