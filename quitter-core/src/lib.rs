@@ -47,6 +47,7 @@ mod routine;
 #[cfg(feature = "stacks")]
 mod stacks;
 mod stands;
+mod stat;
 mod sync;
 mod system;
 mod trace;

@@ -482,6 +482,27 @@ fn a_wait_that_times_out_lists_the_process_with_pid_and_command() {
     root.quit_and_wait(PATIENCE).unwrap();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_list_says_what_a_process_is_blocked_in() {
+    let root = Quitter::root("main");
+    let mut command = Command::new("cat");
+    command.stdin(Stdio::piped());
+    let process = root.routine("cat").process(command).unwrap();
+    let stands = || {
+        let list = root.wait_done(Duration::from_millis(1)).unwrap_err();
+        let stands = list.routines().next().unwrap().stands.clone();
+        stands.map(|stands| stands.to_string())
+    };
+    let until = Instant::now() + PATIENCE;
+    // It has to come to that.
+    while stands().as_deref() != Some("blocked in read (fd 0, stdin, a pipe)") {
+        assert!(Instant::now() < until, "{:?}", stands());
+    }
+    root.quit_and_wait(PATIENCE).unwrap();
+    drop(process);
+}
+
 #[test]
 fn an_adopted_process_is_stopped_reaped_and_reported() {
     let root = Quitter::root("main");

@@ -59,6 +59,7 @@ mod os {
     use std::fs;
 
     use super::{OutsideThread, ThreadState};
+    use crate::stat::Stat;
 
     pub(super) fn threads() -> Option<impl Iterator<Item = u64>> {
         let tasks = fs::read_dir("/proc/self/task").ok()?;
@@ -68,36 +69,25 @@ mod os {
 
     /// `None`: it has ended meanwhile.
     pub(super) fn thread(os_id: u64) -> Option<OutsideThread> {
-        let stat = fs::read(format!("/proc/self/task/{os_id}/stat")).ok()?;
-        let (name, state) = name_and_state(&stat)?;
-        Some(OutsideThread { os_id, name, state })
-    }
-
-    /// "1234 (name) S …", by proc_pid_stat(5). A name may have parentheses, and any bytes.
-    fn name_and_state(stat: &[u8]) -> Option<(String, ThreadState)> {
-        let begin = stat.iter().position(|byte| *byte == b'(')? + 1;
-        let end = stat.iter().rposition(|byte| *byte == b')')?;
-        let name = String::from_utf8_lossy(stat.get(begin..end)?).into_owned();
-        let state = match stat.get(end + 2)? {
-            b'R' => ThreadState::Running,
-            b'D' => ThreadState::InTheSystem,
-            b'T' | b't' => ThreadState::Stopped,
-            b'Z' | b'X' | b'x' => ThreadState::Ending,
-            _ => ThreadState::Waiting,
-        };
-        Some((name, state))
+        let line = fs::read(format!("/proc/self/task/{os_id}/stat")).ok()?;
+        let line = String::from_utf8_lossy(&line);
+        let stat = Stat::parse(&line)?;
+        Some(OutsideThread {
+            os_id,
+            name: stat.name.to_owned(),
+            state: match stat.state {
+                'R' => ThreadState::Running,
+                'D' => ThreadState::InTheSystem,
+                'T' | 't' => ThreadState::Stopped,
+                'Z' | 'X' | 'x' => ThreadState::Ending,
+                _ => ThreadState::Waiting,
+            },
+        })
     }
 
     #[cfg(test)]
     mod tests {
         use super::*;
-
-        #[test]
-        fn a_name_may_look_like_the_rest_of_the_line() {
-            let stat = b"12 (a) R (b) S 1 2 3";
-            let expected = ("a) R (b".to_owned(), ThreadState::Waiting);
-            assert_eq!(name_and_state(stat), Some(expected));
-        }
 
         #[test]
         fn this_thread_runs() {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::ops::Deref;
 use std::panic::Location;
 use std::slice;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::vec;
 
 use crate::report::path::{Paths, QuitterPath};
@@ -103,9 +103,10 @@ pub struct StuckRoutine {
     /// How long the routine had been running. For a guard this may be too long by a tick of the
     /// system's clock, which is a few milliseconds.
     pub running_for: Duration,
-    /// What its thread stands on, as the system knew it once the time was up. `None`: no thread runs
-    /// it, or the system does not say, as on others than Linux, or nobody looked. A wait with a timeout
-    /// of zero looks at no thread, and others look at the first thousand.
+    /// What its thread, or the first thread of the process, stands on, as the system knew it once the
+    /// time was up. `None`: no thread runs it, or the system does not say, as on others than Linux, or
+    /// nobody looked. A wait with a timeout of zero looks at no thread, and others look at the first
+    /// thousand.
     pub stands: Option<Stands>,
     /// The last status it set. A child process has its command line here.
     pub status: Option<String>,
@@ -180,6 +181,7 @@ impl Timeouts {
         quitters.reverse();
         if let Some(moment) = moment {
             look_at_threads(&mut quitters, live, moment);
+            look_at_processes(&mut quitters, live, moment);
         }
         Self {
             quitters,
@@ -340,6 +342,25 @@ fn look_at_threads(quitters: &mut [TimedOutQuitter], live: &[LiveAt], moment: Du
     for (((routine, record), thread), stands) in routines.zip(records()).zip(threads).zip(stands) {
         // Else it was another thread, or the same one in something else.
         if record.os_id() == thread && !record.is_finished() {
+            routine.stands = stands;
+        }
+    }
+}
+
+/// Adds what the first threads of child processes stand on, as far as there is time.
+fn look_at_processes(quitters: &mut [TimedOutQuitter], live: &[LiveAt], moment: Duration) {
+    let until = Instant::now() + moment;
+    let records = live.iter().flat_map(|at| &at.routines);
+    let routines = quitters.iter_mut().flat_map(|at| &mut at.routines);
+    for (routine, record) in routines.zip(records) {
+        let RoutineKind::Process { pid } = routine.kind else {
+            continue;
+        };
+        if Instant::now() >= until {
+            return;
+        }
+        let stands = stands::of_child(pid, moment / 4);
+        if !record.is_finished() {
             routine.stands = stands;
         }
     }

@@ -132,15 +132,18 @@ pub(crate) fn of_threads(threads: &[Subject<'_>], moment: Duration) -> Vec<Optio
     }
 }
 
-/// Says what another process stands on: its first thread. `None`: there is no such process, or nothing
-/// is known. Sleeps for a [moment](Stands::MOMENT) if it runs.
-#[allow(dead_code, reason = "for routines that are processes")]
-pub(crate) fn of_process(pid: u32) -> Option<Stands> {
+/// Says what a child process stands on: its first thread. `None`: there is no such child, or nothing is
+/// known. Sleeps for `moment` if it runs.
+pub(crate) fn of_child(pid: u32, moment: Duration) -> Option<Stands> {
     #[cfg(target_os = "linux")]
-    return look::at_process(&proc::System, pid, Stands::MOMENT);
+    {
+        let stands = look::at_process(&proc::System, pid, moment);
+        // Once it was reaped, the number may be that of a stranger.
+        stands.filter(|_| proc::is_child(&proc::System, pid))
+    }
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = pid;
+        let _ = (pid, moment);
         None
     }
 }
@@ -177,13 +180,13 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn another_process_is_looked_at() {
+    fn a_child_process_is_looked_at_until_it_is_reaped() {
         use std::process::{Command, Stdio};
 
         let mut cat = Command::new("cat");
         cat.stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = cat.spawn().unwrap();
-        let text = || of_process(child.id()).map(|stands| stands.to_string());
+        let text = || of_child(child.id(), Stands::MOMENT).map(|stands| stands.to_string());
         // It has to come to that.
         while text().as_deref() != Some("blocked in read (fd 0, stdin, a pipe)") {
             std::thread::yield_now();
@@ -191,7 +194,7 @@ mod tests {
         child.kill().unwrap();
         let pid = child.id();
         child.wait().unwrap();
-        assert_eq!(of_process(pid), None);
+        assert_eq!(of_child(pid, Stands::MOMENT), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::time::Duration;
 
+use crate::stat::Stat;
 use crate::system;
 
 /// Where it is all read from; tests have their own texts.
@@ -122,7 +123,8 @@ pub(super) fn state(files: &impl Files, whose: Whose, calls_are_known: bool) -> 
         Some(State::Running) => return Some(State::Running),
         _ => {}
     }
-    let state = read("stat").as_deref().and_then(parse_stat);
+    let stat = read("stat");
+    let state = stat.as_deref().and_then(Stat::parse).map(|stat| stat.state);
     if state == Some('R') {
         return Some(State::Running);
     }
@@ -133,6 +135,13 @@ pub(super) fn state(files: &impl Files, whose: Whose, calls_are_known: bool) -> 
         (None, Some(_)) => Some(State::Unknown),
         (None, None) => None,
     }
+}
+
+/// Whether this is the number of a child process that was not reaped.
+pub(super) fn is_child(files: &impl Files, pid: u32) -> bool {
+    let stat = files.read(&format!("/proc/{pid}/stat"), SHORT);
+    let stat = stat.as_deref().and_then(Stat::parse);
+    stat.and_then(|stat| stat.value(4)) == Some(std::process::id())
 }
 
 /// Whether the numbers of calls in `/proc` are those of this program's architecture: they are not if
@@ -175,12 +184,6 @@ fn parse_call(text: &str) -> Option<State> {
         args,
         stack,
     }))
-}
-
-/// The letter of the state in `stat`. The name before it may contain anything.
-fn parse_stat(text: &str) -> Option<char> {
-    let (_, rest) = text.rsplit_once(") ")?;
-    rest.chars().next()
 }
 
 #[cfg(test)]
@@ -309,9 +312,6 @@ pub(super) mod tests {
             "x",
         ] {
             assert_eq!(parse_call(text), None, "{text:?}");
-        }
-        for text in ["", "7 (worker", "7 (worker) "] {
-            assert_eq!(parse_stat(text), None, "{text:?}");
         }
     }
 

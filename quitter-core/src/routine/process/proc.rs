@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::stat;
+
 /// A process, as it was at one moment.
 #[derive(Debug)]
 pub(super) struct Stat {
@@ -27,20 +29,17 @@ impl Stat {
         None
     }
 
-    /// Reads a line of `/proc/PID/stat`. The name in it may be anything.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing to read"))]
     fn parse(line: &[u8]) -> Option<Self> {
         let line = String::from_utf8_lossy(line);
-        let (pid, rest) = line.split_once(" (")?;
-        let (name, rest) = rest.rsplit_once(") ")?;
-        let fields: Vec<_> = rest.split(' ').collect();
+        let stat = stat::Stat::parse(&line)?;
         Some(Self {
-            pid: pid.parse().ok()?,
-            name: name.to_owned(),
-            state: fields.first()?.chars().next()?,
-            parent: fields.get(1)?.parse().ok()?,
-            group: fields.get(2)?.parse().ok()?,
-            started: fields.get(19)?.parse().ok()?,
+            pid: stat.number,
+            name: stat.name.to_owned(),
+            state: stat.state,
+            parent: stat.value(4)?,
+            group: stat.value(5)?,
+            started: stat.value(22)?,
         })
     }
 
@@ -179,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_brackets_and_spaces_does_not_confuse() {
+    fn a_line_of_stat_is_read() {
         let line = b"17 (a) R (b\n) S 1 16 16 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 12345 0 0";
         let stat = Stat::parse(line).unwrap();
         assert_eq!((stat.pid, stat.parent, stat.group), (17, 1, 16));
