@@ -82,7 +82,7 @@ pub struct ExitReport {
     pub took: Duration,
     pub(super) unlisted_failures: u64,
     /// Whether the failures and the later causes could be read.
-    all_read: bool,
+    pub(super) all_read: bool,
     pub(super) unlisted_slow: usize,
     pub(super) quit_timeout: Duration,
     started: bool,

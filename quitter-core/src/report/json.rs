@@ -140,6 +140,7 @@ impl Serialize for ExitReport {
             unlisted_failures,
             slow,
             unlisted_slow,
+            all_read,
             ..
         } = self;
         object!(serializer, "ExitReport",
@@ -149,6 +150,7 @@ impl Serialize for ExitReport {
             later_causes: later_causes,
             timeouts: timeouts,
             unread: unread,
+            all_read: all_read,
             failures: failures,
             unlisted_failures: unlisted_failures,
             slow: slow,
