@@ -369,8 +369,10 @@ fn a_status_that_other_code_has_taken_is_unknown_and_holds_nothing_up() {
 }
 
 /// A process whose parent has ended, and that ends soon.
+#[cfg(target_os = "linux")]
 const MAKES_AN_ORPHAN: &str = "(sleep 0.2; exit 3) & echo orphan $!";
 
+#[cfg(target_os = "linux")]
 #[test]
 fn orphans_are_reaped_when_that_is_asked_for_and_the_waits_of_others_are_not_stolen() {
     let story = || {
@@ -398,6 +400,7 @@ fn orphans_are_reaped_when_that_is_asked_for_and_the_waits_of_others_are_not_sto
     alone(story).end().with_code(0);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn orphans_are_left_alone_otherwise() {
     let story = || {

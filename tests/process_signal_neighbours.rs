@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::never;
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 use nix::sys::signal::{kill, raise};
-use nix::unistd::Pid;
 use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource};
 use signal_hook::{consts, flag, low_level};
 
@@ -386,6 +385,8 @@ fn without_the_source_a_signal_while_quitting_has_its_default_effect() {
 #[cfg(target_os = "linux")]
 mod first_process {
     use std::{fs, io};
+
+    use nix::unistd::Pid;
 
     use super::*;
 

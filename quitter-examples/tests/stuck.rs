@@ -26,6 +26,7 @@ fn stuck(case: Option<&str>, routines: usize) -> (Process, PipeWriter) {
 }
 
 /// Runs a case to its end by the timeout, and returns its report with one line for each routine.
+#[cfg(target_os = "linux")]
 #[track_caller]
 fn report(case: &str, routines: usize) -> String {
     let (stuck, _stdin) = stuck(Some(case), routines);

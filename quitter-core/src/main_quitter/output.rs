@@ -1,5 +1,6 @@
 //! The builder's settings for what the program prints.
 
+#[cfg(unix)]
 use std::ffi::c_int;
 
 use crate::main_quitter::builder::MainQuitterBuilder;

@@ -158,7 +158,7 @@ pub(crate) use os::OF_THE_SYSTEM;
 pub(crate) enum SignalSet {
     /// The system's requests to end.
     OfTheSystem,
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no others"))]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there are no others"))]
     One(c_int),
 }
 
