@@ -5,17 +5,20 @@ pub(super) use with::{Shown, Told, write_note};
 #[cfg(not(feature = "stacks"))]
 pub(super) use without::{Shown, Told, write_note};
 
+/// Whether the feature reads stacks on this system.
+#[cfg(any(test, not(feature = "stacks")))]
+const SUPPORTED: bool = cfg!(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+));
+
 /// The line below a report that could say more. `None`: no stack would help, or there are none on this
 /// system.
 #[cfg(any(test, not(feature = "stacks")))]
 fn hint(timeouts: &crate::report::timeouts::Timeouts) -> Option<&'static str> {
     use crate::routine::kind::RoutineKind;
 
-    const SUPPORTED: bool = cfg!(all(
-        target_os = "linux",
-        target_pointer_width = "64",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    ));
     let is_thread = |kind: &RoutineKind| matches!(kind, RoutineKind::Thread { .. });
     let helps = SUPPORTED && timeouts.routines().any(|routine| is_thread(&routine.kind));
     helps.then_some(
@@ -323,7 +326,7 @@ mod tests {
         assert_eq!(hint(&timeouts), None);
         root.add_routine(|q| q.wait_quit()).unwrap();
         let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
-        assert_eq!(hint(&timeouts).is_some(), cfg!(target_os = "linux"));
+        assert_eq!(hint(&timeouts).is_some(), SUPPORTED);
         drop(guard);
         root.quit_and_wait(Duration::MAX).unwrap();
     }
