@@ -179,7 +179,10 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
+    #[cfg(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
     fn a_child_process_is_looked_at_until_it_is_reaped() {
         use std::process::{Command, Stdio};
 
