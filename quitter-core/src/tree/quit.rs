@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use super::hook;
 use super::node::Node;
 use super::roster::State;
-use super::waiter::{Wakes, earlier, wake_futures};
+use super::waiter::{Wakes, earlier};
 use super::walk::walk;
 use crate::report::cause::QuitCause;
 use crate::sync::{Ordering, fence, quit_epoch};
@@ -293,7 +293,7 @@ impl Node {
             futures.append(wakes.perform_but_futures());
         }
         hook::call_each(hooks);
-        wake_futures(futures);
+        futures.wake();
     }
 }
 
@@ -310,6 +310,44 @@ mod tests {
     fn quit(node: &Arc<Node>, timeout: Option<Duration>) -> bool {
         let at = Location::caller();
         node.quit(QuitCause::SendQuit { at }, timeout)
+    }
+
+    /// Many are woken by a thread that is started for that.
+    #[test]
+    fn of_a_crowd_of_futures_beside_a_thread_each_is_woken() {
+        const MANY: usize = 5000;
+
+        struct Tell(mpsc::Sender<()>);
+
+        impl std::task::Wake for Tell {
+            fn wake(self: Arc<Self>) {
+                let _ = self.0.send(());
+            }
+        }
+
+        for with_thread in [false, true] {
+            let root = Node::root("root".into(), None);
+            let below = root.child("child".into()).unwrap();
+            let (tell, told) = mpsc::channel();
+            let wakers = (0..MANY).map(|_| Arc::new(Tell(tell.clone())).into());
+            let pending = |waker: std::task::Waker| {
+                let mut future = super::super::QuitWait::new(&below);
+                let mut cx = std::task::Context::from_waker(&waker);
+                assert!(std::pin::pin!(&mut future).poll(&mut cx).is_pending());
+                future
+            };
+            let futures: Vec<_> = wakers.map(pending).collect();
+            let sleeper = with_thread.then(|| {
+                let below = Arc::clone(&below);
+                thread::spawn(move || below.wait_quit(None))
+            });
+            assert!(quit(&root, None));
+            drop(tell);
+            // Each waker goes once it was called.
+            assert_eq!(told.iter().count(), MANY);
+            assert!(sleeper.is_none_or(|sleeper| sleeper.join().unwrap()));
+            drop(futures);
+        }
     }
 
     /// It would find every lock taken.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 
+use super::few::Few;
 use super::hook::Hook;
 use super::list::{List, Slot, shrink};
 use super::node::Node;
@@ -127,16 +128,19 @@ impl State {
     }
 
     /// Counts a routine that ends. Returns the tallies that counted it.
-    fn on_end(&self, record: &Record) -> Vec<Arc<Tally>> {
+    fn on_end(&self, record: &Record) -> Few<Arc<Tally>> {
+        let mut counting = Few::default();
         if self.tallies.is_empty() && self.waited.is_empty() {
-            return Vec::new();
+            return counting;
         }
         let one = self.waited.get(&Waited::One(record.id));
         let one = one.map(|waits| &waits.tally);
         // One that is over may lack this routine, and nobody asks it any more.
-        let counting = self.tallies.iter().filter(|tally| !tally.is_over());
-        let counting: Vec<_> = counting.chain(one).cloned().collect();
-        counting.iter().for_each(|tally| tally.on_end());
+        let tallies = self.tallies.iter().filter(|tally| !tally.is_over());
+        for tally in tallies.chain(one) {
+            tally.on_end();
+            counting.push(Arc::clone(tally));
+        }
         counting
     }
 
@@ -346,11 +350,13 @@ impl Node {
             return None;
         }
         let mut wakes = Wakes::default();
-        for tally in &waited_for {
+        let mut live = None;
+        waited_for.for_each(|tally| {
             tally.wake(&mut wakes);
-        }
+            live = live.max(Some(tally.live()));
+        });
         wakes.perform();
-        waited_for.iter().map(|tally| tally.live()).max()
+        live
     }
 
     /// This node and its shards, or those of the node that it is a shard of.

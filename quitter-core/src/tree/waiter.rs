@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::thread;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 
 use super::few::Few;
-use super::waiters::Waiters;
+use super::waiters::{Crowd, Waiters};
 use crate::sync::{Condvar, Mutex, lock, wait_until};
 
 /// Something that waits: for a quit in a roster's list, or for routines to end in a tally's.
@@ -19,6 +19,12 @@ pub(super) enum Waiter {
     Thread(Arc<Parker>),
     /// A future. The list has its waker, so that a wait takes no memory but its place there.
     Future(Waker),
+}
+
+impl Waiter {
+    pub(super) fn is_thread(&self) -> bool {
+        matches!(self, Self::Thread(_))
+    }
 }
 
 /// Tells wakers apart without keeping one, which would be the executor's memory.
@@ -130,24 +136,57 @@ pub(crate) fn call_no_wakers() {
     CALLS_NO_WAKERS.set(true);
 }
 
-/// Wakes futures, on a thread of its own if this one calls no wakers.
-pub(super) fn wake_futures(futures: Few<Waker>) {
-    if futures.is_empty() {
-        return;
+/// Futures to be woken, after unlocking.
+#[must_use = "the futures are woken by `wake`"]
+#[derive(Default)]
+pub(super) struct Futures {
+    wakers: Few<Waker>,
+    crowds: Vec<Crowd>,
+}
+
+impl Futures {
+    fn len(&self) -> usize {
+        self.wakers.len() + self.crowds.iter().map(Crowd::len).sum::<usize>()
     }
-    if !CALLS_NO_WAKERS.get() {
-        return futures.for_each(wake_future);
+
+    pub(super) fn append(&mut self, more: Self) {
+        self.wakers.append(more.wakers);
+        self.crowds.extend(more.crowds);
     }
-    // Where the thread is refused, they are woken here all the same: a lost wake is the worse fault.
-    let futures = Arc::new(Mutex::new(futures));
-    let elsewhere = Arc::clone(&futures);
-    let thread = thread::Builder::new().name("quitter wakers".to_owned());
-    let wake_all = |futures: &Mutex<Few<Waker>>| {
-        let futures = std::mem::take(&mut *lock(futures));
-        futures.for_each(wake_future);
-    };
-    if thread.spawn(move || wake_all(&elsewhere)).is_err() {
-        wake_all(&futures);
+
+    /// Wakes all on this thread.
+    fn wake_here(self) {
+        self.wakers.for_each(wake_future);
+        for crowd in self.crowds {
+            crowd.for_each(|waiter| match waiter {
+                Waiter::Future(waker) => wake_future(waker),
+                Waiter::Thread(parker) => _ = parker.wake(Vec::new()),
+            });
+        }
+    }
+
+    /// Wakes all, on a thread of its own if this one calls no wakers, or if there are so many that the
+    /// caller would be kept for milliseconds: it may be one of the threads that poll them.
+    pub(super) fn wake(self) {
+        /// To wake these takes less than a millisecond.
+        const MANY: usize = 2048;
+        if self.len() <= MANY && !CALLS_NO_WAKERS.get() {
+            return self.wake_here();
+        }
+        if self.len() == 0 {
+            return;
+        }
+        // Where the thread is refused, they are woken here all the same: a lost wake is the worse fault.
+        let futures = Arc::new(std::sync::Mutex::new(self));
+        let take = |futures: &std::sync::Mutex<Self>| {
+            std::mem::take(&mut *futures.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        let elsewhere = Arc::clone(&futures);
+        let thread = thread::Builder::new().name("quitter wakers".to_owned());
+        let thread = thread.spawn(move || take(&elsewhere).wake_here());
+        if thread.is_err() {
+            take(&futures).wake_here();
+        }
     }
 }
 
@@ -175,14 +214,17 @@ impl Open {
 #[derive(Default)]
 pub(super) struct Wakes {
     threads: Few<Arc<Parker>>,
-    futures: Few<Waker>,
+    futures: Futures,
     /// The quit channels and descriptors to be closed.
     open: Few<Open>,
 }
 
 impl Wakes {
     pub(super) fn add_all(&mut self, list: &mut Waiters) {
-        list.take_all(|waiter| self.add(waiter));
+        let crowd = list.take_all(|waiter| self.add(waiter));
+        if crowd.len() > 0 {
+            self.futures.crowds.push(crowd);
+        }
     }
 
     /// Adds those that want to know that `live` routines are left.
@@ -193,7 +235,7 @@ impl Wakes {
     fn add(&mut self, waiter: Waiter) {
         match waiter {
             Waiter::Thread(parker) => self.threads.push(parker),
-            Waiter::Future(waker) => self.futures.push(waker),
+            Waiter::Future(waker) => self.futures.wakers.push(waker),
         }
     }
 
@@ -209,13 +251,12 @@ impl Wakes {
     /// the others, so that a quit does not keep its caller. Channels are closed by the caller: the
     /// first quit has closed them when it returns.
     pub(super) fn perform(self) {
-        self.perform_but_futures().for_each(wake_future);
+        self.perform_but_futures().wake();
     }
 
     /// As [`perform`](Self::perform), but returns the futures, which come last: their wakers are the
     /// executor's code, which may hang.
-    #[must_use]
-    pub(super) fn perform_but_futures(self) -> Few<Waker> {
+    pub(super) fn perform_but_futures(self) -> Futures {
         /// Loom is to see threads that wake others, too.
         const FEW: usize = if cfg!(loom) { 0 } else { 16 };
         if self.threads.len() <= FEW {

@@ -23,10 +23,29 @@ struct Entry {
 pub(super) struct Waiters {
     first: Option<Entry>,
     others: Vec<Option<Entry>>,
+    /// How many of all are threads.
+    threads: usize,
     /// The places of others that have left.
     free: Vec<usize>,
     /// How many have ever entered.
     entered: u64,
+}
+
+/// Waiters that were taken from their list.
+#[derive(Default)]
+pub(super) struct Crowd(Vec<Option<Entry>>);
+
+impl Crowd {
+    pub(super) fn for_each(self, mut f: impl FnMut(Waiter)) {
+        for entry in self.0.into_iter().flatten() {
+            f(entry.waiter);
+        }
+    }
+
+    /// At most how many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// The key's place of the first one. The others count from one.
@@ -35,6 +54,7 @@ const FIRST: usize = 0;
 impl Waiters {
     pub(super) fn enter(&mut self, waiter: Waiter, spare: usize) -> Key {
         self.entered += 1;
+        self.threads += usize::from(waiter.is_thread());
         let number = self.entered;
         let entry = Some(Entry {
             number,
@@ -59,11 +79,19 @@ impl Waiters {
         if !self.contains(key) {
             return None;
         }
-        if key.at == FIRST {
-            return self.first.take().map(|entry| entry.waiter);
-        }
-        let removed = self.others[key.at - 1].take();
-        self.free.push(key.at);
+        let removed = match key.at {
+            FIRST => self.first.take(),
+            at => self.take_other(at),
+        };
+        let removed = removed.map(|entry| entry.waiter);
+        let is_thread = removed.as_ref().is_some_and(Waiter::is_thread);
+        self.threads -= usize::from(is_thread);
+        removed
+    }
+
+    fn take_other(&mut self, at: usize) -> Option<Entry> {
+        let removed = self.others[at - 1].take();
+        self.free.push(at);
         if self.free.len() == self.others.len() {
             self.others.clear();
             self.free.clear();
@@ -71,7 +99,7 @@ impl Waiters {
             shrink(&mut self.others);
             shrink(&mut self.free);
         }
-        removed.map(|entry| entry.waiter)
+        removed
     }
 
     pub(super) fn contains(&self, key: Key) -> bool {
@@ -82,17 +110,19 @@ impl Waiters {
         there.is_some_and(|there| there.number == key.number)
     }
 
-    /// Moves all waiters out of the list, to where they can be woken after unlocking.
-    pub(super) fn take_all(&mut self, mut to: impl FnMut(Waiter)) {
+    /// Moves all waiters out of the list, to where they can be woken after unlocking. Futures that are
+    /// among themselves are returned as they are: there may be a million.
+    pub(super) fn take_all(&mut self, mut to: impl FnMut(Waiter)) -> Crowd {
         if let Some(first) = self.first.take() {
             to(first.waiter);
         }
-        if !self.others.is_empty() {
-            let others = std::mem::take(&mut self.others);
-            let others = others.into_iter().flatten();
-            others.for_each(|entry| to(entry.waiter));
-            self.free = Vec::new();
+        let threads = std::mem::take(&mut self.threads);
+        let mut others = Crowd(std::mem::take(&mut self.others));
+        self.free = Vec::new();
+        if threads > 0 {
+            std::mem::take(&mut others).for_each(to);
         }
+        others
     }
 
     /// Moves those out of the list that want to know that `live` routines are left.
@@ -177,7 +207,8 @@ mod tests {
             keys.map(|key| list.contains(key)),
             [true, false, true, false]
         );
-        list.take_all(|_| taken += 1);
+        let crowd = list.take_all(|_| taken += 1);
+        crowd.for_each(|_| taken += 1);
         assert_eq!((taken, list.len()), (4, 0));
     }
 }
