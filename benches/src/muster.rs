@@ -25,7 +25,7 @@ impl Muster {
     }
 
     /// Called by each thread: counts it, blocks it, and notes when it returns.
-    pub fn block(&self, wait: &dyn Fn()) {
+    pub fn block(&self, wait: impl FnOnce()) {
         let place = self.arrived.fetch_add(1, Ordering::Relaxed);
         wait();
         let now = self.start.elapsed().as_nanos() as u64;

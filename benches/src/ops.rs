@@ -19,7 +19,7 @@ use crate::connections::{self, Selects};
 use crate::flags::{Channel, Flag, Routine, Tree, WalksUp};
 use crate::made::{Allocations, Children, Guards, Makes, OneCounter, OwnCounters};
 use crate::subsystems;
-use crate::tasks;
+use crate::tasks::{self, Quits};
 use crate::workload::Workload;
 
 /// Does the operation `iters` times, and returns how long that took.
@@ -147,8 +147,23 @@ pub const OPS: &[Workload<Op>] = &[
         ],
     },
     Workload {
+        name: "quitting",
+        implementations: &[
+            ("quitter", quitting::<Quitter>),
+            ("tokio-util", quitting::<CancellationToken>),
+        ],
+    },
+    Workload {
+        name: "quitting-2-threads",
+        implementations: &[
+            ("quitter", quitting_by_two::<Quitter>),
+            ("tokio-util", quitting_by_two::<CancellationToken>),
+        ],
+    },
+    Workload {
         name: "task",
         implementations: &[
+            ("quitter", tasks::routine),
             ("bare spawn", tasks::spawned),
             ("TaskTracker", tasks::tracked),
             ("TaskTracker and child token", tasks::tracked_with_token),
@@ -217,6 +232,16 @@ fn wait<T: Selects>(iters: u64) -> Duration {
 fn wait_by_two<T: Selects>(iters: u64) -> Duration {
     let server = T::new();
     by_two(iters, || connections::awaited(&server))
+}
+
+fn quitting<T: Quits>(iters: u64) -> Duration {
+    let flag = T::new();
+    by_one(iters, || flag.poll_once())
+}
+
+fn quitting_by_two<T: Quits>(iters: u64) -> Duration {
+    let flag = T::new();
+    by_two(iters, || flag.poll_once())
 }
 
 fn by_one(iters: u64, op: impl Fn()) -> Duration {

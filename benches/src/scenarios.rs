@@ -8,6 +8,7 @@ mod failures;
 mod fork;
 mod interrupt;
 mod quit;
+mod reads;
 mod slow_poll;
 mod snapshot;
 mod threads;
@@ -89,6 +90,13 @@ pub const SCENARIOS: &[Workload<Scenario>] = &[
         ],
     },
     Workload {
+        name: "reads",
+        implementations: &[
+            ("quitter", reads::interruptible),
+            ("wait_quit", reads::wait_quit),
+        ],
+    },
+    Workload {
         name: "fork",
         implementations: &[
             ("quitter", fork::routines),
@@ -160,6 +168,7 @@ pub const SCENARIOS: &[Workload<Scenario>] = &[
     Workload {
         name: "tasks",
         implementations: &[
+            ("quitter", tasks::quitter),
             ("Notify", tasks::notify),
             ("tokio-util", tasks::tokio_util),
             ("tokio-graceful-shutdown", subsystems::quit_to_done),

@@ -8,26 +8,33 @@ use std::task::{Context, Poll};
 use super::live::LiveAt;
 use super::node::Node;
 use super::wait::{Limits, Step, Wait};
-use super::waiter::Waiter;
+use super::waiter::{Waiter, WakerId};
+use super::waiters::Key;
 use crate::routine::record::Record;
+
+/// A future's place in a list, and the waker that is there.
+struct Entered {
+    key: Key,
+    waker: WakerId,
+}
 
 /// Ready once its node is told to quit.
 pub(crate) struct QuitWait {
+    /// The node that users know, in whose list this waits. It must be this one that is held: see
+    /// number 3 in `quit.rs`.
     node: Arc<Node>,
-    /// Made at the first poll that has to wait.
-    waiter: Option<Arc<Waiter>>,
+    /// Since the first poll that had to wait.
+    entered: Option<Entered>,
 }
 
 impl QuitWait {
     pub(crate) fn new(node: &Arc<Node>) -> Self {
         Self {
-            node: Arc::clone(node),
-            waiter: None,
+            node: Arc::clone(node.owner()),
+            entered: None,
         }
     }
-}
 
-impl QuitWait {
     pub(crate) fn is_over(&self) -> bool {
         self.node.is_quitting()
     }
@@ -37,23 +44,39 @@ impl Future for QuitWait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.node.is_quitting() {
+        let this = &mut *self;
+        if this.node.is_quitting() {
             return Poll::Ready(());
         }
-        let waiter = self.waiter.get_or_insert_with(|| Waiter::future(0));
-        let has_to_enter = waiter.keep_waker(cx.waker());
-        let waiter = Arc::clone(waiter);
-        match has_to_enter && !self.node.enter(&waiter) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        let waker = WakerId::of(cx.waker());
+        // Only a quit takes it from the list. So this waker is there, or has just been woken.
+        if this
+            .entered
+            .as_ref()
+            .is_some_and(|entered| entered.waker == waker)
+        {
+            return Poll::Pending;
+        }
+        let before = this.entered.as_ref().map(|entered| entered.key);
+        // To clone a waker is the executor's code: not under the lock.
+        let waiter = Waiter::Future(cx.waker().clone());
+        match this.node.enter(waiter, before) {
+            None => Poll::Ready(()),
+            Some(key) => {
+                this.entered = Some(Entered { key, waker });
+                Poll::Pending
+            }
         }
     }
 }
 
 impl Drop for QuitWait {
     fn drop(&mut self) {
-        if let Some(waiter) = &self.waiter {
-            self.node.leave_quit_list(waiter);
+        // A quit that is settled has taken the waker from the list, or is about to.
+        if let Some(entered) = &self.entered
+            && !self.node.is_settled()
+        {
+            self.node.leave_quit_list(entered.key);
         }
     }
 }
@@ -65,7 +88,7 @@ pub(crate) struct DoneWait {
     record: Option<Arc<Record>>,
     limits: Limits,
     /// Made at the first poll.
-    wait: Option<(Wait, Arc<Waiter>)>,
+    wait: Option<(Wait, Option<Entered>)>,
 }
 
 impl DoneWait {
@@ -97,16 +120,22 @@ impl DoneWait {
                 None => Some(Wait::for_subtree(&self.node, limits)),
                 Some(record) => Wait::for_one(&self.node, record, limits),
             };
-            self.wait = wait.map(|wait| {
-                let waiter = Waiter::future(wait.spare());
-                (wait, waiter)
-            });
+            self.wait = wait.map(|wait| (wait, None));
         }
-        let Some((wait, waiter)) = &self.wait else {
+        let Some((wait, entered)) = &mut self.wait else {
             return Step::Done;
         };
-        waiter.keep_waker(cx.waker());
-        wait.step(waiter)
+        let waker = WakerId::of(cx.waker());
+        let before = entered.as_ref().map(|entered| entered.key);
+        let is_same = entered
+            .as_ref()
+            .is_some_and(|entered| entered.waker == waker);
+        if !(is_same && before.is_some_and(|key| wait.is_entered(key))) {
+            let waiter = Waiter::Future(cx.waker().clone());
+            let key = wait.enter(waiter, before);
+            *entered = Some(Entered { key, waker });
+        }
+        wait.step()
     }
 
     #[cfg(feature = "tokio")]
@@ -122,8 +151,8 @@ impl DoneWait {
 
 impl Drop for DoneWait {
     fn drop(&mut self) {
-        if let Some((wait, waiter)) = &self.wait {
-            wait.leave(waiter);
+        if let Some((wait, Some(entered))) = &self.wait {
+            wait.leave(entered.key);
         }
     }
 }

@@ -127,6 +127,9 @@ impl State {
     /// Makes live routines of the hooks of `node`, which this belongs to and which quits. They are to be
     /// called after unlocking.
     pub(super) fn start_hooks(&mut self, node: &Arc<Node>, started: &mut Vec<Started>) {
+        if self.hooks.is_empty() {
+            return;
+        }
         let mut hooks = Vec::new();
         self.hooks.take_all(&mut hooks);
         for hook in hooks {
@@ -167,6 +170,9 @@ impl Started {
 /// next before it calls its hook. If the system refuses that, the thread calls the others after its
 /// own.
 pub(super) fn call_each(mut hooks: Vec<Started>) {
+    if hooks.is_empty() {
+        return;
+    }
     if cfg!(all(test, loom)) {
         return hooks.into_iter().for_each(Started::call);
     }

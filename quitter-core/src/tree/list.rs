@@ -50,6 +50,10 @@ impl<T: Item> List<T> {
         self.0.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
         self.0.iter()
     }
@@ -82,19 +86,6 @@ impl<T: Item> List<T> {
         }
         shrink(&mut self.0);
         Some(removed)
-    }
-
-    /// Moves the items that `wanted` is true for to `to`.
-    pub(super) fn take(&mut self, wanted: impl Fn(&T) -> bool, to: &mut Vec<Arc<T>>) {
-        let mut at = 0;
-        while let Some(item) = self.0.get(at) {
-            if wanted(item) {
-                let item = Arc::clone(item);
-                to.extend(self.remove(&item));
-            } else {
-                at += 1;
-            }
-        }
     }
 
     /// Moves all items to `to`.

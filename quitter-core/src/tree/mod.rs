@@ -20,6 +20,7 @@
 //!    [`Wakes`], which are performed after unlocking.
 //! 8. **Nothing recurses** (rule 8), not even the drop of a chain of nodes.
 
+mod few;
 mod future;
 mod hook;
 mod list;
@@ -32,6 +33,7 @@ mod shards;
 mod tally;
 mod wait;
 mod waiter;
+mod waiters;
 mod walk;
 
 pub(crate) use future::{DoneWait, QuitWait};

@@ -39,12 +39,10 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn root(name: Cow<'static, str>, quit_timeout: Option<Duration>) -> Arc<Self> {
-        Arc::new_cyclic(|node| {
-            let root = Self::new(next_id(), None, name);
-            let roster = Roster::new(Root::new(node.clone(), quit_timeout));
-            let _ = root.roster.set(Box::new(roster));
-            root
-        })
+        let root = Self::new(next_id(), None, name);
+        let roster = Roster::of_root(Root::new(quit_timeout));
+        let _ = root.roster.set(Box::new(roster));
+        Arc::new(root)
     }
 
     /// Makes a child, unless this node quits. A quit that comes meanwhile is found by the child.
@@ -119,15 +117,20 @@ impl Node {
         self.upwards().any(|node| Arc::ptr_eq(node, top))
     }
 
+    fn uppermost(self: &Arc<Self>) -> &Arc<Self> {
+        self.upwards().last().unwrap_or(self)
+    }
+
     /// The state that the tree has once.
     fn tree(self: &Arc<Self>) -> &Root {
-        let nearest = self.upwards().find_map(|node| node.roster.get());
-        nearest.expect("a root has a roster").root()
+        let roster = self.uppermost().roster.get();
+        let root = roster.and_then(Roster::root);
+        root.expect("a root has a roster with it")
     }
 
     /// The root of this node's tree.
     pub(crate) fn root_node(self: &Arc<Self>) -> Arc<Self> {
-        self.tree().node()
+        Arc::clone(self.uppermost())
     }
 
     /// How long the whole tree has from the moment on that its root is told to quit.
@@ -163,7 +166,6 @@ impl Node {
     fn leave(&self, parent: &Arc<Node>, was_at: *const Node) {
         if let Some(roster) = self.roster.get() {
             parent.roster().forget(was_at, roster);
-            roster.close_chan();
         }
     }
 }
@@ -172,9 +174,6 @@ impl Drop for Node {
     /// A node that is the last to hold its parent takes it along, and so on (invariant 8).
     fn drop(&mut self) {
         let Some(mut parent) = self.parent.take() else {
-            if let Some(roster) = self.roster.get() {
-                roster.close_chan();
-            }
             return;
         };
         self.leave(&parent, self);

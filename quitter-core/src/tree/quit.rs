@@ -16,6 +16,9 @@
 //!    may be that another thread makes a child there at that moment. That child has held the node
 //!    since before its first look upwards, and both the quit and the look have a fence between what
 //!    they write and what they read: either the quit finds the node held, or the look finds the mark.
+//!    Futures that wait at the node hold it, too, but ask only the node itself. So they do not count,
+//!    as long as they are in its list: its lock is held when the holders are counted, and nobody lets
+//!    go of the node while in the list, unless the quit is settled.
 //!
 //! The word `checked` alone decides whose cause counts: that of the node itself when it is marked as
 //! told, otherwise that of the next one above. It never changes once it can be read.
@@ -27,7 +30,7 @@ use std::time::{Duration, Instant};
 use super::hook;
 use super::node::Node;
 use super::roster::State;
-use super::waiter::{Wakes, earlier, wake_futures};
+use super::waiter::{Wakes, earlier};
 use super::walk::walk;
 use crate::report::cause::QuitCause;
 use crate::sync::{Ordering, fence, quit_epoch};
@@ -126,11 +129,6 @@ impl Node {
         quits
     }
 
-    /// Whether nothing but one handle holds the node.
-    fn is_alone(self: &Arc<Self>) -> bool {
-        Arc::strong_count(self) == 1
-    }
-
     /// Whether it is known here that the node quits.
     fn is_marked(&self) -> bool {
         match self.checked.load(Ordering::Acquire) {
@@ -148,8 +146,9 @@ impl Node {
         self.checked.fetch_max(TOLD, Ordering::AcqRel);
     }
 
-    /// Marks the node as told, unless it quits already. In both cases the quit is counted after this.
-    fn mark(self: &Arc<Self>) {
+    /// Marks the node as told, unless it quits already. Returns whether the quit is left to be settled:
+    /// otherwise it is counted after this.
+    fn mark(self: &Arc<Self>) -> bool {
         let mark = |checked| (checked < ABOVE).then_some(TELLING);
         let marked = self
             .checked
@@ -157,14 +156,26 @@ impl Node {
         if marked.is_err() {
             // See number 2 above.
             self.is_marked();
-            return;
+            return false;
         }
         fence(Ordering::SeqCst);
-        if self.roster.get().is_none() && self.is_alone() {
+        true
+    }
+
+    /// Counts a quit unless nobody is below to find out: see number 3 above. To be called under the
+    /// lock of the node's roster, if it has one, with how many in its list hold the node.
+    fn settle(self: &Arc<Self>, waiting: usize) {
+        // One more is the teller.
+        if Arc::strong_count(self) == 1 + waiting {
             self.checked.fetch_max(TOLD, Ordering::AcqRel);
         } else {
             self.count();
         }
+    }
+
+    /// Whether the node quits, and it is known whether that is counted.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.checked.load(Ordering::Acquire), ABOVE | TOLD)
     }
 
     /// Tells this node, and so everything below it, to quit (rule 2), and wakes who waits (rule 9).
@@ -194,8 +205,13 @@ impl Node {
             })
         });
         told.deadline.bring_forward(deadline);
-        node.mark();
-        node.wake_below();
+        let mut is_open = node.mark();
+        if is_open && self.is_shard() {
+            // A shard holds the node for the teller, and may have children.
+            node.count();
+            is_open = false;
+        }
+        node.wake_below(is_open);
         let counts = is_stored && node.is_told();
         if counts {
             trace::told_to_quit(node);
@@ -238,20 +254,27 @@ impl Node {
     }
 
     /// Wakes whoever waits in the subtree: first those at this node, where the exit waits, since the
-    /// walk may take its time.
-    fn wake_below(self: &Arc<Self>) {
+    /// walk may take its time. If the quit `is_open` still, it is settled first.
+    fn wake_below(self: &Arc<Self>, is_open: bool) {
         let Some(roster) = self.roster.get() else {
+            if is_open {
+                self.settle(0);
+            }
             // Nobody waits here. From now on a snapshot finds the node, and with it the quit. But where
             // nothing hangs on the node, a quit has to be as cheap as the node was.
-            if !self.is_alone() {
+            if Arc::strong_count(self) > 1 {
                 self.roster();
             }
             return;
         };
         let mut wakes = Wakes::default();
+        let mut tallies = Vec::new();
         let mut hooks = Vec::new();
         let mut state = roster.lock_first();
-        let tallies = state.gather_waiters(&mut wakes);
+        if is_open {
+            self.settle(state.waiters.some_futures());
+        }
+        state.gather_waiters(&mut wakes, &mut tallies);
         state.start_hooks(self, &mut hooks);
         let has_below = !state.children.is_empty();
         drop(state);
@@ -263,14 +286,14 @@ impl Node {
             let mut wakes = Wakes::default();
             let mut tallies = Vec::new();
             walk(self, (), |node, state: &mut State, ()| {
-                tallies.append(&mut state.gather_waiters(&mut wakes));
+                state.gather_waiters(&mut wakes, &mut tallies);
                 state.start_hooks(node, &mut hooks);
             });
             tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
-            futures.append(&mut wakes.perform_but_futures());
+            futures.append(wakes.perform_but_futures());
         }
         hook::call_each(hooks);
-        wake_futures(futures);
+        futures.wake();
     }
 }
 
@@ -287,6 +310,44 @@ mod tests {
     fn quit(node: &Arc<Node>, timeout: Option<Duration>) -> bool {
         let at = Location::caller();
         node.quit(QuitCause::SendQuit { at }, timeout)
+    }
+
+    /// Many are woken by a thread that is started for that.
+    #[test]
+    fn of_a_crowd_of_futures_beside_a_thread_each_is_woken() {
+        const MANY: usize = 5000;
+
+        struct Tell(mpsc::Sender<()>);
+
+        impl std::task::Wake for Tell {
+            fn wake(self: Arc<Self>) {
+                let _ = self.0.send(());
+            }
+        }
+
+        for with_thread in [false, true] {
+            let root = Node::root("root".into(), None);
+            let below = root.child("child".into()).unwrap();
+            let (tell, told) = mpsc::channel();
+            let wakers = (0..MANY).map(|_| Arc::new(Tell(tell.clone())).into());
+            let pending = |waker: std::task::Waker| {
+                let mut future = super::super::QuitWait::new(&below);
+                let mut cx = std::task::Context::from_waker(&waker);
+                assert!(std::pin::pin!(&mut future).poll(&mut cx).is_pending());
+                future
+            };
+            let futures: Vec<_> = wakers.map(pending).collect();
+            let sleeper = with_thread.then(|| {
+                let below = Arc::clone(&below);
+                thread::spawn(move || below.wait_quit(None))
+            });
+            assert!(quit(&root, None));
+            drop(tell);
+            // Each waker goes once it was called.
+            assert_eq!(told.iter().count(), MANY);
+            assert!(sleeper.is_none_or(|sleeper| sleeper.join().unwrap()));
+            drop(futures);
+        }
     }
 
     /// It would find every lock taken.

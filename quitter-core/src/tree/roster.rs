@@ -10,20 +10,23 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 
+use super::few::Few;
 use super::hook::Hook;
 use super::list::{List, Slot, shrink};
 use super::node::Node;
 use super::policies::Policies;
 use super::shards::Shards;
 use super::tally::Tally;
-use super::waiter::{Open, Waiter, Wakes, is_past};
+use super::waiter::{Open, Parker, Waiter, Wakes, is_past};
+use super::waiters::{Key, Waiters};
 use crate::error::Quitting;
 use crate::report::failure::FailureLog;
 use crate::routine::record::Record;
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, lock_within, try_lock};
 
 pub(super) struct Roster {
-    tree: Arc<Root>,
+    /// Of a root alone: nodes that are made at the same time would meet at a count of references.
+    tree: Option<Box<Root>>,
     /// The node's place in its parent's list.
     slot: Slot,
     state: Mutex<State>,
@@ -41,7 +44,7 @@ pub(super) struct State {
     pub(super) children: Vec<Weak<Node>>,
     pub(super) routines: List<Record>,
     /// Those that wait for the node to quit.
-    waiters: List<Waiter>,
+    pub(super) waiters: Waiters,
     /// What is to be called when the node quits.
     pub(super) hooks: List<Hook>,
     /// Those that count what is live here: see `tally.rs`.
@@ -67,25 +70,18 @@ struct Waits {
 }
 
 /// The state that a tree has once.
+#[derive(Default)]
 pub(super) struct Root {
-    node: Weak<Node>,
     pub(super) quit_timeout: Option<Duration>,
     failures: std::sync::Mutex<FailureLog>,
 }
 
 impl Root {
-    pub(super) fn new(node: Weak<Node>, quit_timeout: Option<Duration>) -> Arc<Self> {
-        Arc::new(Self {
-            node,
+    pub(super) fn new(quit_timeout: Option<Duration>) -> Self {
+        Self {
             quit_timeout,
-            failures: std::sync::Mutex::default(),
-        })
-    }
-
-    pub(super) fn node(&self) -> Arc<Node> {
-        self.node
-            .upgrade()
-            .expect("the caller holds a node of the tree")
+            ..Self::default()
+        }
     }
 
     pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, FailureLog> {
@@ -132,29 +128,31 @@ impl State {
     }
 
     /// Counts a routine that ends. Returns the tallies that counted it.
-    fn on_end(&self, record: &Record) -> Vec<Arc<Tally>> {
+    fn on_end(&self, record: &Record) -> Few<Arc<Tally>> {
+        let mut counting = Few::default();
         if self.tallies.is_empty() && self.waited.is_empty() {
-            return Vec::new();
+            return counting;
         }
         let one = self.waited.get(&Waited::One(record.id));
         let one = one.map(|waits| &waits.tally);
         // One that is over may lack this routine, and nobody asks it any more.
-        let counting = self.tallies.iter().filter(|tally| !tally.is_over());
-        let counting: Vec<_> = counting.chain(one).cloned().collect();
-        counting.iter().for_each(|tally| tally.on_end());
+        let tallies = self.tallies.iter().filter(|tally| !tally.is_over());
+        for tally in tallies.chain(one) {
+            tally.on_end();
+            counting.push(Arc::clone(tally));
+        }
         counting
     }
 
-    /// Gathers those that wait for a quit here, and returns the tallies whose waiters are to be woken
-    /// by a quit, too, since it may bring their deadline forward.
-    #[must_use]
-    pub(super) fn gather_waiters(&mut self, wakes: &mut Wakes) -> Vec<Arc<Tally>> {
+    /// Gathers those that wait for a quit here, and the tallies whose waiters are to be woken by a quit,
+    /// too, since it may bring their deadline forward.
+    pub(super) fn gather_waiters(&mut self, wakes: &mut Wakes, tallies: &mut Vec<Arc<Tally>>) {
         wakes.add_all(&mut self.waiters);
         wakes.close(std::mem::take(&mut self.open));
-        self.waited
-            .values()
-            .map(|waits| Arc::clone(&waits.tally))
-            .collect()
+        if !self.waited.is_empty() {
+            let waits = self.waited.values();
+            tallies.extend(waits.map(|waits| Arc::clone(&waits.tally)));
+        }
     }
 
     /// Joins the waits for `waited`. The tally is made, and then to be attached, by the first.
@@ -184,11 +182,11 @@ impl State {
 }
 
 impl Roster {
-    pub(super) fn new(tree: Arc<Root>) -> Self {
+    fn new(tree: Option<Box<Root>>, state: State) -> Self {
         Self {
             tree,
             slot: Slot::default(),
-            state: Mutex::default(),
+            state: Mutex::new(state),
             walks: AtomicUsize::new(0),
             quit_chan: OnceLock::new(),
             #[cfg(all(unix, feature = "io"))]
@@ -198,8 +196,14 @@ impl Roster {
         }
     }
 
-    pub(super) fn root(&self) -> &Arc<Root> {
-        &self.tree
+    /// The roster of a root.
+    pub(super) fn of_root(root: Root) -> Self {
+        Self::new(Some(Box::new(root)), State::default())
+    }
+
+    /// The state of the tree, where this is the roster of its root.
+    pub(super) fn root(&self) -> Option<&Root> {
+        self.tree.as_deref()
     }
 
     #[inline]
@@ -272,12 +276,6 @@ impl Roster {
         drop(left);
     }
 
-    /// Closes the quit channel of a node that is gone.
-    pub(super) fn close_chan(&self) {
-        let open = std::mem::take(&mut self.lock().open);
-        drop(open);
-    }
-
     /// How much is here that a wait or a child has left.
     #[cfg(all(test, loom))]
     pub(super) fn left_behind(&self) -> usize {
@@ -305,12 +303,13 @@ impl Node {
     #[cold]
     fn enlist(self: &Arc<Self>) -> &Roster {
         let has_none = |node: &&Arc<Node>| node.roster.get().is_none();
+        let mut above = self.upwards().skip(1).take_while(has_none).peekable();
         // Most often there are none, and nothing is allocated.
-        let above: Vec<&Arc<Node>> = self.upwards().skip(1).take_while(has_none).collect();
-        for node in above.into_iter().rev().chain([self]) {
-            let parent = node.parent.as_ref().expect("a root has a roster");
-            parent.roster().list(node);
+        if above.peek().is_some() {
+            let above: Vec<&Arc<Node>> = above.collect();
+            above.into_iter().rev().for_each(Self::list);
         }
+        self.list();
         // A quit of a node that nothing hangs on looks for a roster after it has marked the node. So
         // whoever looks at the mark after this finds it, or is found.
         fence(Ordering::SeqCst);
@@ -351,11 +350,13 @@ impl Node {
             return None;
         }
         let mut wakes = Wakes::default();
-        for tally in &waited_for {
+        let mut live = None;
+        waited_for.for_each(|tally| {
             tally.wake(&mut wakes);
-        }
+            live = live.max(Some(tally.live()));
+        });
         wakes.perform();
-        waited_for.iter().map(|tally| tally.live()).max()
+        live
     }
 
     /// This node and its shards, or those of the node that it is a shard of.
@@ -424,50 +425,62 @@ impl Node {
         if self.is_quitting() || is_past(until) {
             return self.is_quitting();
         }
-        let waiter = Waiter::thread(0);
+        let parker = Parker::new();
         // Of a crowd that a quit has woken, and so taken from the list, nobody takes the lock again.
-        while !self.is_quitting() && self.enter(&waiter) {
-            if !waiter.park(until) {
-                self.leave_quit_list(&waiter);
+        while !self.is_quitting()
+            && let Some(key) = self.enter(Waiter::Thread(Arc::clone(&parker)), None)
+        {
+            if !parker.park(until) {
+                self.leave_quit_list(key);
+                parker.leave();
                 break;
             }
         }
         self.is_quitting()
     }
 
-    /// Lets a waiter wait for the quit, unless this node quits already.
-    pub(super) fn enter(self: &Arc<Self>, waiter: &Arc<Waiter>) -> bool {
+    /// Lets a waiter wait for the quit, unless this node quits already, in the place of the one that was
+    /// entered before, if any.
+    pub(super) fn enter(self: &Arc<Self>, waiter: Waiter, before: Option<Key>) -> Option<Key> {
         let owner = self.owner();
         let mut state = owner.roster().lock();
-        // Under the lock that a quit takes after it has counted (rule 9).
-        let waits = !owner.is_quitting();
-        if waits {
-            state.waiters.push(Arc::clone(waiter));
+        // Under the lock that a quit takes after it has marked the node, or counted (rule 9).
+        if owner.is_quitting() {
+            drop(state);
+            drop(waiter);
+            return None;
         }
-        waits
+        let left = before.and_then(|before| state.waiters.remove(before));
+        let key = state.waiters.enter(waiter, 0);
+        drop(state);
+        drop(left);
+        Some(key)
     }
 
     /// To be called for a waiter that goes.
-    pub(super) fn leave_quit_list(self: &Arc<Self>, waiter: &Waiter) {
-        let left = self.owner().roster().lock().waiters.remove(waiter);
+    pub(super) fn leave_quit_list(self: &Arc<Self>, key: Key) {
+        let left = self.owner().roster().lock().waiters.remove(key);
         drop(left);
-        waiter.leave();
     }
 }
 
-impl Roster {
-    /// Makes the roster of a child and lists the child, unless another thread has done so.
-    fn list(&self, child: &Arc<Node>) {
-        let mut state = self.lock();
-        if child.roster.get().is_some() {
+impl Node {
+    /// Makes the roster of this node, whose parent has one, and lists it there, unless another thread
+    /// has done so.
+    fn list(self: &Arc<Self>) {
+        let parent = self.parent.as_ref().expect("a root has a roster");
+        let mut above = parent.roster().lock();
+        if self.roster.get().is_some() {
             return;
         }
-        let roster = Roster::new(Arc::clone(&self.tree));
-        let tallies = state.tallies.iter().filter(|tally| !tally.is_over());
-        // Nobody else knows of the new roster: its lock is free.
-        lock(&roster.state).tallies = tallies.cloned().collect();
-        roster.slot.set(state.children.len());
-        state.children.push(Arc::downgrade(child));
-        let _ = child.roster.set(Box::new(roster));
+        let tallies = above.tallies.iter().filter(|tally| !tally.is_over());
+        let state = State {
+            tallies: tallies.cloned().collect(),
+            ..State::default()
+        };
+        let roster = Roster::new(None, state);
+        roster.slot.set(above.children.len());
+        above.children.push(Arc::downgrade(self));
+        let _ = self.roster.set(Box::new(roster));
     }
 }

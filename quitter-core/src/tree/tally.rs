@@ -12,10 +12,10 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::list::List;
 use super::live::LiveAt;
 use super::node::Node;
 use super::waiter::{Waiter, Wakes};
+use super::waiters::{Key, Waiters};
 use crate::routine::record::Record;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 
@@ -23,7 +23,7 @@ pub(super) struct Tally {
     /// A [`Count`] in one word, so that a look at it is one instant: how many routines are live, and
     /// [`ATTACHING`] more while the tally is being attached; above these [`IDLE`] for each idle hook.
     count: AtomicU64,
-    waiters: Mutex<List<Waiter>>,
+    waiters: Mutex<Waiters>,
     /// Set when nobody waits any more: rosters then let the tally go.
     over: AtomicBool,
     started: std::sync::Mutex<Started>,
@@ -45,7 +45,7 @@ enum Started {
     Seen(LiveAt),
 }
 
-/// At this many live routines the first waiters may be woken: see [`Waiter::wants`].
+/// At this many live routines the first waiters may be woken: see [`Waiters`].
 const MOST_SPARE: usize = 1;
 
 /// Keeps everybody waiting until a tally is attached.
@@ -146,14 +146,24 @@ impl Tally {
         }
     }
 
-    /// Adds a waiter, unless it is there. It looks at [`live`](Self::live) afterwards: whoever
-    /// changes that before looks for waiters after, so no wake is lost (rule 9).
-    pub(super) fn enter(&self, waiter: &Arc<Waiter>) {
-        lock(&self.waiters).push(Arc::clone(waiter));
+    /// Adds a waiter, in the place of the one that has this key, if that is still there. It looks at
+    /// [`live`](Self::live) afterwards: whoever changes that before looks for waiters after, so no wake
+    /// is lost (rule 9).
+    pub(super) fn enter(&self, waiter: Waiter, spare: usize, before: Option<Key>) -> Key {
+        let mut waiters = lock(&self.waiters);
+        let left = before.and_then(|before| waiters.remove(before));
+        let key = waiters.enter(waiter, spare);
+        drop(waiters);
+        drop(left);
+        key
     }
 
-    pub(super) fn leave(&self, waiter: &Waiter) {
-        let left = lock(&self.waiters).remove(waiter);
+    pub(super) fn is_entered(&self, key: Key) -> bool {
+        lock(&self.waiters).contains(key)
+    }
+
+    pub(super) fn leave(&self, key: Key) {
+        let left = lock(&self.waiters).remove(key);
         drop(left);
     }
 

@@ -11,7 +11,8 @@ use super::live::{LiveAt, Visited};
 use super::node::Node;
 use super::roster::{State, Waited};
 use super::tally::Tally;
-use super::waiter::{Waiter, Wakes, earlier, is_past};
+use super::waiter::{Parker, Waiter, Wakes, earlier, is_past};
+use super::waiters::Key;
 use super::walk::{try_walk, walk};
 use crate::routine::record::Record;
 
@@ -125,9 +126,19 @@ impl Wait {
         })
     }
 
-    /// Goes on with the wait. Never blocks.
-    pub(super) fn step(&self, waiter: &Arc<Waiter>) -> Step {
-        self.tally.enter(waiter);
+    /// Lets a waiter be woken when there is something new, in the place of the one that was entered
+    /// before, if any. A waiter that was woken has to enter again.
+    pub(super) fn enter(&self, waiter: Waiter, before: Option<Key>) -> Key {
+        self.tally.enter(waiter, self.spare, before)
+    }
+
+    /// Whether a waiter that has entered was not woken yet.
+    pub(super) fn is_entered(&self, key: Key) -> bool {
+        self.tally.is_entered(key)
+    }
+
+    /// Goes on with the wait, for which a waiter has entered. Never blocks.
+    pub(super) fn step(&self) -> Step {
         if self.is_done() {
             return Step::Done;
         }
@@ -147,27 +158,25 @@ impl Wait {
 
     /// Blocks until the wait is over. Returns whether everything has ended in time.
     fn block(&self) -> bool {
-        let waiter = Waiter::thread(self.spare);
+        let parker = Parker::new();
+        let enter = |before| self.enter(Waiter::Thread(Arc::clone(&parker)), before);
+        let mut key = enter(None);
         let is_done = loop {
-            match self.step(&waiter) {
+            match self.step() {
                 Step::Done => break true,
                 Step::TimeUp => break false,
-                Step::Pending(until) => _ = waiter.park(until),
+                Step::Pending(until) if parker.park(until) => key = enter(None),
+                Step::Pending(_) => {}
             }
         };
-        self.leave(&waiter);
+        self.leave(key);
+        parker.leave();
         is_done
     }
 
     /// To be called for a waiter that goes.
-    pub(super) fn leave(&self, waiter: &Waiter) {
-        self.tally.leave(waiter);
-        waiter.leave();
-    }
-
-    /// How many routines may be left when a waiter is woken.
-    pub(super) fn spare(&self) -> usize {
-        self.spare
+    pub(super) fn leave(&self, key: Key) {
+        self.tally.leave(key);
     }
 
     /// When the wait is over, as things stand; `None`: never.

@@ -1,4 +1,4 @@
-//! Waiting threads and futures, in one list, and how they are woken.
+//! Waiting threads and futures, and how they are woken.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -10,26 +10,41 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use super::list::{Item, List, Slot};
+use super::few::Few;
+use super::waiters::{Crowd, Waiters};
 use crate::sync::{Condvar, Mutex, lock, wait_until};
 
 /// Something that waits: for a quit in a roster's list, or for routines to end in a tally's.
-pub(super) struct Waiter {
-    slot: Slot,
-    /// How many routines may be left when it is woken: one, for a routine that waits for all but
-    /// itself.
-    spare: usize,
-    kind: Kind,
+pub(super) enum Waiter {
+    Thread(Arc<Parker>),
+    /// A future. The list has its waker, so that a wait takes no memory but its place there.
+    Future(Waker),
 }
 
-enum Kind {
-    Thread(Parker),
-    /// A future. The waker is gone once it was used; until then the future is in its list.
-    Future(std::sync::Mutex<Option<Waker>>),
+impl Waiter {
+    pub(super) fn is_thread(&self) -> bool {
+        matches!(self, Self::Thread(_))
+    }
+}
+
+/// Tells wakers apart without keeping one, which would be the executor's memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct WakerId {
+    data: usize,
+    vtable: usize,
+}
+
+impl WakerId {
+    pub(super) fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: std::ptr::from_ref(waker.vtable()).addr(),
+        }
+    }
 }
 
 /// Where one thread sleeps.
-struct Parker {
+pub(super) struct Parker {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -39,54 +54,26 @@ enum State {
     #[default]
     Waiting,
     /// Woken, and asked to wake these.
-    Woken(Vec<Arc<Waiter>>),
+    Woken(Vec<Arc<Parker>>),
     /// The thread waits no longer, and wakes nobody.
     Gone,
 }
 
-impl Item for Waiter {
-    fn slot(&self) -> &Slot {
-        &self.slot
-    }
-}
-
-impl Waiter {
-    /// A waiter for the calling thread.
-    pub(super) fn thread(spare: usize) -> Arc<Self> {
-        let kind = Kind::Thread(Parker {
+impl Parker {
+    /// For the calling thread.
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
             state: Mutex::default(),
             changed: Condvar::new(),
-        });
-        Self::new(spare, kind)
-    }
-
-    /// A waiter for a future. It is not to be put into a list before it has a waker.
-    pub(super) fn future(spare: usize) -> Arc<Self> {
-        Self::new(spare, Kind::Future(std::sync::Mutex::default()))
-    }
-
-    fn new(spare: usize, kind: Kind) -> Arc<Self> {
-        Arc::new(Self {
-            slot: Slot::default(),
-            spare,
-            kind,
         })
     }
 
-    /// Whether it wants to know that so many routines are left.
-    fn wants(&self, live: usize) -> bool {
-        live <= self.spare
-    }
-
-    /// Blocks until the waiter is woken, or until `until`, and returns whether it was woken: then it is
-    /// in no list any more. For threads.
+    /// Blocks until the thread is woken, or until `until`, and returns whether it was woken: then it is
+    /// in no list any more.
     pub(super) fn park(&self, until: Option<Instant>) -> bool {
-        let Kind::Thread(parker) = &self.kind else {
-            return false;
-        };
-        let mut state = lock(&parker.state);
+        let mut state = lock(&self.state);
         while matches!(*state, State::Waiting) && !is_past(until) {
-            state = wait_until(&parker.changed, state, until);
+            state = wait_until(&self.changed, state, until);
         }
         let last = std::mem::take(&mut *state);
         drop(state);
@@ -100,53 +87,20 @@ impl Waiter {
     /// A thread whose time is up may have been taken from its list already, by another that is about to
     /// wake it and to pass others on. From here on it takes none.
     pub(super) fn leave(&self) {
-        if let Kind::Thread(parker) = &self.kind {
-            let left = std::mem::replace(&mut *lock(&parker.state), State::Gone);
-            left.wake_others();
-        }
+        let left = std::mem::replace(&mut *lock(&self.state), State::Gone);
+        left.wake_others();
     }
 
-    /// Keeps the waker of a future that was polled. Returns whether the future has to enter its list:
-    /// it was woken since the last call, or never was in it.
-    pub(super) fn keep_waker(&self, waker: &Waker) -> bool {
-        let Kind::Future(kept) = &self.kind else {
-            return false;
-        };
-        let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock().as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-            return false;
-        }
-        // To clone a waker, and to drop one, is the executor's code.
-        let waker = waker.clone();
-        let before = lock().replace(waker);
-        before.is_none()
-    }
-
-    /// Wakes it. A thread wakes `others` in its turn. Returns those that are left for the caller.
-    fn wake(&self, others: Vec<Arc<Waiter>>) -> Vec<Arc<Waiter>> {
-        let parker = match &self.kind {
-            Kind::Thread(parker) => parker,
-            Kind::Future(waker) => {
-                let mut kept = waker.lock().unwrap_or_else(PoisonError::into_inner);
-                let waker = kept.take();
-                drop(kept);
-                if let Some(waker) = waker {
-                    // The executor's code. If it panics, the others are woken all the same. The payload
-                    // is not dropped, since that may panic, too.
-                    let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-                    std::mem::forget(woken);
-                }
-                return others;
-            }
-        };
-        let mut state = lock(&parker.state);
+    /// Wakes the thread, which wakes `others` in its turn. Returns those that are left for the caller.
+    fn wake(&self, others: Vec<Arc<Self>>) -> Vec<Arc<Self>> {
+        let mut state = lock(&self.state);
         match &mut *state {
             State::Gone => return others,
             State::Woken(passed_on) => passed_on.extend(others),
             State::Waiting => *state = State::Woken(others),
         }
         drop(state);
-        parker.changed.notify_one();
+        self.changed.notify_one();
         Vec::new()
     }
 }
@@ -154,15 +108,22 @@ impl Waiter {
 impl State {
     fn wake_others(self) {
         if let Self::Woken(others) = self {
-            wake_each(others);
+            wake_threads(others);
         }
     }
 }
 
-pub(super) fn wake_each(waiters: Vec<Arc<Waiter>>) {
-    for waiter in waiters {
-        waiter.wake(Vec::new());
+fn wake_threads(parkers: Vec<Arc<Parker>>) {
+    for parker in parkers {
+        parker.wake(Vec::new());
     }
+}
+
+/// Wakes a future by the executor's code. If that panics, the others are woken all the same. The
+/// payload is not dropped, since that may panic, too.
+fn wake_future(waker: Waker) {
+    let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    std::mem::forget(woken);
 }
 
 thread_local! {
@@ -175,25 +136,57 @@ pub(crate) fn call_no_wakers() {
     CALLS_NO_WAKERS.set(true);
 }
 
-/// Wakes futures, on a thread of its own if this one calls no wakers.
-pub(super) fn wake_futures(futures: Vec<Arc<Waiter>>) {
-    if futures.is_empty() {
-        return;
+/// Futures to be woken, after unlocking.
+#[must_use = "the futures are woken by `wake`"]
+#[derive(Default)]
+pub(super) struct Futures {
+    wakers: Few<Waker>,
+    crowds: Vec<Crowd>,
+}
+
+impl Futures {
+    fn len(&self) -> usize {
+        self.wakers.len() + self.crowds.iter().map(Crowd::len).sum::<usize>()
     }
-    if !CALLS_NO_WAKERS.get() {
-        return wake_each(futures);
+
+    pub(super) fn append(&mut self, more: Self) {
+        self.wakers.append(more.wakers);
+        self.crowds.extend(more.crowds);
     }
-    // Where the thread is refused, they are woken here all the same: a lost wake is the worse fault.
-    let futures = Arc::new(futures);
-    let elsewhere = Arc::clone(&futures);
-    let thread = thread::Builder::new().name("quitter wakers".to_owned());
-    let wake_all = |futures: &[Arc<Waiter>]| {
-        for future in futures {
-            future.wake(Vec::new());
+
+    /// Wakes all on this thread.
+    fn wake_here(self) {
+        self.wakers.for_each(wake_future);
+        for crowd in self.crowds {
+            crowd.for_each(|waiter| match waiter {
+                Waiter::Future(waker) => wake_future(waker),
+                Waiter::Thread(parker) => _ = parker.wake(Vec::new()),
+            });
         }
-    };
-    if thread.spawn(move || wake_all(&elsewhere)).is_err() {
-        wake_all(&futures);
+    }
+
+    /// Wakes all, on a thread of its own if this one calls no wakers, or if there are so many that the
+    /// caller would be kept for milliseconds: it may be one of the threads that poll them.
+    pub(super) fn wake(self) {
+        /// To wake these takes less than a millisecond.
+        const MANY: usize = 2048;
+        if self.len() <= MANY && !CALLS_NO_WAKERS.get() {
+            return self.wake_here();
+        }
+        if self.len() == 0 {
+            return;
+        }
+        // Where the thread is refused, they are woken here all the same: a lost wake is the worse fault.
+        let futures = Arc::new(std::sync::Mutex::new(self));
+        let take = |futures: &std::sync::Mutex<Self>| {
+            std::mem::take(&mut *futures.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        let elsewhere = Arc::clone(&futures);
+        let thread = thread::Builder::new().name("quitter wakers".to_owned());
+        let thread = thread.spawn(move || take(&elsewhere).wake_here());
+        if thread.is_err() {
+            take(&futures).wake_here();
+        }
     }
 }
 
@@ -220,19 +213,30 @@ impl Open {
 #[must_use = "whoever waits is woken by `perform`, after unlocking"]
 #[derive(Default)]
 pub(super) struct Wakes {
-    waiters: Vec<Arc<Waiter>>,
+    threads: Few<Arc<Parker>>,
+    futures: Futures,
     /// The quit channels and descriptors to be closed.
-    open: Vec<Open>,
+    open: Few<Open>,
 }
 
 impl Wakes {
-    pub(super) fn add_all(&mut self, list: &mut List<Waiter>) {
-        list.take_all(&mut self.waiters);
+    pub(super) fn add_all(&mut self, list: &mut Waiters) {
+        let crowd = list.take_all(|waiter| self.add(waiter));
+        if crowd.len() > 0 {
+            self.futures.crowds.push(crowd);
+        }
     }
 
     /// Adds those that want to know that `live` routines are left.
-    pub(super) fn add_wanting(&mut self, list: &mut List<Waiter>, live: usize) {
-        list.take(|waiter| waiter.wants(live), &mut self.waiters);
+    pub(super) fn add_wanting(&mut self, list: &mut Waiters, live: usize) {
+        list.take_wanting(live, |waiter| self.add(waiter));
+    }
+
+    fn add(&mut self, waiter: Waiter) {
+        match waiter {
+            Waiter::Thread(parker) => self.threads.push(parker),
+            Waiter::Future(waker) => self.futures.wakers.push(waker),
+        }
     }
 
     pub(super) fn close(&mut self, open: Open) {
@@ -247,29 +251,27 @@ impl Wakes {
     /// the others, so that a quit does not keep its caller. Channels are closed by the caller: the
     /// first quit has closed them when it returns.
     pub(super) fn perform(self) {
-        wake_each(self.perform_but_futures());
+        self.perform_but_futures().wake();
     }
 
     /// As [`perform`](Self::perform), but returns the futures, which come last: their wakers are the
     /// executor's code, which may hang.
-    #[must_use]
-    pub(super) fn perform_but_futures(self) -> Vec<Arc<Waiter>> {
+    pub(super) fn perform_but_futures(self) -> Futures {
         /// Loom is to see threads that wake others, too.
         const FEW: usize = if cfg!(loom) { 0 } else { 16 };
-        let is_future = |waiter: &Arc<Waiter>| matches!(waiter.kind, Kind::Future(_));
-        // Most often they are all of one kind, and no list is allocated.
-        let (futures, mut waiters) = match self.waiters.iter().all(is_future) {
-            true => (self.waiters, Vec::new()),
-            false => self.waiters.into_iter().partition(is_future),
-        };
-        while waiters.len() > FEW
-            && let Some(first) = waiters.pop()
-        {
-            waiters = first.wake(waiters);
+        if self.threads.len() <= FEW {
+            self.threads.for_each(|parker| _ = parker.wake(Vec::new()));
+        } else {
+            let mut threads: Vec<_> = self.threads.into_iter().collect();
+            while threads.len() > FEW
+                && let Some(first) = threads.pop()
+            {
+                threads = first.wake(threads);
+            }
+            wake_threads(threads);
         }
-        wake_each(waiters);
         drop(self.open);
-        futures
+        self.futures
     }
 }
 

@@ -71,7 +71,6 @@ impl Options {
         let is_time = match row.when {
             When::Always => true,
             When::Builds => self.builds,
-            When::NotYet => self.smoke,
         };
         is_time && (self.only.is_empty() || self.only.iter().any(has))
     }

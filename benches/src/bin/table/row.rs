@@ -59,9 +59,6 @@ pub(crate) enum When {
     Always,
     /// With `--builds`: each takes seconds.
     Builds,
-    /// quitter cannot do it yet. A smoke run still runs the peers, so that they keep working until
-    /// it can.
-    NotYet,
 }
 
 /// Whether the growth of the figure with the size is of interest.
@@ -178,9 +175,7 @@ impl Row {
     pub(crate) fn jobs(&self) -> Vec<Job> {
         let mut jobs = Vec::new();
         for &size in self.sizes() {
-            if self.when != When::NotYet {
-                jobs.push(self.job(OURS, size));
-            }
+            jobs.push(self.job(OURS, size));
             jobs.extend(self.floor_job(size).map(|(job, _)| job));
             let rest = self.peers.iter().chain(self.others);
             jobs.extend(rest.map(|name| self.job(name, size)));

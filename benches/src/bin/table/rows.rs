@@ -74,8 +74,9 @@ const GUARD: &str = "A guard is a record in a list, by name and place: an alloca
 
 const NODE: &str = "Each node can keep a quit of its own, so that a quit takes no lock: one word more to \
     write.";
-const LISTED: &str = "What waits is listed at its node, and the node at its parent's: two allocations, and \
+const LISTED: &str = "What waits is listed at its node, and the node at its parent's: an allocation, and \
     turns of two locks that a child which only polls does without.";
+const CHANNEL: &str = "crossbeam's channel takes three allocations, which its `select!` needs.";
 const HELD: &str = "A thread that holds a lock may have lost its processor. The walk visits all others \
     first, and then waits until the scheduler lets that thread run again.";
 
@@ -89,6 +90,18 @@ const SELECTED: Row = Row {
     why: LISTED,
     goals: &[Goal::times(1.0, Of::Peer("tokio-util"))],
     ..CONNECTION
+};
+
+const QUITTING: Row = Row {
+    peers: &["tokio-util"],
+    goals: &[Goal::times(1.0, Of::Peer("tokio-util"))],
+    ..OPS
+};
+
+const TASKS: Row = Row {
+    workload: "tasks",
+    sizes: &[10_000, 100_000, 1_000_000],
+    ..ROW
 };
 
 const SNAPSHOT: Row = Row {
@@ -194,11 +207,13 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         what: "a connection's child with `quit_chan` for a `select!`, 1 thread",
         workload: "connection-select",
+        why: CHANNEL,
         ..SELECTED
     },
     Row {
         what: "a connection's child with `quit_chan` for a `select!`, 2 threads under one parent",
         workload: "connection-select-2-threads",
+        why: CHANNEL,
         ..SELECTED
     },
     Row {
@@ -389,9 +404,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         what: "waiting tasks: quit to all done",
-        workload: "tasks",
         figure: "done",
-        sizes: &[10_000, 100_000, 1_000_000],
         floor: Some(Floor::of("Notify")),
         peers: &["tokio-util", "tokio-graceful-shutdown"],
         goals: &[
@@ -406,7 +419,25 @@ pub(crate) const ROWS: &[Row] = &[
         ],
         growth: Growth::OfAll,
         plot: Some("tasks"),
-        when: When::NotYet,
+        ..TASKS
+    },
+    Row {
+        what: "waiting tasks: how long `send_quit` keeps the worker that calls it",
+        figure: "call",
+        peers: &["tokio-util"],
+        goals: &[Goal::value(MS).at(1_000_000)],
+        ..TASKS
+    },
+    Row {
+        what: "heap of a waiting task",
+        program: Program::Heap,
+        workload: "heap-task",
+        figure: "bytes",
+        unit: Unit::Bytes,
+        sizes: &[1_000, 100_000],
+        floor: Some(Floor::of("bare task")),
+        peers: &["tokio-util"],
+        goals: &[Goal::times(1.0, Of::Peer("tokio-util"))],
         ..ROW
     },
     Row {
@@ -419,8 +450,26 @@ pub(crate) const ROWS: &[Row] = &[
             "tokio-graceful-shutdown",
         ],
         goals: &[Goal::times(1.15, Of::Floor)],
-        when: When::NotYet,
         ..OPS
+    },
+    Row {
+        what: "`quitting()` made, polled once and dropped, 1 thread",
+        workload: "quitting",
+        ..QUITTING
+    },
+    Row {
+        what: "`quitting()` made, polled once and dropped, 2 threads",
+        workload: "quitting-2-threads",
+        ..QUITTING
+    },
+    Row {
+        what: "threads blocked in reads: quit to last returned",
+        workload: "reads",
+        figure: "last",
+        sizes: &[10_000],
+        floor: Some(Floor::of("wait_quit")),
+        goals: &[Goal::times(1.5, Of::Floor)],
+        ..ROW
     },
     Row {
         what: "process with blocked threads, SIGINT to gone",

@@ -87,3 +87,103 @@ fn rule_4_a_future_and_a_thread_both_learn_of_the_last_routine() {
         routine.join().unwrap();
     });
 }
+
+/// A future that is pending at `node`.
+fn pending(node: &Arc<Node>) -> QuitWait {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut future = QuitWait::new(node);
+    assert!(std::pin::Pin::new(&mut future).poll(&mut cx).is_pending());
+    future
+}
+
+/// The future holds the node as a child does, and goes while the holders are counted.
+#[test]
+fn rule_2_a_child_beside_a_future_that_goes_during_the_quit_is_told() {
+    model(|| {
+        let root = root();
+        let leaf = child(&root);
+        let future = pending(&leaf);
+        let below = child(&leaf);
+        assert!(!below.is_quitting());
+        let dropper = thread::spawn(move || drop(future));
+        quit(&leaf, None);
+        assert!(below.is_quitting());
+        dropper.join().unwrap();
+        assert_eq!(leaf.roster().left_behind(), 0);
+    });
+}
+
+#[test]
+fn rule_2_a_child_made_through_the_same_handle_beside_a_future_is_refused_or_told() {
+    model_within(2, || {
+        let root = root();
+        let leaf = Arc::new(child(&root));
+        let future = pending(&leaf);
+        let same = Arc::clone(&leaf);
+        let maker = thread::spawn(move || {
+            let made = same.child("grandchild".into());
+            made.inspect(|made| {
+                // Keeps what it found.
+                made.is_quitting();
+            })
+        });
+        let dropper = thread::spawn(move || drop(future));
+        quit(&leaf, None);
+        if let Ok(grandchild) = maker.join().unwrap() {
+            assert!(grandchild.is_quitting());
+            assert!(check_in(&grandchild).is_none());
+        }
+        dropper.join().unwrap();
+    });
+}
+
+/// Each of the two may have to settle what the other has marked.
+#[test]
+fn rule_2_two_quits_of_a_node_with_a_future_both_tell_a_child() {
+    model_within(2, || {
+        let root = root();
+        let leaf = Arc::new(child(&root));
+        let future = pending(&leaf);
+        let same = Arc::clone(&leaf);
+        let maker = thread::spawn(move || {
+            let made = same.child("grandchild".into());
+            let made = made.inspect(|made| {
+                made.is_quitting();
+            });
+            quit(&same, None);
+            drop(future);
+            if let Ok(made) = made {
+                assert!(made.is_quitting());
+            }
+        });
+        quit(&leaf, None);
+        maker.join().unwrap();
+    });
+}
+
+#[test]
+fn rule_9_a_future_made_at_the_same_handle_during_the_quit_learns_of_it() {
+    model(|| {
+        let root = root();
+        let leaf = Arc::new(child(&root));
+        let _first = pending(&leaf);
+        let same = Arc::clone(&leaf);
+        let task = thread::spawn(move || block_on(QuitWait::new(&same)));
+        quit(&leaf, None);
+        task.join().unwrap();
+        assert_eq!(leaf.roster().left_behind(), 0);
+    });
+}
+
+/// The waker that comes later takes the place of the first.
+#[test]
+fn rule_9_a_future_that_moves_to_another_task_during_the_quit_learns_of_it() {
+    model(|| {
+        let root = root();
+        let mut future = pending(&root);
+        let task = thread::spawn(move || block_on(std::pin::Pin::new(&mut future)));
+        quit(&root, None);
+        task.join().unwrap();
+        assert_eq!(root.roster().left_behind(), 0);
+    });
+}

@@ -163,20 +163,22 @@ fn rule_4_a_wait_that_begins_as_another_ends_is_exact() {
 #[test]
 fn rule_9_a_sleeper_whose_time_is_up_loses_no_other() {
     use crate::sync::{Mutex, lock};
-    use crate::tree::list::List;
-    use crate::tree::waiter::{Waiter, Wakes};
+    use crate::tree::waiter::{Parker, Waiter, Wakes};
+    use crate::tree::waiters::Waiters;
 
     for order in [[0, 1], [1, 0]] {
         model(move || {
-            let list = Arc::new(Mutex::new(List::<Waiter>::default()));
-            let waiters = [Waiter::thread(0), Waiter::thread(0)];
-            for at in order {
-                lock(&list).push(Arc::clone(&waiters[at]));
-            }
-            let [late, sleeping] = waiters;
+            let list = Arc::new(Mutex::new(Waiters::default()));
+            let parkers = [Parker::new(), Parker::new()];
+            let keys = order.map(|at| {
+                let waiter = Waiter::Thread(Arc::clone(&parkers[at]));
+                lock(&list).enter(waiter, 0)
+            });
+            let key = keys[order[0]];
+            let [late, sleeping] = parkers;
             let of = Arc::clone(&list);
             let late = thread::spawn(move || {
-                let left = lock(&of).remove(&late);
+                let left = lock(&of).remove(key);
                 drop(left);
                 late.leave();
             });

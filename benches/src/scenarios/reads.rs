@@ -1,0 +1,56 @@
+//! Many threads that block in a read, are told to quit, and return.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use quitter::{Quitter, RoutineQuitter};
+
+use crate::flags::Flag;
+use crate::muster::Muster;
+use crate::workload::Figures;
+
+/// The stack of each thread: small, so that there can be many.
+const STACK: usize = 64 * 1024;
+
+/// Each reads from a stream of its own, to which nobody writes.
+pub fn interruptible(n: usize) -> Figures {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("up to the hard limit");
+    let pairs = (0..n).map(|_| UnixStream::pair().expect("two descriptors"));
+    let (ours, _theirs): (Vec<_>, Vec<_>) = pairs.unzip();
+    blocked(ours, |q, stream| {
+        let read = q.interruptible(stream).read(&mut [0]);
+        assert!(read.is_err(), "nobody writes");
+    })
+}
+
+/// The floor: each waits for the quit alone.
+pub fn wait_quit(n: usize) -> Figures {
+    blocked(vec![(); n], |q, ()| q.wait_quit())
+}
+
+fn blocked<T: Send + 'static>(
+    each: Vec<T>,
+    block: impl Fn(&RoutineQuitter, T) + Copy + Send + Sync + 'static,
+) -> Figures {
+    let root = <Quitter as Flag>::new();
+    let muster = Arc::new(Muster::new(each.len()));
+    for item in each {
+        let muster = Arc::clone(&muster);
+        let routine = root.routine("reader").stack_size(STACK);
+        let body = move |q: &RoutineQuitter| muster.block(|| block(q, item));
+        routine.add(body).expect("a thread");
+    }
+    muster.wait_until_all_block();
+    let from = Instant::now();
+    root.send_quit();
+    root.wait_done(Duration::MAX).expect("no limit");
+    let done = from.elapsed();
+    vec![
+        ("last", muster.last_return(from)),
+        ("done", done.as_nanos() as f64),
+    ]
+}
