@@ -254,7 +254,7 @@ pub use quitter_core::{
 };
 
 #[cfg(feature = "stacks")]
-pub use quitter_core::{Frame, Stack};
+pub use quitter_core::{Frame, Stack, TaskState};
 
 #[cfg(feature = "macros")]
 pub use quitter_macros::{main, routine};

@@ -42,6 +42,10 @@ mod without {
 
         pub(in crate::report) fn include(&mut self, _: &'a StuckRoutine) {}
 
+        pub(in crate::report) fn facts(&self) -> Vec<String> {
+            Vec::new()
+        }
+
         pub(in crate::report) fn lines(&self, _: &'a str, _: &mut Told<'a>) -> Vec<String> {
             Vec::new()
         }
@@ -64,11 +68,12 @@ mod without {
 mod with {
     use std::collections::HashMap;
     use std::fmt;
+    use std::mem::discriminant;
 
     use crate::report::escape::cut;
     use crate::report::text::WIDTH;
     use crate::report::timeouts::{StuckRoutine, Timeouts};
-    use crate::stacks::{Frame, Stack};
+    use crate::stacks::{Frame, Stack, TaskState};
 
     /// How many lines the stacks of a list have before further ones are left out.
     const MOST_LINES: usize = 150;
@@ -91,6 +96,8 @@ mod with {
     pub(in crate::report) struct Shown<'a> {
         routines: usize,
         stacks: Vec<(&'a Stack, usize)>,
+        /// The first task in each state that is said.
+        tasks: Vec<(&'a TaskState, usize)>,
     }
 
     impl<'a> Shown<'a> {
@@ -108,6 +115,31 @@ mod with {
                     None => self.stacks.push((stack, 1)),
                 }
             }
+            // The stacks say the rest.
+            let is_said = |state: &&TaskState| !matches!(state, TaskState::Awaiting);
+            if let Some(state) = routine.task.as_ref().filter(is_said) {
+                let is_alike = |known: &TaskState| match (known, state) {
+                    (TaskState::InPoll { os_id: one, .. }, TaskState::InPoll { os_id, .. }) => {
+                        one == os_id
+                    }
+                    _ => discriminant(known) == discriminant(state),
+                };
+                match self.tasks.iter_mut().find(|(known, _)| is_alike(known)) {
+                    Some((_, count)) => *count += 1,
+                    None => self.tasks.push((state, 1)),
+                }
+            }
+        }
+
+        /// The states of the tasks among the routines, the most frequent first.
+        pub(in crate::report) fn facts(&self) -> Vec<String> {
+            let mut tasks = self.tasks.clone();
+            tasks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let fact = |(state, count): &(&TaskState, usize)| match self.routines == *count {
+                true => state.to_string(),
+                false => format!("{count} of them: {state}"),
+            };
+            tasks.iter().take(MOST_STACKS).map(fact).collect()
         }
 
         /// The lines of the stacks, each once, the most frequent first. The list has told others before.
@@ -117,9 +149,12 @@ mod with {
             stacks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             let is_only = stacks.len() == 1 && stacks[0].1 == self.routines;
             let mut shown = Vec::new();
-            for (stack, count) in stacks.iter().take(MOST_STACKS) {
+            for (at, (stack, count)) in stacks.iter().take(MOST_STACKS).enumerate() {
                 let mut indent = INDENT;
-                if !is_only {
+                if self.routines == 1 {
+                    // A task that awaits several futures.
+                    shown.extend((at > 0).then(|| format!("{:INDENT$}also", "")));
+                } else if !is_only {
                     shown.push(format!("{:INDENT$}×{count}", ""));
                     indent += 2;
                 }
@@ -223,17 +258,11 @@ mod with {
         timeouts: &Timeouts,
     ) -> fmt::Result {
         for (why, count) in timeouts.stackless() {
+            let of = if why.is_of_tasks() { "task" } else { "thread" };
+            let why = cut(&why.to_string(), WIDTH);
             match count {
-                1 => write!(
-                    f,
-                    "\nNo stack of 1 thread: {}",
-                    cut(&why.to_string(), WIDTH)
-                )?,
-                n => write!(
-                    f,
-                    "\nNo stacks of {n} threads: {}",
-                    cut(&why.to_string(), WIDTH)
-                )?,
+                1 => write!(f, "\nNo stack of 1 {of}: {why}")?,
+                n => write!(f, "\nNo stacks of {n} {of}s: {why}")?,
             }
         }
         Ok(())

@@ -26,16 +26,20 @@ enum Owner {
 
 /// Keeps the program's own calls, and above them the one call of the system's that they wait in. Where
 /// nothing is the program's own, keeps the outermost call that says something.
-pub(super) fn trim(mut calls: Vec<Call>, root: Option<&str>) -> Vec<Frame> {
+///
+/// Of a task, `async` functions and blocks are called as the functions that they are in.
+pub(super) fn trim(mut calls: Vec<Call>, root: Option<&str>, is_task: bool) -> Vec<Frame> {
     calls.iter_mut().for_each(qualify);
     let owners: Vec<Owner> = calls.iter().map(owner).collect();
     let is_own = |at: &usize| owners[*at] == Owner::Program;
     let first_own = (0..calls.len()).find(is_own);
-    let inner = &owners[..first_own.unwrap_or(calls.len())];
-    let waits_in = inner.iter().rposition(|owner| *owner == Owner::System);
+    let waits_in = waits_in(&calls, &owners[..first_own.unwrap_or(calls.len())]);
     let waits_in = waits_in.or((first_own.is_none() && !calls.is_empty()).then_some(0));
     let mut frames = Vec::new();
-    for (at, call) in calls.into_iter().enumerate() {
+    for (at, mut call) in calls.into_iter().enumerate() {
+        if is_task && let Some(function) = &mut call.function {
+            *function = without_closures(&path_of(function)).to_owned();
+        }
         if waits_in == Some(at) {
             frames.push(system_frame(call));
         } else if owners[at] == Owner::Program {
@@ -43,6 +47,43 @@ pub(super) fn trim(mut calls: Vec<Call>, root: Option<&str>) -> Vec<Frame> {
         }
     }
     frames
+}
+
+/// The outermost of the inner calls that are the system's. A future that awaits another one beside a
+/// wait of its own is only meant where it is its own wait.
+fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
+    const WITH_OWN_WAITS: [(&str, &str); 2] = [
+        ("tokio::time::timeout::", "tokio::time::sleep::"),
+        ("quitter_core::cancel::", "quitter_core::tree::"),
+    ];
+    let path = |at: usize| calls[at].function.as_deref().map(path_of).unwrap_or_default();
+    let mut found = inner.iter().rposition(|owner| *owner == Owner::System)?;
+    loop {
+        let of = path(found);
+        let mut both = WITH_OWN_WAITS.iter();
+        let Some((outer, own)) = both.find(|(outer, _)| of.starts_with(outer)) else {
+            return Some(found);
+        };
+        let is_meant = |at: &usize| {
+            let path = path(*at);
+            let is_other = |start: &&str| !path.starts_with(start);
+            inner[*at] == Owner::System && ["core::", "alloc::", outer].iter().all(is_other)
+        };
+        match (0..found).rev().find(is_meant) {
+            Some(at) if !path(at).starts_with(own) => found = at,
+            _ => return Some(found),
+        }
+    }
+}
+
+/// "store::flush" of "store::flush::{closure}", which is what its `async` code is called.
+fn without_closures(mut path: &str) -> &str {
+    while let Some((function, last)) = path.rsplit_once("::")
+        && last.starts_with('{')
+    {
+        path = function;
+    }
+    path
 }
 
 /// The folder that `file`, the absolute path of a place that is relative, was compiled in.
@@ -91,7 +132,12 @@ fn owner(call: &Call) -> Owner {
     let Some(function) = &call.function else {
         return Owner::Program;
     };
-    const MACHINERY: [&str; 15] = [
+    const MACHINERY: [&str; 20] = [
+        "tokio::future::",
+        "core::task::",
+        "core::future::",
+        "core::pin::Pin",
+        "quitter_core::stacks::",
         "core::ops::function::",
         "std::panicking::",
         "std::panic::",
@@ -119,11 +165,18 @@ fn owner(call: &Call) -> Owner {
     ];
     let path = path_of(function);
     let is_entry = ENTRIES.contains(&&*path);
-    if is_entry || MACHINERY.iter().any(|start| path.starts_with(start)) {
+    let is_test = path.contains("::tests::");
+    let is_macro = |file: &str| file.contains("/tokio") && file.contains("/src/macros/");
+    // Keeps a waker for those who await; or is the inside of `join!` or `select!`.
+    if path.contains("::atomic_waker::") || call.file.as_deref().is_some_and(is_macro) {
         return Owner::Machinery;
     }
-    const SYSTEM: [&str; 5] = ["std::", "core::", "alloc::", "quitter_core::", "quitter::"];
-    let is_test = path.contains("::tests::");
+    if is_entry || !is_test && MACHINERY.iter().any(|start| path.starts_with(start)) {
+        return Owner::Machinery;
+    }
+    const SYSTEM: [&str; 6] = [
+        "std::", "core::", "alloc::", "tokio::", "quitter_core::", "quitter::",
+    ];
     let is_rusts = call.file.as_deref().is_some_and(is_rusts_source);
     match is_rusts || !is_test && SYSTEM.iter().any(|start| path.starts_with(start)) {
         true => Owner::System,
@@ -188,16 +241,56 @@ fn public(path: &str) -> String {
         "once", "once_lock", "pal", "poison", "reentrant_lock", "rwlock", "scoped", "stdio", "tcp", "udp",
         "unix",
     ];
+    if let Some(tokio) = path.strip_prefix("tokio::") {
+        return public_of_tokio(path, tokio);
+    }
     let Some(std) = path.strip_prefix("std::") else {
         return path.replace("quitter_core::routine::quitter::", "quitter::")
             .replace("quitter_core::routine::handle::", "quitter::")
             .replace("quitter_core::routine::ticks::", "quitter::")
+            .replace("quitter_core::routine::awaiting::Done::poll", "quitter::Quitter::done")
+            .replace("quitter_core::futures::QuitFuture::poll", "quitter::Quitter::quitting")
+            .replace("quitter_core::cancel::CancelOnQuit::poll", "quitter::Quitter::cancel_on_quit")
             .replace("quitter_core::quitter::", "quitter::")
     };
     let segments = std.split("::").enumerate();
     let is_public = |(at, name): &(usize, &str)| *at == 0 || !PRIVATE.contains(name);
     let kept: Vec<_> = segments.filter(is_public).map(|(_, name)| name).collect();
     format!("std::{}", kept.join("::"))
+}
+
+/// The call that a program has made: "tokio::sync::Mutex::lock", of "tokio::sync::mutex::Mutex::lock", and
+/// "tokio::time::sleep", of "tokio::time::sleep::Sleep::poll".
+fn public_of_tokio(path: &str, tokio: &str) -> String {
+    const CALLS: [(&str, &str); 4] = [
+        ("runtime::task::join::JoinHandle", "task::JoinHandle"),
+        ("sync::notify::Notified", "sync::Notify::notified"),
+        ("time::sleep::Sleep", "time::sleep"),
+        ("time::timeout::Timeout", "time::timeout"),
+    ];
+    const PUBLIC: [&str; 4] = ["broadcast", "mpsc", "oneshot", "watch"];
+    let call = without_closures(tokio);
+    let call = call.strip_suffix("::poll").unwrap_or(call);
+    if let Some((_, known)) = CALLS.iter().find(|(long, _)| *long == call) {
+        return format!("tokio::{known}");
+    }
+    if let Some(method) = call.strip_prefix("io::util::").and_then(|rest| rest.split("::").next()) {
+        return format!("tokio::io::{method}");
+    }
+    let is_type = |name: &str| name.starts_with(|c: char| c.is_ascii_uppercase());
+    let segments: Vec<&str> = call.split("::").collect();
+    let mut kept: Vec<&str> = vec!["tokio"];
+    for (at, name) in segments.iter().enumerate() {
+        let mut later = segments[at + 1..].iter();
+        let is_private = at > 0 && !PUBLIC.contains(name) && !is_type(name) && later.any(|name| is_type(name));
+        if !is_private && kept.last() != Some(name) {
+            kept.push(name);
+        }
+    }
+    match kept.len() {
+        1 => path.to_owned(),
+        _ => kept.join("::"),
+    }
 }
 
 /// A function's path without types in angle brackets:
@@ -288,7 +381,7 @@ mod tests {
 
     fn trimmed(functions: &[&str]) -> Vec<String> {
         let calls = functions.iter().map(|function| call(function)).collect();
-        let frames = trim(calls, None);
+        let frames = trim(calls, None, false);
         frames.into_iter().map(|frame| frame.function).collect()
     }
 
@@ -369,6 +462,7 @@ mod tests {
                 at("catch", "/home/me/quitter/quitter-core/src/routine/panics.rs"),
             ],
             None,
+            false,
         );
         let names: Vec<_> = frames.iter().map(|frame| &frame.function[..]).collect();
         assert_eq!(names, ["std::sync::lock", "db_pool::flush::{closure#0}", "flush"]);
@@ -384,6 +478,7 @@ mod tests {
         let frames = trim(
             vec![unnamed(Some("libc.so.6")), unnamed(Some("store")), unnamed(None)],
             None,
+            false,
         );
         let names: Vec<_> = frames.iter().map(|frame| &frame.function[..]).collect();
         assert_eq!(names, ["libc.so.6+0x1a2b", "store+0x1a2b", "0x1a2b"]);
