@@ -188,8 +188,8 @@ impl<'a> Alike<'a> {
         let mut facts = vec![format!("running {}", self.running_for)];
         facts.extend(state.words().map(str::to_owned));
         let standing = self.standing.iter();
-        facts.extend(standing.flat_map(|standing| standing.parts(self.count)));
         facts.extend(self.stacks.facts());
+        facts.extend(standing.flat_map(|standing| standing.parts(self.count)));
         facts.extend([
             format!("spawned at {}", Line(spawned_at)),
             match (last_seen, self.ago) {

@@ -42,6 +42,8 @@ pub(super) fn trim(mut calls: Vec<Call>, root: Option<&str>, is_task: bool) -> V
         }
         if waits_in == Some(at) {
             frames.push(system_frame(call));
+        } else if is_task && !frames.is_empty() && is_plumbing(&call) {
+            // Leads from one `async` function to the next.
         } else if owners[at] == Owner::Program {
             frames.push(frame(call, root));
         }
@@ -74,6 +76,14 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
             _ => return Some(found),
         }
     }
+}
+
+/// The `poll` of a library's future.
+fn is_plumbing(call: &Call) -> bool {
+    let function = call.function.as_deref().unwrap_or_default();
+    let name = function.rsplit("::").next().unwrap_or_default();
+    let is_librarys = call.file.as_deref().is_some_and(|file| file.contains(REGISTRY));
+    is_librarys && (name == "poll" || name.starts_with("poll_"))
 }
 
 /// "store::flush" of "store::flush::{closure}", which is what its `async` code is called.
@@ -298,7 +308,7 @@ fn public_of_tokio(path: &str, tokio: &str) -> String {
 fn path_of(function: &str) -> String {
     let (start, rest) = match function.strip_prefix('<') {
         Some(inner) => match closing(inner) {
-            Some(end) => (self_type(&inner[..end]), &inner[end + 1..]),
+            Some(end) => (known_type(&inner[..end]), &inner[end + 1..]),
             None => return function.to_owned(),
         },
         None => (String::new(), function),
@@ -323,6 +333,17 @@ fn closing(text: &str) -> Option<usize> {
         before = c;
     }
     None
+}
+
+/// The type of "store::Store as Trait", or the trait where the type is a parameter.
+fn known_type(text: &str) -> String {
+    let of = self_type(text);
+    let is_parameter = !of.contains("::") && of.starts_with(|c: char| c.is_ascii_uppercase());
+    let of_trait = text.strip_prefix(&of).and_then(|rest| rest.strip_prefix(" as "));
+    match of_trait.filter(|_| is_parameter) {
+        Some(of_trait) => path_of(of_trait),
+        None => of,
+    }
 }
 
 /// The type of "T as Trait", by its path.
@@ -396,6 +417,7 @@ mod tests {
             ("store::main::{{closure}}", "store::main::{closure}"),
             ("<dyn store::Sink<u8> as store::Close>::close", "store::Sink::close"),
             ("<[u8] as store::Hash>::hash", "[u8]::hash"),
+            ("<F as store::Handler<(M, T), S>>::call", "store::Handler::call"),
             ("broken<", "broken<"),
             ("<broken", "<broken"),
         ] {
@@ -442,6 +464,54 @@ mod tests {
         assert_eq!(frames, ["std::thread::park"]);
         assert_eq!(trimmed(&["core::ops::function::FnOnce::call_once"]).len(), 1);
         assert!(trimmed(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_a_task_awaits_is_shown_as_the_call_that_the_program_made() {
+        let in_tokio = |function: &str, file: &str| Call {
+            file: Some(format!("/root/.cargo/registry/src/index-1/tokio-1.54.1/src/{file}")),
+            ..call(function)
+        };
+        let names = |calls: Vec<Call>| -> Vec<_> {
+            let frames = trim(calls, None, true);
+            frames.into_iter().map(|frame| frame.function).collect()
+        };
+        let frames = names(vec![
+            call("<core::task::wake::Waker as core::clone::Clone>::clone"),
+            in_tokio("tokio::sync::batch_semaphore::Semaphore::poll_acquire", "sync/batch_semaphore.rs"),
+            in_tokio("tokio::sync::mutex::Mutex<T>::lock::{{closure}}", "sync/mutex.rs"),
+            call("store::flush::{{closure}}"),
+            in_tokio("store::run::{{closure}}::{{closure}}", "macros/join.rs"),
+            call("<core::future::poll_fn::PollFn<F> as core::future::future::Future>::poll"),
+            call("store::run::{{closure}}"),
+            call("quitter_core::stacks::tasks::Polls::poll"),
+        ]);
+        assert_eq!(frames, ["tokio::sync::Mutex::lock", "store::flush", "store::run"]);
+        for (long, short) in [
+            ("<tokio::time::sleep::Sleep as core::future::future::Future>::poll", "tokio::time::sleep"),
+            ("tokio::net::tcp::listener::TcpListener::accept::{{closure}}", "tokio::net::TcpListener::accept"),
+            ("tokio::sync::mpsc::bounded::Receiver<T>::recv::{{closure}}", "tokio::sync::mpsc::Receiver::recv"),
+            ("tokio::task::yield_now::yield_now::{{closure}}", "tokio::task::yield_now"),
+            ("<tokio::io::util::read_exact::ReadExact<A> as F>::poll", "tokio::io::read_exact"),
+            ("tokio::task::join_set::JoinSet<T>::join_next::{{closure}}", "tokio::task::JoinSet::join_next"),
+            ("tokio", "tokio"),
+        ] {
+            let frames = names(vec![call(long), call("store::run::{{closure}}")]);
+            assert_eq!(frames[0], short);
+        }
+        let timeout = || call("<tokio::time::timeout::Timeout<F> as core::future::future::Future>::poll");
+        let sleep = || call("<tokio::time::sleep::Sleep as core::future::future::Future>::poll");
+        assert_eq!(names(vec![sleep(), timeout()]), ["tokio::time::timeout"]);
+        let lock = || call("tokio::sync::mutex::Mutex<T>::lock::{{closure}}");
+        assert_eq!(names(vec![lock(), timeout(), timeout()]), ["tokio::sync::Mutex::lock"]);
+        let plumbing = Call {
+            function: Some("<tower::Oneshot<S, R> as core::future::future::Future>::poll".to_owned()),
+            file: Some("/root/.cargo/registry/src/index-1/tower-0.5.3/src/oneshot.rs".to_owned()),
+            ..call("")
+        };
+        let own = call("store::run::{{closure}}");
+        assert_eq!(names(vec![lock(), plumbing.clone(), own.clone()]), ["tokio::sync::Mutex::lock", "store::run"]);
+        assert_eq!(names(vec![plumbing, own]), ["tower::Oneshot::poll", "store::run"]);
     }
 
     #[test]
