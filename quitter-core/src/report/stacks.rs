@@ -272,7 +272,7 @@ mod with {
 #[cfg(all(test, feature = "stacks"))]
 mod tests_of_text {
     use super::with::lines;
-    use crate::stacks::{Frame, Stack};
+    use crate::stacks::{Frame, Stack, TaskState};
 
     fn frame(function: &str, line: Option<u32>) -> Frame {
         Frame {
@@ -319,6 +319,61 @@ mod tests_of_text {
         assert_eq!(lines[10], "      … 87 more");
         assert_eq!(lines[14], "      store::call       src/store.rs:99");
         assert_eq!((&lines[15][..], lines.len()), ("      …", 16));
+    }
+
+    fn stuck(root: &crate::Quitter) -> crate::Timeouts {
+        root.wait_done(std::time::Duration::ZERO).unwrap_err()
+    }
+
+    #[test]
+    fn a_task_that_awaits_several_futures_has_a_stack_for_each() {
+        let root = crate::Quitter::root("main");
+        let _task = root.guard("task").unwrap();
+        let mut timeouts = stuck(&root);
+        let leaf = |name: &str| stack(vec![frame(name, None), frame("store::flush", Some(88))]);
+        let task = &mut timeouts.quitters[0].routines[0];
+        task.stacks = vec![
+            leaf("tokio::sync::Mutex::lock"),
+            leaf("tokio::time::timeout"),
+        ];
+        let text = timeouts.to_string();
+        let stacks = "\n      tokio::sync::Mutex::lock\n      store::flush  src/store.rs:88\n      also\n      \
+                      tokio::time::timeout\n      store::flush  src/store.rs:88";
+        assert!(text.ends_with(stacks), "{text}");
+    }
+
+    #[test]
+    fn tasks_in_different_states_share_a_line_that_counts_them() {
+        let root = crate::Quitter::root("main");
+        let guards: Vec<_> = (0..4).map(|_| root.guard("task").unwrap()).collect();
+        let mut timeouts = stuck(&root);
+        let waits = TaskState::NotPolled {
+            woken: std::time::Duration::from_millis(3000),
+        };
+        let holds = TaskState::InPoll {
+            os_id: 7,
+            thread: "tokio\u{1b}\nrt".to_owned(),
+        };
+        let states = [Some(waits.clone()), Some(waits), Some(holds), None];
+        let routines = &mut timeouts.quitters[0].routines;
+        for (routine, state) in routines.iter_mut().zip(states) {
+            routine.task = state;
+        }
+        let text = timeouts.to_string().replace("\n             ", "");
+        let counts = "2 of them: woken 3.0 s ago and not polled: the runtime's threads are busy,";
+        assert!(text.contains(counts), "{text}");
+        assert!(
+            text.contains("1 of them: holds up thread 7 'tokio"),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'), "{text}");
+        timeouts.quitters[0].routines.truncate(1);
+        let alone = timeouts.to_string();
+        assert!(
+            alone.contains(", woken 3.0 s ago and not polled"),
+            "{alone}"
+        );
+        drop(guards);
     }
 
     #[test]

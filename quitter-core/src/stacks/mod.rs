@@ -1,4 +1,4 @@
-//! Where threads hang, by function, file and line: the feature `stacks`.
+//! Where threads and tasks hang, by function, file and line: the feature `stacks`.
 //!
 //! A thread copies its own registers and stack in a signal handler ([`signal`]). The copies are
 //! unwound ([`unwind`]) by the tables of the program's modules ([`modules`]), get their names

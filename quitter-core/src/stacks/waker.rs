@@ -173,7 +173,7 @@ mod tests {
                 "so that a kept one is replaced"
             );
             let clone = cx.waker().clone();
-            assert!(clone.will_wake(&real));
+            assert_eq!(clone.data(), real.data());
             vec![clone, cx.waker().clone()]
         });
         assert_eq!(leaves.len(), 2, "{leaves:?}");
@@ -200,6 +200,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "there every call is at a place of its own")]
     fn the_same_place_counts_once_and_very_many_are_not_all_noted() {
         fn keep_some(cx: &Context<'_>, depth: usize) {
             (0..3).for_each(|_| drop(cx.waker().clone()));
@@ -240,7 +241,7 @@ mod tests {
         let (inner, outer) = trace(&real, |cx| {
             let (clone, leaves) =
                 trace(cx.waker(), |cx| (cx.waker().clone(), untraced(cx.waker())));
-            assert!(clone.0.will_wake(&real) && clone.1.will_wake(&real));
+            assert_eq!([clone.0.data(), clone.1.data()], [real.data(); 2]);
             leaves
         });
         assert_eq!((inner.len(), outer.len()), (1, 1));
