@@ -214,7 +214,8 @@
 //!   tokio-util or tokio-graceful-shutdown.
 //! * [Snapshots and reports as JSON](guide::json): the shape, field by field.
 //! * [Child processes](guide::processes): groups, terminals, service managers, output.
-//! * [Where it hangs](guide::diagnosis): the stacks of threads that did not return.
+//! * [Where it hangs](guide::diagnosis): the stacks of threads that did not return, and the awaits of
+//!   tasks.
 //! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
 //!
 //! # Features
@@ -227,8 +228,8 @@
 //! * `serde`: [`Snapshot`], [`ExitReport`], [`Timeouts`] and everything in them implement
 //!   `serde::Serialize`, in a [documented shape](guide::json).
 //! * `process`: [child processes](guide::processes) as routines.
-//! * `stacks`: the exit report shows on which lines threads hang. Linux on x86-64 and aarch64; see
-//!   [Where it hangs](guide::diagnosis).
+//! * `stacks`: the exit report shows on which lines threads and tasks hang. Linux on x86-64 and
+//!   aarch64; see [Where it hangs](guide::diagnosis).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -254,7 +255,7 @@ pub use quitter_core::{
 };
 
 #[cfg(feature = "stacks")]
-pub use quitter_core::{Frame, Stack};
+pub use quitter_core::{Frame, Stack, TaskState};
 
 #[cfg(feature = "macros")]
 pub use quitter_macros::{main, routine};

@@ -161,7 +161,27 @@ fn kinds_of_routines_and_of_failures_have_the_documented_shape() {
         message: "index out of bounds".into(),
         place: Some("src/lib.rs:1:2".into()),
     };
-    assert_alike("panic", &documented()[4], &to_value(panic).unwrap());
+    assert_alike("panic", &documented()[5], &to_value(panic).unwrap());
+}
+
+#[cfg(feature = "stacks")]
+#[test]
+fn states_of_tasks_have_the_documented_shape() {
+    use quitter::TaskState;
+
+    let states = [
+        TaskState::Awaiting,
+        TaskState::AwaitingNothing,
+        TaskState::InPoll {
+            os_id: 1,
+            thread: "tokio-rt-worker".into(),
+        },
+        TaskState::NotPolled {
+            woken: Duration::from_secs(3),
+        },
+        TaskState::NeverPolled,
+    ];
+    assert_alike("states", &documented()[4], &to_value(states).unwrap());
 }
 
 #[test]
@@ -172,7 +192,7 @@ fn an_exit_report_has_the_documented_shape() {
         flusher.set_status("flushing 3/10");
         raise(Signal::SIGTERM).unwrap();
         let report = to_value(main.exit()).unwrap();
-        let documented = &documented()[5];
+        let documented = &documented()[6];
         assert_alike("report", documented, &report);
         // Alone it has the shape that it has in a report.
         let root = Quitter::root("main");
@@ -219,7 +239,7 @@ fn causes_have_the_documented_shape() {
         QuitCause::MainReturned { code: 3 },
         QuitCause::MainDropped,
     ];
-    assert_alike("causes", &documented()[7], &to_value(causes).unwrap());
+    assert_alike("causes", &documented()[8], &to_value(causes).unwrap());
 }
 
 #[test]

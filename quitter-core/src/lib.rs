@@ -92,7 +92,7 @@ pub use routine::quitter::RoutineQuitter;
 pub use routine::task::Task;
 pub use routine::ticks::Ticks;
 #[cfg(feature = "stacks")]
-pub use stacks::{Frame, Stack};
+pub use stacks::{Frame, Stack, TaskState};
 pub use stands::Stands;
 
 /// Items that the attributes' output needs. No part of the public interface.

@@ -168,6 +168,36 @@ fn one_report_names_the_thread_and_the_tasks_that_hang() {
     });
 }
 
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[test]
+fn one_report_shows_a_threads_calls_a_tasks_await_and_the_worker_that_a_task_blocks() {
+    let from = Instant::now();
+    let ended = mixed(&["--stuck"]).with_code(1);
+    // The quit timeout is a second, and stacks may take another one.
+    assert!(
+        from.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        from.elapsed()
+    );
+    ended.saying(&[
+        "    south",
+        "      tokio::sync::oneshot::Receiver\n",
+        "      mixed::calibrate  quitter-examples/src/bin/17_mixed.rs:",
+        "      mixed::measure    quitter-examples/src/bin/17_mixed.rs:",
+        "    writer",
+        "      std::thread::park\n",
+        "      mixed::write  ",
+        "    compactor",
+        "holds up thread ",
+        " 'tokio-rt-worker'",
+        "      std::thread::park\n",
+        "      mixed::compact  ",
+    ]);
+}
+
 // ── axum_server ─────────────────────────────────────────────────────────────────────────────────
 
 #[test]
@@ -202,7 +232,7 @@ fn requests_in_flight_are_answered_streams_told_and_readiness_turns() {
 }
 
 #[test]
-fn a_request_that_hangs_is_named() {
+fn a_request_that_hangs_is_named_with_the_line_that_it_awaits() {
     let (server, address) = server(env!("CARGO_BIN_EXE_axum_server"));
     let mut hangs = Client::connect(&address);
     hangs.get("/hang");
@@ -211,10 +241,19 @@ fn a_request_that_hangs_is_named() {
     page.get("/slow");
     page.answer();
     server.send(SIGTERM);
-    server
-        .end()
-        .with_code(1)
-        .saying(&["main/requests", "GET /hang", "server"]);
+    let ended = server.end().with_code(1);
+    let ended = ended.saying(&["main/requests", "GET /hang", "server"]);
+    if cfg!(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )) {
+        ended.saying(&[
+            "    GET /hang",
+            "      tokio::sync::oneshot::Receiver\n",
+            "      axum_server::hang ",
+            "quitter-examples/src/bin/18_axum_server.rs:",
+        ]);
+    }
 }
 
 #[test]

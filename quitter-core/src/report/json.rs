@@ -20,7 +20,7 @@ use crate::report::snapshot::{LiveQuitter, QuitState, Snapshot};
 use crate::report::timeouts::{LastSeen, StuckRoutine, TimedOutQuitter, Timeouts};
 use crate::routine::kind::{RoutineKind, RoutineState};
 #[cfg(feature = "stacks")]
-use crate::stacks::{Frame, Stack};
+use crate::stacks::{Frame, Stack, TaskState};
 use crate::stands::Stands;
 
 /// How many characters of a path are written: a chain of very many quitters would take space with the
@@ -193,10 +193,12 @@ impl Serialize for StuckRoutine {
             returned_late,
             #[cfg(feature = "stacks")]
             stacks,
+            #[cfg(feature = "stacks")]
+            task,
         } = self;
-        // The key is always there.
+        // The keys are always there.
         #[cfg(not(feature = "stacks"))]
-        let stacks = &[(); 0];
+        let (stacks, task) = (&[(); 0], &None::<()>);
         object!(serializer, "StuckRoutine",
             id: id,
             name: name,
@@ -210,6 +212,7 @@ impl Serialize for StuckRoutine {
             cancelled: cancelled,
             returned_late: &returned_late.map(Seconds),
             stacks: stacks,
+            task: task,
         )
     }
 }
@@ -224,6 +227,23 @@ impl Serialize for Stands {
                 variant!(serializer, "Stands", "running", cpu: &Seconds(*cpu))
             }
             Self::Unknown => variant!(serializer, "Stands", "unknown"),
+        }
+    }
+}
+
+#[cfg(feature = "stacks")]
+impl Serialize for TaskState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Awaiting => variant!(serializer, "TaskState", "awaiting"),
+            Self::AwaitingNothing => variant!(serializer, "TaskState", "awaiting_nothing"),
+            Self::InPoll { os_id, thread } => {
+                variant!(serializer, "TaskState", "in_poll", os_id: os_id, thread: thread)
+            }
+            Self::NotPolled { woken } => {
+                variant!(serializer, "TaskState", "not_polled", woken: &Seconds(*woken))
+            }
+            Self::NeverPolled => variant!(serializer, "TaskState", "never_polled"),
         }
     }
 }

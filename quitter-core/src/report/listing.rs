@@ -188,6 +188,7 @@ impl<'a> Alike<'a> {
         let mut facts = vec![format!("running {}", self.running_for)];
         facts.extend(state.words().map(str::to_owned));
         let standing = self.standing.iter();
+        facts.extend(self.stacks.facts());
         facts.extend(standing.flat_map(|standing| standing.parts(self.count)));
         facts.extend([
             format!("spawned at {}", Line(spawned_at)),
@@ -248,13 +249,18 @@ pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> f
         let mut is_first = true;
         for alike in Alike::of(&at.routines, room) {
             let lines = alike.stacks.lines(&alike.first.name, &mut told);
-            if lines.is_empty() {
+            let facts = alike.stacks.facts();
+            if lines.is_empty() && facts.is_empty() {
                 continue;
             }
             if std::mem::take(&mut is_first) {
                 write!(f, "\n  {}", at.quitter.shown(WIDTH - 2))?;
             }
             write!(f, "\n    {}", alike.name())?;
+            if !facts.is_empty() {
+                write!(f, "  ")?;
+                write_parts(f, 8, &facts)?;
+            }
             lines.iter().try_for_each(|line| write!(f, "\n{line}"))?;
             room -= 1;
         }
@@ -335,6 +341,8 @@ mod tests {
             returned_late: None,
             #[cfg(feature = "stacks")]
             stacks: Vec::new(),
+            #[cfg(feature = "stacks")]
+            task: None,
         }
     }
 

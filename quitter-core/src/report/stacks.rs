@@ -45,6 +45,10 @@ mod without {
 
         pub(in crate::report) fn include(&mut self, _: &'a StuckRoutine) {}
 
+        pub(in crate::report) fn facts(&self) -> Vec<String> {
+            Vec::new()
+        }
+
         pub(in crate::report) fn lines(&self, _: &'a str, _: &mut Told<'a>) -> Vec<String> {
             Vec::new()
         }
@@ -67,11 +71,12 @@ mod without {
 mod with {
     use std::collections::HashMap;
     use std::fmt;
+    use std::mem::discriminant;
 
     use crate::report::escape::cut;
     use crate::report::text::WIDTH;
     use crate::report::timeouts::{StuckRoutine, Timeouts};
-    use crate::stacks::{Frame, Stack};
+    use crate::stacks::{Frame, Stack, TaskState};
 
     /// How many lines the stacks of a list have before further ones are left out.
     const MOST_LINES: usize = 150;
@@ -94,6 +99,8 @@ mod with {
     pub(in crate::report) struct Shown<'a> {
         routines: usize,
         stacks: Vec<(&'a Stack, usize)>,
+        /// The first task in each state that is said.
+        tasks: Vec<(&'a TaskState, usize)>,
     }
 
     impl<'a> Shown<'a> {
@@ -111,6 +118,31 @@ mod with {
                     None => self.stacks.push((stack, 1)),
                 }
             }
+            // The stacks say the rest.
+            let is_said = |state: &&TaskState| !matches!(state, TaskState::Awaiting);
+            if let Some(state) = routine.task.as_ref().filter(is_said) {
+                let is_alike = |known: &TaskState| match (known, state) {
+                    (TaskState::InPoll { os_id: one, .. }, TaskState::InPoll { os_id, .. }) => {
+                        one == os_id
+                    }
+                    _ => discriminant(known) == discriminant(state),
+                };
+                match self.tasks.iter_mut().find(|(known, _)| is_alike(known)) {
+                    Some((_, count)) => *count += 1,
+                    None => self.tasks.push((state, 1)),
+                }
+            }
+        }
+
+        /// The states of the tasks among the routines, the most frequent first.
+        pub(in crate::report) fn facts(&self) -> Vec<String> {
+            let mut tasks = self.tasks.clone();
+            tasks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let fact = |(state, count): &(&TaskState, usize)| match self.routines == *count {
+                true => state.to_string(),
+                false => format!("{count} of them: {state}"),
+            };
+            tasks.iter().take(MOST_STACKS).map(fact).collect()
         }
 
         /// The lines of the stacks, each once, the most frequent first. The list has told others before.
@@ -120,9 +152,12 @@ mod with {
             stacks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             let is_only = stacks.len() == 1 && stacks[0].1 == self.routines;
             let mut shown = Vec::new();
-            for (stack, count) in stacks.iter().take(MOST_STACKS) {
+            for (at, (stack, count)) in stacks.iter().take(MOST_STACKS).enumerate() {
                 let mut indent = INDENT;
-                if !is_only {
+                if self.routines == 1 {
+                    // A task that awaits several futures.
+                    shown.extend((at > 0).then(|| format!("{:INDENT$}also", "")));
+                } else if !is_only {
                     shown.push(format!("{:INDENT$}×{count}", ""));
                     indent += 2;
                 }
@@ -226,17 +261,11 @@ mod with {
         timeouts: &Timeouts,
     ) -> fmt::Result {
         for (why, count) in timeouts.stackless() {
+            let of = if why.is_of_tasks() { "task" } else { "thread" };
+            let why = cut(&why.to_string(), WIDTH);
             match count {
-                1 => write!(
-                    f,
-                    "\nNo stack of 1 thread: {}",
-                    cut(&why.to_string(), WIDTH)
-                )?,
-                n => write!(
-                    f,
-                    "\nNo stacks of {n} threads: {}",
-                    cut(&why.to_string(), WIDTH)
-                )?,
+                1 => write!(f, "\nNo stack of 1 {of}: {why}")?,
+                n => write!(f, "\nNo stacks of {n} {of}s: {why}")?,
             }
         }
         Ok(())
@@ -246,7 +275,7 @@ mod with {
 #[cfg(all(test, feature = "stacks"))]
 mod tests_of_text {
     use super::with::lines;
-    use crate::stacks::{Frame, Stack};
+    use crate::stacks::{Frame, Stack, TaskState};
 
     fn frame(function: &str, line: Option<u32>) -> Frame {
         Frame {
@@ -293,6 +322,61 @@ mod tests_of_text {
         assert_eq!(lines[10], "      … 87 more");
         assert_eq!(lines[14], "      store::call       src/store.rs:99");
         assert_eq!((&lines[15][..], lines.len()), ("      …", 16));
+    }
+
+    fn stuck(root: &crate::Quitter) -> crate::Timeouts {
+        root.wait_done(std::time::Duration::ZERO).unwrap_err()
+    }
+
+    #[test]
+    fn a_task_that_awaits_several_futures_has_a_stack_for_each() {
+        let root = crate::Quitter::root("main");
+        let _task = root.guard("task").unwrap();
+        let mut timeouts = stuck(&root);
+        let leaf = |name: &str| stack(vec![frame(name, None), frame("store::flush", Some(88))]);
+        let task = &mut timeouts.quitters[0].routines[0];
+        task.stacks = vec![
+            leaf("tokio::sync::Mutex::lock"),
+            leaf("tokio::time::timeout"),
+        ];
+        let text = timeouts.to_string();
+        let stacks = "\n      tokio::sync::Mutex::lock\n      store::flush  src/store.rs:88\n      also\n      \
+                      tokio::time::timeout\n      store::flush  src/store.rs:88";
+        assert!(text.ends_with(stacks), "{text}");
+    }
+
+    #[test]
+    fn tasks_in_different_states_share_a_line_that_counts_them() {
+        let root = crate::Quitter::root("main");
+        let guards: Vec<_> = (0..4).map(|_| root.guard("task").unwrap()).collect();
+        let mut timeouts = stuck(&root);
+        let waits = TaskState::NotPolled {
+            woken: std::time::Duration::from_millis(3000),
+        };
+        let holds = TaskState::InPoll {
+            os_id: 7,
+            thread: "tokio\u{1b}\nrt".to_owned(),
+        };
+        let states = [Some(waits.clone()), Some(waits), Some(holds), None];
+        let routines = &mut timeouts.quitters[0].routines;
+        for (routine, state) in routines.iter_mut().zip(states) {
+            routine.task = state;
+        }
+        let text = timeouts.to_string().replace("\n             ", "");
+        let counts = "2 of them: woken 3.0 s ago and not polled: the runtime's threads are busy,";
+        assert!(text.contains(counts), "{text}");
+        assert!(
+            text.contains("1 of them: holds up thread 7 'tokio"),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'), "{text}");
+        timeouts.quitters[0].routines.truncate(1);
+        let alone = timeouts.to_string();
+        assert!(
+            alone.contains(", woken 3.0 s ago and not polled"),
+            "{alone}"
+        );
+        drop(guards);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::report::path::{Paths, QuitterPath};
 use crate::routine::kind::{RoutineKind, RoutineState};
 use crate::routine::record::Record;
 #[cfg(feature = "stacks")]
-use crate::stacks::{Stack, Stacks, Why};
+use crate::stacks::{Stack, Stacks, TaskState, Why};
 use crate::stands::{self, Stands, Subject};
 use crate::tree::LiveAt;
 
@@ -50,7 +50,7 @@ pub struct Timeouts {
     pub(super) quitters: Vec<TimedOutQuitter>,
     after: Duration,
     everyone_waits: bool,
-    /// Why there are no stacks, with the number of threads.
+    /// Why there are no stacks, with the number of routines.
     #[cfg(feature = "stacks")]
     stackless: Vec<(Why, usize)>,
 }
@@ -116,10 +116,21 @@ pub struct StuckRoutine {
     pub cancelled: bool,
     /// It has returned since the deadline: at most this long after it. Only the exit report tells.
     pub returned_late: Option<Duration>,
-    /// Where the thread hangs that runs it: one stack, or none if it could not be captured. Only the
-    /// exit report has them.
+    /// Where it hangs. Of a thread this is its stack, or nothing if it could not be captured.
+    ///
+    /// A task that is suspended has a stack for each of the futures that it awaits, up to 16: several in
+    /// a `join!` or `select!`. The innermost call is the one that waits, such as
+    /// `tokio::sync::Mutex::lock`, and below it stand the `async` functions that await it, with their
+    /// lines. To find that out, the task is woken and polled once more. Of a task that is inside of a
+    /// poll, or that nobody polls, this is the stack of a thread: see [`TaskState`].
+    ///
+    /// Only reports that take stacks have them: that of an exit, and that of an end by force.
     #[cfg(feature = "stacks")]
     pub stacks: Vec<Stack>,
+    /// How a task stands with its executor. `None`: it is no task, or was not asked, or did not answer.
+    /// Only reports with stacks have it.
+    #[cfg(feature = "stacks")]
+    pub task: Option<TaskState>,
 }
 
 /// Where a routine last called its quitter. Derefs to the place.
@@ -230,7 +241,7 @@ impl Timeouts {
     #[cfg(feature = "stacks")]
     pub(crate) fn add_stacks(&mut self, mut stacks: Stacks) {
         for routine in self.quitters.iter_mut().flat_map(|at| &mut at.routines) {
-            routine.stacks = stacks.take(routine.id).into_iter().collect();
+            stacks.add_to(routine);
         }
         self.stackless = stacks.missing().to_vec();
     }
@@ -238,7 +249,8 @@ impl Timeouts {
     /// Whether there is anything to say about stacks.
     #[cfg(feature = "stacks")]
     pub(crate) fn has_stacks(&self) -> bool {
-        self.routines().any(|routine| !routine.stacks.is_empty()) || !self.stackless.is_empty()
+        let says = |routine: &StuckRoutine| !routine.stacks.is_empty() || routine.task.is_some();
+        self.routines().any(says) || !self.stackless.is_empty()
     }
 
     #[cfg(feature = "stacks")]
@@ -317,6 +329,8 @@ impl StuckRoutine {
             returned_late: late.filter(|_| record.is_finished()),
             #[cfg(feature = "stacks")]
             stacks: Vec::new(),
+            #[cfg(feature = "stacks")]
+            task: None,
         }
     }
 }

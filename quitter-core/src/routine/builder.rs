@@ -34,6 +34,9 @@ pub struct RoutineBuilder<'a> {
     stack_size: Option<usize>,
     /// `None`: as the quitter says.
     on_failure: Option<OnFailure>,
+    /// Whether a report may poll a task to find out what it awaits.
+    #[cfg(feature = "stacks")]
+    pub(super) extra_poll: bool,
     /// Where a task is spawned; `None`: where the caller is.
     #[cfg(feature = "tokio")]
     pub(crate) runtime: Option<tokio::runtime::Handle>,
@@ -48,6 +51,8 @@ impl<'a> RoutineBuilder<'a> {
             name,
             stack_size: None,
             on_failure: None,
+            #[cfg(feature = "stacks")]
+            extra_poll: true,
             #[cfg(feature = "process")]
             process: super::process::ProcessOptions::default(),
             #[cfg(feature = "tokio")]
@@ -78,6 +83,35 @@ impl<'a> RoutineBuilder<'a> {
     /// [`Quitter::on_failure`](crate::Quitter::on_failure).
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = Some(on_failure);
+        self
+    }
+
+    /// Sets whether a report with stacks may have a task polled once more, to find out what it awaits. The
+    /// default is `true`. Without the feature `stacks`, and for other kinds of routines, it has no effect.
+    ///
+    /// The contract of [`Future`] allows a poll at any time, and executors and combinators such as
+    /// `select!` make polls that nothing has asked for. Leave out a task whose futures do not stand that.
+    /// While it is suspended, the report cannot say where. To be asked, a task also keeps a clone of its
+    /// waker: leave out a task that an executor is to drop because nothing can wake it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let root = quitter::Quitter::root("main");
+    /// let legacy = root.routine("legacy").extra_poll(false);
+    /// let task = legacy.task(|q| async move { q.quitting().await }).unwrap();
+    /// # drop(task);
+    /// ```
+    #[cfg_attr(
+        not(feature = "stacks"),
+        expect(unused_mut, unused_variables, reason = "no effect")
+    )]
+    pub fn extra_poll(mut self, allowed: bool) -> Self {
+        #[cfg(feature = "stacks")]
+        {
+            self.extra_poll = allowed;
+        }
         self
     }
 

@@ -30,6 +30,15 @@ fn exchange(mut routine: Option<Routine>) -> Option<Routine> {
     routine
 }
 
+#[cfg_attr(
+    not(feature = "stacks"),
+    expect(unused_variables, reason = "marks nothing")
+)]
+fn mark_stack(record: &Record, address: usize) {
+    #[cfg(feature = "stacks")]
+    record.set_stack_mark(address.try_into().unwrap_or(0));
+}
+
 /// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
     outer: Option<Routine>,
@@ -54,10 +63,8 @@ impl Current {
     /// Notes where this is on the stack: the routine's own calls are above it, and those that lead to it
     /// below. To be called where this stays until it is dropped.
     pub(crate) fn mark_stack(&self) {
-        #[cfg(feature = "stacks")]
         if let Some(record) = &self.record {
-            let address = std::ptr::from_ref(self).addr();
-            record.set_stack_mark(address.try_into().unwrap_or(0));
+            mark_stack(record, std::ptr::from_ref(self).addr());
         }
     }
 
@@ -99,6 +106,11 @@ impl<'a> Lent<'a> {
             outer,
             before: before.unwrap_or_default(),
         }
+    }
+
+    /// As [`Current::mark_stack`].
+    pub(crate) fn mark_stack(&self, record: &Record) {
+        mark_stack(record, std::ptr::from_ref(self).addr());
     }
 }
 

@@ -75,8 +75,9 @@ impl Live {
 
     /// Does the same for a task, which lends what it has kept as its routine.
     pub(super) fn call_lent(&self, routine: &mut Option<Routine>, f: impl FnOnce()) {
-        let _current = Lent::new(routine);
+        let current = Lent::new(routine);
         let _span = self.span.enter();
+        current.mark_stack(self.quitter.record());
         panics::catch(f, |kind| self.fail(kind, routine_failed));
     }
 

@@ -50,6 +50,9 @@ pub(crate) struct Record {
     /// An address on the stack of that thread, in the call that runs the routine.
     #[cfg(feature = "stacks")]
     stack_mark: AtomicU64,
+    /// Those of a task.
+    #[cfg(feature = "stacks")]
+    pub(crate) polls: crate::stacks::tasks::Polls,
     slot: Slot,
     /// In nanoseconds of the system's clock.
     started: u64,
@@ -114,6 +117,8 @@ impl Record {
             os_id: AtomicU64::new(0),
             #[cfg(feature = "stacks")]
             stack_mark: AtomicU64::new(0),
+            #[cfg(feature = "stacks")]
+            polls: Default::default(),
             slot: Slot::default(),
             started: nanos(started),
             ended: AtomicU64::new(NOT_SLOW),

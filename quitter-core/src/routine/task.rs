@@ -13,6 +13,7 @@ use super::live::Live;
 use super::outcome::RoutineOutcome;
 use super::panics;
 use super::quitter::RoutineQuitter;
+use super::record::Record;
 use crate::error::Quitting;
 use crate::system;
 
@@ -68,6 +69,8 @@ impl<F> Task<F> {
             && let Some(future) = running.future
         {
             let live = &running.live;
+            #[cfg(feature = "stacks")]
+            live.quitter().record().polls.end();
             live.call_lent(&mut running.routine, || drop(future));
         }
     }
@@ -88,7 +91,10 @@ where
         let failed = |kind| live.fail(kind, routine_failed);
         let mut is_pending = false;
         live.call_lent(&mut running.routine, || {
-            let polled = future.as_mut().map(|future| future.as_mut().poll(cx));
+            let record = live.quitter().record();
+            let polled = future
+                .as_mut()
+                .map(|future| poll(record, future.as_mut(), cx));
             match polled {
                 Some(Poll::Pending) => is_pending = true,
                 Some(Poll::Ready(outcome)) => {
@@ -104,6 +110,18 @@ where
         self.end();
         Poll::Ready(())
     }
+}
+
+/// Polls a future as the routine of this record, which may be asked what it awaits.
+#[cfg_attr(
+    not(feature = "stacks"),
+    expect(unused_variables, reason = "nobody asks")
+)]
+fn poll<F: Future>(record: &Record, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    #[cfg(feature = "stacks")]
+    return record.polls.poll(future, cx, record.os_id());
+    #[cfg(not(feature = "stacks"))]
+    return future.poll(cx);
 }
 
 impl<F> Drop for Task<F> {
@@ -178,7 +196,13 @@ impl RoutineBuilder<'_> {
         Fut: Future,
         Fut::Output: RoutineOutcome,
     {
+        #[cfg(feature = "stacks")]
+        let extra_poll = self.extra_poll;
         let live = self.check_in(Work::Task, Location::caller(), system::lately())?;
+        #[cfg(feature = "stacks")]
+        if !extra_poll {
+            live.quitter().record().polls.leave_out();
+        }
         Ok(Task::new(live, f))
     }
 }

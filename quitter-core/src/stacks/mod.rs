@@ -1,10 +1,13 @@
-//! Where threads hang, by function, file and line: the feature `stacks`.
+//! Where threads and tasks hang, by function, file and line: the feature `stacks`.
 //!
 //! A thread copies its own registers and stack in a signal handler ([`signal`]). The copies are
 //! unwound ([`unwind`]) by the tables of the program's modules ([`modules`]), get their names
 //! ([`symbols`]), and are cut to what says something ([`trim`]). All that runs on a thread of its own
 //! ([`worker`]), which others wait for with a limit: it takes the locks of the allocator and of the
 //! loader, and a thread that hangs may hold these.
+//!
+//! A task that is suspended is on no thread. It is polled once more, with a waker that notes the calls
+//! which lead to whoever keeps it ([`tasks`], [`waker`]).
 //!
 //! On systems other than Linux on x86-64 and aarch64 there are none. On macOS a thread can be suspended
 //! and its registers read, without a signal; but its unwind tables are of another format, and nobody
@@ -15,6 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::report::timeouts::StuckRoutine;
 use crate::routine::kind::RoutineKind;
 use crate::routine::record::Record;
 
@@ -33,14 +37,17 @@ macro_rules! where_there_are_stacks {
 }
 
 where_there_are_stacks! {
+    mod asking;
     mod modules;
     mod signal;
     mod symbols;
+    pub(crate) mod tasks;
     // The C library musl has no unwind tables: what waits in it is not followed to its caller.
     #[cfg(all(test, not(target_env = "musl")))]
     mod tests;
     mod trim;
     mod unwind;
+    mod waker;
     mod worker;
 
     use worker::capture;
@@ -52,20 +59,29 @@ where_there_are_stacks! {
     target_endian = "little",
     any(target_arch = "x86_64", target_arch = "aarch64"),
 )))]
-fn capture(targets: Vec<Target>, _: Instant) -> Vec<Result<Stack, Why>> {
+#[path = "tasks_elsewhere.rs"]
+pub(crate) mod tasks;
+
+#[cfg(not(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    target_endian = "little",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+)))]
+fn capture(targets: Vec<Target>, _: Instant) -> Vec<Result<Found, Why>> {
     targets.iter().map(|_| Err(Why::Unsupported)).collect()
 }
 
 /// How long capturing and naming may take in all.
 pub(crate) const IN_ALL: Duration = Duration::from_secs(1);
 
-/// How many threads are asked at most.
+/// How many threads are asked at most, and how many tasks.
 pub(crate) const MOST_THREADS: usize = 64;
 
-/// The calls that a thread stands in.
+/// The calls that a thread stands in, or those that lead to a future that a task awaits.
 ///
 /// It is made for people: the calls of the program and of its dependencies, and above them the one call
-/// of the system's libraries that they wait in.
+/// of the system's libraries, or of tokio, that they wait in.
 ///
 /// # Examples
 ///
@@ -123,16 +139,115 @@ impl fmt::Display for Frame {
 }
 
 /// A thread whose stack is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(dead_code, reason = "not all of it is read where there are no stacks")]
-pub(crate) struct Target {
+struct Thread {
     /// Its number in the system.
-    thread: u64,
+    id: u64,
     /// An address in the part of the stack that belongs to the call below which nothing is of
     /// interest; 0 if there is none.
     mark: u64,
-    /// A file in which the thread's routine is named, as the compiler was given it.
-    place: &'static str,
+}
+
+/// A routine whose stack is asked for.
+#[derive(Clone, Debug)]
+#[allow(dead_code, reason = "not all of it is read where there are no stacks")]
+struct Target {
+    record: Arc<Record>,
+    /// The thread that runs it. `None`: it is a task that is suspended.
+    thread: Option<Thread>,
+}
+
+impl Target {
+    fn of(record: &Arc<Record>) -> Self {
+        Self {
+            record: Arc::clone(record),
+            thread: Thread::of(record),
+        }
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.thread.is_none()
+    }
+
+    fn is_task(&self) -> bool {
+        matches!(self.record.kind(), RoutineKind::Task)
+    }
+
+    /// Whether what was found still holds. A new thread may have the number of one that has ended.
+    fn is_same(&self) -> bool {
+        let is_same = self.is_suspended() || self.thread == Thread::of(&self.record);
+        is_same && !self.record.is_finished()
+    }
+}
+
+impl Thread {
+    /// The thread that runs this right now.
+    fn of(record: &Record) -> Option<Self> {
+        let id = record.os_id();
+        let mark = record.stack_mark();
+        (id != 0).then_some(Self { id, mark })
+    }
+}
+
+/// What was found of a routine.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    task: Option<TaskState>,
+    stacks: Vec<Stack>,
+    /// Why a stack is missing.
+    missing: Option<Why>,
+}
+
+/// How a task that has not returned stands with its executor.
+///
+/// Reports with stacks have it: they wake each of these tasks once, and its next poll tells what it
+/// awaits.
+///
+/// The [`Display`](fmt::Display) form is "woken 0.3 s ago and not polled: the runtime's threads are busy".
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It is suspended. Its stacks show what it awaits.
+    Awaiting,
+    /// It is suspended, and nothing that it awaits has kept its waker: nothing will wake it.
+    AwaitingNothing,
+    /// It is inside of a poll, and holds up the thread that polls it. Its stack is that thread's.
+    InPoll {
+        /// The thread's number in the operating system.
+        os_id: u64,
+        /// The thread's name.
+        thread: String,
+    },
+    /// It was woken, and no thread has polled it since. Its stack is that of the thread that polled it
+    /// last, as it stands.
+    NotPolled {
+        /// How long ago it was woken.
+        woken: Duration,
+    },
+    /// No thread has polled it yet.
+    NeverPolled,
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::report::escape::cut;
+        match self {
+            Self::Awaiting => f.write_str("suspended"),
+            Self::AwaitingNothing => f.write_str("awaits something that wakes nobody"),
+            Self::InPoll { os_id, thread } => {
+                write!(f, "holds up thread {os_id} '{}'", cut(thread, 20))
+            }
+            Self::NotPolled { woken } => {
+                let woken = woken.as_secs_f64();
+                write!(
+                    f,
+                    "woken {woken:.1} s ago and not polled: the runtime's threads are busy"
+                )
+            }
+            Self::NeverPolled => f.write_str("never polled"),
+        }
+    }
 }
 
 /// Why there is no stack of a thread.
@@ -153,9 +268,21 @@ pub(crate) enum Why {
         unsettled: bool,
     },
     TooMany,
+    TooManyTasks,
+    /// A task that is not to be polled for a report.
+    LeftOut,
+    /// A waker of another task has not returned.
+    NotWoken,
     /// Other stacks are being captured, or took all the time.
     NoTime,
     System(String),
+}
+
+impl Why {
+    /// Whether it is said of tasks, and not of threads.
+    pub(crate) fn is_of_tasks(&self) -> bool {
+        matches!(self, Self::TooManyTasks | Self::LeftOut | Self::NotWoken)
+    }
 }
 
 impl fmt::Display for Why {
@@ -167,7 +294,9 @@ impl fmt::Display for Why {
             Self::NoRoom => "on a stack without room for a signal",
             Self::Gone => "has ended meanwhile",
             Self::NoAnswer { .. } => "did not answer",
-            Self::TooMany => "beyond the first 64",
+            Self::TooMany | Self::TooManyTasks => "beyond the first 64",
+            Self::LeftOut => "not to be polled for a report",
+            Self::NotWoken => "could not be woken in time",
             Self::NoTime => "no time left",
             Self::System(error) => error,
         })
@@ -177,44 +306,43 @@ impl fmt::Display for Why {
 /// The stacks of routines, and why there are none of others.
 #[derive(Default)]
 pub(crate) struct Stacks {
-    by_routine: HashMap<u64, Stack>,
+    by_routine: HashMap<u64, Found>,
     missing: Vec<(Why, usize)>,
 }
 
-/// Captures the stacks of the threads that run these routines right now. Returns by `until`, with what is
-/// there by then. Where there are too many, those with different names come first.
+/// Captures the stacks of the threads that run these routines right now, and asks tasks that are
+/// suspended what they await. Returns by `until`, with what is there by then. Where there are too many,
+/// those with different names come first.
 pub(crate) fn of<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, until: Instant) -> Stacks {
-    let on_threads = |record: &&Arc<Record>| {
-        !matches!(record.kind(), RoutineKind::Process { .. }) && record.os_id() != 0
-    };
-    let records: Vec<_> = records.into_iter().filter(on_threads).collect();
-    let mut names = HashSet::new();
-    let (first, others): (Vec<_>, Vec<_>) = records
-        .into_iter()
-        .partition(|record| names.insert(&record.name));
-    let chosen: Vec<_> = first.into_iter().chain(others).collect();
-    let targets: Vec<_> = chosen
-        .iter()
-        .take(MOST_THREADS)
-        .map(|record| Target {
-            thread: record.os_id(),
-            mark: record.stack_mark(),
-            place: record.spawned_at.file(),
-        })
-        .collect();
+    let targets = records.into_iter().map(Target::of);
+    let targets = targets.filter(|target| match target.record.kind() {
+        RoutineKind::Process { .. } => false,
+        RoutineKind::Task => true,
+        _ => !target.is_suspended(),
+    });
+    let (tasks, threads): (Vec<_>, Vec<_>) = targets.partition(Target::is_suspended);
     let mut stacks = Stacks::default();
-    stacks.miss(Why::TooMany, chosen.len() - targets.len());
-    if targets.is_empty() {
+    let (mut chosen, others) = choose(threads);
+    stacks.miss(Why::TooMany, others);
+    let (tasks, others) = choose(tasks);
+    stacks.miss(Why::TooManyTasks, others);
+    chosen.extend(tasks);
+    if chosen.is_empty() {
         return stacks;
     }
-    let captured = capture(targets.clone(), until);
-    for ((record, target), captured) in chosen.iter().zip(&targets).zip(captured) {
-        // A new thread may have the number of one that has ended.
-        let is_same = !record.is_finished()
-            && record.os_id() == target.thread
-            && record.stack_mark() == target.mark;
+    let captured = capture(chosen.clone(), until);
+    for (target, captured) in chosen.iter().zip(captured) {
         match captured {
-            Ok(stack) if is_same => drop(stacks.by_routine.insert(record.id, stack)),
+            Ok(mut found) if target.is_same() => {
+                found
+                    .missing
+                    .take()
+                    .into_iter()
+                    .for_each(|why| stacks.miss(why, 1));
+                stacks.by_routine.insert(target.record.id, found);
+            }
+            // A task that has ended meanwhile, or that was between two polls, does not hang here.
+            Ok(_) | Err(Why::Gone) if target.is_task() => {}
             Ok(_) => stacks.miss(Why::Gone, 1),
             Err(why) => stacks.miss(why, 1),
         }
@@ -222,13 +350,28 @@ pub(crate) fn of<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, until: 
     stacks
 }
 
+/// Those that are asked, and how many are left out.
+fn choose(targets: Vec<Target>) -> (Vec<Target>, usize) {
+    let mut names = HashSet::new();
+    let (first, others): (Vec<_>, Vec<_>) = targets
+        .into_iter()
+        .partition(|target| names.insert(target.record.name.clone()));
+    let all = first.len() + others.len();
+    let chosen: Vec<_> = first.into_iter().chain(others).take(MOST_THREADS).collect();
+    let left_out = all - chosen.len();
+    (chosen, left_out)
+}
+
 impl Stacks {
-    /// The stack of a routine, once.
-    pub(crate) fn take(&mut self, routine: u64) -> Option<Stack> {
-        self.by_routine.remove(&routine)
+    /// Adds what was found of a routine to what a report says of it, once.
+    pub(crate) fn add_to(&mut self, routine: &mut StuckRoutine) {
+        if let Some(found) = self.by_routine.remove(&routine.id) {
+            routine.stacks = found.stacks;
+            routine.task = found.task;
+        }
     }
 
-    /// Why there are no stacks, with the number of threads.
+    /// Why there are no stacks, with the number of routines.
     pub(crate) fn missing(&self) -> &[(Why, usize)] {
         &self.missing
     }

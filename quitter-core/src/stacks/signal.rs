@@ -1,4 +1,4 @@
-//! Copies the stacks of other threads: the only unsafe code of the stacks.
+//! Copies the stacks of other threads, with unsafe code.
 //!
 //! A thread is sent a signal, and copies its own registers and the bytes of its stack in the handler.
 //! Nothing else happens there: no lock, no allocation, no look at the bytes. The bytes are read
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use std::{io, mem};
 
 use super::modules::Mappings;
-use super::{MOST_THREADS, Target, Why};
+use super::{MOST_THREADS, Thread, Why};
 
 /// How many bytes of a stack are copied at most.
 pub(super) const MOST_BYTES: usize = 256 * 1024;
@@ -44,20 +44,20 @@ pub(super) struct Registers {
 /// Copies the stacks of these threads, all at the same time. No other call may be running. `memory` is
 /// `/proc/self/mem`.
 pub(super) fn copy(
-    targets: &[Target],
+    threads: &[Thread],
     mappings: &Mappings,
     memory: File,
     until: Instant,
 ) -> Vec<Result<Copied, Why>> {
     let Some(signal) = claim() else {
-        return targets.iter().map(|_| Err(Why::NoSignal)).collect();
+        return threads.iter().map(|_| Err(Why::NoSignal)).collect();
     };
     MEMORY.store(memory.as_raw_fd(), Ordering::Relaxed);
     // One is still in use where a handler has lost its processor in an earlier call.
     let slots = SLOTS.iter().filter(|slot| !slot.is(Step::Copying));
-    let asked = targets.iter().zip(slots);
+    let asked = threads.iter().zip(slots);
     let asked: Vec<_> = asked
-        .map(|(target, slot)| ask(target, slot, signal, mappings))
+        .map(|(thread, slot)| ask(*thread, slot, signal, mappings))
         .collect();
     let are_there = || asked.iter().flatten().all(|request| request.slot.is_done());
     let mut pause = Duration::from_micros(50);
@@ -76,7 +76,7 @@ pub(super) fn copy(
     if !all_settled {
         mem::forget(memory);
     }
-    copies.resize_with(targets.len(), || Err(Why::TooMany));
+    copies.resize_with(threads.len(), || Err(Why::TooMany));
     copies
 }
 
@@ -278,19 +278,19 @@ struct Request {
 
 /// Sends the signal to a thread, which answers in the slot.
 fn ask(
-    target: &Target,
+    thread: Thread,
     slot: &'static Slot,
     signal: c_int,
     mappings: &Mappings,
 ) -> Result<Request, Why> {
-    let thread = target.thread;
+    let Thread { id: thread, mark } = thread;
     check(thread, signal, mappings)?;
     let mut buffer = Vec::new();
     // Whoever asks where a program hangs must not end it for want of memory.
     let reserved = buffer.try_reserve_exact(MOST_BYTES);
     reserved.map_err(|error| Why::System(error.to_string()))?;
     slot.buffer.store(buffer.as_mut_ptr(), Ordering::Relaxed);
-    slot.mark.store(target.mark, Ordering::Relaxed);
+    slot.mark.store(mark, Ordering::Relaxed);
     slot.length.store(0, Ordering::Relaxed);
     slot.state
         .store(state(thread, Step::Asked), Ordering::Release);
@@ -410,21 +410,17 @@ mod tests {
         while HANDLING.load(Ordering::Acquire) == 0 {
             thread::yield_now();
         }
-        let target = Target {
-            thread: HANDLING.load(Ordering::Acquire),
-            mark: 0,
-            place: "",
-        };
+        let handling = HANDLING.load(Ordering::Acquire);
         let mappings = Mappings::read().unwrap();
         let until = Instant::now() + Duration::from_secs(10);
         let mut of_a_sleeper = Err(Why::Gone);
         while Instant::now() < until && of_a_sleeper != Err(Why::NoRoom) {
-            of_a_sleeper = check(target.thread, libc::SIGUSR1, &mappings);
+            of_a_sleeper = check(handling, libc::SIGUSR1, &mappings);
         }
         RELEASED.store(true, Ordering::Release);
         thread.join().unwrap();
         assert_eq!(of_a_sleeper, Err(Why::NoRoom));
-        assert_eq!(check(target.thread, libc::SIGUSR1, &mappings), Err(Why::Gone));
+        assert_eq!(check(handling, libc::SIGUSR1, &mappings), Err(Why::Gone));
     }
 
     #[test]

@@ -26,6 +26,11 @@ fn capture(root: &Quitter) -> Stacks {
     of(&records(root), Instant::now() + LONG)
 }
 
+/// The stack of a routine, once.
+fn take(stacks: &mut Stacks, routine: u64) -> Option<Stack> {
+    stacks.by_routine.remove(&routine)?.stacks.pop()
+}
+
 /// The functions and lines of a stack.
 fn shown(stack: &Stack) -> Vec<String> {
     stack.frames.iter().map(ToString::to_string).collect()
@@ -50,7 +55,7 @@ fn stack_in(root: &Quitter, innermost: &str) -> Stack {
     loop {
         let id = records(root)[0].id;
         let mut stacks = capture(root);
-        let stack = stacks.take(id);
+        let stack = take(&mut stacks, id);
         let is_there = |stack: &&Stack| {
             stack.frames.first().is_some_and(|frame| frame.function.contains(innermost))
         };
@@ -212,7 +217,7 @@ fn a_thread_that_blocks_the_signal_is_left_alone() {
     is_blocked.recv().unwrap();
     let from = Instant::now();
     let mut stacks = capture(&root);
-    assert!(stacks.take(records(&root)[0].id).is_none());
+    assert!(take(&mut stacks, records(&root)[0].id).is_none());
     assert_eq!(stacks.missing(), [(Why::Blocks, 1)]);
     assert!(from.elapsed() < LONG, "nobody was waited for");
     drop(sender);
@@ -264,7 +269,7 @@ fn of_many_threads_those_with_different_names_come_first() {
     let records = wait_for_threads(&root);
     let mut stacks = of(&records, Instant::now() + LONG);
     assert!(others.iter().all(|id| stacks.by_routine.contains_key(id)), "{:?}", stacks.missing());
-    let captured = records.iter().filter(|record| stacks.take(record.id).is_some());
+    let captured = records.iter().filter(|record| take(&mut stacks, record.id).is_some());
     assert_eq!(captured.count(), MOST_THREADS);
     assert_eq!(stacks.missing(), [(Why::TooMany, 130 - MOST_THREADS)]);
     drop(sender);
@@ -283,7 +288,7 @@ fn captures_at_the_same_time_take_turns_and_all_end() {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut stacks = capture(&root);
-                assert!(stacks.take(records(&root)[0].id).is_some(), "{:?}", stacks.missing());
+                assert!(take(&mut stacks, records(&root)[0].id).is_some(), "{:?}", stacks.missing());
             });
         }
     });
@@ -315,7 +320,7 @@ fn threads_that_come_and_go_survive_being_captured() {
     while from.elapsed() < least || of_starters == 0 {
         let live = records(&root);
         let mut stacks = of(&live, Instant::now() + LONG);
-        for record in live.iter().filter(|record| stacks.take(record.id).is_some()) {
+        for record in live.iter().filter(|record| take(&mut stacks, record.id).is_some()) {
             match &record.name[..] {
                 "starts" => of_starters += 1,
                 _ => of_others += 1,

@@ -26,23 +26,74 @@ enum Owner {
 
 /// Keeps the program's own calls, and above them the one call of the system's that they wait in. Where
 /// nothing is the program's own, keeps the outermost call that says something.
-pub(super) fn trim(mut calls: Vec<Call>, root: Option<&str>) -> Vec<Frame> {
+///
+/// Of a task, `async` functions and blocks are called as the functions that they are in.
+pub(super) fn trim(mut calls: Vec<Call>, root: Option<&str>, is_task: bool) -> Vec<Frame> {
     calls.iter_mut().for_each(qualify);
     let owners: Vec<Owner> = calls.iter().map(owner).collect();
     let is_own = |at: &usize| owners[*at] == Owner::Program;
     let first_own = (0..calls.len()).find(is_own);
-    let inner = &owners[..first_own.unwrap_or(calls.len())];
-    let waits_in = inner.iter().rposition(|owner| *owner == Owner::System);
+    let waits_in = waits_in(&calls, &owners[..first_own.unwrap_or(calls.len())]);
     let waits_in = waits_in.or((first_own.is_none() && !calls.is_empty()).then_some(0));
     let mut frames = Vec::new();
-    for (at, call) in calls.into_iter().enumerate() {
+    for (at, mut call) in calls.into_iter().enumerate() {
+        if is_task && let Some(function) = &mut call.function {
+            *function = without_closures(&path_of(function)).to_owned();
+        }
         if waits_in == Some(at) {
             frames.push(system_frame(call));
+        } else if is_task && !frames.is_empty() && is_plumbing(&call) {
+            // Leads from one `async` function to the next.
         } else if owners[at] == Owner::Program {
             frames.push(frame(call, root));
         }
     }
     frames
+}
+
+/// The outermost of the inner calls that are the system's. A future that awaits another one beside a
+/// wait of its own is only meant where it is its own wait.
+fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
+    const WITH_OWN_WAITS: [(&str, &str); 2] = [
+        ("tokio::time::timeout::", "tokio::time::sleep::"),
+        ("quitter_core::cancel::", "quitter_core::tree::"),
+    ];
+    let path = |at: usize| calls[at].function.as_deref().map(path_of).unwrap_or_default();
+    let mut found = inner.iter().rposition(|owner| *owner == Owner::System)?;
+    loop {
+        let of = path(found);
+        let mut both = WITH_OWN_WAITS.iter();
+        let Some((outer, own)) = both.find(|(outer, _)| of.starts_with(outer)) else {
+            return Some(found);
+        };
+        let is_meant = |at: &usize| {
+            let path = path(*at);
+            let is_other = |start: &&str| !path.starts_with(start);
+            inner[*at] == Owner::System && ["core::", "alloc::", outer].iter().all(is_other)
+        };
+        match (0..found).rev().find(is_meant) {
+            Some(at) if !path(at).starts_with(own) => found = at,
+            _ => return Some(found),
+        }
+    }
+}
+
+/// The `poll` of a library's future.
+fn is_plumbing(call: &Call) -> bool {
+    let function = call.function.as_deref().unwrap_or_default();
+    let name = function.rsplit("::").next().unwrap_or_default();
+    let is_librarys = call.file.as_deref().is_some_and(|file| file.contains(REGISTRY));
+    is_librarys && (name == "poll" || name.starts_with("poll_"))
+}
+
+/// "store::flush" of "store::flush::{closure}", which is what its `async` code is called.
+fn without_closures(mut path: &str) -> &str {
+    while let Some((function, last)) = path.rsplit_once("::")
+        && last.starts_with('{')
+    {
+        path = function;
+    }
+    path
 }
 
 /// The folder that `file`, the absolute path of a place that is relative, was compiled in.
@@ -91,7 +142,12 @@ fn owner(call: &Call) -> Owner {
     let Some(function) = &call.function else {
         return Owner::Program;
     };
-    const MACHINERY: [&str; 15] = [
+    const MACHINERY: [&str; 20] = [
+        "tokio::future::",
+        "core::task::",
+        "core::future::",
+        "core::pin::Pin",
+        "quitter_core::stacks::",
         "core::ops::function::",
         "std::panicking::",
         "std::panic::",
@@ -119,11 +175,18 @@ fn owner(call: &Call) -> Owner {
     ];
     let path = path_of(function);
     let is_entry = ENTRIES.contains(&&*path);
-    if is_entry || MACHINERY.iter().any(|start| path.starts_with(start)) {
+    let is_test = path.contains("::tests::");
+    let is_macro = |file: &str| file.contains("/tokio") && file.contains("/src/macros/");
+    // Keeps a waker for those who await; or is the inside of `join!` or `select!`.
+    if path.contains("::atomic_waker::") || call.file.as_deref().is_some_and(is_macro) {
         return Owner::Machinery;
     }
-    const SYSTEM: [&str; 5] = ["std::", "core::", "alloc::", "quitter_core::", "quitter::"];
-    let is_test = path.contains("::tests::");
+    if is_entry || !is_test && MACHINERY.iter().any(|start| path.starts_with(start)) {
+        return Owner::Machinery;
+    }
+    const SYSTEM: [&str; 6] = [
+        "std::", "core::", "alloc::", "tokio::", "quitter_core::", "quitter::",
+    ];
     let is_rusts = call.file.as_deref().is_some_and(is_rusts_source);
     match is_rusts || !is_test && SYSTEM.iter().any(|start| path.starts_with(start)) {
         true => Owner::System,
@@ -188,10 +251,16 @@ fn public(path: &str) -> String {
         "once", "once_lock", "pal", "poison", "reentrant_lock", "rwlock", "scoped", "stdio", "tcp", "udp",
         "unix",
     ];
+    if let Some(tokio) = path.strip_prefix("tokio::") {
+        return public_of_tokio(path, tokio);
+    }
     let Some(std) = path.strip_prefix("std::") else {
         return path.replace("quitter_core::routine::quitter::", "quitter::")
             .replace("quitter_core::routine::handle::", "quitter::")
             .replace("quitter_core::routine::ticks::", "quitter::")
+            .replace("quitter_core::routine::awaiting::Done::poll", "quitter::Quitter::done")
+            .replace("quitter_core::futures::QuitFuture::poll", "quitter::Quitter::quitting")
+            .replace("quitter_core::cancel::CancelOnQuit::poll", "quitter::Quitter::cancel_on_quit")
             .replace("quitter_core::quitter::", "quitter::")
     };
     let segments = std.split("::").enumerate();
@@ -200,12 +269,46 @@ fn public(path: &str) -> String {
     format!("std::{}", kept.join("::"))
 }
 
+/// The call that a program has made: "tokio::sync::Mutex::lock", of "tokio::sync::mutex::Mutex::lock", and
+/// "tokio::time::sleep", of "tokio::time::sleep::Sleep::poll".
+fn public_of_tokio(path: &str, tokio: &str) -> String {
+    const CALLS: [(&str, &str); 4] = [
+        ("runtime::task::join::JoinHandle", "task::JoinHandle"),
+        ("sync::notify::Notified", "sync::Notify::notified"),
+        ("time::sleep::Sleep", "time::sleep"),
+        ("time::timeout::Timeout", "time::timeout"),
+    ];
+    const PUBLIC: [&str; 4] = ["broadcast", "mpsc", "oneshot", "watch"];
+    let call = without_closures(tokio);
+    let call = call.strip_suffix("::poll").unwrap_or(call);
+    if let Some((_, known)) = CALLS.iter().find(|(long, _)| *long == call) {
+        return format!("tokio::{known}");
+    }
+    if let Some(method) = call.strip_prefix("io::util::").and_then(|rest| rest.split("::").next()) {
+        return format!("tokio::io::{method}");
+    }
+    let is_type = |name: &str| name.starts_with(|c: char| c.is_ascii_uppercase());
+    let segments: Vec<&str> = call.split("::").collect();
+    let mut kept: Vec<&str> = vec!["tokio"];
+    for (at, name) in segments.iter().enumerate() {
+        let mut later = segments[at + 1..].iter();
+        let is_private = at > 0 && !PUBLIC.contains(name) && !is_type(name) && later.any(|name| is_type(name));
+        if !is_private && kept.last() != Some(name) {
+            kept.push(name);
+        }
+    }
+    match kept.len() {
+        1 => path.to_owned(),
+        _ => kept.join("::"),
+    }
+}
+
 /// A function's path without types in angle brackets:
 /// "<std::net::TcpStream as std::io::Read>::read" is "std::net::TcpStream::read".
 fn path_of(function: &str) -> String {
     let (start, rest) = match function.strip_prefix('<') {
         Some(inner) => match closing(inner) {
-            Some(end) => (self_type(&inner[..end]), &inner[end + 1..]),
+            Some(end) => (known_type(&inner[..end]), &inner[end + 1..]),
             None => return function.to_owned(),
         },
         None => (String::new(), function),
@@ -230,6 +333,17 @@ fn closing(text: &str) -> Option<usize> {
         before = c;
     }
     None
+}
+
+/// The type of "store::Store as Trait", or the trait where the type is a parameter.
+fn known_type(text: &str) -> String {
+    let of = self_type(text);
+    let is_parameter = !of.contains("::") && of.starts_with(|c: char| c.is_ascii_uppercase());
+    let of_trait = text.strip_prefix(&of).and_then(|rest| rest.strip_prefix(" as "));
+    match of_trait.filter(|_| is_parameter) {
+        Some(of_trait) => path_of(of_trait),
+        None => of,
+    }
 }
 
 /// The type of "T as Trait", by its path.
@@ -288,7 +402,7 @@ mod tests {
 
     fn trimmed(functions: &[&str]) -> Vec<String> {
         let calls = functions.iter().map(|function| call(function)).collect();
-        let frames = trim(calls, None);
+        let frames = trim(calls, None, false);
         frames.into_iter().map(|frame| frame.function).collect()
     }
 
@@ -303,6 +417,7 @@ mod tests {
             ("store::main::{{closure}}", "store::main::{closure}"),
             ("<dyn store::Sink<u8> as store::Close>::close", "store::Sink::close"),
             ("<[u8] as store::Hash>::hash", "[u8]::hash"),
+            ("<F as store::Handler<(M, T), S>>::call", "store::Handler::call"),
             ("broken<", "broken<"),
             ("<broken", "<broken"),
         ] {
@@ -352,6 +467,54 @@ mod tests {
     }
 
     #[test]
+    fn what_a_task_awaits_is_shown_as_the_call_that_the_program_made() {
+        let in_tokio = |function: &str, file: &str| Call {
+            file: Some(format!("/root/.cargo/registry/src/index-1/tokio-1.54.1/src/{file}")),
+            ..call(function)
+        };
+        let names = |calls: Vec<Call>| -> Vec<_> {
+            let frames = trim(calls, None, true);
+            frames.into_iter().map(|frame| frame.function).collect()
+        };
+        let frames = names(vec![
+            call("<core::task::wake::Waker as core::clone::Clone>::clone"),
+            in_tokio("tokio::sync::batch_semaphore::Semaphore::poll_acquire", "sync/batch_semaphore.rs"),
+            in_tokio("tokio::sync::mutex::Mutex<T>::lock::{{closure}}", "sync/mutex.rs"),
+            call("store::flush::{{closure}}"),
+            in_tokio("store::run::{{closure}}::{{closure}}", "macros/join.rs"),
+            call("<core::future::poll_fn::PollFn<F> as core::future::future::Future>::poll"),
+            call("store::run::{{closure}}"),
+            call("quitter_core::stacks::tasks::Polls::poll"),
+        ]);
+        assert_eq!(frames, ["tokio::sync::Mutex::lock", "store::flush", "store::run"]);
+        for (long, short) in [
+            ("<tokio::time::sleep::Sleep as core::future::future::Future>::poll", "tokio::time::sleep"),
+            ("tokio::net::tcp::listener::TcpListener::accept::{{closure}}", "tokio::net::TcpListener::accept"),
+            ("tokio::sync::mpsc::bounded::Receiver<T>::recv::{{closure}}", "tokio::sync::mpsc::Receiver::recv"),
+            ("tokio::task::yield_now::yield_now::{{closure}}", "tokio::task::yield_now"),
+            ("<tokio::io::util::read_exact::ReadExact<A> as F>::poll", "tokio::io::read_exact"),
+            ("tokio::task::join_set::JoinSet<T>::join_next::{{closure}}", "tokio::task::JoinSet::join_next"),
+            ("tokio", "tokio"),
+        ] {
+            let frames = names(vec![call(long), call("store::run::{{closure}}")]);
+            assert_eq!(frames[0], short);
+        }
+        let timeout = || call("<tokio::time::timeout::Timeout<F> as core::future::future::Future>::poll");
+        let sleep = || call("<tokio::time::sleep::Sleep as core::future::future::Future>::poll");
+        assert_eq!(names(vec![sleep(), timeout()]), ["tokio::time::timeout"]);
+        let lock = || call("tokio::sync::mutex::Mutex<T>::lock::{{closure}}");
+        assert_eq!(names(vec![lock(), timeout(), timeout()]), ["tokio::sync::Mutex::lock"]);
+        let plumbing = Call {
+            function: Some("<tower::Oneshot<S, R> as core::future::future::Future>::poll".to_owned()),
+            file: Some("/root/.cargo/registry/src/index-1/tower-0.5.3/src/oneshot.rs".to_owned()),
+            ..call("")
+        };
+        let own = call("store::run::{{closure}}");
+        assert_eq!(names(vec![lock(), plumbing.clone(), own.clone()]), ["tokio::sync::Mutex::lock", "store::run"]);
+        assert_eq!(names(vec![plumbing, own]), ["tower::Oneshot::poll", "store::run"]);
+    }
+
+    #[test]
     fn line_tables_without_paths_are_trimmed_by_their_files() {
         let at = |function: &str, file: &str| Call {
             file: Some(file.to_owned()),
@@ -369,6 +532,7 @@ mod tests {
                 at("catch", "/home/me/quitter/quitter-core/src/routine/panics.rs"),
             ],
             None,
+            false,
         );
         let names: Vec<_> = frames.iter().map(|frame| &frame.function[..]).collect();
         assert_eq!(names, ["std::sync::lock", "db_pool::flush::{closure#0}", "flush"]);
@@ -384,6 +548,7 @@ mod tests {
         let frames = trim(
             vec![unnamed(Some("libc.so.6")), unnamed(Some("store")), unnamed(None)],
             None,
+            false,
         );
         let names: Vec<_> = frames.iter().map(|frame| &frame.function[..]).collect();
         assert_eq!(names, ["libc.so.6+0x1a2b", "store+0x1a2b", "0x1a2b"]);

@@ -88,6 +88,16 @@ impl Unwinding {
         }
     }
 
+    /// Calls that were followed already.
+    pub(super) fn followed(&mut self, addresses: &[u64], is_cut: bool) -> Trace {
+        let call = |address: &u64| Address {
+            address: *address,
+            module: self.module(*address),
+        };
+        let calls = addresses.iter().map(call).collect();
+        Trace { calls, is_cut }
+    }
+
     /// The module that an address belongs to, which the unwinder then knows.
     fn module(&mut self, address: u64) -> Option<Rc<Module>> {
         let start = self.mappings.module_start(address)?;

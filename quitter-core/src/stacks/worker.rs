@@ -1,139 +1,263 @@
 //! The thread that captures stacks. Those who ask for them wait for it with a limit, and lose nothing
 //! but stacks if it hangs.
 
+use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, unbounded};
 
+use super::asking::{self, At};
 use super::modules::{self, Address, Mappings};
+use super::signal::{self, Copied};
 use super::symbols::{Symbols, unnamed};
 use super::trim::{Call, root_of, trim};
 use super::unwind::{Trace, Unwinding};
-use super::{Stack, Target, Why, signal};
+use super::{Found, Stack, Target, TaskState, Thread, Why};
 
-/// How long threads may take to answer.
+/// How long threads and tasks may take to answer.
 const ANSWERS: Duration = Duration::from_millis(300);
 
-/// A stack, or a better one of the same thread.
-type Found = (usize, Result<Stack, Why>);
+/// What was found of a target, or more of the same.
+type Told = (usize, Result<Found, Why>);
 
-/// The right to capture, which one has at a time.
-struct Turn(());
+/// The right to do something that one does at a time.
+pub(super) struct Turn(&'static AtomicBool);
 
-static TAKEN: AtomicBool = AtomicBool::new(false);
+static CAPTURING: AtomicBool = AtomicBool::new(false);
 
 impl Turn {
-    fn take(until: Instant) -> Option<Self> {
+    pub(super) fn take(taken: &'static AtomicBool, until: Instant) -> Option<Self> {
         const PAUSE: Duration = Duration::from_millis(1);
-        while TAKEN.swap(true, Ordering::Acquire) {
+        while taken.swap(true, Ordering::Acquire) {
             if Instant::now() >= until {
                 return None;
             }
             thread::sleep(PAUSE);
         }
-        Some(Self(()))
+        Some(Self(taken))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        TAKEN.store(false, Ordering::Release);
+        self.0.store(false, Ordering::Release);
     }
 }
 
-/// Captures the stacks of these threads. Returns by `until`, with what is there by then.
-pub(super) fn capture(targets: Vec<Target>, until: Instant) -> Vec<Result<Stack, Why>> {
-    let mut stacks: Vec<_> = targets.iter().map(|_| Err(Why::NoTime)).collect();
-    let Some(turn) = Turn::take(until) else {
-        return stacks;
+/// Captures the stacks of these routines. Returns by `until`, with what is there by then.
+pub(super) fn capture(targets: Vec<Target>, until: Instant) -> Vec<Result<Found, Why>> {
+    let mut found: Vec<_> = targets.iter().map(|_| Err(Why::NoTime)).collect();
+    let Some(turn) = Turn::take(&CAPTURING, until) else {
+        return found;
     };
     let (tell, told) = unbounded();
     let work = move || {
         let _turn = turn;
         work(&targets, until, &tell);
     };
-    let started = thread::Builder::new().name("quitter stacks".to_owned()).spawn(work);
+    let started = thread::Builder::new()
+        .name("quitter stacks".to_owned())
+        .spawn(work);
     if let Err(error) = started {
         let why = Why::System(format!("cannot start a thread: {error}"));
-        stacks.fill(Err(why));
+        found.fill(Err(why));
     }
-    while let Ok((at, found)) = told.recv_deadline(until) {
-        stacks[at] = found;
+    while let Ok((at, of_target)) = told.recv_deadline(until) {
+        found[at] = of_target;
     }
-    stacks
+    found
 }
 
-fn work(targets: &[Target], until: Instant, tell: &Sender<Found>) {
-    let files = Mappings::read().and_then(|mappings| Ok((mappings, modules::memory()?)));
-    let (mappings, memory) = match files {
-        Ok(files) => files,
+fn work(targets: &[Target], until: Instant, tell: &Sender<Told>) {
+    let mappings = match Mappings::read() {
+        Ok(mappings) => mappings,
         Err(error) => {
-            let why = Why::System(format!("cannot read /proc/self: {error}"));
+            let why = unreadable(&error);
             for at in 0..targets.len() {
                 let _ = tell.send((at, Err(why.clone())));
             }
             return;
         }
     };
-    let copies = signal::copy(targets, &mappings, memory, until.min(Instant::now() + ANSWERS));
+    let (places, copies) = find(targets, &mappings, until);
     let modules = mappings.fingerprint();
     let mut unwinding = Unwinding::new(mappings);
-    let mut traces = Vec::new();
-    for (at, (target, copied)) in targets.iter().zip(copies).enumerate() {
-        let trace = copied.map(|copied| unwinding.trace(&copied, target.mark));
+    let mut drafts = Vec::new();
+    for (at, (target, place)) in targets.iter().zip(places).enumerate() {
+        let draft = place.map(|place| Draft::new(target, place, &copies, &mut unwinding));
         // First without names: that needs nothing that may hang.
-        let _ = tell.send((at, trace.as_ref().map(without_names).map_err(Clone::clone)));
-        traces.extend(trace.ok().map(|trace| (at, target, trace)));
+        let first = draft.as_ref().map(Draft::without_names);
+        let _ = tell.send((at, first.map_err(Clone::clone)));
+        drafts.extend(draft.ok().map(|draft| (at, draft)));
     }
     let mut symbols = Symbols::new(modules);
     // The system's libraries come last. Their names are rarely needed, and take longest where their
     // debug information is installed.
     let mut without = Vec::new();
-    for (at, target, trace) in traces {
-        let stack = with_names(&trace, target, |call| match call.is_systems() {
+    for (at, draft) in drafts {
+        let found = draft.with_names(|call| match call.is_systems() {
             true => vec![unnamed(call)],
             false => symbols.of(call, until),
         });
         if Instant::now() >= until {
             return;
         }
-        if waits_in_system(&stack) {
-            without.push((at, target, trace));
+        if found.stacks.iter().any(waits_in_system) {
+            without.push((at, draft));
         }
-        let _ = tell.send((at, Ok(stack)));
+        let _ = tell.send((at, Ok(found)));
     }
-    for (at, target, trace) in without {
-        let stack = with_names(&trace, target, |call| symbols.of(call, until));
+    for (at, draft) in without {
+        let found = draft.with_names(|call| symbols.of(call, until));
         if Instant::now() >= until {
             return;
         }
-        let _ = tell.send((at, Ok(stack)));
+        let _ = tell.send((at, Ok(found)));
+    }
+}
+
+/// How a target that is a task stands, and where it is.
+type Place = (Option<TaskState>, At);
+
+type Copies = HashMap<Thread, Result<Copied, Why>>;
+
+/// Copies the stacks of the threads, and asks the tasks.
+fn find(
+    targets: &[Target],
+    mappings: &Mappings,
+    until: Instant,
+) -> (Vec<Result<Place, Why>>, Copies) {
+    let limit = || until.min(Instant::now() + ANSWERS);
+    let for_tasks = limit();
+    asking::wake(targets);
+    let mut copies = Copies::new();
+    let threads = targets.iter().filter_map(|target| target.thread);
+    copy(threads, &mut copies, mappings, limit());
+    asking::wait(targets, for_tasks);
+    let places: Vec<_> = targets.iter().map(asking::find).collect();
+    // Threads that hold up tasks, and were not known to.
+    let threads = places.iter().flatten().filter_map(|(_, at)| match at {
+        At::Thread(thread) => Some(*thread),
+        At::Leaves(_) | At::Nowhere => None,
+    });
+    copy(threads, &mut copies, mappings, limit());
+    (places, copies)
+}
+
+/// Copies the stacks of those threads of which there is no copy yet.
+fn copy(
+    threads: impl Iterator<Item = Thread>,
+    copies: &mut Copies,
+    mappings: &Mappings,
+    until: Instant,
+) {
+    let mut new: Vec<_> = threads
+        .filter(|thread| !copies.contains_key(thread))
+        .collect();
+    new.sort_unstable();
+    new.dedup();
+    if new.is_empty() {
+        return;
+    }
+    let copied = match modules::memory() {
+        Ok(memory) => signal::copy(&new, mappings, memory, until),
+        Err(error) => new.iter().map(|_| Err(unreadable(&error))).collect(),
+    };
+    copies.extend(new.into_iter().zip(copied));
+}
+
+fn unreadable(error: &io::Error) -> Why {
+    Why::System(format!("cannot read /proc/self: {error}"))
+}
+
+/// What was found of a target, before its calls have names.
+struct Draft<'a> {
+    target: &'a Target,
+    task: Option<TaskState>,
+    traces: Vec<Trace>,
+    missing: Option<Why>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(
+        target: &'a Target,
+        (task, at): Place,
+        copies: &Copies,
+        unwinding: &mut Unwinding,
+    ) -> Self {
+        let mut missing = None;
+        let traces = match at {
+            At::Leaves(leaves) => {
+                let seen = leaves.into_iter().filter(|leaf| !leaf.calls.is_empty());
+                seen.map(|leaf| unwinding.followed(&leaf.calls, leaf.is_cut))
+                    .collect()
+            }
+            At::Thread(thread) => match &copies[&thread] {
+                Ok(copied) => vec![unwinding.trace(copied, thread.mark)],
+                Err(why) => {
+                    missing = Some(why.clone());
+                    Vec::new()
+                }
+            },
+            At::Nowhere => Vec::new(),
+        };
+        Self {
+            target,
+            task,
+            traces,
+            missing,
+        }
+    }
+
+    fn found(&self, frames: impl FnMut(&Trace) -> Stack) -> Found {
+        let mut stacks: Vec<Stack> = Vec::new();
+        for stack in self.traces.iter().map(frames) {
+            if !stacks.contains(&stack) {
+                stacks.push(stack);
+            }
+        }
+        Found {
+            task: self.task.clone(),
+            stacks,
+            missing: self.missing.clone(),
+        }
+    }
+
+    fn without_names(&self) -> Found {
+        self.found(|trace| {
+            let calls = trace.calls.iter().map(unnamed).collect();
+            self.stack(trace, calls)
+        })
+    }
+
+    fn with_names(&self, mut names: impl FnMut(&Address) -> Vec<Call>) -> Found {
+        self.found(|trace| {
+            let calls = trace.calls.iter().flat_map(&mut names).collect();
+            self.stack(trace, calls)
+        })
+    }
+
+    fn stack(&self, trace: &Trace, calls: Vec<Call>) -> Stack {
+        let place = self.target.record.spawned_at.file();
+        let mut files = calls.iter().filter_map(|call| call.file.as_deref());
+        let root = files
+            .find_map(|file| root_of(file, place))
+            .map(str::to_owned);
+        Stack {
+            frames: trim(calls, root.as_deref(), self.target.is_task()),
+            is_cut: trace.is_cut,
+        }
     }
 }
 
 /// Whether the innermost call that is shown is one of the system's: its name was left out.
 fn waits_in_system(stack: &Stack) -> bool {
-    let module = stack.frames.first().and_then(|frame| frame.module.as_deref());
+    let module = stack
+        .frames
+        .first()
+        .and_then(|frame| frame.module.as_deref());
     module.is_some_and(modules::is_systems)
-}
-
-fn without_names(trace: &Trace) -> Stack {
-    Stack {
-        frames: trim(trace.calls.iter().map(unnamed).collect(), None),
-        is_cut: trace.is_cut,
-    }
-}
-
-fn with_names(trace: &Trace, target: &Target, names: impl FnMut(&Address) -> Vec<Call>) -> Stack {
-    let calls: Vec<_> = trace.calls.iter().flat_map(names).collect();
-    let mut files = calls.iter().filter_map(|call| call.file.as_deref());
-    let root = files
-        .find_map(|file| root_of(file, target.place))
-        .map(str::to_owned);
-    Stack {
-        frames: trim(calls, root.as_deref()),
-        is_cut: trace.is_cut,
-    }
 }

@@ -6,10 +6,10 @@
 //! Start it with `cargo run -p quitter-examples --bin mixed` and press Ctrl-C: it ends with exit code
 //! 0. With `--stuck`, or `--stuck thread`, `--stuck task`, `--stuck worker`, something hangs at the
 //! quit: a thread that blocks, a task that awaits for ever, a task that blocks its worker. Then the
-//! report names it after a second, and the exit code is 1.
+//! report names it after a second, with the thread's calls, the await of the task, and the worker that is
+//! blocked, and the exit code is 1.
 
 use std::env;
-use std::future;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use quitter::{AddRoutineError, MainQuitter, Quitting, RoutineQuitter};
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 const BEAT: Duration = Duration::from_millis(50);
 
@@ -119,10 +120,15 @@ async fn measure(
     };
     drop(measured);
     if stuck.task && q.name() == "south" {
-        // An answer that never comes.
-        future::pending::<()>().await;
+        calibrate().await;
     }
     Err(result)
+}
+
+/// Waits for an answer that never comes.
+async fn calibrate() {
+    let (_asked, answer) = oneshot::channel::<u32>();
+    let _ = answer.await;
 }
 
 /// A task that works without awaiting anything, as it should not.

@@ -1,30 +1,32 @@
 //! An HTTP server on axum that ends without a failed request.
 //!
-//! Shows the one-line bridge, `with_graceful_shutdown(q.quitting())`, requests as routines by a guard
-//! that is held across awaits, streams that are told, and a readiness page that says 503 while the
-//! program quits, so that a load balancer sends no more.
+//! Shows the one-line bridge, `with_graceful_shutdown(q.quitting())`, requests that are routines, streams
+//! that are told, and a readiness page that says 503 while the program quits, so that a load balancer
+//! sends no more.
 //!
 //! Start it with `cargo run -p quitter-examples --bin axum_server -- 8000`. Ask for `/`, `/slow`,
 //! `/events`, `/ready` and `/hang` with curl. Press Ctrl-C: requests in flight are answered, and the
-//! program ends with exit code 0. After `/hang` the report names that request, and the exit code is 1.
+//! program ends with exit code 0. After `/hang` the report names that request, with the line that it awaits,
+//! and the exit code is 1.
 
 use std::convert::Infallible;
 use std::env;
 use std::error::Error;
-use std::future;
 use std::net::Ipv4Addr;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
-use axum::response::Response;
 use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_lite::stream::{self, Stream};
-use quitter::{ExitReport, MainQuitter, Quitter, RoutineQuitter};
+use quitter::{ExitReport, MainQuitter, OnFailure, Quitter, RoutineQuitter};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 /// How long new connections are taken after the quit: the time that a load balancer needs to see that
@@ -55,7 +57,7 @@ async fn serve(
         .route("/", get(|| async { "hello\n" }))
         .route("/slow", get(slow))
         .route("/events", get(events))
-        .route("/hang", get(future::pending::<()>))
+        .route("/hang", get(hang))
         .layer(middleware::from_fn_with_state(requests.clone(), as_routine))
         .route("/ready", get(ready))
         .with_state(requests);
@@ -70,17 +72,36 @@ async fn serve(
     Ok(())
 }
 
-/// Lists a request in reports for as long as it is being answered.
+/// Lists a request in reports for as long as it is being answered. One that panics is in the report, too,
+/// and ends nothing but itself.
 async fn as_routine(State(requests): State<Quitter>, request: Request, next: Next) -> Response {
     let name = format!("{} {}", request.method(), request.uri().path());
-    // Refused once the program quits: then the request is answered without being listed.
-    let _guard = requests.guard(name).ok();
-    next.run(request).await
+    let mut answer = pin!(next.run(request));
+    let mut response = None;
+    let routine = requests.routine(name).on_failure(OnFailure::Report);
+    let is_listed = match routine.task(|_| async { response = Some(answer.as_mut().await) }) {
+        Ok(task) => {
+            task.await;
+            true
+        }
+        // Refused once the program quits: then the request is answered without being listed.
+        Err(_quitting) => false,
+    };
+    if !is_listed {
+        response = Some(answer.await);
+    }
+    response.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 async fn slow() -> &'static str {
     sleep(Duration::from_millis(500)).await;
     "slow\n"
+}
+
+/// Awaits an answer that never comes.
+async fn hang() {
+    let (_asked, answer) = oneshot::channel::<()>();
+    let _ = answer.await;
 }
 
 /// A stream that has no end of its own: at the quit it says goodbye.

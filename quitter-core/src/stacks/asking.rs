@@ -1,0 +1,105 @@
+//! Asks tasks what they await: wakes them, and waits for their next polls.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::tasks::Answer;
+use super::waker::Leaf;
+use super::worker::Turn;
+use super::{Target, TaskState, Thread, Why};
+
+/// Where a target was found.
+pub(super) enum At {
+    /// Suspended, where its waker was kept.
+    Leaves(Vec<Leaf>),
+    /// On this thread, or for want of it.
+    Thread(Thread),
+    Nowhere,
+}
+
+/// Wakes those targets that are suspended, on a thread of its own: their wakers are code of the
+/// executors, and may hang.
+pub(super) fn wake(targets: &[Target]) {
+    static WAKING: AtomicBool = AtomicBool::new(false);
+
+    let suspended = targets.iter().filter(|target| target.is_suspended());
+    let tasks: Vec<_> = suspended.map(|target| Arc::clone(&target.record)).collect();
+    if tasks.is_empty() {
+        return;
+    }
+    let Some(turn) = Turn::take(&WAKING, Instant::now()) else {
+        // An earlier one has not returned.
+        return;
+    };
+    let work = move || {
+        let _turn = turn;
+        tasks.iter().for_each(|task| task.polls.ask());
+    };
+    // Without the thread nobody is asked, and the report says so.
+    let _ = thread::Builder::new()
+        .name("quitter wakes".to_owned())
+        .spawn(work);
+}
+
+/// Waits for the answers of those targets that are suspended.
+pub(super) fn wait(targets: &[Target], until: Instant) {
+    let is_done = |target: &Target| {
+        let record = &target.record;
+        !target.is_suspended() || record.is_finished() || record.polls.has_answered()
+    };
+    let mut pause = Duration::from_micros(50);
+    while !targets.iter().all(is_done) && Instant::now() < until {
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(2));
+    }
+}
+
+/// Where a target is by now. It is not asked any more.
+pub(super) fn find(target: &Target) -> Result<(Option<TaskState>, At), Why> {
+    let record = &target.record;
+    if record.is_finished() {
+        return Err(Why::Gone);
+    }
+    let in_poll = |thread| {
+        (
+            target.is_task().then(|| in_poll(thread)),
+            At::Thread(thread),
+        )
+    };
+    if let Some(thread) = target.thread {
+        return Ok(in_poll(thread));
+    }
+    let answer = record.polls.answer();
+    if let Answer::Awaits(leaves) = answer {
+        let state = match leaves.is_empty() {
+            true => TaskState::AwaitingNothing,
+            false => TaskState::Awaiting,
+        };
+        return Ok((Some(state), At::Leaves(leaves)));
+    }
+    // It was polled again, and is still at it.
+    if let Some(thread) = Thread::of(record) {
+        return Ok(in_poll(thread));
+    }
+    match answer {
+        Answer::NotPolled { woken, thread: id } => {
+            let thread = Thread { id, mark: 0 };
+            Ok((Some(TaskState::NotPolled { woken }), At::Thread(thread)))
+        }
+        Answer::NeverPolled => Ok((Some(TaskState::NeverPolled), At::Nowhere)),
+        Answer::LeftOut => Err(Why::LeftOut),
+        Answer::NotAsked | Answer::Awaits(_) => Err(Why::NotWoken),
+    }
+}
+
+/// The state of a task that this thread polls.
+fn in_poll(thread: Thread) -> TaskState {
+    let name = fs::read(format!("/proc/self/task/{}/comm", thread.id)).unwrap_or_default();
+    TaskState::InPoll {
+        os_id: thread.id,
+        thread: String::from_utf8_lossy(&name).trim_end().to_owned(),
+    }
+}

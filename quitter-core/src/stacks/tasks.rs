@@ -1,0 +1,180 @@
+//! Tasks that are suspended say what they await.
+//!
+//! A task keeps the waker that it was last polled with. Whoever asks sets a flag and wakes the task by
+//! that waker. The poll that follows is made with a waker that notes who keeps it ([`waker`]).
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use once_cell::race::OnceBox;
+
+use super::waker::{self, Leaf};
+use crate::system;
+
+/// The polls of a routine that is a task. Of a task that was never pending there is nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Polls(OnceBox<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// The next poll has to say what the task awaits. Written under the lock.
+    asked: AtomicBool,
+    /// Nobody asks this task.
+    left_out: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// That of the last poll, unless the task was woken by it.
+    waker: Option<Waker>,
+    /// The thread of the last poll.
+    thread: u64,
+    /// When the task was woken first since its last poll, by the system's clock.
+    woken: Option<Duration>,
+    answer: Option<Vec<Leaf>>,
+}
+
+/// What is known of a task that was asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Awaits(Vec<Leaf>),
+    NotPolled {
+        /// How long ago it was woken.
+        woken: Duration,
+        /// The thread that polled it last.
+        thread: u64,
+    },
+    NeverPolled,
+    LeftOut,
+    NotAsked,
+}
+
+impl Polls {
+    /// Makes that nobody asks this task. To be called before its first poll.
+    pub(crate) fn leave_out(&self) {
+        let kept = Kept {
+            left_out: true,
+            ..Kept::default()
+        };
+        let _ = self.0.set(Box::new(kept));
+    }
+
+    /// Polls the task's future on this thread.
+    pub(crate) fn poll<F: Future>(
+        &self,
+        future: Pin<&mut F>,
+        cx: &mut Context<'_>,
+        thread: u64,
+    ) -> Poll<F::Output> {
+        let (polled, leaves) = match self.0.get() {
+            Some(kept) if kept.left_out => return future.poll(cx),
+            Some(kept) if kept.asked.load(Ordering::Acquire) => {
+                let (polled, leaves) = waker::trace(cx.waker(), |cx| future.poll(cx));
+                (polled, Some(leaves))
+            }
+            _ => (future.poll(cx), None),
+        };
+        if polled.is_pending() {
+            self.0
+                .get_or_init(Box::default)
+                .keep(cx.waker(), thread, leaves);
+        }
+        polled
+    }
+
+    /// Drops the waker: the task has ended.
+    pub(crate) fn end(&self) {
+        let kept = self.0.get();
+        let waker = kept.and_then(|kept| kept.state().waker.take());
+        drop(waker);
+    }
+
+    /// Asks what the task awaits. Runs code of its executor.
+    pub(super) fn ask(&self) {
+        let waker = self.0.get().and_then(Kept::ask);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether there is nothing to wait for.
+    pub(super) fn has_answered(&self) -> bool {
+        let kept = self.0.get();
+        kept.is_none_or(|kept| kept.left_out || kept.state().answer.is_some())
+    }
+
+    /// Takes the answer, or what is known without. The task is not asked any more.
+    pub(super) fn answer(&self) -> Answer {
+        let Some(kept) = self.0.get() else {
+            return Answer::NeverPolled;
+        };
+        if kept.left_out {
+            return Answer::LeftOut;
+        }
+        let mut state = kept.state();
+        kept.asked.store(false, Ordering::Release);
+        match (state.answer.take(), state.woken) {
+            (Some(leaves), _) => Answer::Awaits(leaves),
+            (None, Some(woken)) => Answer::NotPolled {
+                woken: system::now().saturating_sub(woken),
+                thread: state.thread,
+            },
+            (None, None) => Answer::NotAsked,
+        }
+    }
+}
+
+impl Kept {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the waker that is to be woken. `None`: it was woken before, and was not polled since.
+    fn ask(&self) -> Option<Waker> {
+        if self.left_out {
+            return None;
+        }
+        let mut state = self.state();
+        state.answer = None;
+        state.woken.get_or_insert_with(system::now);
+        self.asked.store(true, Ordering::Release);
+        state.waker.take()
+    }
+
+    /// Keeps what a poll that was pending has left. No waker is cloned, dropped or woken under the lock.
+    fn keep(&self, waker: &Waker, thread: u64, leaves: Option<Vec<Leaf>>) {
+        let mut state = self.state();
+        state.thread = thread;
+        if leaves.is_some() {
+            state.answer = leaves;
+            self.asked.store(false, Ordering::Release);
+        }
+        let mut is_asked = self.asked.load(Ordering::Acquire);
+        if !is_asked {
+            state.woken = None;
+        }
+        let kept = state.waker.as_ref();
+        let is_kept = kept.is_some_and(|kept| kept.will_wake(waker));
+        drop(state);
+        if !is_kept {
+            let waker = waker::untraced(waker);
+            let mut state = self.state();
+            let before = state.waker.replace(waker);
+            is_asked = self.asked.load(Ordering::Acquire);
+            drop(state);
+            drop(before);
+        }
+        // Asked during this poll, by a waker that may have been another one's.
+        if is_asked {
+            waker::untraced(waker).wake();
+        }
+    }
+}
+
+// The executors do not build under loom.
+#[cfg(all(test, feature = "tokio", not(loom), not(target_env = "musl")))]
+mod tests;
