@@ -1,7 +1,10 @@
 //! The line that Linux keeps of each process and thread in `stat` below `/proc`, by proc_pid_stat(5).
 
 /// A line of `stat`.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing to read"))]
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "process")),
+    allow(dead_code, reason = "only some systems and features need all of it")
+)]
 pub(crate) struct Stat<'a> {
     /// The number of the process or thread.
     pub(crate) number: u32,

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::routine::kind::RoutineKind;
 use crate::routine::record::Record;
+use crate::system;
 
 macro_rules! where_there_are_stacks {
     ($($item:item)*) => {
@@ -181,11 +182,14 @@ pub(crate) struct Stacks {
     missing: Vec<(Why, usize)>,
 }
 
-/// Captures the stacks of the threads that run these routines right now. Returns by `until`, with what is
-/// there by then. Where there are too many, those with different names come first.
+/// Captures the stacks of the threads that run these routines right now, but for this thread. Returns by
+/// `until`, with what is there by then. Where there are too many, those with different names come first.
 pub(crate) fn of<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, until: Instant) -> Stacks {
+    let this = system::thread_id();
     let on_threads = |record: &&Arc<Record>| {
-        !matches!(record.kind(), RoutineKind::Process { .. }) && record.os_id() != 0
+        let is_process = matches!(record.kind(), RoutineKind::Process { .. });
+        let is_live = !record.is_finished() && record.os_id() != 0;
+        is_live && !is_process && record.os_id() != this
     };
     let records: Vec<_> = records.into_iter().filter(on_threads).collect();
     let mut names = HashSet::new();
