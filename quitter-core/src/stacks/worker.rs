@@ -12,6 +12,7 @@ use super::symbols::{Symbols, unnamed};
 use super::trim::{Call, root_of, trim};
 use super::unwind::{Trace, Unwinding};
 use super::{Stack, Target, Why, signal};
+use crate::stands::own;
 
 /// How long threads may take to answer.
 const ANSWERS: Duration = Duration::from_millis(300);
@@ -52,6 +53,7 @@ pub(super) fn capture(targets: Vec<Target>, until: Instant) -> Vec<Result<Stack,
     let (tell, told) = unbounded();
     let work = move || {
         let _turn = turn;
+        let _own = own::mark();
         work(&targets, until, &tell);
     };
     let started = thread::Builder::new().name("quitter stacks".to_owned()).spawn(work);
