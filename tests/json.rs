@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, raise};
 use quitter::{
     FailureKind, MainQuitter, OnFailure, QuitCause, QuitSource, Quitter, RoutineKind, RoutineState,
+    Stands, StuckRoutine,
 };
 use serde_json::{Value, to_value};
 
@@ -26,6 +27,9 @@ fn documented() -> Vec<Value> {
         .map(|block| serde_json::from_str(block).unwrap_or_else(|error| panic!("{error}: {block}")))
         .collect()
 }
+
+/// Whether the system says what threads stand on.
+const STANDS: bool = cfg!(target_os = "linux");
 
 /// Keys whose values are other ones each time.
 const VARYING: [&str; 12] = [
@@ -140,13 +144,59 @@ fn a_snapshot_has_the_documented_shape() {
     flusher.set_status("flushing 3/10");
     let _ = db.quit_and_wait(Duration::ZERO);
     // The heartbeat sleeps.
+    let stands = |routine: &StuckRoutine| {
+        let stands = routine.stands.as_ref().map(ToString::to_string);
+        stands.as_deref() == Some("blocked in futex (a lock or condition)")
+    };
     eventually(|| {
         let snapshot = main.snapshot();
         let heartbeat = &snapshot.quitters[0].routines[0];
-        heartbeat.state == RoutineState::Running && heartbeat.last_seen.is_some()
+        let sleeps = heartbeat.state == RoutineState::Running && heartbeat.last_seen.is_some();
+        sleeps && stands(heartbeat) == STANDS
     });
     let snapshot = to_value(main.snapshot()).unwrap();
-    assert_alike("snapshot", &documented()[0], &snapshot);
+    let mut documented = documented().swap_remove(0);
+    if !STANDS {
+        documented["quitters"][0]["routines"][0]["stands"] = Value::Null;
+    }
+    assert_alike("snapshot", &documented, &snapshot);
+    main.send_quit();
+}
+
+#[test]
+fn what_threads_stand_on_has_the_documented_shape() {
+    let blocked = Stands::Blocked {
+        call: "accept4".into(),
+        on: Some("fd 7, TCP 127.0.0.1:8080".into()),
+    };
+    let cpu = Duration::from_micros(19_600);
+    let stands = [blocked, Stands::Running { cpu }, Stands::Unknown];
+    assert_alike("stands", &documented()[2], &to_value(stands).unwrap());
+}
+
+#[cfg(all(
+    feature = "stacks",
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[test]
+fn a_stack_has_the_documented_shape() {
+    let main = Quitter::root("main");
+    main.routine("waits").add(|q| q.wait_quit()).unwrap();
+    let mut stack = Value::Null;
+    eventually(|| {
+        let snapshot = to_value(main.snapshot_with_stacks()).unwrap();
+        stack = snapshot["quitters"][0]["routines"][0]["stacks"][0].clone();
+        !stack.is_null()
+    });
+    let keys = |value: &Value| -> Vec<String> {
+        let object = value.as_object().expect("an object");
+        object.keys().cloned().collect()
+    };
+    let documented = &documented()[3];
+    assert_eq!(keys(documented), keys(&stack));
+    assert_eq!(keys(&documented["frames"][0]), keys(&stack["frames"][0]));
     main.send_quit();
 }
 

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::Signal::{SIGTERM, SIGUSR1, SIGUSR2};
-use quitter::QuitSource;
 use quitter::{ExitReport, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, Output};
+use quitter::{QuitSource, RoutineQuitter};
 
 use common::{PATIENCE, Process, alone, command_for};
 
@@ -30,6 +30,15 @@ fn hang() -> ! {
         thread::park();
     }
 }
+
+/// Whether dumps show stacks here.
+const STACKS: bool = cfg!(all(
+    feature = "stacks",
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(target_env = "musl")
+));
 
 /// A program with a routine below a child, which prints when it runs and ends when told to.
 fn works(builder: MainQuitterBuilder) -> ExitReport {
@@ -85,11 +94,60 @@ fn a_dump_counts_the_threads_outside_the_tree_by_name_and_state() {
         works(builder())
     };
     let mut program = started(alone(story));
-    program.send(SIGUSR1);
-    program.wait_for("outside the tree: ");
-    let threads = program.wait_for("worker ×8 waiting");
-    assert!(!threads.contains("flusher"), "{threads}");
+    for _ in 0..3 {
+        program.send(SIGUSR1);
+        program.wait_for("outside the tree: ");
+        let threads = program.wait_for("worker ×8 waiting");
+        // Those of the tree are not, nor quitter's own.
+        let inside = ["flusher", "quitter"];
+        assert!(
+            !inside.iter().any(|name| threads.contains(name)),
+            "{threads}"
+        );
+    }
     end(program);
+}
+
+#[inline(never)]
+fn waits_for_the_quit(q: &RoutineQuitter) {
+    q.wait_quit();
+    std::hint::black_box(());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_dump_says_what_each_thread_stands_on_and_with_the_feature_where() {
+    let story = || {
+        builder().run(|main| {
+            main.routine("waiter").add(waits_for_the_quit)?;
+            main.routine("tells").add(|q| {
+                let waits = || q.snapshot().to_string().contains("blocked in futex");
+                while !waits() && !q.has_to_quit() {
+                    thread::yield_now();
+                }
+                println!("listening");
+            })?;
+            Ok::<_, quitter::AddRoutineError>(())
+        })
+    };
+    let mut program = started(alone(story));
+    // In a build without optimization, to look up the first names may take longer than a dump does.
+    for _ in 0..5 {
+        program.send(SIGUSR1);
+        program.wait_for("outside the tree: ");
+    }
+    program.send(SIGUSR1);
+    program.wait_for("Dump on SIGUSR1:");
+    let waiter = program.wait_for("waiter");
+    assert!(
+        waiter.contains(" s, blocked in futex (a lock or condition)"),
+        "{waiter}"
+    );
+    let ended = end(program);
+    assert_eq!(
+        ended.count("waits_for_the_quit").min(1),
+        usize::from(STACKS)
+    );
 }
 
 #[test]
@@ -116,7 +174,7 @@ fn a_dump_works_while_the_program_quits() {
     program.end().with_code(130);
 }
 
-/// Nobody reads stderr until the program has ended.
+/// Once dumps have begun, nobody reads stderr until the program has ended.
 #[test]
 fn dumps_that_cannot_be_written_neither_pile_up_nor_hold_anything_up() {
     let story = || {
@@ -132,6 +190,11 @@ fn dumps_that_cannot_be_written_neither_pile_up_nor_hold_anything_up() {
     let mut program = Process::start_into(&mut command, Stdio::piped(), to_stderr);
     command.stderr(Stdio::null());
     program.wait_for("listening");
+    // The first stacks take a while.
+    program.send(SIGUSR1);
+    let mut start = [0; 16];
+    stderr.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"Dump on SIGUSR1:");
     // More than a pipe takes.
     for _ in 0..500 {
         program.send(SIGUSR1);
@@ -142,7 +205,7 @@ fn dumps_that_cannot_be_written_neither_pile_up_nor_hold_anything_up() {
     assert!(ended.code.is_some(), "{ended:?}");
     let mut text = String::new();
     stderr.read_to_string(&mut text).unwrap();
-    assert!(text.starts_with("Dump on SIGUSR1:"), "{text}");
+    assert!(text.contains("\nDump on SIGUSR1:"), "{text}");
     assert!(text.len() < 200_000, "{}", text.len());
 }
 
@@ -222,38 +285,61 @@ fn a_signal_that_is_a_quit_source_cannot_ask_for_dumps() {
     end(started(alone(story)));
 }
 
+/// A program with 200 threads that work in short turns.
+fn works_on_200_threads(builder: MainQuitterBuilder) -> ExitReport {
+    builder.run(|main| {
+        let longest = Arc::new(AtomicU64::new(0));
+        let beats = Arc::new(AtomicU64::new(0));
+        let parts: Vec<_> = (0..10)
+            .map(|n| main.child(format!("part {n}")).unwrap())
+            .collect();
+        for part in parts.iter().cycle().take(200) {
+            let (longest, beats) = (Arc::clone(&longest), Arc::clone(&beats));
+            part.routine("worker")
+                .add(move |q| {
+                    let mut last = Instant::now();
+                    while q.sleep(Duration::from_millis(10)).is_ok() {
+                        // Work that starts and ends routines.
+                        drop(q.guard("job"));
+                        let took = last.elapsed();
+                        longest.fetch_max(took.as_millis() as u64, Ordering::Relaxed);
+                        beats.fetch_add(1, Ordering::Relaxed);
+                        last = Instant::now();
+                    }
+                })
+                .unwrap();
+        }
+        println!("listening");
+        main.wait_quit();
+        println!("beats {beats:?}, the longest {longest:?} ms");
+    })
+}
+
+#[test]
+fn dumps_without_a_pause_leave_200_threads_at_work_and_each_other_whole() {
+    let program = started(alone(|| works_on_200_threads(builder())));
+    let from = Instant::now();
+    while from.elapsed() < Duration::from_secs(2) {
+        // Two at once.
+        program.send(SIGUSR1);
+        program.send(SIGUSR1);
+        thread::sleep(Duration::from_millis(5));
+    }
+    let ended = end(program);
+    let dumps: Vec<_> = ended.stderr.split("Dump on SIGUSR1:\n").skip(1).collect();
+    assert!(dumps.len() > 1, "{}", ended.stderr);
+    for dump in dumps {
+        assert!(dump.starts_with("main"), "{dump}");
+        let parts = dump.matches("─ part ").count();
+        assert_eq!(parts, 10, "{dump}");
+    }
+}
+
 /// For a look at the numbers: `QUITTER_DUMPS=0` asks for none, and `QUITTER_SECONDS` is how long it takes.
 #[test]
 #[ignore = "takes a minute"]
 fn a_dump_per_100_ms_for_a_minute_leaves_200_threads_at_work() {
-    let story = || {
-        builder().run(|main| {
-            let longest = Arc::new(AtomicU64::new(0));
-            let beats = Arc::new(AtomicU64::new(0));
-            for n in 0..200 {
-                let (longest, beats) = (Arc::clone(&longest), Arc::clone(&beats));
-                let child = main.child(format!("part {}", n % 10)).unwrap();
-                child
-                    .routine("worker")
-                    .add(move |q| {
-                        let mut last = Instant::now();
-                        while q.sleep(Duration::from_millis(10)).is_ok() {
-                            // Work that starts and ends routines.
-                            drop(q.guard("job"));
-                            let took = last.elapsed();
-                            longest.fetch_max(took.as_millis() as u64, Ordering::Relaxed);
-                            beats.fetch_add(1, Ordering::Relaxed);
-                            last = Instant::now();
-                        }
-                    })
-                    .unwrap();
-            }
-            println!("listening");
-            main.wait_quit();
-            println!("beats {beats:?}, the longest {longest:?} ms");
-        })
-    };
-    let program = started(alone(story));
+    let program = started(alone(|| works_on_200_threads(builder())));
     let asks = std::env::var("QUITTER_DUMPS").as_deref() != Ok("0");
     let from = Instant::now();
     let seconds = std::env::var("QUITTER_SECONDS").map_or(60, |text| text.parse().unwrap());

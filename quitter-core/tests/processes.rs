@@ -484,7 +484,7 @@ fn a_wait_that_times_out_lists_the_process_with_pid_and_command() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_list_says_what_a_process_is_blocked_in() {
+fn a_list_and_a_snapshot_say_what_a_process_is_blocked_in() {
     let root = Quitter::root("main");
     let mut command = Command::new("cat");
     command.stdin(Stdio::piped());
@@ -499,6 +499,11 @@ fn a_list_says_what_a_process_is_blocked_in() {
     while stands().as_deref() != Some("blocked in read (fd 0, stdin, a pipe)") {
         assert!(Instant::now() < until, "{:?}", stands());
     }
+    let text = root.snapshot().to_string();
+    assert!(
+        text.contains(" s, blocked in read (fd 0, stdin, a pipe),"),
+        "{text}"
+    );
     root.quit_and_wait(PATIENCE).unwrap();
     drop(process);
 }

@@ -254,6 +254,133 @@ fn a_quick_look_and_a_guard_without_a_thread_say_nothing() {
     assert!(!timeouts.everyone_waits());
 }
 
+/// What the only routine with this name stands on, according to a snapshot.
+fn in_snapshot(root: &Quitter, name: &str) -> Option<Stands> {
+    let snapshot = root.snapshot();
+    let mut named = snapshot.routines().filter(|routine| routine.name == name);
+    named.next().expect("the routine is live").stands.clone()
+}
+
+#[test]
+fn a_snapshot_says_what_threads_stand_on() {
+    let root = root();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let net = root.child("net").unwrap();
+    net.routine("server")
+        .add(move |_| drop(listener.accept()))
+        .unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::clone(&stop);
+    root.routine("spins")
+        .add(move |_| while !is_over.load(Ordering::Relaxed) {})
+        .unwrap();
+    let guard = root.guard("guard").unwrap();
+    comes_to(&root, "server", "blocked in accept");
+    comes_to(&root, "spins", "running: ");
+    let server = in_snapshot(&root, "server").unwrap().to_string();
+    assert!(server.ends_with(&format!(", TCP {address})")), "{server}");
+    assert!(matches!(
+        in_snapshot(&root, "spins"),
+        Some(Stands::Running { .. })
+    ));
+    assert_eq!(in_snapshot(&root, "guard"), None);
+    let text = root.snapshot().to_string();
+    assert!(text.contains(" s, blocked in accept4 (fd "), "{text}");
+    assert!(text.contains(" s, running: "), "{text}");
+    let chart = root.snapshot().to_mermaid();
+    assert!(chart.contains("<br/>blocked in accept4\""), "{chart}");
+    stop.store(true, Ordering::Relaxed);
+    drop(guard);
+    TcpStream::connect(address).unwrap();
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_routine_that_looks_says_nothing_of_itself() {
+    let root = root();
+    root.routine("sleeper")
+        .add(|_| thread::sleep(PATIENCE))
+        .unwrap();
+    comes_to(&root, "sleeper", "blocked in clock_nanosleep");
+    let (tell, told) = std::sync::mpsc::channel();
+    let whole = root.clone();
+    root.routine("looks")
+        .add(move |q| {
+            let own = q.snapshot();
+            let of_all = whole.snapshot();
+            tell.send([own, of_all]).unwrap();
+        })
+        .unwrap();
+    for snapshot in told.recv().unwrap() {
+        let of = |name: &str| {
+            let mut named = snapshot.routines().filter(|routine| routine.name == name);
+            named.next().expect("the routine is live").stands.clone()
+        };
+        let (own, other) = (of("looks"), of("sleeper"));
+        assert_eq!(own, None);
+        assert!(other.is_some());
+    }
+}
+
+/// How often a thread has given up its processor, or lost it.
+fn switches(os_id: u64) -> Vec<String> {
+    let status = std::fs::read_to_string(format!("/proc/self/task/{os_id}/status")).unwrap();
+    let switches = status.lines().filter(|line| line.contains("ctxt_switches"));
+    switches.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_snapshot_wakes_no_thread_that_it_looks_at() {
+    let root = root();
+    root.routine("sleeper")
+        .add(|_| thread::sleep(PATIENCE))
+        .unwrap();
+    comes_to(&root, "sleeper", "blocked in clock_nanosleep");
+    let RoutineKind::Thread { os_id } = root.snapshot().routines().next().unwrap().kind else {
+        panic!("a thread runs it");
+    };
+    let before = switches(os_id);
+    assert_eq!(before.len(), 2);
+    for _ in 0..100 {
+        assert!(in_snapshot(&root, "sleeper").is_some());
+    }
+    assert_eq!(switches(os_id), before);
+}
+
+#[test]
+fn of_a_crowd_a_snapshot_says_it_of_the_first_thousand_at_most() {
+    let root = root();
+    let (stay, leave) = crossbeam_channel::bounded::<()>(0);
+    for _ in 0..1100 {
+        let leave = leave.clone();
+        let routine = root.routine("worker").stack_size(64 * 1024);
+        routine
+            .add(move |_| {
+                let _ = leave.recv();
+            })
+            .unwrap();
+    }
+    let known = || {
+        let snapshot = root.snapshot();
+        let stands = snapshot.routines().map(|routine| &routine.stands);
+        stands.map(Option::is_some).collect::<Vec<_>>()
+    };
+    let count = |known: &[bool]| known.iter().filter(|is_known| **is_known).count();
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let known = known();
+        assert!(known.len() == 1100 && count(&known) <= 1000);
+        // How many depends on the machine: there is a limit of time, too.
+        if count(&known) > 0 && !known[1000..].contains(&true) {
+            break;
+        }
+        assert!(Instant::now() < until, "{}", count(&known));
+    }
+    drop(stay);
+    root.wait_done(PATIENCE).unwrap();
+}
+
 #[test]
 fn a_handle_that_is_waited_for_says_it_too() {
     let root = root();

@@ -18,7 +18,7 @@ use crate::report::console;
 use crate::report::dump::Dump;
 use crate::report::notice::Notice;
 use crate::report::outside::{self, OutsideThread};
-use crate::report::snapshot::Snapshot;
+use crate::report::snapshot::{Snapshot, Taken};
 use crate::report::timeouts::StuckRoutine;
 use crate::routine::kind::RoutineKind;
 use crate::stands::own;
@@ -73,8 +73,10 @@ impl DumpOn {
 
 /// Returns when the dump is written: nothing piles up where stderr takes nothing.
 fn dump(root: &Arc<Node>, signal: QuitSignal) {
-    let snapshot = Snapshot::of(root);
-    let outside = outside(root, &snapshot);
+    let taken = Taken::of(root);
+    // At once: in the second that stacks may take, routines begin and end.
+    let outside = outside(root, taken.snapshot());
+    let snapshot = taken.in_full();
     let dump = Notice::Dump(Box::new(Dump {
         signal,
         snapshot,
@@ -96,7 +98,7 @@ fn outside(root: &Arc<Node>, snapshot: &Snapshot) -> Option<Vec<OutsideThread>> 
         _ => None,
     };
     let known: HashSet<u64> = snapshot.routines().filter_map(thread).collect();
-    let mut threads = outside::threads(|id| known.contains(&id) || own::is_own(id))?;
+    let mut threads = outside::threads(|id| known.contains(&id) || own::is_or_was_own(id))?;
     let (live, _unread) = root.try_look(Instant::now() + AT_MOST);
     let live = live.iter().flat_map(|at| &at.routines);
     let began: HashSet<u64> = live.map(|record| record.os_id()).collect();

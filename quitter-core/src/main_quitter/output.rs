@@ -109,6 +109,9 @@ impl MainQuitterBuilder {
     /// runs on: the tree as a [`Snapshot`](crate::Snapshot) shows it and, on Linux, the threads outside of
     /// it by name and state. Foreign work is often what hangs.
     ///
+    /// The snapshot is a thorough one: it says what each thread stands on, and with the feature `stacks`
+    /// it has the calls, as in `Quitter::snapshot_with_stacks`, and takes up to a second.
+    ///
     /// The signal must not be a quit source. One that was ignored when the main quitter was made stays
     /// ignored; without this call it does what it always did, and most signals end a program.
     ///

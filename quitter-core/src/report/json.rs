@@ -76,6 +76,8 @@ impl Serialize for Snapshot {
             quitters,
             failures,
             unlisted_failures,
+            #[cfg(feature = "stacks")]
+                stackless: _,
         } = self;
         object!(serializer, "Snapshot",
             quitters: quitters,

@@ -5,28 +5,21 @@
 //! the remaining routines are counted. Making the text takes time linear in the number of
 //! routines that the listed quitters have.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::panic::Location;
-use std::time::Duration;
 
-use crate::report::escape::cut;
+use crate::report::alike::Alike;
 #[cfg(feature = "stacks")]
 use crate::report::stacks;
-use crate::report::stacks::{Shown, Told};
-use crate::report::standing::{EVERYONE_WAITS, Kind, Standing};
-use crate::report::text::{Line, Rounded, Seconds, Span, WIDTH, write_parts};
-use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
-use crate::routine::kind::{RoutineKind, RoutineState};
+use crate::report::stacks::Told;
+use crate::report::standing::EVERYONE_WAITS;
+use crate::report::text::{Line, Rounded, Seconds, WIDTH, write_parts};
+use crate::report::timeouts::{LastSeen, Timeouts};
 
 /// How many quitters and routines are listed.
 const ROWS: usize = 100;
 
-/// Columns of the longest name in the list, with its count.
-const NAME_WIDTH: usize = 30;
-
-/// Columns of the longest status in the list: what is left beside the longest name.
-const STATUS_WIDTH: usize = 50;
+/// Where the calls of a stack begin.
+const STACK_INDENT: usize = 6;
 
 /// An entry of the list: one line, or several if it is too long for one.
 enum Row {
@@ -57,7 +50,11 @@ impl fmt::Display for Timeouts {
             rows.push(Row::Quitter(at.quitter.shown(WIDTH - 2)));
             for alike in Alike::of(&at.routines, ROWS - rows.len()) {
                 listed += alike.count;
-                rows.push(alike.row(&mut told));
+                rows.push(Row::Routines {
+                    name: alike.name(),
+                    facts: alike.facts(),
+                    stacks: alike.stacks(&mut told, STACK_INDENT),
+                });
             }
         }
         write_rows(f, &rows)?;
@@ -95,151 +92,6 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     Ok(())
 }
 
-/// Routines of one quitter that differ only in their times, or in the objects of the call that they are
-/// blocked in.
-pub(super) struct Alike<'a> {
-    pub(super) first: &'a StuckRoutine,
-    pub(super) count: usize,
-    pub(super) running_for: Span,
-    ago: Option<Span>,
-    standing: Option<Standing<'a>>,
-    stacks: Shown<'a>,
-}
-
-impl<'a> Alike<'a> {
-    /// At most `room` groups, in the order of their first routines.
-    pub(super) fn of(routines: &'a [StuckRoutine], room: usize) -> Vec<Self> {
-        let mut groups: Vec<Self> = Vec::new();
-        let mut by_key: HashMap<(Key<'a>, Option<Kind<'a>>), usize> = HashMap::new();
-        for routine in routines {
-            let (key, kind) = (key(routine), Kind::of(&routine.stands));
-            // The first group of a key has all those of which nothing more is known.
-            let first = by_key.get(&(key, None)).copied();
-            let known = by_key.get(&(key, kind)).copied();
-            let untold = first.filter(|first| groups[*first].standing.is_none());
-            match known.or(untold) {
-                Some(index) => {
-                    groups[index].include(routine);
-                    by_key.insert((key, kind), index);
-                }
-                None if groups.len() < room => {
-                    by_key.entry((key, None)).or_insert(groups.len());
-                    by_key.insert((key, kind), groups.len());
-                    groups.push(Self::one(routine));
-                }
-                None => {}
-            }
-        }
-        groups
-    }
-
-    fn one(routine: &'a StuckRoutine) -> Self {
-        Self {
-            first: routine,
-            count: 1,
-            running_for: Span::of(routine.running_for),
-            ago: ago(routine).map(Span::of),
-            standing: Standing::of(&routine.stands),
-            stacks: Shown::of(routine),
-        }
-    }
-
-    fn include(&mut self, routine: &'a StuckRoutine) {
-        self.count += 1;
-        self.stacks.include(routine);
-        self.running_for.include(routine.running_for);
-        if let (Some(span), Some(ago)) = (&mut self.ago, ago(routine)) {
-            span.include(ago);
-        }
-        match &mut self.standing {
-            Some(standing) => standing.include(&routine.stands),
-            none => *none = Standing::of(&routine.stands),
-        }
-    }
-
-    fn row(&self, told: &mut Told<'a>) -> Row {
-        Row::Routines {
-            name: self.name(),
-            facts: self.facts(),
-            stacks: self.stacks.lines(&self.first.name, told),
-        }
-    }
-
-    /// The name, escaped and shortened, with the count.
-    pub(super) fn name(&self) -> String {
-        let count = match self.count {
-            1 => String::new(),
-            n => format!(" ×{n}"),
-        };
-        cut(&self.first.name, NAME_WIDTH - count.chars().count()) + &count
-    }
-
-    pub(super) fn facts(&self) -> Vec<String> {
-        let StuckRoutine {
-            state,
-            kind,
-            spawned_at,
-            status,
-            last_seen,
-            cancelled,
-            returned_late,
-            ..
-        } = self.first;
-        let mut facts = vec![format!("running {}", self.running_for)];
-        facts.extend(state.words().map(str::to_owned));
-        let standing = self.standing.iter();
-        facts.extend(self.stacks.facts());
-        facts.extend(standing.flat_map(|standing| standing.parts(self.count)));
-        facts.extend([
-            format!("spawned at {}", Line(spawned_at)),
-            match (last_seen, self.ago) {
-                (Some(seen), Some(ago)) => format!("last seen {ago} ago at {}", Line(seen.at)),
-                (Some(seen), None) => format!("last seen at {}", Line(seen.at)),
-                (None, _) => match kind {
-                    RoutineKind::Process { pid } => format!("pid {pid}"),
-                    _ => "never asked its quitter".to_owned(),
-                },
-            },
-        ]);
-        let label = status_label(kind);
-        let status = status.as_ref();
-        facts.extend(status.map(|status| format!("{label} \"{}\"", cut(status, STATUS_WIDTH))));
-        let ended = if *cancelled {
-            "dropped unfinished"
-        } else {
-            "returned"
-        };
-        match returned_late {
-            Some(late) => facts.push(format!("{ended} at most {} ms late", late.as_millis())),
-            None if *cancelled => {
-                facts.push("dropped unfinished, and its values are still being dropped".into())
-            }
-            None => {}
-        }
-        facts
-    }
-}
-
-impl RoutineState {
-    /// What a list says of it beside the routine's age.
-    pub(super) fn words(self) -> Option<&'static str> {
-        match self {
-            Self::Running => None,
-            Self::Starting => Some("being started"),
-            Self::Waiting => Some("waits for others"),
-            Self::Failed => Some("has failed"),
-        }
-    }
-}
-
-/// What a status is: of a process it is the command line.
-pub(super) fn status_label(kind: &RoutineKind) -> &'static str {
-    match kind {
-        RoutineKind::Process { .. } => "command",
-        _ => "status",
-    }
-}
-
 /// The stacks alone, below the names of the routines.
 #[cfg(feature = "stacks")]
 pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> fmt::Result {
@@ -248,8 +100,8 @@ pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> f
     for at in timeouts {
         let mut is_first = true;
         for alike in Alike::of(&at.routines, room) {
-            let lines = alike.stacks.lines(&alike.first.name, &mut told);
-            let facts = alike.stacks.facts();
+            let lines = alike.stacks(&mut told, STACK_INDENT);
+            let facts = alike.facts_of_stacks();
             if lines.is_empty() && facts.is_empty() {
                 continue;
             }
@@ -268,45 +120,6 @@ pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> f
     stacks::write_note(f, timeouts)
 }
 
-fn ago(routine: &StuckRoutine) -> Option<Duration> {
-    routine.last_seen.and_then(|seen| seen.ago)
-}
-
-/// The facts that the routines of one line share.
-type Key<'a> = (
-    &'a str,
-    RoutineState,
-    &'static Location<'static>,
-    Option<(&'static Location<'static>, bool)>,
-    Option<&'a str>,
-    bool,
-    Option<Duration>,
-    Option<u32>,
-);
-
-fn key(routine: &StuckRoutine) -> Key<'_> {
-    let place_of = |seen: &LastSeen| (seen.at, seen.ago.is_some());
-    (
-        &routine.name,
-        routine.state,
-        routine.spawned_at,
-        routine.last_seen.as_ref().map(place_of),
-        routine.status.as_deref(),
-        routine.cancelled,
-        routine.returned_late,
-        match routine.kind {
-            RoutineKind::Process { pid } => Some(pid),
-            _ => None,
-        },
-    )
-}
-
-impl fmt::Display for StuckRoutine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&Alike::one(self).facts().join(", "))
-    }
-}
-
 impl fmt::Display for LastSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("last seen ")?;
@@ -319,9 +132,13 @@ impl fmt::Display for LastSeen {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
+    use std::time::Duration;
+
     use super::*;
 
-    use crate::report::timeouts::TimedOutQuitter;
+    use crate::report::timeouts::{StuckRoutine, TimedOutQuitter};
+    use crate::routine::kind::{RoutineKind, RoutineState};
     use crate::stands::Stands;
 
     const PLACE: &Location<'static> = Location::caller();

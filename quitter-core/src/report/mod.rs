@@ -2,10 +2,11 @@
 //!
 //! Data: [`cause`], [`failure`], [`timeouts`], [`slow`], [`exit`], and [`path`] for all of them. Text:
 //! [`escape`] makes foreign text safe to print, [`text`] has durations and line breaks, [`listing`]
-//! writes the list of a report, [`standing`] what threads stand on, and [`stacks`] what comes below its
-//! lines. [`notice`] is everything that is said, [`output`] decides where and when, and [`console`] says
+//! writes the list of a report, [`alike`] the lines that routines share, [`standing`] what threads stand
+//! on, and [`stacks`] what comes below its lines. [`look`] asks the system. [`notice`] is everything that is said, [`output`] decides where and when, and [`console`] says
 //! it, job by job from its [`queue`]; [`caller`] calls the program's functions for it.
 
+mod alike;
 pub(crate) mod caller;
 pub(crate) mod cause;
 pub(crate) mod console;
@@ -16,6 +17,7 @@ pub(crate) mod failure;
 #[cfg(feature = "serde")]
 mod json;
 mod listing;
+mod look;
 pub(crate) mod notice;
 pub(crate) mod output;
 pub(crate) mod outside;

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::report::alike::status_label;
 use crate::report::cause::QuitCause;
 use crate::report::dump::Dump;
 use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
-use crate::report::listing::status_label;
 #[cfg(feature = "stacks")]
 use crate::report::listing::write_stacks;
 use crate::report::path::QuitterPath;

@@ -1,7 +1,7 @@
 //! The stacks in a report's text. Without the feature `stacks` there are none.
 
 #[cfg(feature = "stacks")]
-pub(super) use with::{Shown, Told, write_note};
+pub(super) use with::{Shown, Told, write_missing, write_note};
 #[cfg(not(feature = "stacks"))]
 pub(super) use without::{Shown, Told, write_note};
 
@@ -49,7 +49,12 @@ mod without {
             Vec::new()
         }
 
-        pub(in crate::report) fn lines(&self, _: &'a str, _: &mut Told<'a>) -> Vec<String> {
+        pub(in crate::report) fn lines(
+            &self,
+            _: &'a str,
+            _: &mut Told<'a>,
+            _: usize,
+        ) -> Vec<String> {
             Vec::new()
         }
     }
@@ -76,7 +81,7 @@ mod with {
     use crate::report::escape::cut;
     use crate::report::text::WIDTH;
     use crate::report::timeouts::{StuckRoutine, Timeouts};
-    use crate::stacks::{Frame, Stack, TaskState};
+    use crate::stacks::{Frame, Stack, TaskState, Why};
 
     /// How many lines the stacks of a list have before further ones are left out.
     const MOST_LINES: usize = 150;
@@ -87,9 +92,6 @@ mod with {
     /// How many calls of a stack are shown, of those at its inner end and at its outer end.
     const INNER: usize = 10;
     const OUTER: usize = 4;
-
-    /// Where the calls of a stack begin.
-    const INDENT: usize = 6;
 
     /// Columns of the longest file.
     const PLACE_WIDTH: usize = 42;
@@ -146,27 +148,32 @@ mod with {
         }
 
         /// The lines of the stacks, each once, the most frequent first. The list has told others before.
-        /// `name` is that of the routines.
-        pub(in crate::report) fn lines(&self, name: &'a str, told: &mut Told<'a>) -> Vec<String> {
+        /// `name` is that of the routines. Each line begins with `indent` spaces.
+        pub(in crate::report) fn lines(
+            &self,
+            name: &'a str,
+            told: &mut Told<'a>,
+            indent: usize,
+        ) -> Vec<String> {
             let mut stacks = self.stacks.clone();
             stacks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             let is_only = stacks.len() == 1 && stacks[0].1 == self.routines;
             let mut shown = Vec::new();
             for (at, (stack, count)) in stacks.iter().take(MOST_STACKS).enumerate() {
-                let mut indent = INDENT;
+                let mut further = indent;
                 if self.routines == 1 {
                     // A task that awaits several futures.
-                    shown.extend((at > 0).then(|| format!("{:INDENT$}also", "")));
+                    shown.extend((at > 0).then(|| format!("{:indent$}also", "")));
                 } else if !is_only {
-                    shown.push(format!("{:INDENT$}×{count}", ""));
-                    indent += 2;
+                    shown.push(format!("{:indent$}×{count}", ""));
+                    further += 2;
                 }
-                shown.extend(told.lines(stack, name, indent));
+                shown.extend(told.lines(stack, name, further));
             }
             match stacks.len().saturating_sub(MOST_STACKS) {
                 0 => {}
-                1 => shown.push(format!("{:INDENT$}and 1 other stack", "")),
-                more => shown.push(format!("{:INDENT$}and {more} other stacks", "")),
+                1 => shown.push(format!("{:indent$}and 1 other stack", "")),
+                more => shown.push(format!("{:indent$}and {more} other stacks", "")),
             }
             shown
         }
@@ -255,12 +262,19 @@ mod with {
         }
     }
 
-    /// Says which stacks there are none of.
     pub(in crate::report) fn write_note(
         f: &mut fmt::Formatter<'_>,
         timeouts: &Timeouts,
     ) -> fmt::Result {
-        for (why, count) in timeouts.stackless() {
+        write_missing(f, timeouts.stackless())
+    }
+
+    /// Says of how many threads and tasks there are no stacks, and why, each on a new line.
+    pub(in crate::report) fn write_missing(
+        f: &mut fmt::Formatter<'_>,
+        missing: &[(Why, usize)],
+    ) -> fmt::Result {
+        for (why, count) in missing {
             let of = if why.is_of_tasks() { "task" } else { "thread" };
             let why = cut(&why.to_string(), WIDTH);
             match count {

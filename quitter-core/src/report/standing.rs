@@ -67,6 +67,14 @@ impl<'a> Standing<'a> {
         Some(Self { known: 1, shared })
     }
 
+    /// The call that they are blocked in. `None`: they run.
+    pub(super) fn call(&self) -> Option<&'a str> {
+        match self.shared {
+            Shared::Blocked { call, .. } => Some(call),
+            Shared::Running { .. } => None,
+        }
+    }
+
     /// Adds a routine of the same kind, or one of which nothing is known.
     pub(super) fn include(&mut self, other: &'a Option<Stands>) {
         match (&mut self.shared, other) {

@@ -4,15 +4,16 @@ use std::error::Error;
 use std::ops::Deref;
 use std::panic::Location;
 use std::slice;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::vec;
 
+use crate::report::look::{Listed, Look, look};
 use crate::report::path::{Paths, QuitterPath};
 use crate::routine::kind::{RoutineKind, RoutineState};
 use crate::routine::record::Record;
 #[cfg(feature = "stacks")]
 use crate::stacks::{Stack, Stacks, TaskState, Why};
-use crate::stands::{self, Stands, Subject};
+use crate::stands::{self, Stands};
 use crate::tree::LiveAt;
 
 /// The routines that were live when the time to wait for them was up, by quitter.
@@ -104,9 +105,10 @@ pub struct StuckRoutine {
     /// system's clock, which is a few milliseconds.
     pub running_for: Duration,
     /// What its thread, or the first thread of the process, stands on, as the system knew it once the
-    /// time was up. `None`: no thread runs it, or the system does not say, as on others than Linux, or
-    /// nobody looked. A wait with a timeout of zero looks at no thread, and others look at the first
-    /// thousand.
+    /// time was up or the snapshot was taken. `None`: no thread runs it, or the system does not say, as
+    /// on others than Linux, or nobody looked. A wait with a timeout of zero looks at no thread, others
+    /// look at the first thousand, and nobody looks at the thread that does the looking. How much of it
+    /// a snapshot has, [`Quitter::snapshot`](crate::Quitter::snapshot) says.
     pub stands: Option<Stands>,
     /// The last status it set. A child process has its command line here.
     pub status: Option<String>,
@@ -124,7 +126,8 @@ pub struct StuckRoutine {
     /// lines. To find that out, the task is woken and polled once more. Of a task that is inside of a
     /// poll, or that nobody polls, this is the stack of a thread: see [`TaskState`].
     ///
-    /// Only reports that take stacks have them: that of an exit, and that of an end by force.
+    /// The exit report has them, also that of an end by force, a dump, and
+    /// [`Quitter::snapshot_with_stacks`](crate::Quitter::snapshot_with_stacks).
     #[cfg(feature = "stacks")]
     pub stacks: Vec<Stack>,
     /// How a task stands with its executor. `None`: it is no task, or was not asked, or did not answer.
@@ -191,8 +194,11 @@ impl Timeouts {
             .collect();
         quitters.reverse();
         if let Some(moment) = moment {
-            look_at_threads(&mut quitters, live, moment);
-            look_at_processes(&mut quitters, live, moment);
+            let listed = quitters
+                .iter_mut()
+                .zip(live)
+                .flat_map(|(at, live)| Listed::of(&at.quitter, &mut at.routines, &live.routines));
+            look(listed, Look::over(moment));
         }
         Self {
             quitters,
@@ -331,51 +337,6 @@ impl StuckRoutine {
             stacks: Vec::new(),
             #[cfg(feature = "stacks")]
             task: None,
-        }
-    }
-}
-
-/// Adds to the routines at the quitters of `live` what their threads stand on.
-fn look_at_threads(quitters: &mut [TimedOutQuitter], live: &[LiveAt], moment: Duration) {
-    let records = || live.iter().flat_map(|at| &at.routines);
-    let listed = quitters.iter().flat_map(|at| {
-        let routines = at.routines.iter();
-        routines.map(|routine| (&at.quitter, routine))
-    });
-    let subjects = listed
-        .zip(records())
-        .map(|((path, routine), record)| Subject {
-            os_id: record.os_id(),
-            name: &routine.name,
-            path,
-        });
-    let subjects: Vec<_> = subjects.collect();
-    let threads: Vec<u64> = subjects.iter().map(|subject| subject.os_id).collect();
-    let stands = stands::of_threads(&subjects, moment);
-    let routines = quitters.iter_mut().flat_map(|at| &mut at.routines);
-    for (((routine, record), thread), stands) in routines.zip(records()).zip(threads).zip(stands) {
-        // Else it was another thread, or the same one in something else.
-        if record.os_id() == thread && !record.is_finished() {
-            routine.stands = stands;
-        }
-    }
-}
-
-/// Adds what the first threads of child processes stand on, as far as there is time.
-fn look_at_processes(quitters: &mut [TimedOutQuitter], live: &[LiveAt], moment: Duration) {
-    let until = Instant::now() + moment;
-    let records = live.iter().flat_map(|at| &at.routines);
-    let routines = quitters.iter_mut().flat_map(|at| &mut at.routines);
-    for (routine, record) in routines.zip(records) {
-        let RoutineKind::Process { pid } = routine.kind else {
-            continue;
-        };
-        if Instant::now() >= until {
-            return;
-        }
-        let stands = stands::of_child(pid, moment / 4);
-        if !record.is_finished() {
-            routine.stands = stands;
         }
     }
 }

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use crate::report::timeouts::StuckRoutine;
 use crate::routine::kind::RoutineKind;
 use crate::routine::record::Record;
+use crate::system;
 
 macro_rules! where_there_are_stacks {
     ($($item:item)*) => {
@@ -170,6 +171,10 @@ impl Target {
         self.thread.is_none()
     }
 
+    fn is_process(&self) -> bool {
+        matches!(self.record.kind(), RoutineKind::Process { .. })
+    }
+
     fn is_task(&self) -> bool {
         matches!(self.record.kind(), RoutineKind::Task)
     }
@@ -311,14 +316,14 @@ pub(crate) struct Stacks {
 }
 
 /// Captures the stacks of the threads that run these routines right now, and asks tasks that are
-/// suspended what they await. Returns by `until`, with what is there by then. Where there are too many,
-/// those with different names come first.
+/// suspended what they await. This thread is left out. Returns by `until`, with what is there by then.
+/// Where there are too many, those with different names come first.
 pub(crate) fn of<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, until: Instant) -> Stacks {
-    let targets = records.into_iter().map(Target::of);
-    let targets = targets.filter(|target| match target.record.kind() {
-        RoutineKind::Process { .. } => false,
-        RoutineKind::Task => true,
-        _ => !target.is_suspended(),
+    let this = system::thread_id();
+    let live = records.into_iter().filter(|record| !record.is_finished());
+    let targets = live.map(Target::of).filter(|target| match &target.thread {
+        Some(thread) => thread.id != this && !target.is_process(),
+        None => target.is_task(),
     });
     let (tasks, threads): (Vec<_>, Vec<_>) = targets.partition(Target::is_suspended);
     let mut stacks = Stacks::default();

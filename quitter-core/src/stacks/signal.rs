@@ -59,9 +59,10 @@ pub(super) fn copy(
     let asked: Vec<_> = asked
         .map(|(thread, slot)| ask(*thread, slot, signal, mappings))
         .collect();
-    let are_there = || asked.iter().flatten().all(|request| request.slot.is_done());
+    let is_settled = |request: &Request| request.slot.is_done() || has_ended(request.thread);
+    let are_settled = || asked.iter().flatten().all(is_settled);
     let mut pause = Duration::from_micros(50);
-    while !are_there() && Instant::now() < until {
+    while !are_settled() && Instant::now() < until {
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(2));
     }
@@ -323,7 +324,10 @@ impl Request {
             mut buffer,
         } = self;
         if slot.step(thread, Step::Asked, Step::Free) {
-            return Err(Why::NoAnswer { unsettled: false });
+            return Err(match has_ended(thread) {
+                true => Why::Gone,
+                false => Why::NoAnswer { unsettled: false },
+            });
         }
         if !slot.is_done() {
             // The thread has lost its processor amid its answer. The memory is left to it.
@@ -350,11 +354,18 @@ impl Request {
     }
 }
 
+/// Whether there is no such thread any more: one that ends does not answer.
+fn has_ended(thread: u64) -> bool {
+    // SAFETY: tgkill(2) takes numbers only; the signal 0 is not sent.
+    let found = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) };
+    found != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+}
+
 /// Whether a thread can take a signal.
 fn check(thread: u64, signal: c_int, mappings: &Mappings) -> Result<(), Why> {
     let folder = format!("/proc/self/task/{thread}");
-    let status = fs::read(format!("{folder}/status")).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Why::Gone,
+    let status = fs::read(format!("{folder}/status")).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ESRCH) => Why::Gone,
         _ => Why::System(format!("cannot read /proc/self/task: {error}")),
     })?;
     // The name of the thread need not be UTF-8.

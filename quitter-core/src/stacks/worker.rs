@@ -16,6 +16,7 @@ use super::symbols::{Symbols, unnamed};
 use super::trim::{Call, root_of, trim};
 use super::unwind::{Trace, Unwinding};
 use super::{Found, Stack, Target, TaskState, Thread, Why};
+use crate::stands::own;
 
 /// How long threads and tasks may take to answer.
 const ANSWERS: Duration = Duration::from_millis(300);
@@ -56,6 +57,7 @@ pub(super) fn capture(targets: Vec<Target>, until: Instant) -> Vec<Result<Found,
     let (tell, told) = unbounded();
     let work = move || {
         let _turn = turn;
+        let _own = own::mark();
         work(&targets, until, &tell);
     };
     let started = thread::Builder::new()

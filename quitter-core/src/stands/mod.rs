@@ -22,11 +22,12 @@ use std::time::Duration;
 use crate::report::escape::cut;
 use crate::report::path::QuitterPath;
 
-/// What a thread stands on: what the operating system knew of it when a report looked.
+/// What a thread stands on: what the operating system knew of it when a report or a snapshot looked.
 ///
 /// Known on Linux, where it is read from `/proc`. Looking stops no thread and takes no lock of the
 /// program's. It is done once the time to wait is up, at the first thousand routines with a thread,
-/// and takes 50 ms at most, and much less unless a thread runs at that moment.
+/// and takes 50 ms at most, and much less unless a thread runs at that moment. A
+/// [snapshot](crate::Quitter::snapshot) looks in the same way, but without a pause.
 ///
 /// The [`Display`](fmt::Display) form is "blocked in accept4 (fd 7, TCP 127.0.0.1:8080)" or
 /// "running: 98 % of the time on a processor". There the parts that come from outside are escaped, and
@@ -79,7 +80,9 @@ impl Stands {
     /// The time over which [`cpu`](Stands::Running::cpu) is measured.
     ///
     /// A wait that is shorter than ten times this measures over a tenth of its timeout, and a busy
-    /// machine over a longer time. `cpu` is converted to this time then.
+    /// machine over a longer time. A snapshot does not pause to measure: it compares two readings that
+    /// are microseconds apart, so that `cpu` is nearly all of the time or none of it. `cpu` is converted
+    /// to this time then.
     pub const MOMENT: Duration = Duration::from_millis(20);
 }
 

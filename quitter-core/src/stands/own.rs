@@ -8,6 +8,9 @@ use crate::system;
 /// that everyone waits.
 static OWN: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 
+/// The one that was marked until last.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
 /// This thread is quitter's own until this is dropped.
 pub(crate) struct Own(Option<&'static AtomicU64>);
 
@@ -26,9 +29,15 @@ pub(crate) fn is_own(id: u64) -> bool {
     OWN.iter().any(|slot| slot.load(Ordering::Relaxed) == id)
 }
 
+/// Whether this is the number of one of them, or of the last one, which may still be about to end.
+pub(crate) fn is_or_was_own(id: u64) -> bool {
+    is_own(id) || LAST.load(Ordering::Relaxed) == id
+}
+
 impl Drop for Own {
     fn drop(&mut self) {
         if let Some(slot) = self.0 {
+            LAST.store(slot.load(Ordering::Relaxed), Ordering::Relaxed);
             slot.store(0, Ordering::Relaxed);
         }
     }

@@ -14,7 +14,8 @@ impl Snapshot {
     /// The tree as a flowchart for [Mermaid](https://mermaid.js.org), which GitHub, GitLab and most
     /// wikis draw in a code block marked `mermaid`.
     ///
-    /// Quitters are blue boxes, and routines are amber: red once their time to quit is up. As in the
+    /// Quitters are blue boxes, and routines are amber: red once their time to quit is up. A thread
+    /// that is blocked has the name of the call. As in the
     /// [`Display`](std::fmt::Display) form, equal routines are one node, and of more than a hundred
     /// nodes the others are counted in one. Nothing in a name can end its label.
     ///
@@ -160,7 +161,9 @@ fn node(at: usize, row: &Row<'_>) -> Node {
             }
             let status = alike.first.status.as_ref();
             let status = status.map(|status| cut(status, STATUS_WIDTH));
-            let lines = [alike.name(), state].into_iter().chain(status);
+            let call = alike.call();
+            let call = call.map(|call| format!("blocked in {}", cut(call, STATUS_WIDTH)));
+            let lines = [alike.name(), state].into_iter().chain(call).chain(status);
             (class, lines.collect())
         }
         Item::More { routines, quitters } => (Class::More, vec![more(*routines, *quitters)]),

@@ -4,7 +4,10 @@
 mod color;
 mod graph;
 mod rows;
+mod taken;
 mod text;
+
+pub(crate) use taken::Taken;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +16,8 @@ use crate::report::cause::QuitCause;
 use crate::report::failure::RoutineFailure;
 use crate::report::path::{Paths, QuitterPath};
 use crate::report::timeouts::StuckRoutine;
+#[cfg(feature = "stacks")]
+use crate::stacks::{Stacks, Why};
 use crate::tree::{Found, Node};
 
 /// What lives at a quitter and below it. Returned by [`Quitter::snapshot`](crate::Quitter::snapshot).
@@ -27,11 +32,12 @@ use crate::tree::{Found, Node};
 /// before the call and still is after it is listed, exactly once. One that starts or ends meanwhile
 /// may be listed or not; one that starts its successor and ends may be missing together with it. What
 /// is said of one routine, its state and status and place, was true at one moment during the call, or
-/// when the routine ended. A quitter below one that quits is listed as quitting.
+/// when the routine ended. What it [stands on](StuckRoutine::stands) is only said of a routine that has
+/// not ended by then. A quitter below one that quits is listed as quitting.
 ///
 /// The [`Display`](std::fmt::Display) form is a tree for people, of bounded length and without colours.
-/// Routines of one quitter that differ only in their times share a line, such as `worker ×997`, and a
-/// chain of quitters with nothing else in them, such as `net/http/connections`. If there are more
+/// Routines of one quitter that differ only in their times, or in the objects of the call that they are
+/// blocked in, share a line, such as `worker ×997`. So does a chain of quitters with nothing else in them, such as `net/http/connections`. If there are more
 /// than a hundred lines, each quitter shows its first ten, and the others are counted. Names, paths
 /// and statuses are escaped, so that they cannot forge a line or control the terminal, and long ones
 /// are shortened. The fields hold everything as it is.
@@ -68,6 +74,9 @@ pub struct Snapshot {
     pub failures: Vec<RoutineFailure>,
     /// How many failures there were beyond those.
     pub unlisted_failures: u64,
+    /// Why there are no stacks, with the number of threads.
+    #[cfg(feature = "stacks")]
+    pub(super) stackless: Vec<(Why, usize)>,
 }
 
 /// A quitter in a [`Snapshot`].
@@ -127,9 +136,8 @@ pub struct QuitState {
 }
 
 impl Snapshot {
-    /// Takes a snapshot of the quitter of `node`.
-    pub(crate) fn of(node: &Arc<Node>) -> Self {
-        let found = node.all_found();
+    /// What was found at the quitter of `node` and below it.
+    fn of(node: &Arc<Node>, found: &[Found]) -> Self {
         let mut moment = Moment {
             now: Instant::now(),
             quits: Vec::with_capacity(found.len()),
@@ -143,7 +151,17 @@ impl Snapshot {
             quitters,
             failures: failures.listed,
             unlisted_failures: failures.unlisted,
+            #[cfg(feature = "stacks")]
+            stackless: Vec::new(),
         }
+    }
+
+    #[cfg(feature = "stacks")]
+    fn add_stacks(&mut self, mut stacks: Stacks) {
+        for routine in self.quitters.iter_mut().flat_map(|at| &mut at.routines) {
+            stacks.add_to(routine);
+        }
+        self.stackless = stacks.missing().to_vec();
     }
 
     /// The live routines, without their quitters.

@@ -1,8 +1,8 @@
 //! The rows of a snapshot: the same for its text and its diagrams, and not more than a hundred.
 
 use super::{LiveQuitter, Snapshot};
+use crate::report::alike::Alike;
 use crate::report::escape::cut;
-use crate::report::listing::Alike;
 
 /// How many quitters and groups of routines are shown.
 const ROWS: usize = 100;

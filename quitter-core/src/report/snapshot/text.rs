@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use super::rows::{Item, Row, more, rows};
 use super::{LiveQuitter, QuitState, Snapshot};
+use crate::report::alike::Alike;
 use crate::report::escape::cut;
 use crate::report::failure::{RoutineFailure, write_failures};
+use crate::report::stacks::Told;
+#[cfg(feature = "stacks")]
+use crate::report::stacks::write_missing;
 use crate::report::text::{Seconds, write_parts_after};
 
 /// How many levels are indented. Quitters further down are shown at the last one, by their paths.
@@ -14,6 +18,9 @@ const LEVELS: usize = 6;
 
 /// Columns of the longest such path.
 const PATH_WIDTH: usize = 40;
+
+/// By how much the calls of a stack are indented below the name of the routine.
+const STACK_INDENT: usize = 2;
 
 /// Columns of the longest cause of a quit.
 const CAUSE_WIDTH: usize = 60;
@@ -34,6 +41,7 @@ pub(super) fn write(
     let levels = levels(&rows);
     let columns = columns(&rows);
     let mut lines = Lines::new(&levels);
+    let mut told = Told::default();
     for (at, row) in rows.iter().enumerate() {
         let (name, facts) = name_and_facts(row, levels[at]);
         let padding = columns[at].saturating_sub(name.chars().count());
@@ -48,12 +56,31 @@ pub(super) fn write(
             write!(f, "{:padding$}  ", "")?;
             write_parts_after(f, &margin, &facts)?;
         }
+        if let Item::Routines { alike, .. } = &row.item {
+            write_stacks(f, alike, &mut told, &others)?;
+        }
     }
+    #[cfg(feature = "stacks")]
+    write_missing(f, &snapshot.stackless)?;
     let failures = Failures(&snapshot.failures, snapshot.unlisted_failures).to_string();
     match failures.trim_end() {
         "" => Ok(()),
         failures => write!(f, "\n{failures}"),
     }
+}
+
+/// Writes stacks below the row of their routines. Each line begins with `prefix`.
+fn write_stacks<'a>(
+    f: &mut fmt::Formatter<'_>,
+    alike: &Alike<'a>,
+    told: &mut Told<'a>,
+    prefix: &str,
+) -> fmt::Result {
+    let columns = prefix.chars().count();
+    let stacks = alike.stacks(told, columns + STACK_INDENT);
+    // The prefix takes the place of as many spaces.
+    let mut lines = stacks.iter().map(|line| &line[columns..]);
+    lines.try_for_each(|line| write!(f, "\n{prefix}{line}"))
 }
 
 struct Failures<'a>(&'a [RoutineFailure], u64);
