@@ -52,6 +52,7 @@ pub(super) enum Watched {
 
 /// Which processes may have ended while the thread slept.
 pub(super) enum Ended {
+    #[cfg_attr(not(unix), allow(dead_code, reason = "that is not told"))]
     Keys(Vec<u64>),
     Any,
 }
