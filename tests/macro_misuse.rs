@@ -23,6 +23,11 @@ fn misuse_is_answered_with_one_error_that_says_what_to_write() {
         } else {
             "tests/ui/without_tokio/*.rs"
         });
+        cases.compile_fail(if cfg!(feature = "process") {
+            "tests/ui/process/*.rs"
+        } else {
+            "tests/ui/without_process/*.rs"
+        });
     } else {
         eprintln!("skipped: the expected messages are those of {COMPILER}*");
     }

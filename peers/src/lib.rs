@@ -5,13 +5,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+pub mod tasks;
+
 /// How long each program gives its work to return.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The name of each case, and what happens in it.
 pub const CASES: &[(&str, &str)] = &[
     ("clean", "the worker returns when told"),
-    ("pending", "the worker is a task that awaits for ever"),
     ("blocked", "the worker blocks its thread for ever"),
     (
         "second-signal",

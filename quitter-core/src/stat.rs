@@ -7,6 +7,10 @@
 )]
 pub(crate) struct Stat<'a> {
     /// The number of the process or thread.
+    #[cfg_attr(
+        not(feature = "process"),
+        allow(dead_code, reason = "only child processes are told apart by it")
+    )]
     pub(crate) number: u32,
     /// Its name, as the system keeps it: the first 15 bytes, which may be anything.
     pub(crate) name: &'a str,

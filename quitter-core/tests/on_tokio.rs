@@ -784,3 +784,54 @@ fn a_thread_and_tasks_on_two_runtimes_are_one_tree() {
     driving.join().unwrap();
     root.wait_done(PATIENCE).unwrap();
 }
+
+// ── child processes ─────────────────────────────────────────────────────────────────────────────
+
+#[cfg(all(unix, feature = "process"))]
+mod processes {
+    use std::process::Command;
+
+    use quitter_core::{EndedBy, ProcessHandle};
+
+    use super::*;
+
+    fn sleeps(root: &Quitter) -> ProcessHandle {
+        let mut command = Command::new("sleep");
+        command.arg("1000");
+        root.routine("sleep").process(command).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_process_is_awaited_until_it_has_ended_and_by_several_tasks() {
+        let root = Quitter::root("main");
+        let mut sh = Command::new("sh");
+        sh.args(["-c", "exit 5"]);
+        let builder = root.routine("sh");
+        let builder = builder.failure_on(quitter_core::ProcessFailure::Never);
+        let process = builder.process(sh).unwrap();
+        let others = [(); 8].map(|()| tokio::spawn(process.wait_async(PATIENCE)));
+        let end = process.wait_async(Duration::MAX).await.unwrap();
+        assert_eq!(end.status.unwrap().code(), Some(5));
+        for other in others {
+            assert_eq!(other.await.unwrap().unwrap(), end);
+        }
+        // It has ended: one look is enough.
+        assert_eq!(process.wait_async(Duration::ZERO).await.unwrap(), end);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_goes_on_is_listed_when_the_time_is_up_and_can_be_awaited_again() {
+        let root = Quitter::root("main");
+        let sleep = sleeps(&root);
+        for timeout in [Duration::ZERO, Duration::from_millis(20)] {
+            let timeouts = sleep.wait_async(timeout).await.unwrap_err();
+            let stuck: Vec<_> = timeouts.routines().collect();
+            assert_eq!(stuck.len(), 1);
+            assert_eq!(stuck[0].id, sleep.id());
+        }
+        drop(sleep.wait_async(Duration::MAX));
+        root.send_quit();
+        let end = sleep.wait_async(PATIENCE).await.unwrap();
+        assert_eq!(end.by, EndedBy::StopSignal);
+    }
+}

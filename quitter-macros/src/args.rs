@@ -15,7 +15,7 @@ const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
     `signal_exit_code = \"128+n\"`, `failures_while_quitting = \"list_only\"`, \
     `progress_lines = false`, `output = \"quiet\"`, `notices = function`, \
     `hold_output = \"until_report\"`, `before_report = function`, `dump_on = \"SIGUSR1\"`, \
-    on an `async fn` `flavor = \"current_thread\"` and `worker_threads = 4`, and `crate = path`";
+    `reap_orphans`, on an `async fn` `flavor = \"current_thread\"` and `worker_threads = 4`, and `crate = path`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
@@ -36,6 +36,7 @@ pub(crate) struct MainArgs {
     pub(crate) hold_output: Option<Variant>,
     pub(crate) before_report: Option<Expr>,
     pub(crate) dump_on: Option<LitStr>,
+    pub(crate) reap_orphans: Option<LitBool>,
     pub(crate) flavor: Option<runtime::Of<Flavor>>,
     pub(crate) worker_threads: Option<runtime::Of<LitInt>>,
     pub(crate) krate: Path,
@@ -70,7 +71,7 @@ impl Parse for MainArgs {
         let (mut second_signal, mut progress_lines, mut krate) = (None, None, None);
         let (mut failures_while_quitting, mut hold_output) = (None, None);
         let (mut output, mut notices, mut before_report) = (None, None, None);
-        let mut dump_on = None;
+        let (mut dump_on, mut reap_orphans) = (None, None);
         let (mut flavor, mut worker_threads) = (None, None);
         for_each_option(input, MAIN_OPTIONS, |option| {
             match option.to_string().as_str() {
@@ -94,6 +95,7 @@ impl Parse for MainArgs {
                 "hold_output" => once(&mut hold_output, option, word(option, input, &HOLDS)?),
                 "before_report" => once(&mut before_report, option, function(option, input)?),
                 "dump_on" => once(&mut dump_on, option, signal_name(option, input)?),
+                "reap_orphans" => once(&mut reap_orphans, option, orphans(option, input)?),
                 "flavor" => once(&mut flavor, option, runtime::flavor(option, input)?),
                 "worker_threads" => {
                     let count = runtime::worker_threads(option, input)?;
@@ -119,6 +121,7 @@ impl Parse for MainArgs {
             hold_output,
             before_report,
             dump_on,
+            reap_orphans,
             flavor,
             worker_threads,
             krate: krate.unwrap_or_else(facade),
@@ -357,6 +360,25 @@ fn signal_name(option: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
             Err(Error::new(name.span(), message))
         }
     }
+}
+
+/// Reads `= true`, `= false`, or nothing, which means `true`.
+fn orphans(option: &Ident, input: ParseStream<'_>) -> Result<LitBool> {
+    if !cfg!(feature = "process") {
+        let message = format!(
+            "`{option}` needs the feature `process` of the crate quitter: run \
+            `cargo add quitter --features process`"
+        );
+        return Err(Error::new(option.span(), message));
+    }
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(LitBool::new(true, option.span()));
+    }
+    if input.peek(Token![=]) {
+        return yes_or_no(option, input);
+    }
+    let message = format!("write `{option}` alone, or `{option} = true` or `false`");
+    Err(Error::new(input.span(), message))
 }
 
 fn yes_or_no(option: &Ident, input: ParseStream<'_>) -> Result<LitBool> {

@@ -166,10 +166,12 @@ fn settings(args: &MainArgs) -> TokenStream {
         .map(|policy| quote!(.failures_while_quitting(#krate::FailuresWhileQuitting::#policy)));
     let dump_on = args.dump_on.as_ref();
     let dump_on = dump_on.map(|signal| quote!(.dump_on_named(#signal)));
+    let reap_orphans = args.reap_orphans.as_ref();
+    let reap_orphans = reap_orphans.map(|are_reaped| quote!(.reap_orphans(#are_reaped)));
     let output = output(args);
     quote! {
         #timeout #signals #sources #start #end #code #second_signal #progress_lines #failures #dump_on
-        #output
+        #reap_orphans #output
     }
 }
 

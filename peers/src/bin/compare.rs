@@ -1,5 +1,6 @@
 //! Runs each case with each library, and prints a table: how long after the signal the process was
-//! gone, its exit code, and the last line that it printed.
+//! gone, its exit code, and the last line that it printed. Arguments name the cases to run; without any it
+//! is all of them.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
@@ -13,9 +14,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use peers::CASES;
+use peers::tasks::TASK_CASES;
 
-/// The programs that have tasks.
-const ON_TOKIO: &[&str] = &["tokio_graceful_shutdown", "tokio_util"];
+/// The programs whose worker is a task.
+const TASKS: &[&str] = &[
+    "tasks_quitter",
+    "tasks_tokio_graceful_shutdown",
+    "tasks_tokio_util",
+];
 
 const PROGRAMS: &[&str] = &[
     "quitter",
@@ -29,17 +35,19 @@ const PROGRAMS: &[&str] = &[
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() {
-    for (case, about) in CASES {
+    let named: Vec<_> = std::env::args().skip(1).collect();
+    let of_threads = CASES.iter().map(|case| (case, PROGRAMS));
+    let of_tasks = TASK_CASES.iter().map(|case| (case, TASKS));
+    for ((case, about), programs) in of_threads.chain(of_tasks) {
+        if !named.is_empty() && !named.iter().any(|name| name == case) {
+            continue;
+        }
         println!("\n**{case}**: {about}\n");
         println!("| program | ended after | exit code | last line |");
         println!("| --- | --- | --- | --- |");
-        let programs = if *case == "pending" {
-            ON_TOKIO
-        } else {
-            PROGRAMS
-        };
         for program in programs {
-            println!("| {} | {} |", program.replace('_', "-"), run(program, case));
+            let name = program.trim_start_matches("tasks_").replace('_', "-");
+            println!("| {name} | {} |", run(program, case));
         }
     }
 }
@@ -85,10 +93,20 @@ fn run(program: &str, case: &str) -> String {
         let _ = child.wait();
     }
     reader.join().expect("reads to the end");
-    let last = lines.try_iter().last().unwrap_or_default();
+    let last = lines.try_iter().reduce(joined).unwrap_or_default();
+    let last = last.trim_start();
     match status {
         Some(status) => format!("{:.2} s | {} | {last}", after.as_secs_f64(), code(status)),
         None => format!("never | | {last}"),
+    }
+}
+
+/// The line, or both if it goes on with the one before.
+fn joined(before: String, line: String) -> String {
+    const GOES_ON: &str = "        ";
+    match line.strip_prefix(GOES_ON) {
+        Some(rest) => format!("{before} {}", rest.trim_start()),
+        None => line,
     }
 }
 

@@ -10,9 +10,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         top.start(SubsystemBuilder::new(
             "worker",
             async move |worker: &mut SubsystemHandle| {
-                if case == "pending" {
-                    return std::future::pending().await;
-                }
                 let told = worker.create_cancellation_token();
                 let runtime = tokio::runtime::Handle::current();
                 let work = move || peers::work(&case, || runtime.block_on(told.cancelled()));

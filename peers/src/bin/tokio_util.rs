@@ -13,13 +13,9 @@ async fn main() -> ExitCode {
     let tracker = TaskTracker::new();
     let told = token.clone();
     let runtime = tokio::runtime::Handle::current();
-    if case == "pending" {
-        tracker.spawn(std::future::pending::<()>());
-    } else {
-        tracker.spawn_blocking(move || {
-            peers::work(&case, || runtime.block_on(told.cancelled()));
-        });
-    }
+    tracker.spawn_blocking(move || {
+        peers::work(&case, || runtime.block_on(told.cancelled()));
+    });
     tracker.close();
     tokio::signal::ctrl_c().await.expect("a handler");
     token.cancel();

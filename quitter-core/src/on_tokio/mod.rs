@@ -1,6 +1,8 @@
 //! Tasks on tokio, and waits that they await with a timeout.
 
 pub(crate) mod blocking;
+#[cfg(feature = "process")]
+mod process;
 pub(crate) mod run;
 mod task;
 mod wait;

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use crate::quitter::Quitter;
 use crate::report::timeouts::Timeouts;
 use crate::routine::awaiting::Awaited;
 use crate::routine::handle::RoutineHandle;
-use crate::tree::{Limits, Step};
+use crate::routine::record::Record;
+use crate::tree::{Limits, Node, Step};
 
 /// The longest that a timer is set for. Timers overflow on large durations.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -127,15 +128,22 @@ impl RoutineHandle {
         timeout: Duration,
     ) -> impl Future<Output = Result<(), Timeouts>> + Send + use<> {
         let (node, record) = (self.node().clone(), Arc::clone(self.record()));
-        async move {
-            // A live routine holds its node.
-            let Some(node) = node.upgrade() else {
-                return Ok(());
-            };
-            let wait = Awaited::for_one(&node, &record, Limits::within(timeout));
-            wait_within(wait, timeout).await
-        }
+        async move { wait_for(&node, &record, timeout).await }
     }
+}
+
+/// Awaits the end of one routine, whatever kind of work it is.
+pub(super) async fn wait_for(
+    node: &Weak<Node>,
+    record: &Arc<Record>,
+    timeout: Duration,
+) -> Result<(), Timeouts> {
+    // A live routine holds its node.
+    let Some(node) = node.upgrade() else {
+        return Ok(());
+    };
+    let wait = Awaited::for_one(&node, record, Limits::within(timeout));
+    wait_within(wait, timeout).await
 }
 
 async fn wait_within(mut wait: Awaited, timeout: Duration) -> Result<(), Timeouts> {

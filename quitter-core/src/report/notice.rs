@@ -131,8 +131,8 @@ impl fmt::Display for HeldUpAt {
         f.write_str(match self {
             Self::BeforeExit => "main has not come to its exit in time",
             Self::AfterExit => {
-                "main has its exit report, but has not returned it: it goes on, or a value that it \
-                 drops hangs"
+                "main has its exit report, but has not returned it: it goes on, a task blocks the \
+                 runtime on its thread, or a value that it drops hangs"
             }
             Self::AfterMain => {
                 "main has returned, but the process does not end: a thread-local destructor, an \

@@ -1,6 +1,6 @@
 //! A TCP server on tokio: a loop that accepts, and a task for each connection.
 //!
-//! Shows tasks as routines: named in reports, told to quit, waited for. Each connection is a quitter of
+//! Shows an async `main`, and tasks as routines: named in reports, told to quit, waited for. Each connection is a quitter of
 //! its own with two tasks, of which the one that reads tells the other to quit. Futures that must not
 //! outlast the quit are awaited under `cancel_on_quit`; a client that resets its connection does not
 //! end the server.
@@ -15,7 +15,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use quitter::{ExitReport, MainQuitter, OnFailure, Quitter, Quitting, RoutineQuitter};
+use quitter::{MainQuitter, OnFailure, Quitter, Quitting, RoutineQuitter};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,20 +24,13 @@ use tokio::sync::mpsc;
 /// How many lines a client may be ahead of what it has read.
 const AHEAD: usize = 16;
 
-#[tokio::main]
-async fn main() -> Result<ExitReport, Box<dyn Error>> {
-    let main = MainQuitter::builder()
-        .timeout(Duration::from_secs(2))
-        .force_exit(true) // Whatever a task or the runtime's drop does, the process ends in time.
-        .build();
+#[quitter::main(timeout = "2s")]
+async fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     let port = env::args().nth(1).unwrap_or("7002".to_owned()).parse()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on {}", listener.local_addr()?);
-    match main.add_task(|q| accept(q, listener)) {
-        Err(error) if !error.is_quitting() => Err(error.into()),
-        // A signal may come before the task is started. That is a quit like any other.
-        _ => Ok(main.exit_async().await),
-    }
+    main.add_task(|q| accept(q, listener))?;
+    Ok(())
 }
 
 async fn accept(q: RoutineQuitter, listener: TcpListener) -> Result<(), Quitting> {

@@ -1,7 +1,7 @@
 //! Threads and tasks in one tree, each of which can be made to hang.
 //!
-//! Tasks measure, a thread writes what they have measured, and another thread with a runtime of its own
-//! reports. A quit reaches all of them in the same way, and one report names whoever does not return.
+//! Tasks measure, and a thread writes the values. A quit reaches all of them in the same way, and one
+//! report names every routine that does not return.
 //!
 //! Start it with `cargo run -p quitter-examples --bin mixed` and press Ctrl-C: it ends with exit code
 //! 0. With `--stuck`, or `--stuck thread`, `--stuck task`, `--stuck worker`, something hangs at the
@@ -16,12 +16,11 @@ use std::thread;
 use std::time::Duration;
 
 use quitter::{AddRoutineError, MainQuitter, Quitting, RoutineQuitter};
-use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 const BEAT: Duration = Duration::from_millis(50);
 
-/// Whatever is to hang.
+/// The routines that are to hang.
 #[derive(Clone, Copy, Default)]
 struct Stuck {
     thread: bool,
@@ -57,16 +56,12 @@ impl Stuck {
 }
 
 #[quitter::main(timeout = "1s")]
-fn main(main: &MainQuitter) -> ExitCode {
+async fn main(main: &MainQuitter) -> ExitCode {
     let Some(stuck) = Stuck::from_args() else {
         eprintln!("usage: mixed [--stuck [thread|task|worker]]");
         return ExitCode::from(2);
     };
-    // Tasks run on it from here to the end of the process: it is never dropped, since its drop would
-    // wait for a task that blocks.
-    let runtime = Runtime::new().expect("the system has threads");
-    let runtime = Box::leak(Box::new(runtime)).handle();
-    match start(main, stuck, runtime) {
+    match start(main, stuck) {
         Ok(()) => println!("measuring"),
         Err(error) if error.is_quitting() => {}
         Err(error) => panic!("{error}"),
@@ -74,21 +69,17 @@ fn main(main: &MainQuitter) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn start(
-    main: &MainQuitter,
-    stuck: Stuck,
-    runtime: &tokio::runtime::Handle,
-) -> Result<(), AddRoutineError> {
+fn start(main: &MainQuitter, stuck: Stuck) -> Result<(), AddRoutineError> {
     let (measured, to_write) = mpsc::channel();
     let writer = main.routine("writer");
     writer.add(move |q| write(q, stuck, &to_write))?;
     let sensors = main.child("sensors")?;
     for name in ["north", "south"] {
         let measured = measured.clone();
-        let sensor = sensors.routine(name).on(runtime);
+        let sensor = sensors.routine(name);
         sensor.add_task(move |q| measure(q, stuck, measured))?;
     }
-    let compacts = main.routine("compactor").on(runtime);
+    let compacts = main.routine("compactor");
     compacts.add_task(move |q| compact(q, stuck))?;
     Ok(())
 }

@@ -4,6 +4,10 @@
 //! that are told, and a readiness page that says 503 while the program quits, so that a load balancer
 //! sends no more.
 //!
+//! It has `#[tokio::main]`, as programs have that exist already. Then the main quitter is made by its
+//! builder, and its exit is awaited at the end: `exit_async`. New programs are shorter with
+//! `#[quitter::main]`, as `tcp_server_tokio` is.
+//!
 //! Start it with `cargo run -p quitter-examples --bin axum_server -- 8000`. Ask for `/`, `/slow`,
 //! `/events`, `/ready` and `/hang` with curl. Press Ctrl-C: requests in flight are answered, and the
 //! program ends with exit code 0. After `/hang` the report names that request, with the line that it awaits,

@@ -10,7 +10,7 @@ use std::env;
 use std::error::Error;
 use std::time::Duration;
 
-use quitter::{ExitReport, MainQuitter};
+use quitter::MainQuitter;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,12 +42,8 @@ impl Library {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<ExitReport, Box<dyn Error>> {
-    let main = MainQuitter::builder()
-        .timeout(Duration::from_secs(2))
-        .force_exit(true)
-        .build();
+#[quitter::main(timeout = "2s")]
+async fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     let count_to = env::args().nth(1).unwrap_or("100".to_owned()).parse()?;
     let Library { token, tasks } = Library::start(count_to);
 
@@ -65,6 +61,5 @@ async fn main() -> Result<ExitReport, Box<dyn Error>> {
         token.cancelled().await;
         root.request_quit("the library has ended"); // Changes nothing if it quits already.
     });
-
-    Ok(main.exit_async().await)
+    Ok(())
 }

@@ -14,7 +14,7 @@ use super::failure::{Judged, ProcessFailure};
 use super::handle::{EndedBy, ProcessEnd, ProcessHandle};
 use super::os::{self, Leader, Starting, StopSignal};
 use super::output::{Drain, ProcessOutput};
-use super::reaper::ReaperThread;
+use super::reaper::{ProcessWaker, ReaperThread, Watched};
 use super::supervised::Supervised;
 use crate::process::Process;
 use crate::quitter::Quitter;
@@ -329,21 +329,22 @@ fn supervise(
         name: record.name.to_string(),
         source,
     };
-    let leader = Leader::new(child, options.own_group, starting, reaper.wakeup());
+    let waker = reaper.waker();
+    let leader = Leader::new(child, options.own_group, starting, &waker);
     let mut leader = leader.map_err(refused)?;
-    let drain = match read_output(&mut handle, options.output, reaper) {
+    let drain = match read_output(&mut handle, options.output, &waker) {
         Ok(drain) => drain,
         Err(error) => {
             let error = refused(error);
             leader.kill();
-            reaper.reap(leader);
+            reaper.watch(waker, Watched::Killed(leader));
             return Err(error);
         }
     };
     handle.remote = Some(leader.remote());
     let end = Arc::clone(&handle.end);
     let supervised = Supervised::new(live, leader, stop_signal, options, drain, end);
-    reaper.supervise(supervised);
+    reaper.watch(waker, Watched::Supervised(Box::new(supervised)));
     Ok(handle)
 }
 
@@ -351,14 +352,14 @@ fn supervise(
 fn read_output(
     handle: &mut ProcessHandle,
     output: ProcessOutput,
-    reaper: &ReaperThread,
+    waker: &Arc<ProcessWaker>,
 ) -> io::Result<Option<Arc<Drain>>> {
     match output {
         ProcessOutput::AsCommanded => Ok(None),
         ProcessOutput::Prefixed => {
             let (stdout, stderr) = (handle.stdout.take(), handle.stderr.take());
             let readers = &Process::current().reaper.readers;
-            let drain = readers.read(handle.name(), stdout, stderr, reaper.wakeup())?;
+            let drain = readers.read(handle.name(), stdout, stderr, Arc::clone(waker).into())?;
             Ok(Some(drain))
         }
     }
@@ -367,10 +368,11 @@ fn read_output(
 /// Ends a process that is refused.
 fn kill(mut child: Child, starting: &Starting, reaper: &ReaperThread) {
     let _ = child.kill();
+    let waker = reaper.waker();
     if let Ok(None) = child.try_wait()
-        && let Ok(leader) = Leader::new(child, false, starting, reaper.wakeup())
+        && let Ok(leader) = Leader::new(child, false, starting, &waker)
     {
-        reaper.reap(leader);
+        reaper.watch(waker, Watched::Killed(leader));
     }
 }
 

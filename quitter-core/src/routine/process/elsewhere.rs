@@ -3,12 +3,13 @@
 
 use std::io::{self, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::Wake;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::output::{Drain, Lines, Stream};
+use super::reaper::{Ended, ProcessWaker};
 use crate::system;
 
 /// A signal that processes are asked to stop with. There is none.
@@ -80,7 +81,7 @@ impl Leader {
         child: Child,
         _leads_a_group: bool,
         _: &Starting,
-        _: &Arc<Wakeup>,
+        _: &Arc<ProcessWaker>,
     ) -> io::Result<Self> {
         Ok(Self {
             child,
@@ -127,23 +128,52 @@ impl Leader {
     }
 }
 
-/// Wakes the reaper. It is a waker for futures, too.
-pub(super) struct Wakeup {
-    is_set: Mutex<bool>,
-    set: Condvar,
+/// Where the reaper sleeps.
+pub(super) struct Sleeper {
+    is_woken: Mutex<bool>,
+    woken: Condvar,
 }
 
-impl Wakeup {
+impl Sleeper {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
-            is_set: Mutex::new(false),
-            set: Condvar::new(),
+            is_woken: Mutex::new(false),
+            woken: Condvar::new(),
         })
     }
-}
 
-pub(super) fn wake(wakeup: &Arc<Wakeup>) {
-    Arc::clone(wakeup).wake();
+    pub(super) fn wake(&self) {
+        *self.is_woken() = true;
+        self.woken.notify_one();
+    }
+
+    fn is_woken(&self) -> MutexGuard<'_, bool> {
+        self.is_woken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps until a call of [`wake`](Self::wake), `until`, or the moment at which the processes are to
+    /// be looked at again.
+    pub(super) fn sleep(&self, until: Option<Instant>, processes: usize) -> Ended {
+        const LOOK: Duration = Duration::from_millis(20);
+        let look_at = (processes > 0).then(|| Instant::now() + LOOK);
+        let until = [until, look_at].into_iter().flatten().min();
+        let mut is_woken = self.is_woken();
+        if !*is_woken {
+            is_woken = match until {
+                None => self
+                    .woken
+                    .wait(is_woken)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    let waited = self.woken.wait_timeout(is_woken, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        *is_woken = false;
+        Ended::Any
+    }
 }
 
 /// The system gives no orphans to other processes.
@@ -162,10 +192,10 @@ impl Readers {
         name: &str,
         stdout: Option<ChildStdout>,
         stderr: Option<ChildStderr>,
-        reaper: &Arc<Wakeup>,
+        reaper: Waker,
     ) -> io::Result<Arc<Drain>> {
         let pipes = usize::from(stdout.is_some()) + usize::from(stderr.is_some());
-        let drain = Drain::new(pipes, reaper, reaper);
+        let drain = Drain::new(pipes, Waker::noop().clone(), reaper);
         if let Some(stdout) = stdout {
             read_on_a_thread(stdout, Lines::new(name, Stream::Out), &drain)?;
         }
@@ -192,43 +222,4 @@ fn read_on_a_thread(
         drain.close();
     })?;
     Ok(())
-}
-
-impl Wake for Wakeup {
-    fn wake(self: Arc<Self>) {
-        *self.is_set.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.set.notify_one();
-    }
-}
-
-/// Sleeps until the wakeup, the end of one of these, or `until`.
-pub(super) fn sleep<'a>(
-    wakeup: &Wakeup,
-    leaders: impl Iterator<Item = &'a mut Leader>,
-    until: Option<Instant>,
-) {
-    /// How often the processes are looked after.
-    const LOOK: Duration = Duration::from_millis(20);
-    let mut leaders: Vec<_> = leaders.filter(|leader| !leader.has_ended).collect();
-    let look_at = (!leaders.is_empty()).then(|| Instant::now() + LOOK);
-    let until = [until, look_at].into_iter().flatten().min();
-    let mut is_set = wakeup.is_set.lock().unwrap_or_else(PoisonError::into_inner);
-    if !*is_set {
-        is_set = match until {
-            None => wakeup
-                .set
-                .wait(is_set)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(until) => {
-                let left = until.saturating_duration_since(Instant::now());
-                let waited = wakeup.set.wait_timeout(is_set, left);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
-    }
-    *is_set = false;
-    drop(is_set);
-    for leader in &mut leaders {
-        leader.look();
-    }
 }

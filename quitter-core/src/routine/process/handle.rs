@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::os::Remote;
+use crate::blocking;
 use crate::report::timeouts::Timeouts;
 use crate::routine::handle::wait_for;
 use crate::routine::record::Record;
@@ -184,6 +185,23 @@ impl fmt::Display for ProcessEnd {
     }
 }
 
+#[cfg(feature = "tokio")]
+impl ProcessHandle {
+    pub(crate) fn node(&self) -> &Weak<Node> {
+        &self.node
+    }
+
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    /// Asks how the process ended, once its routine is done.
+    pub(crate) fn end_once_finished(&self) -> impl FnOnce() -> ProcessEnd + Send + use<> {
+        let end = Arc::clone(&self.end);
+        move || end_of(&end)
+    }
+}
+
 impl ProcessHandle {
     /// The process's number in the operating system. It may be another process's once this one is
     /// [finished](Self::is_finished): to signal it, use [`send_signal`](Self::send_signal).
@@ -246,14 +264,18 @@ impl ProcessHandle {
     /// assert_eq!(sleep.wait(Duration::ZERO).unwrap().by, EndedBy::StopSignal);
     /// # }
     /// ```
+    #[track_caller]
     pub fn wait(&self, timeout: Duration) -> Result<ProcessEnd, Timeouts> {
+        blocking::say("wait", "wait_async", Location::caller(), || {
+            !timeout.is_zero() && !self.is_finished()
+        });
         wait_for(&self.node, &self.record, timeout)?;
         Ok(end_of(&self.end))
     }
 
     /// A future that is ready once the process has ended: what [`wait`](Self::wait) is to threads, on
     /// any executor. It borrows nothing, and may be dropped at any time. No deadline ends it: where it
-    /// is to be limited, use the executor's timeout.
+    /// is to be limited, use the executor's timeout, or on tokio `wait_async`.
     ///
     /// # Examples
     ///

@@ -24,6 +24,8 @@ mod reaper;
 mod supervised;
 
 #[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
+mod ends;
+#[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
 mod groups;
 #[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
 #[path = "unix.rs"]

@@ -4,6 +4,7 @@
 //! Nothing tells an orphan from a child that other code of the program has started. So a child that
 //! has ended is left to that code for a while, and is reaped if nobody has waited for it by then.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::os::reap_orphan;
@@ -44,34 +45,32 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Orphans {
     next: Instant,
     /// The ended children that the last look found: their numbers, and when they were started.
-    ended: Vec<(u32, u64)>,
+    ended: HashSet<(u32, u64)>,
 }
 
 impl Orphans {
     pub(super) fn new() -> Self {
         Self {
             next: Instant::now(),
-            ended: Vec::new(),
+            ended: HashSet::new(),
         }
     }
 
     /// Looks, if it is time. Returns when to look again.
-    pub(super) fn step(&mut self, is_supervised: impl Fn(u32) -> bool) -> Instant {
+    pub(super) fn step(&mut self, supervised: impl FnOnce() -> HashSet<u32>) -> Instant {
         let now = Instant::now();
         if now < self.next {
             return self.next;
         }
         self.next = now + LOOK;
-        let own = std::process::id();
-        let is_ended = |stat: &Stat| stat.parent == own && stat.is_zombie();
+        let (own, supervised) = (std::process::id(), supervised());
+        let is_orphan =
+            |stat: &Stat| stat.parent == own && stat.is_zombie() && !supervised.contains(&stat.pid);
         let ended = proc::all().unwrap_or_default().into_iter();
-        let ended = ended.filter(|stat| is_ended(stat) && !is_supervised(stat.pid));
-        let ended: Vec<_> = ended.map(|stat| (stat.pid, stat.started)).collect();
-        let (again, first) = ended
-            .into_iter()
-            .partition(|child| self.ended.contains(child));
+        let ended = ended.filter(is_orphan).map(|stat| (stat.pid, stat.started));
+        let (again, first): (HashSet<_>, HashSet<_>) =
+            ended.partition(|child| self.ended.contains(child));
         self.ended = first;
-        let again: Vec<_> = again;
         for (pid, _) in again {
             reap_orphan(pid);
         }

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Wake;
+use std::task::Waker;
 
-use super::os::Wakeup;
 use crate::report::console::write_all;
 use crate::report::escape::Name;
 
@@ -115,24 +114,24 @@ pub(super) struct Drain {
     open: AtomicUsize,
     /// The process has ended: what is in the pipes by now is all that is read.
     has_ended: AtomicBool,
-    readers: Arc<Wakeup>,
-    reaper: Arc<Wakeup>,
+    readers: Waker,
+    reaper: Waker,
 }
 
 impl Drain {
-    pub(super) fn new(pipes: usize, readers: &Arc<Wakeup>, reaper: &Arc<Wakeup>) -> Arc<Self> {
+    pub(super) fn new(pipes: usize, readers: Waker, reaper: Waker) -> Arc<Self> {
         Arc::new(Self {
             open: AtomicUsize::new(pipes),
             has_ended: AtomicBool::new(false),
-            readers: Arc::clone(readers),
-            reaper: Arc::clone(reaper),
+            readers,
+            reaper,
         })
     }
 
     /// Whether everything was read. For the reaper, once the process has ended.
     pub(super) fn is_done(&self) -> bool {
         if self.open.load(Ordering::Acquire) > 0 && !self.has_ended.swap(true, Ordering::AcqRel) {
-            Arc::clone(&self.readers).wake();
+            self.readers.wake_by_ref();
         }
         self.open.load(Ordering::Acquire) == 0
     }
@@ -148,7 +147,7 @@ impl Drain {
     /// A pipe is read no longer.
     pub(super) fn close(&self) {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            Arc::clone(&self.reaper).wake();
+            self.reaper.wake_by_ref();
         }
     }
 }

@@ -61,12 +61,13 @@ impl Stat {
     }
 }
 
-/// All processes that can be seen. `None`: that cannot be known.
+/// All processes that can be seen, in the order of their groups. `None`: that cannot be known.
 #[cfg(target_os = "linux")]
 pub(super) fn all() -> Option<Vec<Stat>> {
     let entries = std::fs::read_dir("/proc").ok()?;
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let stats: Vec<_> = pids.filter_map(Stat::of).collect();
+    let mut stats: Vec<_> = pids.filter_map(Stat::of).collect();
+    stats.sort_unstable_by_key(|stat| stat.group);
     (!stats.is_empty()).then_some(stats)
 }
 
@@ -128,9 +129,12 @@ impl Census {
     }
 
     fn living(&self, group: u32) -> impl Iterator<Item = &Stat> {
-        let stats = self.last.as_ref().and_then(|(_, stats)| stats.as_ref());
-        let stats = stats.into_iter().flatten();
-        stats.filter(move |stat| stat.group == group && !stat.is_zombie())
+        let stats = self.last.as_ref().and_then(|(_, stats)| stats.as_deref());
+        let stats = stats.unwrap_or_default();
+        let first = stats.partition_point(|stat| stat.group < group);
+        let members = stats[first..].iter();
+        let members = members.take_while(move |stat| stat.group == group);
+        members.filter(|stat| !stat.is_zombie())
     }
 
     /// Where a process stands, and which others are in its group. Disturbs none of them.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{ChildStderr, ChildStdout};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::ioctl_fionbio;
 
-use super::os::{Wakeup, wake};
+use super::os::Wakeup;
 use super::output::{Drain, Lines, Stream};
 
 /// The readers, as the rest of the program sees them.
@@ -47,7 +48,7 @@ impl Readers {
         name: &str,
         stdout: Option<ChildStdout>,
         stderr: Option<ChildStderr>,
-        reaper: &Arc<Wakeup>,
+        reaper: Waker,
     ) -> io::Result<Arc<Drain>> {
         let thread = self.thread()?;
         let stdout = stdout.map(|from| (OwnedFd::from(from), Stream::Out));
@@ -57,7 +58,8 @@ impl Readers {
         pipes
             .iter()
             .try_for_each(|(from, _)| ioctl_fionbio(from, true))?;
-        let drain = Drain::new(pipes.len(), &thread.wakeup, reaper);
+        let readers = Waker::from(Arc::clone(&thread.wakeup));
+        let drain = Drain::new(pipes.len(), readers.clone(), reaper);
         for (from, to) in pipes {
             // The thread never ends.
             let _ = thread.pipes.send(Pipe {
@@ -66,7 +68,7 @@ impl Readers {
                 drain: Arc::clone(&drain),
             });
         }
-        wake(&thread.wakeup);
+        readers.wake();
         Ok(drain)
     }
 

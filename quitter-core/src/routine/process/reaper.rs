@@ -1,17 +1,25 @@
 //! The thread that waits for all child processes.
+//!
+//! Whatever happens to a process wakes the thread with the key of that process, and only that one is
+//! looked after. So the work grows with what happens, and not with how many processes there are.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::orphans::Orphans;
-use super::os::{self, Leader, Readers, Wakeup, wake};
+use super::os::{Leader, Readers, Sleeper};
 use super::proc::Census;
 use super::supervised::{Next, Supervised};
+
+/// How soon to try again to reap a process that another thread is signalling.
+pub(super) const SOON: Duration = Duration::from_millis(1);
 
 /// The reaper, as the rest of the program sees it. There is one for the process, and its thread is
 /// started when the first process is.
@@ -22,17 +30,31 @@ pub(crate) struct Reaper {
 }
 
 /// A way to the reaper's thread.
+#[derive(Clone)]
 pub(super) struct ReaperThread {
     requests: Sender<Request>,
-    wakeup: Arc<Wakeup>,
+    sleeper: Arc<Sleeper>,
+}
+
+enum Request {
+    Watch(Arc<ProcessWaker>, Watched),
+    /// Something has happened to the process with this key.
+    Step(u64),
+    ReapOrphans,
 }
 
 /// A process for the reaper.
-enum Request {
-    Supervise(Box<Supervised>),
+pub(super) enum Watched {
+    Supervised(Box<Supervised>),
     /// Was killed, and is only to be reaped.
-    Reap(Leader),
-    ReapOrphans,
+    Killed(Leader),
+}
+
+/// Which processes may have ended while the thread slept.
+pub(super) enum Ended {
+    #[cfg_attr(not(unix), allow(dead_code, reason = "that is not told"))]
+    Keys(Vec<u64>),
+    Any,
 }
 
 impl Reaper {
@@ -54,12 +76,12 @@ impl Reaper {
             return Ok(thread);
         }
         let (requests, queue) = unbounded();
-        let wakeup = Arc::new(Wakeup::new()?);
+        let sleeper = Arc::new(Sleeper::new()?);
         let reaping = Reaping {
             queue,
-            wakeup: Arc::clone(&wakeup),
-            supervised: Vec::new(),
-            killed: Vec::new(),
+            sleeper: Arc::clone(&sleeper),
+            watched: HashMap::new(),
+            due: BTreeSet::new(),
             census: Census::default(),
             orphans: None,
         };
@@ -68,9 +90,8 @@ impl Reaper {
             crate::trace::this_thread_never_waits();
             reaping.run();
         })?;
-        Ok(self
-            .thread
-            .get_or_init(|| ReaperThread { requests, wakeup }))
+        let thread = ReaperThread { requests, sleeper };
+        Ok(self.thread.get_or_init(|| thread))
     }
 
     /// Reaps orphans from now on.
@@ -81,77 +102,179 @@ impl Reaper {
 }
 
 impl ReaperThread {
-    pub(super) fn wakeup(&self) -> &Arc<Wakeup> {
-        &self.wakeup
+    /// A waker for a process that is to be [watched](Self::watch).
+    pub(super) fn waker(&self) -> Arc<ProcessWaker> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Arc::new(ProcessWaker {
+            key: LAST.fetch_add(1, Ordering::Relaxed) + 1,
+            reaper: self.clone(),
+        })
     }
 
-    pub(super) fn supervise(&self, supervised: Supervised) {
-        self.ask(Request::Supervise(Box::new(supervised)));
-    }
-
-    /// Takes a process that was killed.
-    pub(super) fn reap(&self, killed: Leader) {
-        self.ask(Request::Reap(killed));
+    /// Takes a process.
+    pub(super) fn watch(&self, waker: Arc<ProcessWaker>, process: Watched) {
+        self.ask(Request::Watch(waker, process));
     }
 
     fn ask(&self, request: Request) {
         // The thread never ends.
         let _ = self.requests.send(request);
-        wake(&self.wakeup);
+        self.sleeper.wake();
     }
+}
+
+/// Has the reaper look after one process.
+pub(super) struct ProcessWaker {
+    key: u64,
+    reaper: ReaperThread,
+}
+
+impl ProcessWaker {
+    #[cfg_attr(not(unix), allow(dead_code, reason = "all are looked at"))]
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+
+    #[cfg_attr(not(unix), allow(dead_code, reason = "all are looked at"))]
+    pub(super) fn sleeper(&self) -> &Sleeper {
+        &self.reaper.sleeper
+    }
+}
+
+impl Wake for ProcessWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.reaper.ask(Request::Step(self.key));
+    }
+}
+
+impl Watched {
+    fn leader(&mut self) -> &mut Leader {
+        match self {
+            Self::Supervised(supervised) => supervised.leader(),
+            Self::Killed(leader) => leader,
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Supervised(supervised) => supervised.pid(),
+            Self::Killed(leader) => leader.pid(),
+        }
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>, census: &mut Census) -> Next {
+        match self {
+            Self::Supervised(supervised) => supervised.step(cx, census),
+            Self::Killed(leader) if !leader.has_ended() => Next::At(None),
+            Self::Killed(leader) => match leader.reap() {
+                Some(_) => Next::Done,
+                None => Next::At(Some(Instant::now() + SOON)),
+            },
+        }
+    }
+}
+
+struct Entry {
+    process: Watched,
+    waker: Waker,
+    /// When its next step is due.
+    due: Option<Instant>,
 }
 
 /// What the thread has.
 struct Reaping {
     queue: Receiver<Request>,
-    wakeup: Arc<Wakeup>,
-    supervised: Vec<Supervised>,
-    killed: Vec<Leader>,
+    sleeper: Arc<Sleeper>,
+    watched: HashMap<u64, Entry>,
+    /// When the next steps are due, and of which processes.
+    due: BTreeSet<(Instant, u64)>,
     census: Census,
     orphans: Option<Orphans>,
 }
 
 impl Reaping {
     fn run(mut self) {
-        let waker = Waker::from(Arc::clone(&self.wakeup));
-        let mut cx = Context::from_waker(&waker);
         loop {
-            for request in self.queue.try_iter() {
-                match request {
-                    Request::Supervise(supervised) => self.supervised.push(*supervised),
-                    Request::Reap(leader) => self.killed.push(leader),
-                    Request::ReapOrphans => self.orphans = Some(Orphans::new()),
+            while let Ok(request) = self.queue.try_recv() {
+                self.heed(request);
+            }
+            self.step_those_due();
+            let orphans = self.look_for_orphans();
+            let next = self.due.first().map(|(at, _)| *at);
+            let until = next.into_iter().chain(orphans).min();
+            match self.sleeper.sleep(until, self.watched.len()) {
+                Ended::Keys(keys) => keys.into_iter().for_each(|key| self.look(key)),
+                Ended::Any => {
+                    let keys: Vec<_> = self.watched.keys().copied().collect();
+                    keys.into_iter().for_each(|key| self.look(key));
                 }
             }
-            let until = self.step(&mut cx);
-            let supervised = self.supervised.iter_mut();
-            let leaders = supervised.map(|supervised| supervised.leader());
-            os::sleep(&self.wakeup, leaders.chain(&mut self.killed), until);
         }
     }
 
-    /// Goes on with each process. Returns when the next step is due.
-    fn step(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
-        let mut next = None;
-        let census = &mut self.census;
-        self.supervised
-            .retain_mut(|supervised| match supervised.step(cx, census) {
-                Next::Done => false,
-                Next::At(at) => {
-                    next = next.into_iter().chain(at).min();
-                    true
-                }
-            });
-        self.killed
-            .retain_mut(|leader| !leader.has_ended() || leader.reap().is_none());
-        let orphans = self.orphans.as_mut().map(|orphans| {
-            orphans.step(|pid| {
-                let mut killed = self.killed.iter();
-                let mut supervised = self.supervised.iter();
-                supervised.any(|supervised| supervised.pid() == pid)
-                    || killed.any(|leader| leader.pid() == pid)
-            })
-        });
-        next.into_iter().chain(orphans).min()
+    fn heed(&mut self, request: Request) {
+        match request {
+            Request::Watch(waker, process) => {
+                let key = waker.key;
+                let entry = Entry {
+                    process,
+                    waker: waker.into(),
+                    due: None,
+                };
+                self.watched.insert(key, entry);
+                // Its end may have been told before it was here.
+                self.look(key);
+            }
+            Request::Step(key) => self.step(key),
+            Request::ReapOrphans => self.orphans = Some(Orphans::new()),
+        }
+    }
+
+    /// Looks whether a process has ended, and goes on with it.
+    fn look(&mut self, key: u64) {
+        if let Some(watched) = self.watched.get_mut(&key) {
+            let leader = watched.process.leader();
+            if !leader.has_ended() {
+                leader.look();
+            }
+            self.step(key);
+        }
+    }
+
+    /// Goes on with a process, as far as it goes without waiting.
+    fn step(&mut self, key: u64) {
+        let Some(watched) = self.watched.get_mut(&key) else {
+            return;
+        };
+        if let Some(at) = watched.due.take() {
+            self.due.remove(&(at, key));
+        }
+        let mut cx = Context::from_waker(&watched.waker);
+        match watched.process.step(&mut cx, &mut self.census) {
+            Next::Done => drop(self.watched.remove(&key)),
+            Next::At(at) => {
+                watched.due = at;
+                self.due.extend(at.map(|at| (at, key)));
+            }
+        }
+    }
+
+    fn step_those_due(&mut self) {
+        let now = Instant::now();
+        // As of now: a step that is due again at once has to wait for what else there is.
+        let due: Vec<_> = self.due.range(..=(now, u64::MAX)).copied().collect();
+        due.into_iter().for_each(|(_, key)| self.step(key));
+    }
+
+    /// Returns when to look again.
+    fn look_for_orphans(&mut self) -> Option<Instant> {
+        let watched = &self.watched;
+        let own = || watched.values().map(|watched| watched.process.pid());
+        let orphans = self.orphans.as_mut()?;
+        Some(orphans.step(|| own().collect::<HashSet<_>>()))
     }
 }

@@ -13,6 +13,7 @@ use super::handle::{End, EndedBy, ProcessEnd};
 use super::os::{self, Leader, StopSignal};
 use super::output::Drain;
 use super::proc::{Census, Members};
+use super::reaper::SOON;
 use crate::routine::failing::routine_failed;
 use crate::routine::live::Live;
 use crate::tree::{DoneWait, Limits, Node, QuitWait};
@@ -20,9 +21,6 @@ use crate::tree::{DoneWait, Limits, Node, QuitWait};
 /// How long an end that looks asked for waits for the quit that explains it. A supervisor signals all
 /// processes of a program at once, and a child may end before the program has noticed.
 const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
-
-/// How soon to try again to reap a process that another thread is signalling.
-const SOON: Duration = Duration::from_millis(1);
 
 /// A child process until its routine is done. (Fields are dropped in this order: the routine is done when all
 /// else is gone, and then those who wait are woken.)

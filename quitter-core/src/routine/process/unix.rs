@@ -1,8 +1,8 @@
 //! Child processes on Unix: how their ends are noticed, and how they are signalled and reaped.
 //!
-//! On Linux a pidfd says that a process has ended, and one thread polls all of them. Where there is
-//! none to be had (other systems, Linux before 5.3, no descriptor left), a thread for that process
-//! waits, and leaves the reaping to the reaper.
+//! On Linux a pidfd says that a process has ended, and one thread waits for all of them (`ends.rs`).
+//! Where there is none to be had (other systems, Linux before 5.3, no descriptor left), a thread for
+//! that process waits, and leaves the reaping to the reaper.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,10 +18,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
+use super::ends::Ends;
 use super::groups::Listed;
 pub(super) use super::groups::Starting;
 pub(crate) use super::groups::kill_all;
 pub(super) use super::readers::Readers;
+use super::reaper::{Ended, ProcessWaker};
 
 /// A signal that processes are asked to stop with.
 #[derive(Clone, Copy)]
@@ -73,8 +75,8 @@ pub(super) struct Leader {
 
 /// How the end of a process is noticed.
 enum Watch {
-    /// It is readable from the end on.
-    Pidfd(OwnedFd),
+    /// Its end is told as long as this is open.
+    Pidfd(#[expect(dead_code, reason = "it only has to be open")] OwnedFd),
     /// A thread sets it at the end.
     Thread(Arc<AtomicBool>),
 }
@@ -102,12 +104,12 @@ impl Leader {
         mut child: Child,
         leads_a_group: bool,
         starting: &Starting,
-        wakeup: &Arc<Wakeup>,
+        waker: &Arc<ProcessWaker>,
     ) -> io::Result<Self> {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
         let listed = starting.list(pid, leads_a_group);
-        match watch(pid, wakeup) {
+        match watch(pid, waker) {
             Ok(watch) => Ok(Self {
                 child,
                 listed,
@@ -134,7 +136,7 @@ impl Leader {
         self.child.id()
     }
 
-    /// Whether it has ended, as of the last [`sleep`] or look. It is not reaped, so its number is its
+    /// Whether it has ended, as of the last look. It is not reaped, so its number is its
     /// own.
     pub(super) fn has_ended(&self) -> bool {
         // A thread may have found it ended before anybody slept for it.
@@ -214,33 +216,22 @@ impl Leader {
     }
 }
 
-fn watch(pid: Pid, wakeup: &Arc<Wakeup>) -> io::Result<Watch> {
-    match pidfd(pid) {
+fn watch(pid: Pid, waker: &Arc<ProcessWaker>) -> io::Result<Watch> {
+    match waker.sleeper().ends.watch(pid, waker.key()) {
         Some(pidfd) => Ok(Watch::Pidfd(pidfd)),
-        None => wait_on_a_thread(pid, wakeup).map(Watch::Thread),
+        None => wait_on_a_thread(pid, Arc::clone(waker)).map(Watch::Thread),
     }
 }
 
-#[cfg(target_os = "linux")]
-fn pidfd(pid: Pid) -> Option<OwnedFd> {
-    use rustix::process::{PidfdFlags, pidfd_open};
-    pidfd_open(pid, PidfdFlags::empty()).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn pidfd(_: Pid) -> Option<OwnedFd> {
-    None
-}
-
-fn wait_on_a_thread(pid: Pid, wakeup: &Arc<Wakeup>) -> io::Result<Arc<AtomicBool>> {
+fn wait_on_a_thread(pid: Pid, waker: Arc<ProcessWaker>) -> io::Result<Arc<AtomicBool>> {
     const STACK: usize = 64 * 1024;
     let has_ended = Arc::new(AtomicBool::new(false));
-    let (flag, wakeup) = (Arc::clone(&has_ended), Arc::clone(wakeup));
+    let flag = Arc::clone(&has_ended);
     let wait = move || {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
         flag.store(true, Ordering::Release);
-        wakeup.wake();
+        waker.wake();
     };
     let thread = thread::Builder::new().name("quitter wait".to_owned());
     thread.stack_size(STACK).spawn(wait)?;
@@ -262,6 +253,10 @@ impl Wakeup {
         Ok(Self { reader, writer })
     }
 
+    fn call(&self) {
+        let _ = (&self.writer).write(&[0]);
+    }
+
     /// Takes note of all calls so far. What they were about is to be looked for after this.
     pub(super) fn clear(&self) {
         // More than a pipe takes is left for the next time.
@@ -276,55 +271,47 @@ impl AsFd for Wakeup {
     }
 }
 
-pub(super) fn wake(wakeup: &Arc<Wakeup>) {
-    wakeup.wake_by_ref();
-}
-
 impl Wake for Wakeup {
     fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+        self.call();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let _ = (&self.writer).write(&[0]);
+        self.call();
     }
 }
 
-/// Sleeps until the wakeup, the end of one of these, or `until`.
-pub(super) fn sleep<'a>(
-    wakeup: &Wakeup,
-    leaders: impl Iterator<Item = &'a mut Leader>,
-    until: Option<Instant>,
-) {
-    let mut leaders: Vec<_> = leaders.filter(|leader| !leader.has_ended()).collect();
-    let pidfd = |leader: &&mut &mut Leader| matches!(leader.watch, Watch::Pidfd(_));
-    let mut files = vec![PollFd::new(wakeup, PollFlags::IN)];
-    files.extend(leaders.iter().filter_map(|leader| match &leader.watch {
-        Watch::Pidfd(pidfd) => Some(PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)),
-        Watch::Thread(_) => None,
-    }));
-    let polled = poll(&mut files, until.map(left).as_ref());
-    let is_ready: Vec<_> = files
-        .iter()
-        .map(|file| !file.revents().is_empty())
-        .collect();
-    drop(files);
-    match polled {
-        Ok(_) => {
-            if is_ready[0] {
-                wakeup.clear();
-            }
-            let polled = leaders.iter_mut().filter(pidfd).zip(&is_ready[1..]);
-            for (leader, _) in polled.filter(|(_, is_ready)| **is_ready) {
-                leader.look();
-            }
-        }
-        Err(Errno::INTR) => {}
-        // No memory, or a lower limit of descriptors: look at each, and not all the time.
-        Err(_) => {
-            thread::sleep(Duration::from_millis(10));
-            for leader in &mut leaders {
-                leader.look();
+/// Where the reaper sleeps.
+pub(super) struct Sleeper {
+    wakeup: Wakeup,
+    ends: Ends,
+}
+
+impl Sleeper {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            wakeup: Wakeup::new()?,
+            ends: Ends::new()?,
+        })
+    }
+
+    pub(super) fn wake(&self) {
+        self.wakeup.call();
+    }
+
+    /// Sleeps until a call of [`wake`](Self::wake), the end of a process, or `until`.
+    pub(super) fn sleep(&self, until: Option<Instant>, _processes: usize) -> Ended {
+        let mut files = vec![PollFd::new(&self.wakeup, PollFlags::IN)];
+        let ends = self.ends.descriptor();
+        files.extend(ends.map(|ends| PollFd::new(ends, PollFlags::IN)));
+        let polled = poll(&mut files, until.map(left).as_ref());
+        self.wakeup.clear();
+        match polled {
+            Ok(_) | Err(Errno::INTR) => Ended::Keys(self.ends.take()),
+            // No memory, or a lower limit of descriptors: look at each, and not all the time.
+            Err(_) => {
+                thread::sleep(Duration::from_millis(10));
+                Ended::Any
             }
         }
     }

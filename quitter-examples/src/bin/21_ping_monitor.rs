@@ -1,0 +1,176 @@
+//! A monitor of commands that go on and on, such as `ping`: their latest lines stand on the terminal.
+//!
+//! Shows child processes whose output is read line by line by threads, and keys that are read raw. It ends
+//! at once on q, Ctrl-C, Ctrl-D, SIGTERM, the end of its input, and when every command has ended. No
+//! command outlives it, and the terminal is as it was before.
+//!
+//! Start it with `cargo run -p quitter-examples --bin ping_monitor`, or name commands:
+//! `ping_monitor --cmd "ping localhost" --cmd "sleep 25"`. Press q: the exit code is 0. Where stdout is no
+//! terminal, each line is printed with the name of its command. It runs on Unix; on macOS the keys cannot
+//! be read.
+
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "the test harness has a main of its own")
+)]
+
+#[cfg(unix)]
+mod monitor {
+    use std::env;
+    use std::error::Error;
+    use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+    use std::process::{ChildStdout, Command, Stdio};
+
+    use crossbeam_channel::{Receiver, Sender, bounded, select};
+    use crossterm::cursor::MoveToPreviousLine;
+    use crossterm::queue;
+    use crossterm::style::Print;
+    use crossterm::terminal::{self, Clear, ClearType};
+    use quitter::{MainQuitter, RoutineQuitter};
+
+    /// Stands in for `ping`, without a network.
+    const PRETENDED: &str =
+        "n=0; while :; do n=$((n + 1)); echo reply $n: time=$((n * 7 % 20)) ms; sleep 0.5; done";
+
+    /// A line of a command's output, and which command wrote it.
+    type Line = (usize, String);
+
+    #[quitter::main(timeout = "2s", hold_output = "until_report", before_report = restore)]
+    pub fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
+        let commands = commands()?;
+        if io::stdin().is_terminal() {
+            terminal::enable_raw_mode()?; // A key is there when it is pressed, without Enter.
+        }
+        main.routine("keys").add(read_keys)?;
+        let (to_picture, lines) = bounded(64);
+        for (number, command) in commands.iter().enumerate() {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", command]).stdin(Stdio::null());
+            shell.stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut process = main.routine(command.clone()).process(shell)?;
+            let (output, to_picture) = (process.stdout.take().expect("a pipe"), to_picture.clone());
+            let reader = main.routine(format!("lines of {command}"));
+            reader.add(move |q| read_lines(q, number, output, &to_picture))?;
+        }
+        main.routine("picture")
+            .add(move |q| draw(q, &commands, &lines))?;
+        Ok(())
+    }
+
+    fn commands() -> Result<Vec<String>, &'static str> {
+        let arguments: Vec<_> = env::args().skip(1).collect();
+        let commands = arguments.chunks(2).map(|pair| match pair {
+            [option, command] if option == "--cmd" => Ok(command.clone()),
+            _ => Err("usage: ping_monitor [--cmd COMMAND]..."),
+        });
+        let mut commands = commands.collect::<Result<Vec<_>, _>>()?;
+        if commands.is_empty() {
+            commands.push(PRETENDED.to_owned());
+        }
+        Ok(commands)
+    }
+
+    /// Needs no lock, and works even where the terminal takes no output.
+    fn restore() {
+        let _ = terminal::disable_raw_mode();
+    }
+
+    fn read_keys(q: &RoutineQuitter) -> io::Result<()> {
+        for key in BufReader::new(q.interruptible(io::stdin())).bytes() {
+            match key? {
+                b'q' => q.request_quit("the key q"),
+                // In raw mode these two are keys like any other.
+                b'\x03' => q.request_quit("Ctrl-C"),
+                b'\x04' => q.request_quit("Ctrl-D"),
+                _ => {}
+            }
+        }
+        q.request_quit("the end of the input");
+        Ok(())
+    }
+
+    fn read_lines(
+        q: &RoutineQuitter,
+        number: usize,
+        output: ChildStdout,
+        to_picture: &Sender<Line>,
+    ) -> io::Result<()> {
+        let mut output = BufReader::new(q.interruptible(output));
+        let mut line = Vec::new();
+        // A command may write anything: nothing of it is to move the cursor or fill the memory.
+        while (&mut output).take(1024).read_until(b'\n', &mut line)? > 0 {
+            let text = String::from_utf8_lossy(&line);
+            let text = text.chars().filter(|letter| !letter.is_control()).collect();
+            select! {
+                send(to_picture, (number, text)) -> _ => {}
+                recv(q.quit_chan()) -> _ => return Ok(()),
+            }
+            line.clear();
+        }
+        Ok(())
+    }
+
+    fn draw(q: &RoutineQuitter, commands: &[String], lines: &Receiver<Line>) -> io::Result<()> {
+        let mut stdout = q.interruptible(io::stdout());
+        let is_terminal = io::stdout().is_terminal();
+        let mut latest = vec![String::new(); commands.len()];
+        let mut frame = Vec::new();
+        loop {
+            select! {
+                recv(q.quit_chan()) -> _ => return Ok(()),
+                recv(lines) -> line => match line {
+                    Ok((number, text)) if is_terminal => latest[number] = text,
+                    Ok((number, text)) => writeln!(stdout, "{}: {text}", commands[number])?,
+                    Err(_) => break, // The readers have returned.
+                },
+            }
+            if is_terminal {
+                for (number, text) in lines.try_iter() {
+                    latest[number] = text; // Those that came meanwhile share a frame.
+                }
+                let rows = commands.iter().zip(&latest);
+                draw_rows(
+                    &mut frame,
+                    rows.map(|(command, text)| format!("{command}: {text}")),
+                )?;
+                stdout.write_all(&frame)?;
+            }
+        }
+        q.request_quit("every command has ended");
+        Ok(())
+    }
+
+    /// Makes the next frame: below the cursor the first time, over the one before from then on.
+    fn draw_rows(
+        frame: &mut Vec<u8>,
+        rows: impl ExactSizeIterator<Item = String>,
+    ) -> io::Result<()> {
+        let (columns, _) = terminal::size()?;
+        let is_first = frame.is_empty();
+        frame.clear();
+        if !is_first {
+            queue!(
+                frame,
+                MoveToPreviousLine(rows.len().try_into().unwrap_or(u16::MAX))
+            )?;
+        }
+        for row in rows {
+            let row: String = row.chars().take(columns.into()).collect();
+            queue!(
+                frame,
+                Clear(ClearType::CurrentLine),
+                Print(row),
+                Print("\r\n")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+use monitor::main;
+
+#[cfg(not(unix))]
+fn main() {
+    eprintln!("this example needs Unix");
+}

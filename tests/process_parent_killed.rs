@@ -1,0 +1,117 @@
+//! A program with child processes that is ended by SIGKILL: where none of them is left all the same.
+
+#![cfg(all(unix, feature = "process"))]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal::SIGKILL;
+use quitter::{ExitReport, MainQuitter, QuitSource, Quitter};
+
+use common::{PATIENCE, Process, alone, command_for};
+
+/// They go on until their input ends. One has a child that would go on.
+const READ: [&str; 2] = [
+    "echo ready; exec cat",
+    "sleep 1000 & echo ready; cat; kill $!",
+];
+
+/// They go on, whatever they are asked.
+const STUBBORN: [&str; 2] = [
+    "trap '' TERM HUP; echo ready; while :; do sleep 1000; done",
+    "(trap '' TERM HUP; sleep 1000; wait) & trap '' TERM HUP; echo ready; sleep 1000; wait",
+];
+
+fn sh(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script);
+    command
+}
+
+fn main_quitter() -> MainQuitter {
+    MainQuitter::new(PATIENCE, [QuitSource::os_signal()])
+}
+
+/// The processes of a story, its own and all that have inherited its environment.
+fn processes_of(story: &str) -> usize {
+    let variable = format!("QUITTER_TEST_STORY={story}\0");
+    let entries = fs::read_dir("/proc").unwrap();
+    let is_of_story = |entry: &fs::DirEntry| {
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(&variable)
+    };
+    entries.flatten().filter(is_of_story).count()
+}
+
+/// Kills the program once its children are ready. All of them must end at once.
+#[track_caller]
+fn none_is_left(mut program: Process) {
+    let story = thread::current().name().unwrap_or_default().to_owned();
+    for _ in 0..2 {
+        program.wait_for("ready");
+    }
+    let before = processes_of(&story);
+    assert!(before >= 4, "{before} processes");
+    let killed = Instant::now();
+    program.send(SIGKILL);
+    assert_eq!(program.end().code, None);
+    let until = killed + Duration::from_secs(2);
+    while processes_of(&story) > 0 {
+        assert!(Instant::now() < until, "{} are left", processes_of(&story));
+        thread::sleep(Duration::from_millis(1));
+    }
+    println!(
+        "| `{story}` | SIGKILL | {before} | 0 | {} |",
+        killed.elapsed().as_millis()
+    );
+}
+
+#[test]
+fn none_is_left_that_reads_a_pipe_of_the_killed_program() {
+    let story = || -> ExitReport {
+        let main = main_quitter();
+        let read = |main: &Quitter, script| {
+            let mut command = sh(script);
+            command.stdin(Stdio::piped());
+            main.routine("reads").process(command).unwrap()
+        };
+        // The handles hold the other ends of the pipes.
+        let _handles = READ.map(|script| read(&main, script));
+        main.exit()
+    };
+    none_is_left(alone(story));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn none_is_left_in_a_container_whose_first_process_is_killed() {
+    let story = || -> ExitReport {
+        let main = main_quitter();
+        for script in STUBBORN {
+            main.routine("stubborn").process(sh(script)).unwrap();
+        }
+        main.exit()
+    };
+    let container = || {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+        unshare
+    };
+    let program = command_for(story);
+    let is_allowed = container().arg("true").output();
+    if !is_allowed.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: this user may not make a container");
+        return;
+    }
+    let mut inside = container();
+    inside.arg(program.get_program()).args(program.get_args());
+    let environment = program.get_envs();
+    inside.envs(environment.filter_map(|(name, value)| Some((name, value?))));
+    // With its end, `unshare` kills the first process of the container.
+    none_is_left(Process::start(&mut inside));
+}

@@ -1,0 +1,2 @@
+#[quitter::main(reap_orphans =)]
+fn main() {}
