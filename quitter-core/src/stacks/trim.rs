@@ -18,7 +18,7 @@ pub(super) struct Call {
 enum Owner {
     /// The program, or one of its dependencies.
     Program,
-    /// The system's libraries, Rust's, or quitter's own.
+    /// The system's libraries, Rust's, those of channels and locks, or quitter's own.
     System,
     /// Code that leads to a routine, and that nobody calls to wait.
     Machinery,
@@ -122,7 +122,17 @@ fn owner(call: &Call) -> Owner {
     if is_entry || MACHINERY.iter().any(|start| path.starts_with(start)) {
         return Owner::Machinery;
     }
-    const SYSTEM: [&str; 5] = ["std::", "core::", "alloc::", "quitter_core::", "quitter::"];
+    const SYSTEM: [&str; 9] = [
+        "std::",
+        "core::",
+        "alloc::",
+        "crossbeam_channel::",
+        "lock_api::",
+        "parking_lot::",
+        "parking_lot_core::",
+        "quitter_core::",
+        "quitter::",
+    ];
     let is_test = path.contains("::tests::");
     let is_rusts = call.file.as_deref().is_some_and(is_rusts_source);
     match is_rusts || !is_test && SYSTEM.iter().any(|start| path.starts_with(start)) {
@@ -149,9 +159,7 @@ fn frame(call: Call, root: Option<&str>) -> Frame {
 /// Where a call is in the system's own source says nothing to a reader.
 fn system_frame(call: Call) -> Frame {
     let function = call.function.as_deref().map(|name| {
-        // Names that glibc uses inside itself.
-        let name = name.strip_prefix("__GI_").unwrap_or(name);
-        public(&path_of(name.trim_start_matches("__")))
+        public(&path_of(without_prefixes(name)))
     });
     Frame {
         function: function.unwrap_or_else(|| name(&call)),
@@ -160,6 +168,13 @@ fn system_frame(call: Call) -> Frame {
         module: call.module,
         offset: call.offset,
     }
+}
+
+/// glibc has names with prefixes for use inside itself: "__GI___libc_read" is "read".
+fn without_prefixes(name: &str) -> &str {
+    let public = name.strip_prefix("__GI_").unwrap_or(name);
+    let public = public.strip_prefix("__").unwrap_or(public);
+    public.strip_prefix("libc_").unwrap_or(public)
 }
 
 /// "store::flush", or "store+0x1a2b" of a function without a name.
@@ -193,7 +208,13 @@ fn public(path: &str) -> String {
             .replace("quitter_core::routine::handle::", "quitter::")
             .replace("quitter_core::routine::ticks::", "quitter::")
             .replace("quitter_core::quitter::", "quitter::")
+            .replace("crossbeam_channel::channel::", "crossbeam_channel::")
+            .replace("crossbeam_channel::select::", "crossbeam_channel::")
     };
+    // With optimization the public call is often gone, and what it calls is left.
+    let std = std.strip_prefix("sys::sync::").map_or(std.to_owned(), |inner| {
+        format!("sync::{}", inner.strip_suffix("_contended").unwrap_or(inner))
+    });
     let segments = std.split("::").enumerate();
     let is_public = |(at, name): &(usize, &str)| *at == 0 || !PRIVATE.contains(name);
     let kept: Vec<_> = segments.filter(is_public).map(|(_, name)| name).collect();
@@ -336,6 +357,43 @@ mod tests {
             "store::flush_to_disk",
         ]);
         assert_eq!(frames, ["std::sync::Mutex::lock", "store::flush_to_disk"]);
+    }
+
+    #[test]
+    fn a_channel_or_lock_of_a_library_is_the_one_call_that_waits() {
+        let frames = trimmed(&[
+            "std::thread::functions::park",
+            "crossbeam_channel::context::Context::wait_until",
+            "crossbeam_channel::flavors::list::Channel<T>::recv",
+            "crossbeam_channel::channel::Receiver<T>::recv",
+            "store::flusher",
+        ]);
+        assert_eq!(frames, ["crossbeam_channel::Receiver::recv", "store::flusher"]);
+        let frames = trimmed(&[
+            "parking_lot::raw_mutex::RawMutex::lock_slow",
+            "lock_api::mutex::Mutex<R,T>::lock",
+            "store::flusher",
+        ]);
+        assert_eq!(frames, ["lock_api::mutex::Mutex::lock", "store::flusher"]);
+    }
+
+    #[test]
+    fn what_optimization_leaves_of_a_call_has_the_name_of_the_call() {
+        for (left, public) in [
+            ("std::sys::sync::mutex::futex::Mutex::lock_contended", "std::sync::Mutex::lock"),
+            ("std::sys::sync::rwlock::futex::RwLock::read_contended", "std::sync::RwLock::read"),
+            ("std::sys::sync::condvar::futex::Condvar::wait", "std::sync::Condvar::wait"),
+        ] {
+            assert_eq!(trimmed(&[left, "store::flusher"]), [public, "store::flusher"]);
+        }
+        for (left, public) in [("__GI___libc_read", "read"), ("__GI___poll", "poll"), ("syscall", "syscall")] {
+            let inner = Call {
+                module: Some("libc.so.6".to_owned()),
+                ..call(left)
+            };
+            let frames = trim(vec![inner, call("store::flusher")], None);
+            assert_eq!(frames[0].function, public);
+        }
     }
 
     #[test]
