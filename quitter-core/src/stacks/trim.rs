@@ -18,7 +18,7 @@ pub(super) struct Call {
 enum Owner {
     /// The program, or one of its dependencies.
     Program,
-    /// The system's libraries, Rust's, or quitter's own.
+    /// The system's libraries, Rust's, those of channels and locks, or quitter's own.
     System,
     /// Code that leads to a routine, and that nobody calls to wait.
     Machinery,
@@ -184,8 +184,17 @@ fn owner(call: &Call) -> Owner {
     if is_entry || !is_test && MACHINERY.iter().any(|start| path.starts_with(start)) {
         return Owner::Machinery;
     }
-    const SYSTEM: [&str; 6] = [
-        "std::", "core::", "alloc::", "tokio::", "quitter_core::", "quitter::",
+    const SYSTEM: [&str; 10] = [
+        "std::",
+        "core::",
+        "alloc::",
+        "crossbeam_channel::",
+        "lock_api::",
+        "tokio::",
+        "parking_lot::",
+        "parking_lot_core::",
+        "quitter_core::",
+        "quitter::",
     ];
     let is_rusts = call.file.as_deref().is_some_and(is_rusts_source);
     match is_rusts || !is_test && SYSTEM.iter().any(|start| path.starts_with(start)) {
@@ -212,9 +221,7 @@ fn frame(call: Call, root: Option<&str>) -> Frame {
 /// Where a call is in the system's own source says nothing to a reader.
 fn system_frame(call: Call) -> Frame {
     let function = call.function.as_deref().map(|name| {
-        // Names that glibc uses inside itself.
-        let name = name.strip_prefix("__GI_").unwrap_or(name);
-        public(&path_of(name.trim_start_matches("__")))
+        public(&path_of(without_prefixes(name)))
     });
     Frame {
         function: function.unwrap_or_else(|| name(&call)),
@@ -223,6 +230,13 @@ fn system_frame(call: Call) -> Frame {
         module: call.module,
         offset: call.offset,
     }
+}
+
+/// glibc has names with prefixes for use inside itself: "__GI___libc_read" is "read".
+fn without_prefixes(name: &str) -> &str {
+    let public = name.strip_prefix("__GI_").unwrap_or(name);
+    let public = public.strip_prefix("__").unwrap_or(public);
+    public.strip_prefix("libc_").unwrap_or(public)
 }
 
 /// "store::flush", or "store+0x1a2b" of a function without a name.
@@ -262,7 +276,13 @@ fn public(path: &str) -> String {
             .replace("quitter_core::futures::QuitFuture::poll", "quitter::Quitter::quitting")
             .replace("quitter_core::cancel::CancelOnQuit::poll", "quitter::Quitter::cancel_on_quit")
             .replace("quitter_core::quitter::", "quitter::")
+            .replace("crossbeam_channel::channel::", "crossbeam_channel::")
+            .replace("crossbeam_channel::select::", "crossbeam_channel::")
     };
+    // With optimization the public call is often gone, and what it calls is left.
+    let std = std.strip_prefix("sys::sync::").map_or(std.to_owned(), |inner| {
+        format!("sync::{}", inner.strip_suffix("_contended").unwrap_or(inner))
+    });
     let segments = std.split("::").enumerate();
     let is_public = |(at, name): &(usize, &str)| *at == 0 || !PRIVATE.contains(name);
     let kept: Vec<_> = segments.filter(is_public).map(|(_, name)| name).collect();
@@ -387,184 +407,4 @@ fn without_brackets(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn call(function: &str) -> Call {
-        Call {
-            function: Some(function.to_owned()),
-            file: Some("/home/me/store/src/store.rs".to_owned()),
-            line: Some(88),
-            module: Some("store".to_owned()),
-            offset: 0x1a2b,
-        }
-    }
-
-    fn trimmed(functions: &[&str]) -> Vec<String> {
-        let calls = functions.iter().map(|function| call(function)).collect();
-        let frames = trim(calls, None, false);
-        frames.into_iter().map(|frame| frame.function).collect()
-    }
-
-    #[test]
-    fn names_lose_generics_references_and_traits() {
-        for (long, short) in [
-            ("store::flush", "store::flush"),
-            ("std::sync::mpsc::Receiver<T>::recv", "std::sync::mpsc::Receiver::recv"),
-            ("<std::sync::mpsc::Receiver<(u8, fn() -> u8)>>::recv", "std::sync::mpsc::Receiver::recv"),
-            ("<&mut std::net::TcpStream as std::io::Read>::read", "std::net::TcpStream::read"),
-            ("store::map::<u8, store::F<dyn Fn() -> u8>>::{closure#0}", "store::map::{closure#0}"),
-            ("store::main::{{closure}}", "store::main::{closure}"),
-            ("<dyn store::Sink<u8> as store::Close>::close", "store::Sink::close"),
-            ("<[u8] as store::Hash>::hash", "[u8]::hash"),
-            ("<F as store::Handler<(M, T), S>>::call", "store::Handler::call"),
-            ("broken<", "broken<"),
-            ("<broken", "<broken"),
-        ] {
-            assert_eq!(path_of(long), short);
-        }
-    }
-
-    #[test]
-    fn only_the_call_that_waits_and_the_programs_own_calls_are_kept() {
-        let frames = trimmed(&[
-            "syscall",
-            "std::sys::pal::unix::futex::futex_wait",
-            "std::sys::sync::mutex::futex::Mutex::lock_contended",
-            "std::sync::poison::mutex::Mutex<T>::lock",
-            "store::flush_to_disk",
-            "core::iter::traits::iterator::Iterator::for_each",
-            "store::flusher",
-            "core::ops::function::FnOnce::call_once",
-            "quitter_core::routine::live::Live::run::{{closure}}",
-            "std::panicking::catch_unwind",
-            "std::sys::thread::unix::Thread::new::thread_start",
-        ]);
-        assert_eq!(
-            frames,
-            // Without a module of the system's, "syscall" may be anybody's.
-            ["syscall", "store::flush_to_disk", "store::flusher"]
-        );
-        let frames = trimmed(&[
-            "std::sys::pal::unix::futex::futex_wait",
-            "std::sync::poison::mutex::Mutex<T>::lock",
-            "store::flush_to_disk",
-        ]);
-        assert_eq!(frames, ["std::sync::Mutex::lock", "store::flush_to_disk"]);
-    }
-
-    #[test]
-    fn a_routine_that_is_a_call_of_std_shows_that_call() {
-        let frames = trimmed(&[
-            "std::sys::pal::unix::futex::futex_wait",
-            "std::thread::functions::park",
-            "core::ops::function::FnOnce::call_once",
-            "quitter_core::routine::live::Live::call",
-        ]);
-        assert_eq!(frames, ["std::thread::park"]);
-        assert_eq!(trimmed(&["core::ops::function::FnOnce::call_once"]).len(), 1);
-        assert!(trimmed(&[]).is_empty());
-    }
-
-    #[test]
-    fn what_a_task_awaits_is_shown_as_the_call_that_the_program_made() {
-        let in_tokio = |function: &str, file: &str| Call {
-            file: Some(format!("/root/.cargo/registry/src/index-1/tokio-1.54.1/src/{file}")),
-            ..call(function)
-        };
-        let names = |calls: Vec<Call>| -> Vec<_> {
-            let frames = trim(calls, None, true);
-            frames.into_iter().map(|frame| frame.function).collect()
-        };
-        let frames = names(vec![
-            call("<core::task::wake::Waker as core::clone::Clone>::clone"),
-            in_tokio("tokio::sync::batch_semaphore::Semaphore::poll_acquire", "sync/batch_semaphore.rs"),
-            in_tokio("tokio::sync::mutex::Mutex<T>::lock::{{closure}}", "sync/mutex.rs"),
-            call("store::flush::{{closure}}"),
-            in_tokio("store::run::{{closure}}::{{closure}}", "macros/join.rs"),
-            call("<core::future::poll_fn::PollFn<F> as core::future::future::Future>::poll"),
-            call("store::run::{{closure}}"),
-            call("quitter_core::stacks::tasks::Polls::poll"),
-        ]);
-        assert_eq!(frames, ["tokio::sync::Mutex::lock", "store::flush", "store::run"]);
-        for (long, short) in [
-            ("<tokio::time::sleep::Sleep as core::future::future::Future>::poll", "tokio::time::sleep"),
-            ("tokio::net::tcp::listener::TcpListener::accept::{{closure}}", "tokio::net::TcpListener::accept"),
-            ("tokio::sync::mpsc::bounded::Receiver<T>::recv::{{closure}}", "tokio::sync::mpsc::Receiver::recv"),
-            ("tokio::task::yield_now::yield_now::{{closure}}", "tokio::task::yield_now"),
-            ("<tokio::io::util::read_exact::ReadExact<A> as F>::poll", "tokio::io::read_exact"),
-            ("tokio::task::join_set::JoinSet<T>::join_next::{{closure}}", "tokio::task::JoinSet::join_next"),
-            ("tokio", "tokio"),
-        ] {
-            let frames = names(vec![call(long), call("store::run::{{closure}}")]);
-            assert_eq!(frames[0], short);
-        }
-        let timeout = || call("<tokio::time::timeout::Timeout<F> as core::future::future::Future>::poll");
-        let sleep = || call("<tokio::time::sleep::Sleep as core::future::future::Future>::poll");
-        assert_eq!(names(vec![sleep(), timeout()]), ["tokio::time::timeout"]);
-        let lock = || call("tokio::sync::mutex::Mutex<T>::lock::{{closure}}");
-        assert_eq!(names(vec![lock(), timeout(), timeout()]), ["tokio::sync::Mutex::lock"]);
-        let plumbing = Call {
-            function: Some("<tower::Oneshot<S, R> as core::future::future::Future>::poll".to_owned()),
-            file: Some("/root/.cargo/registry/src/index-1/tower-0.5.3/src/oneshot.rs".to_owned()),
-            ..call("")
-        };
-        let own = call("store::run::{{closure}}");
-        assert_eq!(names(vec![lock(), plumbing.clone(), own.clone()]), ["tokio::sync::Mutex::lock", "store::run"]);
-        assert_eq!(names(vec![plumbing, own]), ["tower::Oneshot::poll", "store::run"]);
-    }
-
-    #[test]
-    fn line_tables_without_paths_are_trimmed_by_their_files() {
-        let at = |function: &str, file: &str| Call {
-            file: Some(file.to_owned()),
-            ..call(function)
-        };
-        let registry = "/root/.cargo/registry/src/index-1";
-        let frames = trim(
-            vec![
-                at("futex_wait", "/rustc/0123/library/std/src/sys/pal/unix/futex.rs"),
-                at("lock", "/rustc/0123/library/std/src/sync/poison/mutex.rs"),
-                at("{closure#0}<a::T>", &format!("{registry}/db-pool-1.0.2/src/flush/mod.rs")),
-                at("flush", "/home/me/store/src/store.rs"),
-                at("call_once", "/rustc/0123/library/core/src/ops/function.rs"),
-                at("run", &format!("{registry}/quitter-core-0.1.0/src/routine/live.rs")),
-                at("catch", "/home/me/quitter/quitter-core/src/routine/panics.rs"),
-            ],
-            None,
-            false,
-        );
-        let names: Vec<_> = frames.iter().map(|frame| &frame.function[..]).collect();
-        assert_eq!(names, ["std::sync::lock", "db_pool::flush::{closure#0}", "flush"]);
-    }
-
-    #[test]
-    fn code_without_names_is_shown_by_module_and_offset() {
-        let unnamed = |module: Option<&str>| Call {
-            function: None,
-            module: module.map(str::to_owned),
-            ..call("")
-        };
-        let frames = trim(
-            vec![unnamed(Some("libc.so.6")), unnamed(Some("store")), unnamed(None)],
-            None,
-            false,
-        );
-        let names: Vec<_> = frames.iter().map(|frame| &frame.function[..]).collect();
-        assert_eq!(names, ["libc.so.6+0x1a2b", "store+0x1a2b", "0x1a2b"]);
-    }
-
-    #[test]
-    fn files_are_shown_as_the_compiler_was_given_them() {
-        let file = "/home/me/store/src/store.rs";
-        let root = root_of(file, "src/store.rs");
-        assert_eq!(root, Some("/home/me/store/"));
-        assert_eq!(root_of(file, "c/store.rs"), None);
-        assert_eq!(root_of(file, file), None);
-        assert_eq!(short_file("/home/me/store/src/db.rs", root), "src/db.rs");
-        assert_eq!(
-            short_file("/root/.cargo/registry/src/index-1/db-1.0.2/src/lib.rs", root),
-            "db-1.0.2/src/lib.rs"
-        );
-    }
-}
+mod tests;

@@ -20,6 +20,8 @@ enum Meaning {
     /// As before, with a limit that is a pointer.
     Epoll2,
     Sleep,
+    /// The arguments are those of a call that the process was stopped in.
+    Restart,
     /// The first one is the process.
     Wait4,
     /// The first one says what the second one is.
@@ -57,13 +59,14 @@ calls! { find:
     Epoll: [SYS_epoll_pwait]
     Epoll2: [SYS_epoll_pwait2]
     Sleep: [SYS_nanosleep, SYS_clock_nanosleep]
+    Restart: [SYS_restart_syscall]
     Wait4: [SYS_wait4]
     Waitid: [SYS_waitid]
     Other: [
         SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_unlinkat,
         SYS_renameat, SYS_renameat2, SYS_mkdirat, SYS_linkat, SYS_symlinkat, SYS_mount, SYS_umount2,
-        SYS_sync, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_restart_syscall, SYS_io_getevents,
-        SYS_semop, SYS_semtimedop, SYS_msgsnd, SYS_msgrcv, SYS_clone, SYS_clone3, SYS_execve,
+        SYS_sync, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_io_getevents, SYS_semop,
+        SYS_semtimedop, SYS_msgsnd, SYS_msgrcv, SYS_clone, SYS_clone3, SYS_execve,
         SYS_exit, SYS_exit_group, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise,
         SYS_msync, SYS_mlock, SYS_brk, SYS_sched_yield, SYS_membarrier, SYS_getrandom, SYS_ptrace,
         SYS_kill, SYS_tgkill, SYS_setns, SYS_unshare,
@@ -118,6 +121,8 @@ pub(super) fn object(files: &impl Files, whose: Whose, call: &Call) -> Option<Ob
         Meaning::Epoll => Some(limited(descriptor(first)?.text, int(fourth) >= 0)),
         Meaning::Epoll2 => Some(limited(descriptor(first)?.text, fourth != 0)),
         Meaning::Sleep => Some("a sleep".to_owned()),
+        // Calls without a limit start again under their own number.
+        Meaning::Restart => Some(format!("a sleep or a wait {LIMITED}, resumed after a stop")),
         Meaning::Wait4 => Some(child(files, int(first))),
         Meaning::Waitid => match (int(first), int(second)) {
             (0, _) => Some(child(files, -1)),
@@ -254,6 +259,10 @@ mod tests {
         let shown = |number, args| text(number, args).unwrap();
         assert_eq!(shown(libc::SYS_read, [7, 1, 2, 0, 0, 0]), "fd 7, a pipe");
         assert_eq!(shown(libc::SYS_clock_nanosleep, [1; 6]), "a sleep");
+        assert_eq!(
+            shown(libc::SYS_restart_syscall, [0; 6]),
+            "a sleep or a wait with a time limit, resumed after a stop"
+        );
         assert_eq!(
             shown(libc::SYS_wait4, [42, 0, 0, 0, 0, 0]),
             "process 42, 'rsync'"
