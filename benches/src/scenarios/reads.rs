@@ -5,7 +5,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use quitter::{Quitter, RoutineQuitter};
 
 use crate::flags::Flag;
@@ -15,13 +14,16 @@ use crate::workload::Figures;
 /// The stack of each thread: small, so that there can be many.
 const STACK: usize = 64 * 1024;
 
-/// Each reads from a stream of its own, to which nobody writes.
+/// How many threads read from one stream, since the system limits how many streams a process may have.
+const SHARING: usize = 100;
+
+/// Each reads from a stream to which nobody writes.
 pub fn interruptible(n: usize) -> Figures {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("up to the hard limit");
-    let pairs = (0..n).map(|_| UnixStream::pair().expect("two descriptors"));
-    let (ours, _theirs): (Vec<_>, Vec<_>) = pairs.unzip();
-    blocked(ours, |q, stream| {
+    let pairs = (0..n.div_ceil(SHARING)).map(|_| UnixStream::pair().expect("two descriptors"));
+    let (ours, _theirs): (Vec<_>, Vec<_>) =
+        pairs.map(|(ours, theirs)| (Arc::new(ours), theirs)).unzip();
+    let each = (0..n).map(|at| Arc::clone(&ours[at / SHARING])).collect();
+    blocked(each, |q, stream| {
         let read = q.interruptible(stream).read(&mut [0]);
         assert!(read.is_err(), "nobody writes");
     })

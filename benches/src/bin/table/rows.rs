@@ -419,6 +419,8 @@ pub(crate) const ROWS: &[Row] = &[
         ],
         growth: Growth::OfAll,
         plot: Some("tasks"),
+        why: "A thread beside the runtime's wakes the tasks, so that the quit keeps no worker, and each task \
+              that ends takes its record from one list.",
         ..TASKS
     },
     Row {
@@ -438,6 +440,7 @@ pub(crate) const ROWS: &[Row] = &[
         floor: Some(Floor::of("bare task")),
         peers: &["tokio-util"],
         goals: &[Goal::times(1.0, Of::Peer("tokio-util"))],
+        why: "Half of it is the record: the name, the places and the status that a report shows.",
         ..ROW
     },
     Row {
@@ -450,6 +453,8 @@ pub(crate) const ROWS: &[Row] = &[
             "tokio-graceful-shutdown",
         ],
         goals: &[Goal::times(1.15, Of::Floor)],
+        why: "A task is a record in a list, and its future is in a box, so that it is polled without unsafe \
+              code: two allocations, and a lock that is taken twice.",
         ..OPS
     },
     Row {
@@ -460,6 +465,8 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         what: "`quitting()` made, polled once and dropped, 2 threads",
         workload: "quitting-2-threads",
+        why: "The threads meet at the lock of the one quitter's list, as with the peer, and at its count of \
+              references: the future may outlive all handles, which that of the peer may not.",
         ..QUITTING
     },
     Row {
