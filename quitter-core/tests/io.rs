@@ -411,6 +411,24 @@ fn a_report_names_the_line_at_which_a_reader_was_made_and_since_when_it_blocks()
 }
 
 #[test]
+fn what_has_arrived_is_read_once_by_a_thread_that_comes_too_late() {
+    let root = Quitter::root("main");
+    let (mut peer, stream) = UnixStream::pair().unwrap();
+    peer.write_all(b"one").unwrap();
+    let short = Duration::from_millis(1);
+    let (mut with_time, mut without) = (
+        root.interruptible(&stream).finish_within(short),
+        root.interruptible(&stream),
+    );
+    root.send_quit();
+    thread::sleep(20 * short);
+    assert!(is_quitting(&without.read(&mut [0; 8]).unwrap_err()));
+    assert_eq!(with_time.read(&mut [0; 8]).unwrap(), 3);
+    peer.write_all(b"two").unwrap();
+    assert!(is_quitting(&with_time.read(&mut [0; 8]).unwrap_err()));
+}
+
+#[test]
 fn quits_that_race_with_the_first_reads_reach_every_reader() {
     for _ in 0..300 {
         let root = Quitter::root("main");

@@ -21,6 +21,8 @@ pub struct Interruptible<S> {
     kind: Kind,
     /// How long after the quit reads and writes go on.
     grace: Duration,
+    /// Whether the stream was looked at since the quit.
+    has_looked: bool,
 }
 
 /// How a read or write is kept from blocking although the stream itself may block.
@@ -71,11 +73,15 @@ impl<S: AsFd> Interruptible<S> {
             caller,
             stream,
             grace: Duration::ZERO,
+            has_looked: false,
         }
     }
 
     /// Lets reads and writes go on for at most this long after the quit, so that a message that has
     /// begun can be finished. The default is zero.
+    ///
+    /// Unless it is zero, the first read or write after the quit takes what is there, however late it
+    /// comes: a thread that got no processor in time still reads a message that has arrived.
     ///
     /// # Examples
     ///
@@ -118,7 +124,7 @@ impl<S: AsFd> Interruptible<S> {
     }
 
     /// Waits until the stream is ready, or until the quit and the time after it have passed.
-    fn ready(&self, wanted: Wanted) -> io::Result<()> {
+    fn ready(&mut self, wanted: Wanted) -> io::Result<()> {
         let source = match (&self.kind, wanted) {
             (Kind::Terminal(file), Wanted::Writable) => file.as_fd(),
             _ => self.stream.as_fd(),
@@ -128,7 +134,8 @@ impl<S: AsFd> Interruptible<S> {
         }
         let quit = self.caller.node.quit_info();
         let until = quit.and_then(|quit| quit.at.checked_add(self.grace));
-        let goes_on = until.filter(|until| *until > Instant::now());
+        let is_first = !self.grace.is_zero() && !std::mem::replace(&mut self.has_looked, true);
+        let goes_on = until.filter(|until| is_first || *until > Instant::now());
         match goes_on.map(|until| wait_alone(source, wanted, until)) {
             Some(Ok(true)) => Ok(()),
             Some(Err(error)) => Err(error),

@@ -52,7 +52,7 @@ mod server {
     }
 
     fn echo(q: &RoutineQuitter, stream: &TcpStream) -> io::Result<()> {
-        let at_the_quit = Duration::from_millis(20); // For a line that is on its way.
+        let at_the_quit = Duration::from_millis(5); // For a line that is on its way.
         let mut reader = BufReader::new(q.interruptible(stream).finish_within(at_the_quit));
         let mut writer = q.interruptible(stream).finish_within(at_the_quit);
         let mut line = Vec::new();
