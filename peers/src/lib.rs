@@ -1,5 +1,7 @@
 //! The cases: what each program does besides using its library.
 
+pub mod hangs;
+
 use std::io::{self, Write};
 use std::sync::mpsc;
 use std::thread;
@@ -78,6 +80,7 @@ pub fn work(case: &str, wait: impl FnOnce()) {
     match case {
         "blocked" | "second-signal" => hang(),
         "panic" => panic!("the worker panics"),
+        case if hangs::KINDS.contains(&case) => hangs::hang(case),
         _ => wait(),
     }
 }

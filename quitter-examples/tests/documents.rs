@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "docs/diagnosis.md",
     "docs/exit.md",
     "docs/performance.md",
     "src/guide/processes.md",
@@ -67,7 +68,14 @@ fn every_relative_link_leads_to_a_file() {
             .split("](")
             .skip(1)
             .filter_map(|rest| rest.split(')').next());
-        for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
+        let images = ["src=\"", "srcset=\""].into_iter().flat_map(|attribute| {
+            let values = text.split(attribute).skip(1);
+            values.filter_map(|rest| rest.split('"').next())
+        });
+        for link in links
+            .chain(images)
+            .filter(|link| !link.contains("://") && !link.starts_with('#'))
+        {
             let file = link.split('#').next().unwrap();
             assert!(folder.join(file).exists(), "{document}: {link}");
         }

@@ -1,10 +1,18 @@
-//! tokio-graceful-shutdown, as in its first example.
+//! tokio-graceful-shutdown, as in its first example, with its log in the cases of docs/diagnosis.md.
 
 use tokio_graceful_shutdown::{SubsystemBuilder, SubsystemHandle, Toplevel};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let case = peers::case();
+    if peers::hangs::KINDS.contains(&&case[..]) {
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG);
+        log.with_writer(std::io::stderr)
+            .without_time()
+            .with_ansi(false)
+            .init();
+    }
     let _local = peers::set_up(&case);
     Toplevel::new(async move |top: &mut SubsystemHandle| {
         top.start(SubsystemBuilder::new(
