@@ -36,7 +36,7 @@ fn the_first_program_ends_as_the_readme_says() {
     let ended = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_first")))
         .signal_at("beat", SIGINT)
         .with_code(1);
-    let said = ["flusher  running", "  main/db", "status \"flushing 3/10\""];
+    let said = ["  main/db", "flusher  running", "status \"flushing 3/10\""];
     ended.saying(&said);
 }
 

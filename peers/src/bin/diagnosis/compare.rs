@@ -30,7 +30,7 @@ fn function_and_line(routine: &Routine, thread: &Thread, backtrace: &Backtrace) 
     match (routine.own(), gdb) {
         (Some(ours), Some(gdb)) => {
             let (function, place) = gdb;
-            let is_same = is_same(&ours.function, &function);
+            let is_same = is_same(&short(&ours.function), &function);
             match (is_same, &ours.place == place) {
                 (false, _) => format!("**differs**: gdb has `{function}`"),
                 (true, false) => format!(

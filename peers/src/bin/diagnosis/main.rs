@@ -84,10 +84,12 @@ fn marks(part: &str) -> (String, String) {
     )
 }
 
+/// A part as it is on the page; empty, if it is not there yet.
 fn kept(page: &str, part: &str) -> String {
     let (begin, end) = marks(part);
-    let (_, rest) = page.split_once(&begin).expect("a page with this part");
-    rest.split_once(&end).expect("its end").0.to_owned()
+    let rest = page.split_once(&begin).map(|(_, rest)| rest);
+    let kept = rest.and_then(|rest| rest.split_once(&end));
+    kept.map(|(kept, _)| kept.to_owned()).unwrap_or_default()
 }
 
 fn cases() -> String {

@@ -43,26 +43,35 @@ pub(crate) fn is_own(function: &str, place: Option<&str>) -> bool {
     function.starts_with("stuck::") || place.is_some_and(|place| place.contains("13_stuck.rs:"))
 }
 
-/// The routines of a report, with their stacks.
+/// The routines of a report, with their stacks. That of an end by force has these further down, below the
+/// names alone.
 pub(crate) fn routines(report: &str) -> Vec<Routine> {
-    let mut described: Vec<(String, Vec<Frame>)> = Vec::new();
+    let mut described: Vec<(String, String, Vec<Frame>)> = Vec::new();
+    let mut current = 0;
     for line in report.lines() {
         let indent = line.len() - line.trim_start().len();
         let text = line.trim_start();
-        match (indent, described.last_mut()) {
-            (4, _) => described.push((text.to_owned(), Vec::new())),
-            (6, Some((_, frames))) => frames.push(frame(text)),
-            (7.., Some((description, _))) => *description += &format!(" {text}"),
+        match indent {
+            4 => match text.split_once("  ") {
+                Some((name, description)) => {
+                    current = described.len();
+                    let description = description.trim_start().to_owned();
+                    described.push((name.to_owned(), description, Vec::new()));
+                }
+                None => {
+                    let known = described.iter().position(|(name, ..)| name == text);
+                    current = known.expect("listed above");
+                }
+            },
+            6 => described[current].2.push(frame(text)),
+            7.. => described[current].1 += &format!(" {text}"),
             _ => {}
         }
     }
     let mut routines: Vec<Routine> = Vec::new();
-    for (description, frames) in described {
-        let (name, description) = description.split_once("  ").expect("name, description");
-        let frames = match frames
-            .first()
-            .and_then(|frame| frame.function.strip_prefix(SAME_PLACE))
-        {
+    for (name, description, frames) in described {
+        let first = frames.first().map(|frame| &frame.function[..]);
+        let frames = match first.and_then(|function| function.strip_prefix(SAME_PLACE)) {
             Some(other) => {
                 let other = other.trim_end_matches('\'');
                 let known = routines.iter().find(|routine| routine.name == other);
@@ -71,8 +80,8 @@ pub(crate) fn routines(report: &str) -> Vec<Routine> {
             None => frames,
         };
         routines.push(Routine {
-            name: name.to_owned(),
-            stands: stands(description),
+            stands: stands(&description),
+            name,
             frames,
         });
     }
@@ -96,7 +105,7 @@ fn frame(text: &str) -> Frame {
 
 /// What stands between "running 2.5 s, " and ", spawned at ".
 fn stands(description: &str) -> String {
-    let (_, rest) = description.trim_start().split_once(" s, ").expect("an age");
+    let (_, rest) = description.split_once(" s, ").expect("an age");
     let (stands, _) = rest.split_once(", spawned at ").expect("a place");
     stands
         .strip_prefix("blocked in ")

@@ -31,16 +31,22 @@ pub(crate) struct Report {
     pub(crate) routines: Vec<Routine>,
 }
 
-/// Runs all cases, beside one another.
+/// Runs all cases, a few beside one another.
 pub(crate) fn all(programs: &Programs) -> Vec<Seen> {
-    thread::scope(|scope| {
-        let case = |case| scope.spawn(move || one(programs, case));
-        let cases: Vec<_> = KINDS.map(case).into_iter().collect();
-        cases
-            .into_iter()
-            .map(|case| case.join().expect("it is seen"))
-            .collect()
-    })
+    let beside = |cases: &[&'static str]| {
+        thread::scope(|scope| {
+            let case = |case: &&'static str| {
+                let case = *case;
+                scope.spawn(move || one(programs, case))
+            };
+            let cases: Vec<_> = cases.iter().map(case).collect();
+            let seen = cases
+                .into_iter()
+                .map(|case| case.join().expect("it is seen"));
+            seen.collect::<Vec<_>>()
+        })
+    };
+    KINDS.chunks(3).flat_map(beside).collect()
 }
 
 fn one(programs: &Programs, case: &'static str) -> Seen {
