@@ -86,14 +86,19 @@ fn is_plumbing(call: &Call) -> bool {
     is_librarys && (name == "poll" || name.starts_with("poll_"))
 }
 
-/// "store::flush" of "store::flush::{closure}", which is what its `async` code is called.
+/// "store::flush" of "store::flush::{closure}", which is what its `async` code is called. Line tables alone
+/// have "{async_fn#0}".
 fn without_closures(mut path: &str) -> &str {
     while let Some((function, last)) = path.rsplit_once("::")
         && last.starts_with('{')
     {
         path = function;
     }
-    path
+    match path {
+        _ if path.starts_with("{async_fn#") => "async fn",
+        _ if path.starts_with("{async_block#") => "async block",
+        path => path,
+    }
 }
 
 /// The folder that `file`, the absolute path of a place that is relative, was compiled in.
@@ -495,6 +500,8 @@ mod tests {
             ("<tokio::io::util::read_exact::ReadExact<A> as F>::poll", "tokio::io::read_exact"),
             ("tokio::task::join_set::JoinSet<T>::join_next::{{closure}}", "tokio::task::JoinSet::join_next"),
             ("tokio", "tokio"),
+            ("{async_fn#0}", "async fn"),
+            ("{async_block#1}", "async block"),
         ] {
             let frames = names(vec![call(long), call("store::run::{{closure}}")]);
             assert_eq!(frames[0], short);
