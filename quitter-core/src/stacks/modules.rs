@@ -70,7 +70,10 @@ impl Mappings {
 
     /// A number that tells this list of modules from others.
     pub(super) fn fingerprint(&self) -> u64 {
-        let code = self.list.iter().filter(|map| map.is_code && map.is_module());
+        let code = self
+            .list
+            .iter()
+            .filter(|map| map.is_code && map.is_module());
         let mut hasher = DefaultHasher::new();
         for map in code {
             (map.range.start, &map.file).hash(&mut hasher);
@@ -299,11 +302,15 @@ mod tests {
 
     #[test]
     fn a_line_of_the_mappings_is_read_with_a_path_that_has_spaces() {
-        let line = "7f5985f46000-7f5985f48000 r-xp 00039000 103:06 76021795      /opt/my lib.so (deleted)";
+        let line =
+            "7f5985f46000-7f5985f48000 r-xp 00039000 103:06 76021795      /opt/my lib.so (deleted)";
         let mapping = Mapping::parse(line).unwrap();
         assert_eq!(mapping.range, 0x7f59_85f4_6000..0x7f59_85f4_8000);
         assert!(mapping.is_code && mapping.is_module());
-        assert_eq!((mapping.offset, &mapping.file[..]), (0x39000, "103:06 76021795"));
+        assert_eq!(
+            (mapping.offset, &mapping.file[..]),
+            (0x39000, "103:06 76021795")
+        );
         assert_eq!(mapping.name(), "my lib.so");
         let anonymous = Mapping::parse("35b1a21000-35b1a22000 rwxp 00000000 00:00 0 ").unwrap();
         assert!(!anonymous.is_module());

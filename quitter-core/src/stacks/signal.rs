@@ -92,7 +92,8 @@ fn claim() -> Option<c_int> {
     }
     // Others take them from the lower end, and tools the very last.
     let mut signals = (libc::SIGRTMIN() + 1..libc::SIGRTMAX()).rev();
-    let found = signals.find(|signal| action_of(*signal) == Some(libc::SIG_DFL) && take(*signal))?;
+    let found =
+        signals.find(|signal| action_of(*signal) == Some(libc::SIG_DFL) && take(*signal))?;
     CLAIMED.store(found, Ordering::Relaxed);
     Some(found)
 }
@@ -364,10 +365,11 @@ fn has_ended(thread: u64) -> bool {
 /// Whether a thread can take a signal.
 fn check(thread: u64, signal: c_int, mappings: &Mappings) -> Result<(), Why> {
     let folder = format!("/proc/self/task/{thread}");
-    let status = fs::read(format!("{folder}/status")).map_err(|error| match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ESRCH) => Why::Gone,
-        _ => Why::System(format!("cannot read /proc/self/task: {error}")),
-    })?;
+    let status =
+        fs::read(format!("{folder}/status")).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => Why::Gone,
+            _ => Why::System(format!("cannot read /proc/self/task: {error}")),
+        })?;
     // The name of the thread need not be UTF-8.
     let status = String::from_utf8_lossy(&status);
     let field = |name| status.lines().find_map(|line| line.strip_prefix(name));

@@ -32,7 +32,10 @@ impl Symbols {
         if let Some(known) = self.known.get(&address.address) {
             return known.clone();
         }
-        let is_known = address.module.as_ref().is_some_and(|module| !module.is_deleted);
+        let is_known = address
+            .module
+            .as_ref()
+            .is_some_and(|module| !module.is_deleted);
         if !is_known || Instant::now() >= until {
             return vec![unnamed(address)];
         }

@@ -57,7 +57,10 @@ fn stack_in(root: &Quitter, innermost: &str) -> Stack {
         let mut stacks = capture(root);
         let stack = take(&mut stacks, id);
         let is_there = |stack: &&Stack| {
-            stack.frames.first().is_some_and(|frame| frame.function.contains(innermost))
+            stack
+                .frames
+                .first()
+                .is_some_and(|frame| frame.function.contains(innermost))
         };
         if let Some(stack) = stack.as_ref().filter(is_there) {
             return stack.clone();
@@ -83,7 +86,12 @@ fn check(stack: &Stack, innermost: &str, function: &str, line: u32) {
         assert!((line + 1..line + 10).contains(&at), "{at}, {line}");
     }
     assert!(!stack.is_cut, "{stack:#?}");
-    let runtime = ["quitter_core::routine", "std::thread::Builder", "std::sys", "call_once"];
+    let runtime = [
+        "quitter_core::routine",
+        "std::thread::Builder",
+        "std::sys",
+        "call_once",
+    ];
     for frame in frames {
         let is_runtimes = |name: &&str| frame.function.contains(*name);
         assert!(!runtime.iter().any(is_runtimes), "{frames:#?}");
@@ -103,9 +111,16 @@ fn a_thread_that_waits_for_a_lock_shows_the_line_that_does() {
     let lock = Arc::new(Mutex::new(0));
     let held = lock.lock().unwrap();
     let routines = Arc::clone(&lock);
-    root.routine("r").add(move |_| waits_for_a_lock(&routines)).unwrap();
+    root.routine("r")
+        .add(move |_| waits_for_a_lock(&routines))
+        .unwrap();
     let stack = stack_in(&root, "lock");
-    check(&stack, "std::sync::Mutex::lock", "waits_for_a_lock", WAITS_FOR_A_LOCK);
+    check(
+        &stack,
+        "std::sync::Mutex::lock",
+        "waits_for_a_lock",
+        WAITS_FOR_A_LOCK,
+    );
     drop(held);
     root.quit_and_wait(LONG).unwrap();
 }
@@ -121,9 +136,16 @@ fn waits_for_a_message(messages: &mpsc::Receiver<u8>) {
 fn a_thread_that_waits_for_a_message_shows_the_line_that_does() {
     let root = Quitter::root("root");
     let (sender, messages) = mpsc::channel();
-    root.routine("r").add(move |_| waits_for_a_message(&messages)).unwrap();
+    root.routine("r")
+        .add(move |_| waits_for_a_message(&messages))
+        .unwrap();
     let stack = stack_in(&root, "recv");
-    check(&stack, "std::sync::mpsc::Receiver::recv", "waits_for_a_message", WAITS_FOR_A_MESSAGE);
+    check(
+        &stack,
+        "std::sync::mpsc::Receiver::recv",
+        "waits_for_a_message",
+        WAITS_FOR_A_MESSAGE,
+    );
     drop(sender);
     root.quit_and_wait(LONG).unwrap();
 }
@@ -187,7 +209,9 @@ fn a_thread_that_spins_shows_the_function_that_does_and_its_callers() {
     let root = Quitter::root("root");
     let done = Arc::new(AtomicBool::new(false));
     let routines = Arc::clone(&done);
-    root.routine("r").add(move |_| calls_what_spins(&routines)).unwrap();
+    root.routine("r")
+        .add(move |_| calls_what_spins(&routines))
+        .unwrap();
     let until = Instant::now() + LONG;
     loop {
         let stack = stack_in(&root, "");
@@ -241,13 +265,22 @@ fn a_deep_recursion_is_cut() {
     let root = Quitter::root("root");
     let (sender, messages) = mpsc::channel();
     let routine = root.routine("r").stack_size(32 << 20);
-    routine.add(move |_| {
-        recurses(5_000, &messages);
-    }).unwrap();
+    routine
+        .add(move |_| {
+            recurses(5_000, &messages);
+        })
+        .unwrap();
     let stack = stack_in(&root, "recv");
     assert!(stack.is_cut);
-    assert!(stack.frames.len() > 50 && stack.frames.len() < 1_000, "{}", stack.frames.len());
-    assert!(stack.frames[1].function.ends_with("::recurses"), "{stack:?}");
+    assert!(
+        stack.frames.len() > 50 && stack.frames.len() < 1_000,
+        "{}",
+        stack.frames.len()
+    );
+    assert!(
+        stack.frames[1].function.ends_with("::recurses"),
+        "{stack:?}"
+    );
     drop(sender);
     root.quit_and_wait(LONG).unwrap();
 }
@@ -258,9 +291,12 @@ fn of_many_threads_those_with_different_names_come_first() {
     let (sender, messages) = crossbeam_channel::bounded::<()>(0);
     let start = |name: String| {
         let messages = messages.clone();
-        root.routine(name).add(move |_| {
-        let _ = messages.recv();
-    }).unwrap().id()
+        root.routine(name)
+            .add(move |_| {
+                let _ = messages.recv();
+            })
+            .unwrap()
+            .id()
     };
     for _ in 0..100 {
         start("worker".to_owned());
@@ -268,8 +304,14 @@ fn of_many_threads_those_with_different_names_come_first() {
     let others: Vec<_> = (0..30).map(|n| start(format!("other {n}"))).collect();
     let records = wait_for_threads(&root);
     let mut stacks = of(&records, Instant::now() + LONG);
-    assert!(others.iter().all(|id| stacks.by_routine.contains_key(id)), "{:?}", stacks.missing());
-    let captured = records.iter().filter(|record| take(&mut stacks, record.id).is_some());
+    assert!(
+        others.iter().all(|id| stacks.by_routine.contains_key(id)),
+        "{:?}",
+        stacks.missing()
+    );
+    let captured = records
+        .iter()
+        .filter(|record| take(&mut stacks, record.id).is_some());
     assert_eq!(captured.count(), MOST_THREADS);
     assert_eq!(stacks.missing(), [(Why::TooMany, 130 - MOST_THREADS)]);
     drop(sender);
@@ -280,15 +322,21 @@ fn of_many_threads_those_with_different_names_come_first() {
 fn captures_at_the_same_time_take_turns_and_all_end() {
     let root = Quitter::root("root");
     let (sender, messages) = crossbeam_channel::bounded::<()>(0);
-    root.routine("r").add(move |_| {
-        let _ = messages.recv();
-    }).unwrap();
+    root.routine("r")
+        .add(move |_| {
+            let _ = messages.recv();
+        })
+        .unwrap();
     wait_for_threads(&root);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut stacks = capture(&root);
-                assert!(take(&mut stacks, records(&root)[0].id).is_some(), "{:?}", stacks.missing());
+                assert!(
+                    take(&mut stacks, records(&root)[0].id).is_some(),
+                    "{:?}",
+                    stacks.missing()
+                );
             });
         }
     });
@@ -311,7 +359,9 @@ fn threads_that_come_and_go_survive_being_captured() {
     let done = Arc::new(AtomicBool::new(false));
     for _ in 0..2 {
         let (own, done) = (root.clone(), Arc::clone(&done));
-        root.routine("starts").add(move |_| starts_short_threads(&own, &done)).unwrap();
+        root.routine("starts")
+            .add(move |_| starts_short_threads(&own, &done))
+            .unwrap();
     }
     wait_for_threads(&root);
     let from = Instant::now();
@@ -320,7 +370,10 @@ fn threads_that_come_and_go_survive_being_captured() {
     while from.elapsed() < least || of_starters == 0 {
         let live = records(&root);
         let mut stacks = of(&live, Instant::now() + LONG);
-        for record in live.iter().filter(|record| take(&mut stacks, record.id).is_some()) {
+        for record in live
+            .iter()
+            .filter(|record| take(&mut stacks, record.id).is_some())
+        {
             match &record.name[..] {
                 "starts" => of_starters += 1,
                 _ => of_others += 1,

@@ -58,7 +58,13 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
         ("tokio::time::timeout::", "tokio::time::sleep::"),
         ("quitter_core::cancel::", "quitter_core::tree::"),
     ];
-    let path = |at: usize| calls[at].function.as_deref().map(path_of).unwrap_or_default();
+    let path = |at: usize| {
+        calls[at]
+            .function
+            .as_deref()
+            .map(path_of)
+            .unwrap_or_default()
+    };
     let mut found = inner.iter().rposition(|owner| *owner == Owner::System)?;
     loop {
         let of = path(found);
@@ -82,18 +88,26 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
 fn is_plumbing(call: &Call) -> bool {
     let function = call.function.as_deref().unwrap_or_default();
     let name = function.rsplit("::").next().unwrap_or_default();
-    let is_librarys = call.file.as_deref().is_some_and(|file| file.contains(REGISTRY));
+    let is_librarys = call
+        .file
+        .as_deref()
+        .is_some_and(|file| file.contains(REGISTRY));
     is_librarys && (name == "poll" || name.starts_with("poll_"))
 }
 
-/// "store::flush" of "store::flush::{closure}", which is what its `async` code is called.
+/// "store::flush" of "store::flush::{closure}", which is what its `async` code is called. Line tables alone
+/// have "{async_fn#0}".
 fn without_closures(mut path: &str) -> &str {
     while let Some((function, last)) = path.rsplit_once("::")
         && last.starts_with('{')
     {
         path = function;
     }
-    path
+    match path {
+        _ if path.starts_with("{async_fn#") => "async fn",
+        _ if path.starts_with("{async_block#") => "async block",
+        path => path,
+    }
 }
 
 /// The folder that `file`, the absolute path of a place that is relative, was compiled in.
@@ -125,8 +139,12 @@ fn module_of(file: &str) -> Option<String> {
     if !is_library && name != "quitter-core" {
         return None;
     }
-    let without_version = name.rsplit_once('-').filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit()));
-    let crate_name = without_version.map_or(name, |(name, _)| name).replace('-', "_");
+    let without_version = name
+        .rsplit_once('-')
+        .filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit()));
+    let crate_name = without_version
+        .map_or(name, |(name, _)| name)
+        .replace('-', "_");
     let module = file.strip_suffix(".rs")?;
     let module = module.strip_suffix("/mod").unwrap_or(module);
     Some(match module {
@@ -220,9 +238,10 @@ fn frame(call: Call, root: Option<&str>) -> Frame {
 
 /// Where a call is in the system's own source says nothing to a reader.
 fn system_frame(call: Call) -> Frame {
-    let function = call.function.as_deref().map(|name| {
-        public(&path_of(without_prefixes(name)))
-    });
+    let function = call
+        .function
+        .as_deref()
+        .map(|name| public(&path_of(without_prefixes(name))));
     Frame {
         function: function.unwrap_or_else(|| name(&call)),
         file: None,
@@ -254,35 +273,69 @@ fn short_file(file: &str, root: Option<&str>) -> String {
     if let Some(file) = root.and_then(|root| file.strip_prefix(root)) {
         return file.to_owned();
     }
-    let in_registry = file.split_once(REGISTRY).and_then(|(_, file)| file.split_once('/'));
+    let in_registry = file
+        .split_once(REGISTRY)
+        .and_then(|(_, file)| file.split_once('/'));
     in_registry.map_or(file, |(_, file)| file).to_owned()
 }
 
 /// Leaves out modules of std that only its authors see: "std::sync::poison::mutex::Mutex::lock".
 fn public(path: &str) -> String {
     const PRIVATE: [&str; 20] = [
-        "barrier", "builder", "condvar", "functions", "futex", "join_handle", "lazy_lock", "mutex", "net",
-        "once", "once_lock", "pal", "poison", "reentrant_lock", "rwlock", "scoped", "stdio", "tcp", "udp",
+        "barrier",
+        "builder",
+        "condvar",
+        "functions",
+        "futex",
+        "join_handle",
+        "lazy_lock",
+        "mutex",
+        "net",
+        "once",
+        "once_lock",
+        "pal",
+        "poison",
+        "reentrant_lock",
+        "rwlock",
+        "scoped",
+        "stdio",
+        "tcp",
+        "udp",
         "unix",
     ];
     if let Some(tokio) = path.strip_prefix("tokio::") {
         return public_of_tokio(path, tokio);
     }
     let Some(std) = path.strip_prefix("std::") else {
-        return path.replace("quitter_core::routine::quitter::", "quitter::")
+        return path
+            .replace("quitter_core::routine::quitter::", "quitter::")
             .replace("quitter_core::routine::handle::", "quitter::")
             .replace("quitter_core::routine::ticks::", "quitter::")
-            .replace("quitter_core::routine::awaiting::Done::poll", "quitter::Quitter::done")
-            .replace("quitter_core::futures::QuitFuture::poll", "quitter::Quitter::quitting")
-            .replace("quitter_core::cancel::CancelOnQuit::poll", "quitter::Quitter::cancel_on_quit")
+            .replace(
+                "quitter_core::routine::awaiting::Done::poll",
+                "quitter::Quitter::done",
+            )
+            .replace(
+                "quitter_core::futures::QuitFuture::poll",
+                "quitter::Quitter::quitting",
+            )
+            .replace(
+                "quitter_core::cancel::CancelOnQuit::poll",
+                "quitter::Quitter::cancel_on_quit",
+            )
             .replace("quitter_core::quitter::", "quitter::")
             .replace("crossbeam_channel::channel::", "crossbeam_channel::")
-            .replace("crossbeam_channel::select::", "crossbeam_channel::")
+            .replace("crossbeam_channel::select::", "crossbeam_channel::");
     };
     // With optimization the public call is often gone, and what it calls is left.
-    let std = std.strip_prefix("sys::sync::").map_or(std.to_owned(), |inner| {
-        format!("sync::{}", inner.strip_suffix("_contended").unwrap_or(inner))
-    });
+    let std = std
+        .strip_prefix("sys::sync::")
+        .map_or(std.to_owned(), |inner| {
+            format!(
+                "sync::{}",
+                inner.strip_suffix("_contended").unwrap_or(inner)
+            )
+        });
     let segments = std.split("::").enumerate();
     let is_public = |(at, name): &(usize, &str)| *at == 0 || !PRIVATE.contains(name);
     let kept: Vec<_> = segments.filter(is_public).map(|(_, name)| name).collect();
@@ -304,7 +357,10 @@ fn public_of_tokio(path: &str, tokio: &str) -> String {
     if let Some((_, known)) = CALLS.iter().find(|(long, _)| *long == call) {
         return format!("tokio::{known}");
     }
-    if let Some(method) = call.strip_prefix("io::util::").and_then(|rest| rest.split("::").next()) {
+    if let Some(method) = call
+        .strip_prefix("io::util::")
+        .and_then(|rest| rest.split("::").next())
+    {
         return format!("tokio::io::{method}");
     }
     let is_type = |name: &str| name.starts_with(|c: char| c.is_ascii_uppercase());
@@ -312,7 +368,8 @@ fn public_of_tokio(path: &str, tokio: &str) -> String {
     let mut kept: Vec<&str> = vec!["tokio"];
     for (at, name) in segments.iter().enumerate() {
         let mut later = segments[at + 1..].iter();
-        let is_private = at > 0 && !PUBLIC.contains(name) && !is_type(name) && later.any(|name| is_type(name));
+        let is_private =
+            at > 0 && !PUBLIC.contains(name) && !is_type(name) && later.any(|name| is_type(name));
         if !is_private && kept.last() != Some(name) {
             kept.push(name);
         }
@@ -359,7 +416,9 @@ fn closing(text: &str) -> Option<usize> {
 fn known_type(text: &str) -> String {
     let of = self_type(text);
     let is_parameter = !of.contains("::") && of.starts_with(|c: char| c.is_ascii_uppercase());
-    let of_trait = text.strip_prefix(&of).and_then(|rest| rest.strip_prefix(" as "));
+    let of_trait = text
+        .strip_prefix(&of)
+        .and_then(|rest| rest.strip_prefix(" as "));
     match of_trait.filter(|_| is_parameter) {
         Some(of_trait) => path_of(of_trait),
         None => of,
@@ -385,7 +444,10 @@ fn self_type(text: &str) -> String {
         before = c;
     }
     let mut of = text[..end].trim();
-    while let Some(inner) = ["&mut ", "&", "dyn "].iter().find_map(|sign| of.strip_prefix(sign)) {
+    while let Some(inner) = ["&mut ", "&", "dyn "]
+        .iter()
+        .find_map(|sign| of.strip_prefix(sign))
+    {
         of = inner;
     }
     path_of(of)

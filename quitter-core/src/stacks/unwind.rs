@@ -56,17 +56,25 @@ impl Unwinding {
         loop {
             let lookup = at.address_for_lookup();
             let module = self.module(lookup);
-            let can_go_on = module.as_ref().is_some_and(|module| module.tables.is_some());
+            let can_go_on = module
+                .as_ref()
+                .is_some_and(|module| module.tables.is_some());
             if !self.mappings.is_code(lookup) && !calls.is_empty() {
                 // No call returns to here.
-                return Trace { calls, is_cut: true };
+                return Trace {
+                    calls,
+                    is_cut: true,
+                };
             }
             calls.push(Address {
                 address: lookup,
                 module,
             });
             if !can_go_on || calls.len() == MOST_CALLS {
-                return Trace { calls, is_cut: true };
+                return Trace {
+                    calls,
+                    is_cut: true,
+                };
             }
             let next = self
                 .unwinder
