@@ -250,6 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn a_future_of_the_tree_is_noted_in_each_of_several_polls() {
+        let root = crate::Quitter::root("main");
+        let _guard = root.guard("guard").unwrap();
+        let mut quitting = root.quitting();
+        let mut done = std::pin::pin!(root.done());
+        for _ in 0..3 {
+            let ((), leaves) = trace(Waker::noop(), |cx| {
+                assert!(std::pin::pin!(&mut quitting).poll(cx).is_pending());
+                assert!(done.as_mut().poll(cx).is_pending());
+            });
+            assert_eq!(leaves.len(), 2);
+        }
+    }
+
+    #[test]
     fn a_panic_during_the_poll_leaves_nothing() {
         let wakes = Arc::new(Wakes::default());
         let real = Waker::from(Arc::clone(&wakes));

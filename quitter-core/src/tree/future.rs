@@ -15,7 +15,14 @@ use crate::routine::record::Record;
 /// A future's place in a list, and the waker that is there.
 struct Entered {
     key: Key,
+    /// That of the clone, which is not always that of the waker it is a clone of.
     waker: WakerId,
+}
+
+impl Entered {
+    fn has(&self, cx: &Context<'_>) -> bool {
+        self.waker == WakerId::of(cx.waker())
+    }
 }
 
 /// Ready once its node is told to quit.
@@ -48,19 +55,15 @@ impl Future for QuitWait {
         if this.node.is_quitting() {
             return Poll::Ready(());
         }
-        let waker = WakerId::of(cx.waker());
         // Only a quit takes it from the list. So this waker is there, or has just been woken.
-        if this
-            .entered
-            .as_ref()
-            .is_some_and(|entered| entered.waker == waker)
-        {
+        if this.entered.as_ref().is_some_and(|entered| entered.has(cx)) {
             return Poll::Pending;
         }
         let before = this.entered.as_ref().map(|entered| entered.key);
         // To clone a waker is the executor's code: not under the lock.
-        let waiter = Waiter::Future(cx.waker().clone());
-        match this.node.enter(waiter, before) {
+        let clone = cx.waker().clone();
+        let waker = WakerId::of(&clone);
+        match this.node.enter(Waiter::Future(clone), before) {
             None => Poll::Ready(()),
             Some(key) => {
                 this.entered = Some(Entered { key, waker });
@@ -125,14 +128,12 @@ impl DoneWait {
         let Some((wait, entered)) = &mut self.wait else {
             return Step::Done;
         };
-        let waker = WakerId::of(cx.waker());
-        let before = entered.as_ref().map(|entered| entered.key);
-        let is_same = entered
-            .as_ref()
-            .is_some_and(|entered| entered.waker == waker);
-        if !(is_same && before.is_some_and(|key| wait.is_entered(key))) {
-            let waiter = Waiter::Future(cx.waker().clone());
-            let key = wait.enter(waiter, before);
+        let is_entered = |entered: &Entered| entered.has(cx) && wait.is_entered(entered.key);
+        if !entered.as_ref().is_some_and(is_entered) {
+            let before = entered.as_ref().map(|entered| entered.key);
+            let clone = cx.waker().clone();
+            let waker = WakerId::of(&clone);
+            let key = wait.enter(Waiter::Future(clone), before);
             *entered = Some(Entered { key, waker });
         }
         wait.step()
