@@ -155,6 +155,20 @@ fn a_main_quitter_that_is_dropped_while_routines_live_says_so() {
 }
 
 #[test]
+fn a_main_that_returns_after_the_drop_of_the_main_quitter_has_said_so() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_secs(2), [QuitSource::os_signal()]);
+        main.add_routine(|_| std::thread::park()).unwrap();
+        drop(main);
+        ExitCode::SUCCESS
+    };
+    alone(story).end().with_code(0).saying(&[
+        "Received quit from the main quitter, which was dropped without exit()\n",
+        "Nothing waits for the routine that is live",
+    ]);
+}
+
+#[test]
 fn a_body_that_returns_quitting_in_an_anyhow_error_has_not_failed() {
     #[quitter::main(timeout = "2s")]
     fn main(main: &MainQuitter) -> anyhow::Result<()> {

@@ -68,6 +68,8 @@ fn code(ending: &Ending, trigger: Trigger) -> u8 {
 
 /// Says the outcome, unless it was said, and what holds up the end. For the console's thread.
 fn say_last_words(ending: &Ending) {
+    // The look at who is live may wait behind these words, and would come after them.
+    console::end_progress();
     console::release_now();
     let is_unsaid = ending.voice().take_outcome();
     let made = ending.try_state().and_then(|state| match &state.phase {

@@ -255,16 +255,18 @@ impl Ending {
             return;
         }
         self.root.node().quit(QuitCause::MainDropped, None);
-        self.announce(console::ring);
+        self.announce(|| {});
         self.state().phase = Phase::Dropped;
         let ending = Arc::clone(self);
-        console::afterwards(move || {
+        console::later(move || {
             console::release_now();
             ending.say_left_running();
         });
+        // Often `main` returns next, and no other thread would still get to write.
+        console::write_here();
     }
 
-    /// Says that nothing waits for the routines, if there are any. For the console's thread.
+    /// Says that nothing waits for the routines, if there are any. For a job of the console.
     fn say_left_running(&self) {
         let count: usize = self.look().live.iter().map(|at| at.routines.len()).sum();
         if count > 0 {

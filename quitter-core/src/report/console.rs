@@ -240,6 +240,11 @@ pub(crate) fn say_event_if_needed(event: Notice) {
     console().speech().keep_event(event);
 }
 
+/// From now on nothing says who is waited for.
+pub(crate) fn end_progress() {
+    console().speech().end_progress();
+}
+
 /// Decides where the notices go from now on.
 pub(crate) fn configure(config: OutputConfig) -> io::Result<()> {
     let speech = Speech::of(config)?;

@@ -132,6 +132,8 @@ pub(crate) struct Speech {
     hook: Option<Caller<()>>,
     hold: HoldOutput,
     held: Vec<Notice>,
+    /// Whether the process is being ended by force: then it waits for nobody any more.
+    is_ending: bool,
     /// The quit event, while it is not known whether anything follows that it belongs above.
     event: Option<Notice>,
 }
@@ -147,6 +149,7 @@ impl Speech {
             hook: None,
             hold: HoldOutput::Never,
             held: Vec::new(),
+            is_ending: false,
             event: None,
         }
     }
@@ -173,6 +176,9 @@ impl Speech {
 
     /// Takes in a notice. Returns those that are to be said now.
     pub(crate) fn admit(&mut self, notice: Notice) -> Vec<Notice> {
+        if self.is_ending && notice.is_progress() {
+            return Vec::new();
+        }
         if self.hold != HoldOutput::Never {
             if !notice.is_progress() && self.held.len() < Self::MOST_HELD {
                 self.held.push(notice);
@@ -224,6 +230,11 @@ impl Speech {
         self.event = Some(event);
     }
 
+    /// From now on no notice says who is waited for.
+    pub(crate) fn end_progress(&mut self) {
+        self.is_ending = true;
+    }
+
     /// The hook that restores the terminal, once.
     pub(crate) fn take_hook(&mut self) -> Option<Caller<()>> {
         self.hook.take()
@@ -249,5 +260,26 @@ impl Speech {
     pub(crate) fn release(&mut self) -> Vec<Notice> {
         self.hold = HoldOutput::Never;
         std::mem::take(&mut self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::report::timeouts::Timeouts;
+
+    #[test]
+    fn nobody_is_waited_for_once_the_process_is_being_ended() {
+        let waiting = || Notice::Waiting {
+            routines: Timeouts::default(),
+            left: Some(Duration::ZERO),
+        };
+        let mut speech = Speech::new();
+        assert_eq!(speech.admit(waiting()).len(), 1);
+        speech.end_progress();
+        assert!(speech.admit(waiting()).is_empty());
+        assert_eq!(speech.admit(Notice::MoreFailures { count: 1 }).len(), 1);
     }
 }
