@@ -1,6 +1,7 @@
 //! The routines that did not return in time, as data.
 
 use std::error::Error;
+use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::slice;
@@ -24,10 +25,10 @@ use crate::tree::LiveAt;
 ///
 /// The [`Display`](std::fmt::Display) form is a list for people, of bounded length. Routines of one
 /// quitter that differ only in their times, or in the objects of the call that they are blocked in,
-/// share a line, such as `worker ×997`. After a hundred
-/// lines, the remaining routines are counted. Names, paths and statuses are escaped, so that they
-/// cannot forge a line or control the terminal, and long ones are shortened. The fields hold
-/// everything as it is.
+/// share a line, such as `worker ×997`. After a hundred lines, the remaining routines are counted.
+/// Names, paths and statuses are escaped, so that they cannot forge a line or control the terminal, and
+/// long ones are shortened. The fields hold everything as it is. The [`Debug`] form is the same list, since std prints that of an error which
+/// `main` returns; the fields derive theirs.
 ///
 /// # Examples
 ///
@@ -46,7 +47,7 @@ use crate::tree::LiveAt;
 /// }
 /// eprintln!("{timeouts}");
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Timeouts {
     pub(super) quitters: Vec<TimedOutQuitter>,
     after: Duration,
@@ -158,6 +159,13 @@ impl Deref for LastSeen {
 }
 
 impl Error for Timeouts {}
+
+/// Std prints this when `main` returns an error.
+impl fmt::Debug for Timeouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl Timeouts {
     /// The list of a wait with this timeout, which was waited for `after`.

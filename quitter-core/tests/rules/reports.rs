@@ -19,6 +19,14 @@ fn a_timeout_lists_path_name_number_place_and_status() {
 }
 
 #[test]
+fn a_timeout_that_main_returns_is_a_list_for_people() {
+    let root = Quitter::root("main");
+    let _guard = root.guard("flusher").unwrap();
+    let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+    assert_eq!(format!("{timeouts:?}"), timeouts.to_string());
+}
+
+#[test]
 fn the_place_of_a_forked_routine_is_where_it_was_added() {
     let root = Quitter::root("root");
     let end = Event::new();
