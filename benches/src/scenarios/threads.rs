@@ -30,7 +30,7 @@ pub fn scope(n: usize) -> Figures {
     let condvar = StdCondvar::new();
     let (from, told) = thread::scope(|scope| {
         for _ in 0..n {
-            scope.spawn(|| muster.block(&|| condvar.wait()));
+            scope.spawn(|| muster.block(|| condvar.wait()));
         }
         muster.wait_until_all_block();
         let from = Instant::now();
