@@ -228,19 +228,22 @@
 //! * `serde`: [`Snapshot`], [`ExitReport`], [`Timeouts`] and everything in them implement
 //!   `serde::Serialize`, in a [documented shape](guide::json).
 //! * `process`: [child processes](guide::processes) as routines.
+//! * `progress`: on a terminal, a quit that takes its time [is drawn](MainQuitterBuilder::progress_lines):
+//!   who is waited for, and how much time is left. Unix.
 //! * `stacks`: the exit report shows on which lines threads and tasks hang. Linux on x86-64 and
 //!   aarch64; see [Where it hangs](guide::diagnosis).
+//! * `tracing`: events and a span for each routine, for a `tracing` subscriber; see [`Output`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use quitter_core::{
-    AddRoutineError, CancelOnQuit, End, ExitReport, FailureKind, FailuresWhileQuitting, HeldUpAt,
-    HoldOutput, LastSeen, LiveQuitter, MainOutcome, MainQuitter, MainQuitterBuilder,
-    MainQuitterError, Notice, OnFailure, OnQuit, Output, QuitCause, QuitFuture, QuitSignal,
-    QuitSource, QuitState, Quitter, QuitterPath, Quitting, RequestingRoutine, RoutineBuilder,
-    RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome, RoutineQuitter,
-    RoutineState, SecondSignal, SignalExitCode, Snapshot, Stands, StartRoutines, StuckRoutine,
-    Task, Ticks, TimedOutQuitter, Timeouts, exit_code,
+    AddRoutineError, CancelOnQuit, Dump, End, ExitReport, FailureKind, FailuresWhileQuitting,
+    HeldUpAt, HoldOutput, LastSeen, LiveQuitter, MainOutcome, MainQuitter, MainQuitterBuilder,
+    MainQuitterError, Notice, OnFailure, OnQuit, Output, OutsideThread, QuitCause, QuitFuture,
+    QuitSignal, QuitSource, QuitState, Quitter, QuitterPath, Quitting, RequestingRoutine,
+    RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome,
+    RoutineQuitter, RoutineState, SecondSignal, SignalExitCode, SlowRoutine, Snapshot, Stands,
+    StartRoutines, StuckRoutine, Task, ThreadState, Ticks, TimedOutQuitter, Timeouts, exit_code,
 };
 
 #[cfg(all(unix, feature = "io"))]
@@ -255,6 +258,7 @@ pub use quitter_core::{
 };
 
 #[cfg(feature = "stacks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "stacks")))]
 pub use quitter_core::{Frame, Stack, TaskState};
 
 #[cfg(feature = "macros")]

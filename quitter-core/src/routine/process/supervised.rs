@@ -184,7 +184,7 @@ impl Supervised {
         let place = census.describe(self.leader.pid(), stopped_at);
         self.leader.kill();
         let record = self.live.quitter().record();
-        record.set_status(format!("killed, but has not ended: {}", self.options.command).into());
+        record.set_status(format!("{} (killed)", self.options.command).into());
         let place = format!("{place}: {}", self.options.command);
         self.kill = Some((stopped_at.elapsed(), place));
         None
