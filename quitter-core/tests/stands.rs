@@ -7,7 +7,7 @@
 
 use std::io::{Read, pipe};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,6 +150,33 @@ fn a_read_is_shown_with_both_ends_of_its_connection() {
         .unwrap();
     let whole = format!("blocked in recvfrom (fd {fd}, TCP {local}, peer {peer})");
     assert_eq!(comes_to(&root, "reader", &whole), whole);
+    drop(client);
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_connection_that_is_polled_is_shown() {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    let root = root();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, peer) = listener.accept().unwrap();
+    let (local, fd) = (server.local_addr().unwrap(), server.as_raw_fd());
+    root.routine("poller")
+        .add(move |_| {
+            let mut fds = [PollFd::new(server.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::NONE).unwrap();
+        })
+        .unwrap();
+    // The C library's poll is this call, where there is none of that name.
+    let call = if cfg!(target_arch = "x86_64") {
+        "poll"
+    } else {
+        "ppoll"
+    };
+    let whole = format!("blocked in {call} (fd {fd}, TCP {local}, peer {peer})");
+    assert_eq!(comes_to(&root, "poller", &whole), whole);
     drop(client);
     root.wait_done(PATIENCE).unwrap();
 }

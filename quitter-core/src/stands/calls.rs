@@ -12,7 +12,8 @@ enum Meaning {
     Futex,
     /// The first one is a descriptor.
     Fd,
-    /// The second one is how many descriptors there are, the third one the time limit.
+    /// The first one is where the descriptors are, the second one how many, the third one the time
+    /// limit.
     Poll,
     Ppoll,
     Select,
@@ -115,8 +116,8 @@ pub(super) fn object(files: &impl Files, whose: Whose, call: &Call) -> Option<Ob
     let text = match known(call)?.1 {
         Meaning::Futex => futex(call).map(|_| A_LOCK.to_owned()),
         Meaning::Fd => return descriptor(first),
-        Meaning::Poll => Some(poll(second, int(third) >= 0)),
-        Meaning::Ppoll => Some(poll(second, third != 0)),
+        Meaning::Poll => return Some(poll(files, whose, call, int(third) >= 0)),
+        Meaning::Ppoll => return Some(poll(files, whose, call, third != 0)),
         Meaning::Select => (fifth != 0).then(|| LIMITED.to_owned()),
         Meaning::Epoll => Some(limited(descriptor(first)?.text, int(fourth) >= 0)),
         Meaning::Epoll2 => Some(limited(descriptor(first)?.text, fourth != 0)),
@@ -186,13 +187,39 @@ fn limited(text: String, is_limited: bool) -> String {
     }
 }
 
-/// Which descriptors they are is in the program's memory, which is not read.
-fn poll(count: u64, is_limited: bool) -> String {
-    match count {
-        0 if is_limited => "a sleep".to_owned(),
-        1 => limited("1 descriptor".to_owned(), is_limited),
-        n => limited(format!("{n} descriptors"), is_limited),
+/// Which descriptors they are is in the program's memory, and stays there until the call returns.
+fn poll(files: &impl Files, whose: Whose, call: &Call, is_limited: bool) -> Object {
+    /// More are only counted.
+    const MOST: u64 = 4;
+    /// A C int, and two of 16 bits.
+    const SIZE: u64 = 8;
+    let [array, count, ..] = call.args;
+    if count == 0 && is_limited {
+        return Object::from("a sleep".to_owned());
     }
+    let array = (1..=MOST).contains(&count).then_some(array);
+    let bytes = array.and_then(|array| files.memory(whose, array, count * SIZE));
+    let describe = |entry: &[u8]| {
+        let fd = i32::from_ne_bytes(*entry.first_chunk()?);
+        fd::describe(files, whose, u64::from(fd.cast_unsigned()))
+    };
+    let found = bytes.map(|bytes| bytes.chunks(SIZE as usize).filter_map(describe).collect());
+    let mut found: Vec<Object> = found.unwrap_or_default();
+    let mut object = match (count, found.len()) {
+        (_, 1) => found.remove(0),
+        (1, _) => Object::from("1 descriptor".to_owned()),
+        (_, 0) => Object::from(format!("{count} descriptors")),
+        _ => {
+            let text = |object: Object| match object.socket {
+                Some(_) => object.text + ", a socket",
+                None => object.text,
+            };
+            let texts: Vec<_> = found.into_iter().map(text).collect();
+            Object::from(texts.join("; "))
+        }
+    };
+    object.text = limited(object.text, is_limited);
+    object
 }
 
 fn child(files: &impl Files, pid: i32) -> String {
@@ -280,6 +307,22 @@ mod tests {
         assert_eq!(shown(libc::SYS_ppoll, [1, 1, 0, 0, 0, 0]), "1 descriptor");
         let limited = shown(libc::SYS_ppoll, [1, 3, 1, 0, 0, 0]);
         assert_eq!(limited, "3 descriptors, with a time limit");
+        // Descriptor 7, one that is left out, and 2.
+        let entries = [7_i32, 0, -1, 0, 2, 0].map(i32::to_ne_bytes).concat();
+        let polled = |count: u64, limit| {
+            let mut texts = Texts::new().link("/proc/self/fd/7", "socket:[1]");
+            let bytes = entries[..entries.len().min(count as usize * 8)].to_vec();
+            texts.memory.insert(0x7f00, bytes);
+            let call = call(libc::SYS_ppoll, [0x7f00, count, limit, 0, 0, 0]);
+            object(&texts, Whose::Thread(1), &call).unwrap()
+        };
+        let one = polled(1, 1);
+        assert_eq!(
+            (&*one.text, one.socket),
+            ("fd 7, with a time limit", Some(1))
+        );
+        assert_eq!(polled(3, 0).text, "fd 7, a socket; fd 2, stderr");
+        assert_eq!(polled(5, 0).text, "5 descriptors");
         assert_eq!(
             shown(libc::SYS_epoll_pwait, [7, 1, 1, none, 0, 0]),
             "fd 7, a pipe"

@@ -3,6 +3,7 @@
 use std::ffi::c_long;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use crate::stat::Stat;
@@ -16,6 +17,8 @@ pub(super) trait Files {
     fn link(&self, path: &str) -> Option<String>;
     /// The numbers of all threads of this process. `None`: there are more than `most`, or it is hidden.
     fn threads(&self, most: usize) -> Option<Vec<u64>>;
+    /// So many bytes of the memory. `None`: they cannot all be read.
+    fn memory(&self, whose: Whose, address: u64, bytes: u64) -> Option<Vec<u8>>;
     /// The processor time that a thread of this process, or another process, has used.
     fn cpu(&self, of: Whose) -> Option<Duration>;
 }
@@ -68,6 +71,13 @@ impl Files for System {
     fn link(&self, path: &str) -> Option<String> {
         let target = fs::read_link(path).ok()?;
         Some(target.to_string_lossy().into_owned())
+    }
+
+    fn memory(&self, whose: Whose, address: u64, bytes: u64) -> Option<Vec<u8>> {
+        let memory = File::open(format!("{}/mem", whose.process())).ok()?;
+        let mut read = vec![0; usize::try_from(bytes).ok()?];
+        memory.read_exact_at(&mut read, address).ok()?;
+        Some(read)
     }
 
     fn threads(&self, most: usize) -> Option<Vec<u64>> {
@@ -198,6 +208,8 @@ pub(super) mod tests {
         pub(crate) files: HashMap<String, String>,
         pub(crate) links: HashMap<String, String>,
         pub(crate) threads: Vec<u64>,
+        /// By address.
+        pub(crate) memory: HashMap<u64, Vec<u8>>,
     }
 
     impl Texts {
@@ -243,6 +255,11 @@ pub(super) mod tests {
 
         fn threads(&self, most: usize) -> Option<Vec<u64>> {
             (self.threads.len() <= most).then(|| self.threads.clone())
+        }
+
+        fn memory(&self, _: Whose, address: u64, bytes: u64) -> Option<Vec<u8>> {
+            let read = self.memory.get(&address)?;
+            (read.len() as u64 == bytes).then(|| read.clone())
         }
 
         fn cpu(&self, _: Whose) -> Option<Duration> {
