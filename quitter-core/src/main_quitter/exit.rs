@@ -45,8 +45,8 @@ const SUPERVISORS_GRACE: Duration = Duration::from_millis(100);
 /// quit sources are watched: a quit event at once tells the whole tree to quit, and starts the clock
 /// of the quit timeout. [`exit`](Self::exit) waits for that, and for the routines to return.
 ///
-/// Dropped without `exit`, it tells the tree to quit and waits for nothing. If it listened to signals,
-/// a further signal after `exit` or drop ends the process, with exit code 130.
+/// Dropped without `exit`, it tells the tree to quit and waits for no routine, but up to 100 ms for
+/// stderr to take the line that says so. If it listened to signals, a further signal after `exit` or drop ends the process, with exit code 130.
 ///
 /// # Examples
 ///
@@ -368,7 +368,11 @@ impl Deref for MainQuitter {
 
 impl Drop for MainQuitter {
     fn drop(&mut self) {
-        self.ending.drop_main();
+        if self.ending.drop_main() {
+            // Often `main` returns next, and no other thread would still get to write.
+            console::write_here();
+            console::flush(LAST_WORDS, LAST_WORDS);
+        }
     }
 }
 

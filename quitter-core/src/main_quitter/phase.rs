@@ -249,10 +249,10 @@ impl Ending {
         self.state().ended_alone = is_alone && root.failures().is_empty();
     }
 
-    /// The main quitter was dropped without an exit.
-    pub(crate) fn drop_main(self: &Arc<Self>) {
+    /// The main quitter was dropped. Returns whether that was without an exit: then it is said next.
+    pub(crate) fn drop_main(self: &Arc<Self>) -> bool {
         if system::is_forked() || self.state().phase.is_over() {
-            return;
+            return false;
         }
         self.root.node().quit(QuitCause::MainDropped, None);
         self.announce(|| {});
@@ -262,8 +262,7 @@ impl Ending {
             console::release_now();
             ending.say_left_running();
         });
-        // Often `main` returns next, and no other thread would still get to write.
-        console::write_here();
+        true
     }
 
     /// Says that nothing waits for the routines, if there are any. For a job of the console.
