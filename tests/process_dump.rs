@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::Signal::{SIGTERM, SIGUSR1, SIGUSR2};
+use quitter::QuitSource;
 use quitter::{ExitReport, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, Output};
-use quitter::{QuitSource, RoutineQuitter};
 
 use common::{PATIENCE, Process, alone, command_for};
 
@@ -32,6 +32,7 @@ fn hang() -> ! {
 }
 
 /// Whether dumps show stacks here.
+#[cfg(target_os = "linux")]
 const STACKS: bool = cfg!(all(
     feature = "stacks",
     target_os = "linux",
@@ -108,8 +109,9 @@ fn a_dump_counts_the_threads_outside_the_tree_by_name_and_state() {
     end(program);
 }
 
+#[cfg(target_os = "linux")]
 #[inline(never)]
-fn waits_for_the_quit(q: &RoutineQuitter) {
+fn waits_for_the_quit(q: &quitter::RoutineQuitter) {
     q.wait_quit();
     std::hint::black_box(());
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::SIGKILL;
 use quitter::{ExitReport, MainQuitter, QuitSource, Quitter};
 
-use common::{PATIENCE, Process, alone, command_for};
+use common::{PATIENCE, Process, alone};
 
 /// They go on until their input ends. One has a child that would go on.
 const READ: [&str; 2] = [
@@ -22,6 +22,7 @@ const READ: [&str; 2] = [
 ];
 
 /// They go on, whatever they are asked.
+#[cfg(target_os = "linux")]
 const STUBBORN: [&str; 2] = [
     "trap '' TERM HUP; echo ready; while :; do sleep 1000; done",
     "(trap '' TERM HUP; sleep 1000; wait) & trap '' TERM HUP; echo ready; sleep 1000; wait",
@@ -103,7 +104,7 @@ fn none_is_left_in_a_container_whose_first_process_is_killed() {
         unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
         unshare
     };
-    let program = command_for(story);
+    let program = common::command_for(story);
     let is_allowed = container().arg("true").output();
     if !is_allowed.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: this user may not make a container");

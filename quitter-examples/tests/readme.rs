@@ -20,7 +20,7 @@ const README: &str = include_str!("../../README.md");
 const PROGRAM: &str = include_str!("../src/bin/00_first.rs");
 
 /// Lines of the terminals that are no lines of stderr.
-#[cfg(debug_assertions)]
+#[cfg(all(debug_assertions, target_os = "linux"))]
 const STDOUT: [&str; 3] = ["press Ctrl-C", "beat", "1"];
 
 /// The code blocks of this kind.
@@ -95,7 +95,7 @@ fn the_core_alone_survives_an_early_signal() {
 
 /// The lines of stderr, without those parts that differ from run to run: the numbers, but for places in
 /// the source. So does the order of the lines before the report, which two threads write.
-#[cfg(debug_assertions)]
+#[cfg(all(debug_assertions, target_os = "linux"))]
 fn steady(text: &str) -> Vec<String> {
     let is_of_stderr = |line: &&str| !line.starts_with('$') && !STDOUT.contains(line);
     let steady_word = |word: &str| match word.contains(".rs:") {
