@@ -58,8 +58,9 @@ fn a_message_and_the_failure_of_main_are_escaped() {
         let (send, admin) = crossbeam_channel::bounded(1);
         let main = MainQuitter::builder().source(QuitSource::channel("admin", admin));
         main.timeout(Duration::ZERO).run(move |main| {
+            // First, since it would be refused after the message.
+            main.routine("stuck").add(|_| -> () { hang() }).unwrap();
             send.send(EVIL).unwrap();
-            let _stuck = main.routine("stuck").add(|_| -> () { hang() });
             main.wait_quit();
             Err::<(), Box<dyn std::error::Error>>(EVIL.into())
         })
