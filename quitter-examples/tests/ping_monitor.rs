@@ -7,22 +7,23 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use std::fs::{self, File};
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "shared/terminal.rs"]
+mod terminal;
+
+use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, unbounded};
-use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use nix::sys::stat::Mode;
-use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::mkfifo;
 
-use common::{Ended, PATIENCE, Process};
+use common::{Ended, Process};
+use terminal::{Terminal, assert_in_order, is_cooked, start};
 
 /// Says its number, and goes on for long.
 const LONG: &str = "echo pid $$; exec sleep 25";
@@ -38,84 +39,22 @@ fn monitor(commands: &[&str]) -> Command {
     monitor
 }
 
-/// The monitor on a terminal, with the side of that which types and reads.
-struct Terminal {
-    program: Process,
-    keyboard: File,
-    inside: OwnedFd,
-    bytes: Receiver<Vec<u8>>,
-    screen: String,
+/// The number that follows ": pid " on the screen.
+fn pid_on(terminal: &mut Terminal) -> u32 {
+    terminal.wait_for(": pid ");
+    terminal.wait_for("\r\n");
+    let (_, rest) = terminal.screen.split_once(": pid ").unwrap();
+    rest.split_once("\r\n").unwrap().0.parse().unwrap()
 }
 
-impl Terminal {
-    fn start(commands: &[&str]) -> Self {
-        let (program, keyboard, inside) = start(commands);
-        let (sender, bytes) = unbounded();
-        let mut screen = keyboard.try_clone().unwrap();
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = screen.read(&mut buffer) {
-                let _ = sender.send(buffer[..read].to_vec());
-            }
-        });
-        Self {
-            program,
-            keyboard,
-            inside,
-            bytes,
-            screen: String::new(),
-        }
-    }
-
-    #[track_caller]
-    fn wait_for(&mut self, text: &str) {
-        while !self.screen.contains(text) {
-            let bytes = self.bytes.recv_timeout(PATIENCE);
-            let bytes = bytes.unwrap_or_else(|_| panic!("no {text:?} in {:?}", self.screen));
-            self.screen += &String::from_utf8_lossy(&bytes);
-        }
-    }
-
-    /// The number that follows this text on the screen.
-    fn pid(&mut self) -> u32 {
-        self.wait_for(": pid ");
-        self.wait_for("\r\n");
-        let (_, rest) = self.screen.split_once(": pid ").unwrap();
-        rest.split_once("\r\n").unwrap().0.parse().unwrap()
-    }
-
-    /// Everything on the screen, once the program has ended with this exit code.
-    #[track_caller]
-    fn ends_at_once(mut self, code: i32) -> String {
-        let from = Instant::now();
-        self.wait_for("uit: ");
-        self.program.end().with_code(code);
-        assert!(from.elapsed() < AT_ONCE, "{:?}", from.elapsed());
-        assert!(is_cooked(&self.inside));
-        // The other side is closed when the last handle is, and then all is read.
-        drop(self.inside);
-        self.bytes
-            .iter()
-            .for_each(|bytes| self.screen += &String::from_utf8_lossy(&bytes));
-        self.screen
-    }
-}
-
-fn start(commands: &[&str]) -> (Process, File, OwnedFd) {
-    let size = Winsize {
-        ws_row: 24,
-        ws_col: 80,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    let pty = openpty(&size, None).unwrap();
-    let program = Process::start_on_terminal(&mut monitor(commands), &pty.slave);
-    (program, pty.master.into(), pty.slave)
-}
-
-fn is_cooked(terminal: &OwnedFd) -> bool {
-    let modes = tcgetattr(terminal).unwrap().local_flags;
-    modes.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
+/// Everything on the screen, once the program has ended with exit code 0.
+#[track_caller]
+fn screen_at_the_end(mut terminal: Terminal) -> String {
+    let from = Instant::now();
+    terminal.wait_for("uit: ");
+    let screen = terminal.end(0);
+    assert!(from.elapsed() < AT_ONCE, "{:?}", from.elapsed());
+    screen
 }
 
 /// Waits until a process is gone. Where nobody reaps orphans, they stay as zombies.
@@ -133,17 +72,6 @@ fn is_gone(pid: u32) {
     }
 }
 
-#[track_caller]
-fn assert_all_said(text: &str, parts: &[&str]) {
-    let mut rest = text;
-    for part in parts {
-        let found = rest.split_once(part);
-        rest = found
-            .unwrap_or_else(|| panic!("no {part:?} (in order) in {text:?}"))
-            .1;
-    }
-}
-
 #[test]
 fn a_key_ends_it_at_once_though_its_command_has_25_seconds_to_go() {
     for (key, said) in [
@@ -151,47 +79,50 @@ fn a_key_ends_it_at_once_though_its_command_has_25_seconds_to_go() {
         (b"\x03", "Ctrl-C\r\n"),
         (b"\x04", "Ctrl-D\r\n"),
     ] {
-        let mut terminal = Terminal::start(&[LONG]);
-        let pid = terminal.pid();
-        assert!(!is_cooked(&terminal.inside));
-        terminal.keyboard.write_all(key).unwrap();
-        let screen = terminal.ends_at_once(0);
-        assert_all_said(&screen, &["Received quit", said, "Quit: all"]);
+        let mut terminal = Terminal::start(&mut monitor(&[LONG]));
+        let pid = pid_on(&mut terminal);
+        assert!(!terminal.is_cooked());
+        terminal.press(key);
+        let screen = screen_at_the_end(terminal);
+        assert_in_order(&screen, &["Received quit", said, "Quit: all"]);
         is_gone(pid);
     }
 }
 
 #[test]
 fn a_signal_ends_it_at_once() {
-    let mut terminal = Terminal::start(&[LONG]);
-    let pid = terminal.pid();
+    let mut terminal = Terminal::start(&mut monitor(&[LONG]));
+    let pid = pid_on(&mut terminal);
     terminal.program.send(SIGTERM);
-    let screen = terminal.ends_at_once(0);
-    assert_all_said(&screen, &["SIGTERM\r\n", "Quit: all"]);
+    let screen = screen_at_the_end(terminal);
+    assert_in_order(&screen, &["SIGTERM\r\n", "Quit: all"]);
     is_gone(pid);
 }
 
 #[test]
 fn it_ends_when_its_last_command_has() {
-    let mut terminal = Terminal::start(&["echo one; sleep 0.3; echo two", "echo three"]);
+    let mut terminal = Terminal::start(&mut monitor(&[
+        "echo one; sleep 0.3; echo two",
+        "echo three",
+    ]));
     for text in ["one", "two", "three"] {
         terminal.wait_for(text);
     }
-    let screen = terminal.ends_at_once(0);
-    assert_all_said(&screen, &["every command has ended\r\n", "Quit: all"]);
+    let screen = screen_at_the_end(terminal);
+    assert_in_order(&screen, &["every command has ended\r\n", "Quit: all"]);
 }
 
 #[test]
 fn what_a_command_writes_does_not_move_the_cursor() {
-    let mut terminal = Terminal::start(&["printf 'a\\033[2Jb\\n'; sleep 25"]);
+    let mut terminal = Terminal::start(&mut monitor(&["printf 'a\\033[2Jb\\n'; sleep 25"]));
     terminal.wait_for("a[2Jb");
-    terminal.keyboard.write_all(b"q").unwrap();
-    terminal.ends_at_once(0);
+    terminal.press(b"q");
+    screen_at_the_end(terminal);
 }
 
 #[test]
 fn a_command_that_floods_a_terminal_that_nobody_reads_holds_nothing_up() {
-    let (program, mut keyboard, inside) = start(&["yes"]);
+    let (program, mut keyboard, inside) = start(&mut monitor(&["yes"]));
     // Once something is drawn, the program is in raw mode.
     keyboard.read_exact(&mut [0; 1]).unwrap();
     assert!(!is_cooked(&inside));

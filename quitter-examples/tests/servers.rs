@@ -6,46 +6,17 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::{Shutdown, TcpStream};
-use std::process::Command;
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "shared/client.rs"]
+mod client;
+
+use std::io::Write;
+use std::net::Shutdown;
 use std::time::Instant;
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use common::{PATIENCE, Process};
-
-/// Starts a server on a free port; returns its address, too.
-fn server(program: &str) -> (Process, String) {
-    let mut server = Process::start(Command::new(program).arg("0"));
-    let line = server.wait_for("listening on ");
-    let (_, address) = line.trim_end().split_once("listening on ").unwrap();
-    (server, address.to_owned())
-}
-
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    fn send(&mut self, line: &str) {
-        self.0.get_mut().write_all(line.as_bytes()).unwrap();
-    }
-
-    /// The next line; empty when the connection is closed.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        match self.0.read_line(&mut line) {
-            Ok(_) => line,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => String::new(),
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
+use client::{Client, server};
 
 #[test]
 fn each_connection_gets_its_own_bytes_back_and_is_closed_at_the_quit() {

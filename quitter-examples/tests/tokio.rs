@@ -6,7 +6,11 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+#[path = "shared/client.rs"]
+mod client;
+
+use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,62 +19,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
+use client::{Client, server};
 use common::{PATIENCE, Process};
-
-/// Starts a server on a free port; returns its address, too.
-fn server(program: &str) -> (Process, String) {
-    let mut server = Process::start(Command::new(program).arg("0"));
-    let line = server.wait_for("listening on ");
-    let (_, address) = line.trim_end().split_once("listening on ").unwrap();
-    (server, address.trim_start_matches("http://").to_owned())
-}
-
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    fn send(&mut self, line: &str) {
-        self.0.get_mut().write_all(line.as_bytes()).unwrap();
-    }
-
-    /// The next line; empty when the connection is closed.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        match self.0.read_line(&mut line) {
-            Ok(_) => line,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => String::new(),
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// Asks for a page, on a connection that is kept.
-    fn get(&mut self, path: &str) {
-        self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"));
-    }
-
-    /// The status and the body of an answer that says how long it is.
-    fn answer(&mut self) -> (String, String) {
-        let status = self.line();
-        let mut length = 0;
-        loop {
-            let line = self.line().to_lowercase();
-            if let Some(value) = line.strip_prefix("content-length: ") {
-                length = value.trim().parse().unwrap();
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        (status, String::from_utf8(body).unwrap())
-    }
-}
 
 // ── tcp_server_tokio ────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,62 @@
+//! Servers under test, and their clients.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use crate::common::{PATIENCE, Process};
+
+/// Starts a server on a free port; returns its address, too.
+pub(crate) fn server(program: &str) -> (Process, String) {
+    let mut server = Process::start(Command::new(program).arg("0"));
+    let line = server.wait_for("listening on ");
+    let (_, address) = line.trim_end().split_once("listening on ").unwrap();
+    (server, address.trim_start_matches("http://").to_owned())
+}
+
+pub(crate) struct Client(pub(crate) BufReader<TcpStream>);
+
+impl Client {
+    pub(crate) fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    pub(crate) fn send(&mut self, line: &str) {
+        self.0.get_mut().write_all(line.as_bytes()).unwrap();
+    }
+
+    /// The next line; empty when the connection is closed.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        match self.0.read_line(&mut line) {
+            Ok(_) => line,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => String::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Asks for a page, on a connection that is kept.
+    pub(crate) fn get(&mut self, path: &str) {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"));
+    }
+
+    /// The status and the body of an answer that says how long it is.
+    pub(crate) fn answer(&mut self) -> (String, String) {
+        let status = self.line();
+        let mut length = 0;
+        loop {
+            let line = self.line().to_lowercase();
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        (status, String::from_utf8(body).unwrap())
+    }
+}
