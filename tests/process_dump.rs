@@ -92,6 +92,14 @@ fn a_dump_counts_the_threads_outside_the_tree_by_name_and_state() {
             let worker = thread::Builder::new().name(format!("worker-{n}"));
             worker.spawn(|| hang()).unwrap();
         }
+        #[cfg(feature = "process")]
+        let _with_threads_for_it = {
+            let cat = quitter::Quitter::root("other");
+            let cat = cat.routine("cat").output(quitter::ProcessOutput::Prefixed);
+            let mut command = std::process::Command::new("cat");
+            command.stdin(std::process::Stdio::piped());
+            cat.process(command).unwrap()
+        };
         works(builder())
     };
     let mut program = started(alone(story));

@@ -207,7 +207,7 @@ pub(super) fn everyone_waits(files: &impl Files, threads: &[u64]) -> bool {
     }
     let this = system::thread_id();
     let others = |mut all: Vec<u64>| {
-        all.retain(|id| *id != this && !own::is_own(*id));
+        all.retain(|id| *id != this && !own::wakes_nobody(*id));
         all
     };
     let Some(all) = files.threads(MOST).map(others) else {

@@ -1,4 +1,7 @@
 //! Quitter's own threads, which are not waited for and run no code of the program's.
+//!
+//! Some wake routines when something happens outside of the program, such as the end of a child process.
+//! While there is one of these, it is not true that nothing will wake anybody.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +9,11 @@ use crate::system;
 
 /// A process has one of each kind, and one for each exit. Should there be more, a report does not find
 /// that everyone waits.
+/// Each is the number of a thread, shifted by one to make room for [`WAKES`].
 static OWN: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
+
+/// It wakes routines.
+const WAKES: u64 = 1;
 
 /// The one that was marked until last.
 static LAST: AtomicU64 = AtomicU64::new(0);
@@ -16,22 +23,39 @@ pub(crate) struct Own(Option<&'static AtomicU64>);
 
 /// Makes this thread one of quitter's own: it only waits, or works for quitter.
 pub(crate) fn mark() -> Own {
-    let id = system::thread_id();
+    take(system::thread_id() << 1)
+}
+
+/// Makes this thread one of quitter's own that wakes routines.
+#[cfg_attr(
+    not(all(unix, feature = "process")),
+    allow(dead_code, reason = "the threads of child processes do")
+)]
+pub(crate) fn mark_as_waking() -> Own {
+    take(system::thread_id() << 1 | WAKES)
+}
+
+fn take(value: u64) -> Own {
     let free = |slot: &&AtomicU64| {
-        let taken = slot.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed);
+        let taken = slot.compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed);
         taken.is_ok()
     };
     Own(OWN.iter().find(free))
 }
 
-/// Whether this is the number of one of them.
-pub(crate) fn is_own(id: u64) -> bool {
-    OWN.iter().any(|slot| slot.load(Ordering::Relaxed) == id)
+/// Whether this is the number of one of them that wakes nobody.
+pub(crate) fn wakes_nobody(id: u64) -> bool {
+    has(id << 1)
 }
 
 /// Whether this is the number of one of them, or of the last one, which may still be about to end.
 pub(crate) fn is_or_was_own(id: u64) -> bool {
-    is_own(id) || LAST.load(Ordering::Relaxed) == id
+    let value = id << 1;
+    has(value) || has(value | WAKES) || LAST.load(Ordering::Relaxed) | WAKES == value | WAKES
+}
+
+fn has(value: u64) -> bool {
+    OWN.iter().any(|slot| slot.load(Ordering::Relaxed) == value)
 }
 
 impl Drop for Own {
@@ -40,5 +64,22 @@ impl Drop for Own {
             LAST.store(slot.load(Ordering::Relaxed), Ordering::Relaxed);
             slot.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_wakes_routines_is_own_but_not_one_that_wakes_nobody() {
+        let id = system::thread_id();
+        let own = mark_as_waking();
+        assert!(is_or_was_own(id) && !wakes_nobody(id));
+        drop(own);
+        let own = mark();
+        assert!(is_or_was_own(id) && wakes_nobody(id));
+        drop(own);
+        assert!(!wakes_nobody(id));
     }
 }

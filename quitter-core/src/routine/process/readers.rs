@@ -15,6 +15,7 @@ use rustix::io::ioctl_fionbio;
 
 use super::os::Wakeup;
 use super::output::{Drain, Lines, Stream};
+use crate::stands::own;
 
 /// The readers, as the rest of the program sees them.
 pub(super) struct Readers {
@@ -79,9 +80,12 @@ impl Readers {
         }
         let (pipes, queue) = unbounded();
         let wakeup = Arc::new(Wakeup::new()?);
-        let own = Arc::clone(&wakeup);
+        let theirs = Arc::clone(&wakeup);
         let thread = thread::Builder::new().name("quitter output".to_owned());
-        thread.spawn(move || run(&queue, &own))?;
+        thread.spawn(move || {
+            let _own = own::mark_as_waking();
+            run(&queue, &theirs);
+        })?;
         Ok(self.thread.get_or_init(|| Thread { pipes, wakeup }))
     }
 }

@@ -17,6 +17,7 @@ use super::orphans::Orphans;
 use super::os::{Leader, Readers, Sleeper};
 use super::proc::Census;
 use super::supervised::{Next, Supervised};
+use crate::stands::own;
 
 /// How soon to try again to reap a process that another thread is signalling.
 pub(super) const SOON: Duration = Duration::from_millis(1);
@@ -87,6 +88,7 @@ impl Reaper {
         };
         let thread = thread::Builder::new().name("quitter reaper".to_owned());
         thread.spawn(move || {
+            let _own = own::mark_as_waking();
             crate::trace::this_thread_never_waits();
             reaping.run();
         })?;
