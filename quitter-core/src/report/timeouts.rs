@@ -255,7 +255,7 @@ impl Timeouts {
     #[cfg(feature = "stacks")]
     pub(crate) fn add_stacks(&mut self, mut stacks: Stacks) {
         for routine in self.quitters.iter_mut().flat_map(|at| &mut at.routines) {
-            stacks.add_to(routine);
+            routine.add_stacks(&mut stacks);
         }
         self.stackless = stacks.missing().to_vec();
     }
@@ -345,6 +345,15 @@ impl StuckRoutine {
             stacks: Vec::new(),
             #[cfg(feature = "stacks")]
             task: None,
+        }
+    }
+
+    /// Adds its stacks, if some were captured.
+    #[cfg(feature = "stacks")]
+    pub(super) fn add_stacks(&mut self, stacks: &mut Stacks) {
+        if let Some(found) = stacks.take(self.id) {
+            self.stacks = found.stacks;
+            self.task = found.task;
         }
     }
 }

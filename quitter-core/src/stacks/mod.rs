@@ -18,7 +18,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::report::timeouts::StuckRoutine;
 use crate::routine::kind::RoutineKind;
 use crate::routine::record::Record;
 use crate::system;
@@ -197,9 +196,9 @@ impl Thread {
 
 /// What was found of a routine.
 #[derive(Clone, Debug, Default)]
-struct Found {
-    task: Option<TaskState>,
-    stacks: Vec<Stack>,
+pub(crate) struct Found {
+    pub(crate) task: Option<TaskState>,
+    pub(crate) stacks: Vec<Stack>,
     /// Why a stack is missing.
     missing: Option<Why>,
 }
@@ -368,12 +367,9 @@ fn choose(targets: Vec<Target>) -> (Vec<Target>, usize) {
 }
 
 impl Stacks {
-    /// Adds what was found of a routine to what a report says of it, once.
-    pub(crate) fn add_to(&mut self, routine: &mut StuckRoutine) {
-        if let Some(found) = self.by_routine.remove(&routine.id) {
-            routine.stacks = found.stacks;
-            routine.task = found.task;
-        }
+    /// What was found of a routine, once.
+    pub(crate) fn take(&mut self, routine: u64) -> Option<Found> {
+        self.by_routine.remove(&routine)
     }
 
     /// Why there are no stacks, with the number of routines.

@@ -159,7 +159,7 @@ impl Snapshot {
     #[cfg(feature = "stacks")]
     fn add_stacks(&mut self, mut stacks: Stacks) {
         for routine in self.quitters.iter_mut().flat_map(|at| &mut at.routines) {
-            stacks.add_to(routine);
+            routine.add_stacks(&mut stacks);
         }
         self.stackless = stacks.missing().to_vec();
     }
