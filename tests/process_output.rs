@@ -4,6 +4,8 @@
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
+#[path = "common/stories.rs"]
+mod stories;
 
 use std::error::Error;
 use std::fs::File;
@@ -21,6 +23,7 @@ use quitter::{
 };
 
 use common::{PATIENCE, Process, alone, command_for, hang};
+use stories::{forced, stuck};
 
 fn builder() -> MainQuitterBuilder {
     let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
@@ -35,23 +38,6 @@ fn patient() -> MainQuitterBuilder {
 /// A program that ends as it should.
 fn clean(builder: MainQuitterBuilder) -> ExitReport {
     builder.run(|_| {})
-}
-
-/// A program in which a routine hangs.
-fn stuck(builder: MainQuitterBuilder) -> ExitReport {
-    builder.run(|main| {
-        main.routine("hangs").add(|_| hang()).map(drop)?;
-        main.send_quit();
-        Ok::<_, quitter::AddRoutineError>(())
-    })
-}
-
-/// A program whose body hangs, so that it has to be ended by force.
-fn forced(builder: MainQuitterBuilder) -> ExitReport {
-    builder.run(|main| -> () {
-        main.send_quit();
-        hang()
-    })
 }
 
 fn to_stdout(notice: &Notice) {

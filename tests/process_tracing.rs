@@ -4,6 +4,8 @@
 
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
+#[path = "common/stories.rs"]
+mod stories;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../quitter-core/tests/common/subscriber.rs"]
 mod subscriber;
@@ -16,6 +18,7 @@ use quitter::{End, ExitReport, MainQuitter, MainQuitterBuilder, Output, QuitSour
 use tracing::subscriber::{set_global_default, with_default};
 
 use common::{PATIENCE, alone};
+use stories::{forced, stuck};
 use subscriber::Capture;
 
 fn builder() -> MainQuitterBuilder {
@@ -47,23 +50,6 @@ fn hangs() -> Capture {
 /// A program that ends as it should.
 fn clean(builder: MainQuitterBuilder) -> ExitReport {
     builder.timeout(PATIENCE).run(|_| {})
-}
-
-/// A program in which a routine hangs.
-fn stuck(builder: MainQuitterBuilder) -> ExitReport {
-    builder.run(|main| {
-        main.routine("hangs").add(|_| hang()).map(drop)?;
-        main.send_quit();
-        Ok::<_, quitter::AddRoutineError>(())
-    })
-}
-
-/// A program whose body hangs, so that it has to be ended by force.
-fn forced(builder: MainQuitterBuilder) -> ExitReport {
-    builder.run(|main| -> () {
-        main.send_quit();
-        hang()
-    })
 }
 
 #[test]
