@@ -119,7 +119,7 @@ fn none_is_left_after_a_second_signal() {
     parent.process.wait_for("Received quit");
     parent.process.send_later(SIGINT);
     let ended = parent.ends_with_all(130);
-    // What was live then is named.
+    // The processes that were live then are named.
     ended.saying(&["Failed to quit: 2 routines", "child", "pid "]);
 }
 

@@ -32,7 +32,7 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-/// What the program writes to a terminal.
+/// The output of the program on a terminal.
 fn on_a_terminal(mut command: Command) -> String {
     let pty = openpty(None, None).unwrap();
     let program = Process::start_into(&mut command, Stdio::piped(), pty.slave);

@@ -54,7 +54,7 @@ pub fn hang(kind: &str) {
 fn lock() {
     static LEDGER: Mutex<u64> = Mutex::new(0);
 
-    // Whoever comes first keeps it.
+    // The first of them keeps it.
     if let Ok(ledger) = LEDGER.try_lock() {
         mem::forget(ledger);
     }

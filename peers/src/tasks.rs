@@ -45,7 +45,7 @@ pub fn is_current(case: &str) -> bool {
     case.ends_with("-current")
 }
 
-/// What `#[tokio::main]` makes, of the flavor that the case says.
+/// The runtime that `#[tokio::main]` makes, of the case's flavor.
 pub fn runtime(case: &str) -> io::Result<Runtime> {
     let mut builder = match is_current(case) {
         true => Builder::new_current_thread(),

@@ -16,7 +16,7 @@ pub(crate) struct Stat<'a> {
     pub(crate) name: &'a str,
     /// The letter of its state.
     pub(crate) state: char,
-    /// What comes after the state.
+    /// The values after the state.
     rest: &'a str,
 }
 

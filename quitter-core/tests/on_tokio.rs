@@ -680,7 +680,7 @@ fn blocks_tasks() {
             assert!(root.wait_done(Duration::from_millis(1)).is_err());
             assert!(tokio::task::coop::has_budget_remaining());
         });
-        // What the console's thread has to say.
+        // The thread of the console writes it.
         thread::sleep(SHORT);
     }
 }

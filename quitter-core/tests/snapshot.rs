@@ -460,7 +460,7 @@ fn no_name_can_forge_a_line_or_control_the_terminal() {
     assert!(!text.contains("\n└─ forged"));
 }
 
-/// What a label of the chart may be made of: see `to_mermaid`.
+/// The characters that a label of the chart may have: see `to_mermaid`.
 fn is_mermaid_label(label: &str) -> bool {
     let mut rest = label.replace("<br/>", "");
     while let Some((before, after)) = rest.split_once('#') {

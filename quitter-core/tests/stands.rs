@@ -1,4 +1,4 @@
-//! What reports say of threads that hang: what the system knows of each.
+//! Reports on threads that hang say what the system knows of each.
 
 #![cfg(all(
     target_os = "linux",
@@ -27,7 +27,7 @@ fn root() -> Quitter {
     Quitter::root("main")
 }
 
-/// What the only routine with this name stands on, according to the list of a wait.
+/// Looks up in the list of a wait what the only routine with this name stands on.
 fn stands(root: &Quitter, name: &str) -> Option<Stands> {
     let timeouts = root.wait_done(SHORT).unwrap_err();
     let mut named = timeouts.routines().filter(|routine| routine.name == name);
@@ -286,7 +286,7 @@ fn a_quick_look_and_a_guard_without_a_thread_say_nothing() {
     assert!(!timeouts.everyone_waits());
 }
 
-/// What the only routine with this name stands on, according to a snapshot.
+/// Looks up in a snapshot what the only routine with this name stands on.
 fn in_snapshot(root: &Quitter, name: &str) -> Option<Stands> {
     let snapshot = root.snapshot();
     let mut named = snapshot.routines().filter(|routine| routine.name == name);

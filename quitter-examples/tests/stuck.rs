@@ -116,7 +116,7 @@ fn an_unknown_case_is_an_error_that_names_the_cases() {
     assert_eq!(ended.stderr, error);
 }
 
-/// What the report says of each case where the system tells.
+/// The report on each case, on systems that tell what threads stand on.
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")

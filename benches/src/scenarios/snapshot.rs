@@ -15,7 +15,7 @@ use crate::workload::Figures;
 /// How many snapshots are taken.
 const SNAPSHOTS: u32 = 20;
 
-/// What passes between two of them.
+/// The time between two of them.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Snapshots of a quitter with so many routines, at which others start.

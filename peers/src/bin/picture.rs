@@ -117,7 +117,7 @@ impl Terminal {
     }
 }
 
-/// What is typed in bold, and the prompt and the keys in colours.
+/// Shows typed text in bold, and the prompt and the keys in colours.
 fn styled(screen: &str) -> String {
     let bold = Style::new().bold();
     let prompt = bold.fg_color(Some(AnsiColor::Green.into()));

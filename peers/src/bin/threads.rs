@@ -1,5 +1,5 @@
-//! What a program with threads pays for the feature `stacks`. `diagnosis` builds it with the feature and
-//! without, and runs it: `threads start 1000`, `threads report 64`. Prints microseconds.
+//! Measures what a program with threads pays for the feature `stacks`. `diagnosis` builds it with the
+//! feature and without, and runs it: `threads start 1000`, `threads report 64`. Prints microseconds.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;

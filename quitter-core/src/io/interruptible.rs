@@ -36,7 +36,7 @@ enum Kind {
     Other,
 }
 
-/// What POSIX promises that a pipe takes at once if it takes anything.
+/// POSIX promises that a pipe takes so much at once if it takes anything.
 const TAKEN_AT_ONCE: usize = 512;
 
 /// Neither blocks nor, where the system can be told so by the call, raises SIGPIPE, which Rust programs

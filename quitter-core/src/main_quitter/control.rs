@@ -1,4 +1,4 @@
-//! What the watcher is asked for.
+//! Requests to the watcher.
 
 use std::convert::Infallible;
 use std::time::Instant;

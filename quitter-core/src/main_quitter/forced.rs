@@ -45,7 +45,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
             ends: true,
         });
     }
-    // Whatever holds the console's thread up.
+    // Even if the console's thread is held up.
     console::restore_terminal();
     let last_words = Arc::clone(ending);
     console::afterwards(move || say_last_words(&last_words));

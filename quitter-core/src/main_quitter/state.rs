@@ -1,4 +1,4 @@
-//! What the end of a program is made of, and what follows from that for its report.
+//! The state of a program's end, and the facts that its report is made from.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -64,7 +64,7 @@ pub(super) enum AtDeadline {
     Taken(Look),
 }
 
-/// Who was live at one moment.
+/// The routines that were live at one moment.
 #[derive(Clone, Default)]
 pub(crate) struct Look {
     pub(crate) live: Vec<LiveAt>,
@@ -72,7 +72,7 @@ pub(crate) struct Look {
     pub(crate) unread: Vec<Arc<Node>>,
 }
 
-/// What a report needs to know of the state.
+/// The part of the state that a report needs.
 #[derive(Default)]
 pub(super) struct Facts {
     pub(super) is_no_shutdown: bool,
@@ -125,7 +125,7 @@ impl State {
         is_body && self.ended_alone
     }
 
-    /// What a report needs to know.
+    /// The part that a report needs.
     pub(super) fn facts(&self, cause: &QuitCause) -> Facts {
         Facts {
             is_no_shutdown: self.is_no_shutdown(cause),

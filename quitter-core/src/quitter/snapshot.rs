@@ -1,4 +1,4 @@
-//! What lives at a quitter and below it.
+//! Snapshots of a quitter and everything below it.
 
 use super::Quitter;
 use crate::report::snapshot::{Snapshot, Taken};

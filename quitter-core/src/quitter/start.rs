@@ -1,4 +1,4 @@
-//! What a quitter starts, and how it takes failures.
+//! Starts routines, and sets how their failures are taken.
 
 use std::borrow::Cow;
 

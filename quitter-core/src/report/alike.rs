@@ -152,7 +152,7 @@ impl<'a> Alike<'a> {
 }
 
 impl RoutineState {
-    /// What a list says of it beside the routine's age.
+    /// The words for it beside the routine's age in a list.
     pub(super) fn words(self) -> Option<&'static str> {
         match self {
             Self::Running => None,
@@ -163,7 +163,7 @@ impl RoutineState {
     }
 }
 
-/// What a status is: of a process it is the command line.
+/// The label of a status. The status of a process is its command line.
 pub(super) fn status_label(kind: &RoutineKind) -> &'static str {
     match kind {
         RoutineKind::Process { .. } => "command",

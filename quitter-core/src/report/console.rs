@@ -37,7 +37,7 @@ pub(crate) struct Console {
     writing_since: Mutex<Option<Instant>>,
     /// The duplicate of stderr's handle; `None` inside if stderr is closed.
     stderr: OnceLock<Option<File>>,
-    /// What is drawn on the terminal; only this thread draws.
+    /// The picture on the terminal; only this thread draws.
     picture: Shown,
     /// Under its lock nothing is written or called.
     speech: Mutex<Speech>,
@@ -200,7 +200,7 @@ pub(crate) fn write_here() {
     queue.run_here(|| console().rest().is_empty() && console().speech().calls_nothing());
     WRITES_HERE.set(before);
     if !console().rest().is_empty() {
-        // Whatever is queued writes the rest first.
+        // Every queued job writes the rest first.
         afterwards(|| console().write(""));
     }
 }

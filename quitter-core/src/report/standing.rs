@@ -1,4 +1,4 @@
-//! What the routines of one line stand on, as text.
+//! The text for the calls that the routines of one line are blocked in.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::stands::Stands;
 /// The line about a list of threads none of which anybody can wake.
 pub(super) const EVERYONE_WAITS: &str = "everyone waits: nothing here will wake anybody";
 
-/// What separates the parts of an object.
+/// The separator of the parts of an object.
 const COMMA: &str = ", ";
 
 /// What some routines stand on that are all blocked in the same call, or all run.
@@ -31,7 +31,7 @@ enum Shared<'a> {
     },
 }
 
-/// What routines have to have in common to share a line.
+/// Routines share a line if this is the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind<'a> {
     Running,

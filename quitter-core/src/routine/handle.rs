@@ -33,7 +33,7 @@ pub struct RoutineHandle {
     runner: Runner,
 }
 
-/// Whatever runs a routine.
+/// The thread or task that runs a routine.
 pub(crate) enum Runner {
     Thread(Thread),
     #[cfg(feature = "tokio")]

@@ -79,7 +79,7 @@ fn install_elsewhere() {
 }
 
 fn set_hook() {
-    // Whoever started this thread has said by then that it does this.
+    // By then, the starter of this thread has said that it does this.
     drop(being_set());
     let before = panic::take_hook();
     let ours = Ours;

@@ -1,4 +1,4 @@
-//! What kinds of work a routine can be, and in which state a live one is.
+//! The kinds of work that a routine can be, and the states of a live one.
 
 /// The kind of work that a routine is.
 ///
@@ -60,7 +60,7 @@ pub enum RoutineState {
     Failed,
 }
 
-/// What a record is made for: a [`RoutineKind`] without the numbers that come later.
+/// A [`RoutineKind`] without the numbers that come later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     Thread,

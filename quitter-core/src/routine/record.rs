@@ -134,7 +134,7 @@ impl Record {
         }
     }
 
-    /// What kind of work this is, as it stands.
+    /// The kind of work, with the numbers that it has at this moment.
     pub(crate) fn kind(&self) -> RoutineKind {
         self.work.kind(self.os_id())
     }

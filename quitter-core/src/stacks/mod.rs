@@ -194,7 +194,7 @@ impl Thread {
     }
 }
 
-/// What was found of a routine.
+/// The stacks of a routine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
     pub(crate) task: Option<TaskState>,
@@ -367,7 +367,7 @@ fn choose(targets: Vec<Target>) -> (Vec<Target>, usize) {
 }
 
 impl Stacks {
-    /// What was found of a routine, once.
+    /// Takes the stacks of a routine out.
     pub(crate) fn take(&mut self, routine: u64) -> Option<Found> {
         self.by_routine.remove(&routine)
     }

@@ -1,4 +1,4 @@
-//! What is mapped into the process: which file an address belongs to, and the tables to unwind it with.
+//! The files that are mapped into the process, and their tables for unwinding.
 //!
 //! Everything is read through `/proc/self/mem`, so that a library that is unloaded meanwhile ends the
 //! stack and not the process.
@@ -35,7 +35,7 @@ pub(super) struct Module {
     /// The name of its file.
     pub(super) name: String,
     pub(super) range: Range<u64>,
-    /// What was added to the file's own addresses.
+    /// The difference to the file's own addresses.
     pub(super) bias: u64,
     /// The file is gone, and so are its symbols: another may have its path.
     pub(super) is_deleted: bool,

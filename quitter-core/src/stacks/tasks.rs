@@ -38,7 +38,7 @@ struct State {
     answer: Option<Vec<Leaf>>,
 }
 
-/// What is known of a task that was asked.
+/// The answer of a task, or a reason why there is none.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Awaits(Vec<Leaf>),

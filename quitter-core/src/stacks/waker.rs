@@ -27,7 +27,7 @@ pub(super) struct Leaf {
     pub(super) is_cut: bool,
 }
 
-/// What the waker points to.
+/// The data of the waker.
 struct Tracer<'a> {
     real: &'a Waker,
     /// The thread that polls.

@@ -21,7 +21,7 @@ use crate::stands::own;
 /// How long threads and tasks may take to answer.
 const ANSWERS: Duration = Duration::from_millis(300);
 
-/// What was found of a target, or more of the same.
+/// The index of a target, and its stacks, or better ones than before.
 type Told = (usize, Result<Found, Why>);
 
 /// The right to do something that one does at a time.
@@ -175,7 +175,7 @@ fn unreadable(error: &io::Error) -> Why {
     Why::System(format!("cannot read /proc/self: {error}"))
 }
 
-/// What was found of a target, before its calls have names.
+/// The stacks of a target, before their calls have names.
 struct Draft<'a> {
     target: &'a Target,
     task: Option<TaskState>,

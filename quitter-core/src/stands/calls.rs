@@ -5,7 +5,7 @@ use std::ffi::c_long;
 use super::fd::{self, Object};
 use super::proc::{Call, Files, Whose};
 
-/// What the arguments of a call mean.
+/// The meaning of a call's arguments.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
@@ -139,7 +139,7 @@ pub(super) fn object(files: &impl Files, whose: Whose, call: &Call) -> Option<Ob
 /// A mutex, a condition variable, a parked thread and much else are a futex.
 pub(super) const A_LOCK: &str = "a lock or condition";
 
-/// What is added to the object of a call that ends by itself at some time.
+/// Added to the object of a call that ends by itself at some time.
 pub(super) const LIMITED: &str = "with a time limit";
 
 /// A futex that is waited for.

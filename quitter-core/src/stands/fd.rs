@@ -40,7 +40,7 @@ pub(super) fn describe(files: &impl Files, whose: Whose, arg: u64) -> Option<Obj
     Some(object)
 }
 
-/// What the link of a descriptor says: the paths of files begin with a slash, and all else does not.
+/// The target of a descriptor's link. Only paths of files begin with a slash.
 fn kind(target: &str) -> &str {
     if inode(target, "pipe:").is_some() {
         return "a pipe";

@@ -18,7 +18,7 @@ const MOST: usize = 1000;
 const FIRST_PASS: Duration = Duration::from_millis(20);
 const IN_ALL: Duration = Duration::from_millis(45);
 
-/// What one thread was seen doing.
+/// One reading of a thread.
 #[derive(Clone)]
 enum Seen {
     Stands(Stands),

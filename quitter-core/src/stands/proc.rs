@@ -99,7 +99,7 @@ impl Files for System {
     }
 }
 
-/// What `/proc` says of a thread.
+/// The state of a thread by `/proc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Running,

@@ -1,4 +1,4 @@
-//! What is to be called at a quit, and the threads that call it.
+//! Functions that are called at a quit, and the threads that call them.
 //!
 //! Until the quit a hook is idle: it is no routine, and waits pass it over. From the moment its node
 //! quits it counts as live (rule 4), at first as one that is about to start; the walk that follows the

@@ -45,7 +45,7 @@ pub(super) struct State {
     pub(super) routines: List<Record>,
     /// Those that wait for the node to quit.
     pub(super) waiters: Waiters,
-    /// What is to be called when the node quits.
+    /// The functions to be called when the node quits.
     pub(super) hooks: List<Hook>,
     /// Those that count what is live here: see `tally.rs`.
     pub(super) tallies: Vec<Arc<Tally>>,

@@ -150,7 +150,7 @@ fn runs_as_a_routine_whose_panic_is_its_failure() {
     assert!(failure.to_string().contains("on_quit.rs"), "{failure}");
 }
 
-/// Whoever finds that it has to quit and then waits must not miss it, however the threads run.
+/// A thread that finds that it has to quit, and then waits, must not miss it, however the threads run.
 #[test]
 fn is_missed_by_nobody_who_waits_after_the_quit() {
     for _ in 0..200 {

@@ -92,7 +92,7 @@ async fn write(
     mut writes: OwnedWriteHalf,
     mut lines: mpsc::Receiver<String>,
 ) -> io::Result<()> {
-    // What was received is sent back, also after the quit: it ends when the reader has.
+    // Every received line is sent back, also after the quit: it ends when the reader has.
     while let Some(line) = lines.recv().await {
         writes.write_all(line.as_bytes()).await?;
     }

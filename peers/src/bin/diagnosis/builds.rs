@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 /// A way to build a program.
 pub(crate) struct Build {
     pub(crate) name: &'static str,
-    /// What a reader has to know of it.
+    /// The note for the reader.
     pub(crate) about: &'static str,
     cargo: &'static [&'static str],
     rustc: &'static [&'static str],

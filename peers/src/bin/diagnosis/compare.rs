@@ -3,7 +3,7 @@
 use crate::gdb::{Backtrace, Thread};
 use crate::report::{Routine, is_own};
 
-/// What the report has of the routine, and gdb has or has not.
+/// Compares the report on a routine with gdb's.
 pub(crate) fn compare(routine: &Routine, backtrace: &Backtrace) -> String {
     let thread = backtrace.of(&routine.name);
     let mut said = vec![function_and_line(routine, thread, backtrace)];

@@ -1,4 +1,4 @@
-//! What the feature `stacks` costs: builds, threads, and the time that the stacks of a report take.
+//! Measures the costs of the feature `stacks`: builds, threads, and the time that a report takes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -76,7 +76,7 @@ fn page(gdb: &str, parts: &[String]) -> String {
     )
 }
 
-/// What stands around a part on the page, and is not shown.
+/// The invisible marks around a part of the page.
 fn marks(part: &str) -> (String, String) {
     (
         format!("<!-- {part} -->\n\n"),
@@ -122,7 +122,7 @@ fn machine(gdb: &str) -> String {
     )
 }
 
-/// What a program prints first. `None`: it is not installed.
+/// The first line that a program prints. `None`: it is not installed.
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
         .args(arguments)

@@ -103,7 +103,7 @@ fn frame(text: &str) -> Frame {
     }
 }
 
-/// What stands between "running 2.5 s, " and ", spawned at ".
+/// The text between "running 2.5 s, " and ", spawned at ".
 fn stands(description: &str) -> String {
     let (_, rest) = description.split_once(" s, ").expect("an age");
     let (stands, _) = rest.split_once(", spawned at ").expect("a place");

@@ -17,7 +17,7 @@ use crate::report::{self, Routine};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What was seen of one case.
+/// The outputs of one case.
 pub(crate) struct Seen {
     pub(crate) case: &'static str,
     pub(crate) without_stacks: Report,

@@ -169,7 +169,7 @@ fn node(at: usize, row: &Row<'_>) -> Node {
         Item::More { routines, quitters } => (Class::More, vec![more(*routines, *quitters)]),
     };
     Node {
-        // What is counted at the end hangs on the first one.
+        // The box for those that are only counted hangs on the first one.
         above: row.above.or((at > 0).then_some(0)),
         class,
         lines,

@@ -1,4 +1,4 @@
-//! What lives in a tree at a moment, as data.
+//! Everything that lives in a tree at a moment, as data.
 
 #[cfg(feature = "color")]
 mod color;
@@ -20,7 +20,8 @@ use crate::report::timeouts::StuckRoutine;
 use crate::stacks::{Stacks, Why};
 use crate::tree::{Found, Node};
 
-/// What lives at a quitter and below it. Returned by [`Quitter::snapshot`](crate::Quitter::snapshot).
+/// Everything that lives at a quitter and below it. Returned by
+/// [`Quitter::snapshot`](crate::Quitter::snapshot).
 ///
 /// It lists the quitter itself, and every quitter below that has something in it or further below: a
 /// live routine, a thread that waits there, or a quit that it was told. Idle quitters are left out, and
@@ -136,7 +137,7 @@ pub struct QuitState {
 }
 
 impl Snapshot {
-    /// What was found at the quitter of `node` and below it.
+    /// Made of the rosters that were found at `node` and below it.
     fn of(node: &Arc<Node>, found: &[Found]) -> Self {
         let mut moment = Moment {
             now: Instant::now(),

@@ -31,7 +31,7 @@ pub(super) enum Item<'a> {
         of: &'a LiveQuitter,
         alike: Alike<'a>,
     },
-    /// What has no row.
+    /// The quitters and routines without a row.
     More { routines: usize, quitters: usize },
 }
 

@@ -195,7 +195,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// What the next row begins with, and what its further lines do.
+    /// The beginnings of the next row's first line and of its further lines.
     fn next_prefixes(&mut self) -> (String, String) {
         let (at, level) = (self.at, self.levels[self.at]);
         self.at += 1;

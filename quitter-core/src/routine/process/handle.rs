@@ -61,7 +61,7 @@ pub struct ProcessHandle {
     pub(super) end: Arc<End>,
 }
 
-/// What the handles and the reaper share.
+/// Shared by the handles and the reaper.
 #[derive(Default)]
 pub(super) struct End {
     /// Set before the routine is done.
@@ -141,11 +141,11 @@ fn end_of(end: &End) -> ProcessEnd {
 pub struct ProcessEnd {
     /// Its exit status. `None` if other code of the program has taken it, by waiting for any child.
     pub status: Option<ExitStatus>,
-    /// What it ended by.
+    /// Why it ended.
     pub by: EndedBy,
 }
 
-/// What a child process ended by.
+/// Why a child process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndedBy {

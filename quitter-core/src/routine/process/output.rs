@@ -8,7 +8,7 @@ use std::task::Waker;
 use crate::report::console::write_all;
 use crate::report::escape::Name;
 
-/// What becomes of the output of a child process. Set by
+/// Where the output of a child process goes. Set by
 /// [`RoutineBuilder::output`](crate::RoutineBuilder::output).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -108,7 +108,7 @@ impl Lines {
     }
 }
 
-/// What the reaper and the readers of one process's output tell each other.
+/// Shared by the reaper and the readers of one process's output.
 pub(super) struct Drain {
     /// How many pipes are being read.
     open: AtomicUsize,

@@ -1,4 +1,4 @@
-//! What `/proc` says of processes. Where there is none, nothing is known.
+//! Processes as `/proc` shows them. Without it, nothing is known.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ pub(super) struct Census {
     took: Duration,
 }
 
-/// What a census says of a group.
+/// The members of a group.
 pub(super) enum Members {
     /// None is left that runs, as far as can be known.
     Gone,

@@ -187,7 +187,7 @@ struct Entry {
     due: Option<Instant>,
 }
 
-/// What the thread has.
+/// The state of the thread.
 struct Reaping {
     queue: Receiver<Request>,
     sleeper: Arc<Sleeper>,

@@ -58,7 +58,7 @@ impl Drop for Told {
     }
 }
 
-/// What is next.
+/// The next step.
 pub(super) enum Next {
     Done,
     /// Another step, at this moment or when something happens.

@@ -35,7 +35,7 @@ fn capture(root: &Quitter) -> Stacks {
     of(&records(root), Instant::now() + LONG)
 }
 
-/// What is found of the routine of this name.
+/// Captures the stacks of the routine with this name.
 fn found(root: &Quitter, name: &str) -> Option<Found> {
     let records = records(root);
     let record = records.iter().find(|record| record.name == name)?;

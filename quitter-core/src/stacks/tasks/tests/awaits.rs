@@ -1,4 +1,4 @@
-//! What tasks await: each kind of call is named, with the line of the await.
+//! Each kind of call that a task awaits is named, with the line of the await.
 
 use super::*;
 
