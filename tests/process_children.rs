@@ -6,6 +6,7 @@
 mod common;
 
 use std::fs;
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -62,6 +63,19 @@ fn with_children(mut process: Process) -> Parent {
         .map(|_| number(process.wait_for("pid ")))
         .collect();
     Parent { process, pids }
+}
+
+/// The same for a program that goes on once it is [told](until_told).
+fn told_with_children(mut command: Command) -> Parent {
+    let (hold, let_go) = io::pipe().unwrap();
+    let parent = with_children(Process::start_reading(&mut command, hold));
+    drop(let_go);
+    parent
+}
+
+/// Waits until the test has all numbers.
+fn until_told() {
+    let _end = io::stdin().read_line(&mut String::new());
 }
 
 impl Parent {
@@ -190,14 +204,12 @@ fn none_is_left_after_a_panic_of_the_body() {
         let builder = MainQuitter::builder().timeout(Duration::from_secs(2));
         builder.run(|main| {
             add_children(main);
-            let mut line = String::new();
-            // The children must have said their numbers.
-            thread::sleep(Duration::from_millis(300));
-            line.push('x');
+            until_told();
+            let line = String::from("x");
             assert!(line.is_empty(), "the body panics");
         })
     };
-    let parent = with_children(alone(story));
+    let parent = told_with_children(command_for(story));
     parent.ends_with_all(1).saying(&["the body panics"]);
 }
 
@@ -206,7 +218,7 @@ fn none_is_left_after_a_panic_of_a_main_without_the_attribute() {
     let story = || {
         let main = MainQuitter::new(LONG, [QuitSource::os_signal()]);
         add_children(&main);
-        thread::sleep(Duration::from_millis(300));
+        until_told();
         // In a story `main` is std's test thread; this is how std ends a program whose `main` panics.
         let unwound = panic::catch_unwind(AssertUnwindSafe(move || {
             let _main = main;
@@ -214,7 +226,7 @@ fn none_is_left_after_a_panic_of_a_main_without_the_attribute() {
         }));
         ExitCode::from(if unwound.is_err() { 101 } else { 0 })
     };
-    let parent = with_children(alone(story));
+    let parent = told_with_children(command_for(story));
     parent.ends_with_all(101);
 }
 
@@ -223,11 +235,11 @@ fn none_is_left_when_main_returns_early() {
     let story = || {
         let main = MainQuitter::new(LONG, [QuitSource::os_signal()]);
         add_children(&main);
-        thread::sleep(Duration::from_millis(300));
+        until_told();
         drop(main);
         ExitCode::from(7)
     };
-    let parent = with_children(alone(story));
+    let parent = told_with_children(command_for(story));
     parent.ends_with_all(7);
 }
 
@@ -237,13 +249,13 @@ fn none_is_left_after_std_process_exit_in_a_routine() {
         let main = MainQuitter::new(LONG, [QuitSource::os_signal()]);
         add_children(&main);
         main.add_routine(|_| {
-            thread::sleep(Duration::from_millis(300));
+            until_told();
             std::process::exit(9)
         })
         .unwrap();
         main.exit()
     };
-    let parent = with_children(alone(story));
+    let parent = told_with_children(command_for(story));
     parent.ends_with_all(9);
 }
 
@@ -252,10 +264,10 @@ fn none_is_left_of_a_tree_that_nobody_tells_to_quit() {
     let story = || {
         let root = Quitter::root("library");
         add_children(&root);
-        thread::sleep(Duration::from_millis(300));
+        until_told();
         ExitCode::from(0)
     };
-    let parent = with_children(alone(story));
+    let parent = told_with_children(command_for(story));
     parent.ends_with_all(0);
 }
 
