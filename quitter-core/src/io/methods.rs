@@ -88,7 +88,9 @@ impl Quitter {
     /// Connections that have come by the quit but were not accepted are refused by the system when
     /// the listener is dropped. Several threads may accept from one listener. The mode of the
     /// listener is left as it is; one that does not block will do, too. If *another process* accepts
-    /// from the same listener, use one that does not block.
+    /// from the same listener, use one that does not block: else it may take the connection first, and
+    /// the call to the system blocks this iteration, and every other one of the program, until the next
+    /// comes.
     ///
     /// Errors are items, and the iteration goes on after them. A lack of descriptors is one; the next
     /// connection is then tried 50 ms later.

@@ -13,8 +13,8 @@ impl Quitter {
     /// time are linear in what is listed, and at the lists of one quitter nobody waits for longer
     /// than it takes to copy them.
     ///
-    /// What routines stand on is known on Linux, of the first thousand that run on threads. To look
-    /// takes some 10 µs for each of them, a few milliseconds more if one waits at a socket, to find the
+    /// On Linux it has what the first thousand routines that run on threads stand on. To look takes
+    /// some 10 µs for each of them, a few milliseconds more if one waits at a socket, to find the
     /// address, and 50 ms at most; then come child processes, as far as 20 ms reach. There is no pause to
     /// measure how much a thread runs: see [`Stands::MOMENT`](crate::Stands::MOMENT). The thread that
     /// calls this is not looked at. If it runs a routine, that stands on this very call.
