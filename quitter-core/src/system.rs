@@ -162,6 +162,8 @@ pub(crate) fn write_at_once(file: &std::fs::File, text: &[u8]) -> usize {
     use std::os::fd::AsRawFd;
     /// Append, as far as there is an end to append to.
     const NO_OFFSET: libc::c_long = -1;
+    // As wide as a register: of a narrower one the other half would be left to chance.
+    let flags = libc::c_long::from(libc::RWF_NOWAIT);
     let part = libc::iovec {
         iov_base: text.as_ptr().cast_mut().cast(),
         iov_len: text.len(),
@@ -178,7 +180,7 @@ pub(crate) fn write_at_once(file: &std::fs::File, text: &[u8]) -> usize {
             1_usize,
             NO_OFFSET,
             NO_OFFSET,
-            libc::RWF_NOWAIT,
+            flags,
         )
     };
     usize::try_from(written).unwrap_or(0)
