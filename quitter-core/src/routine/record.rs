@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{PoisonError, TryLockError};
+use std::sync::{PoisonError, RwLock, TryLockError};
 use std::thread;
 use std::time::Duration;
 
@@ -64,7 +63,8 @@ pub(crate) struct Record {
     timed_place: AtomicCell<Option<Place>>,
     /// When the last call that blocks began, in nanoseconds of the system's clock.
     timed: AtomicU64,
-    status: OnceBox<Mutex<Cow<'static, str>>>,
+    /// Reports read it at the same time: one that loses its processor must not keep it from others.
+    status: OnceBox<RwLock<Cow<'static, str>>>,
     /// The policy asked for when it was added. `None`: as its quitters say.
     pub(crate) on_failure: Option<OnFailure>,
     finished: AtomicBool,
@@ -201,7 +201,7 @@ impl Record {
         const TIMES: usize = 20;
         let status = self.status.get()?;
         for _ in 0..TIMES {
-            match status.try_lock() {
+            match status.try_read() {
                 Ok(status) => return Some(status.clone().into_owned()),
                 Err(TryLockError::Poisoned(status)) => {
                     return Some(status.into_inner().clone().into_owned());
@@ -214,10 +214,10 @@ impl Record {
 
     pub(crate) fn set_status(&self, text: Cow<'static, str>) {
         let mut text = Some(text);
-        let first = || Box::new(Mutex::new(text.take().unwrap_or_default()));
+        let first = || Box::new(RwLock::new(text.take().unwrap_or_default()));
         let status = self.status.get_or_init(first);
         if let Some(text) = text {
-            *status.lock().unwrap_or_else(PoisonError::into_inner) = text;
+            *status.write().unwrap_or_else(PoisonError::into_inner) = text;
         }
     }
 
@@ -290,15 +290,27 @@ mod tests {
         assert!(AtomicCell::<Option<Place>>::is_lock_free());
     }
 
-    #[test]
-    fn a_time_belongs_to_its_own_place_only() {
-        let record = Record::new(
+    fn record() -> Record {
+        Record::new(
             Work::Guard,
             "routine".into(),
             Location::caller(),
             None,
             system::now(),
-        );
+        )
+    }
+
+    #[test]
+    fn a_status_is_read_while_another_report_reads_it() {
+        let record = record();
+        record.set_status("flushing 3/10".into());
+        let _other = record.status.get().unwrap().read().unwrap();
+        assert_eq!(record.status().as_deref(), Some("flushing 3/10"));
+    }
+
+    #[test]
+    fn a_time_belongs_to_its_own_place_only() {
+        let record = record();
         assert!(record.last_seen().is_none());
         let (here, there) = (Location::caller(), Location::caller());
         record.seen_now(here);
