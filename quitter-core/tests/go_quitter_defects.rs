@@ -230,10 +230,10 @@ fn own_process_finished_children_leave_neither_threads_nor_memory() {
     make(1_000);
     let threads = common::os_threads();
     let memory = common::resident_kib();
-    make(300_000);
+    make(100_000);
     assert_eq!(common::os_threads(), threads);
     let grown = common::resident_kib().saturating_sub(memory);
-    assert!(grown < 16 * 1024, "grown by {grown} KiB");
+    assert!(grown < 8 * 1024, "grown by {grown} KiB");
 }
 
 #[test]
