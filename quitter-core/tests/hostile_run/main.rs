@@ -1,10 +1,13 @@
 //! A long run in which many threads do everything at once. Run it for `QUITTER_HOSTILE_SECONDS`:
-//! `taskset -c 0 cargo test -p quitter-core --release --test hostile_run -- --ignored --nocapture`
+//! `taskset -c 0 cargo test -p quitter-core --release --all-features --test hostile_run -- --ignored --nocapture`
 
 #![cfg(target_os = "linux")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod other_work;
 
+use std::collections::HashSet;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
@@ -17,6 +20,9 @@ use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use fastrand::Rng;
 use quitter_core::{OnFailure, Quitter, RoutineGuard, RoutineHandle};
 
+use common::resident_kib;
+use other_work::OtherWork;
+
 const THREADS: usize = 64;
 /// Every fourth thread runs only when nobody else wants to.
 const IDLE_EVERY: usize = 4;
@@ -25,6 +31,39 @@ const BATONS: usize = 4;
 const MOST_QUITTERS: usize = 300;
 /// Longer than a thread that is only idle can be kept out.
 const HANG: Duration = Duration::from_secs(100);
+
+/// What was done in all seasons.
+#[derive(Debug)]
+struct Figures {
+    waits: AtomicU64,
+    /// Threads, tasks and functions that a quit woke or called.
+    wakes: AtomicU64,
+    tasks: AtomicU64,
+    snapshots: AtomicU64,
+    /// Stacks in snapshots.
+    stacks: AtomicU64,
+    io: AtomicU64,
+    processes: AtomicU64,
+    /// Assertions that failed.
+    wrong: AtomicU64,
+}
+
+static FIGURES: Figures = Figures {
+    waits: AtomicU64::new(0),
+    wakes: AtomicU64::new(0),
+    tasks: AtomicU64::new(0),
+    snapshots: AtomicU64::new(0),
+    stacks: AtomicU64::new(0),
+    io: AtomicU64::new(0),
+    processes: AtomicU64::new(0),
+    wrong: AtomicU64::new(0),
+};
+
+impl Figures {
+    fn count(what: &AtomicU64) {
+        what.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// Whether a quit of one quitter has returned.
 struct Told {
@@ -140,6 +179,7 @@ struct User {
     guards: Vec<(RoutineGuard, Arc<Told>)>,
     handles: Vec<RoutineHandle>,
     baton: Option<usize>,
+    other: OtherWork,
 }
 
 impl User {
@@ -148,14 +188,20 @@ impl User {
             return self.pass_on(at);
         }
         match self.rng.u32(..1000) {
-            0..250 => self.make_guard(),
-            250..420 => drop(self.guards.pop().map(|(guard, _)| guard)),
+            0..190 => self.make_guard(),
+            190..220 => self.make_task(),
+            220..300 => self.poll_task(),
+            300..420 => drop(self.guards.pop().map(|(guard, _)| guard)),
             420..540 => self.make_child(),
             540..600 => self.drop_handle(),
             600..640 => self.start_routine(),
             640..650 => self.panic_with_guards(),
             650..665 => self.quit(),
-            665..850 => self.wait(),
+            665..820 => self.wait(),
+            820..830 => self.have_called(),
+            830..840 => self.take_snapshot(),
+            840..849 => self.wait_for_data(),
+            849..850 => self.start_process(),
             850..880 => self.sleep(),
             880..910 => self.ask_for_channel(),
             910..940 => self.set_status(),
@@ -287,11 +333,14 @@ impl User {
             0 => Duration::from_micros(self.rng.u64(..2000)),
             _ => Duration::ZERO,
         };
-        let done = entry.quitter.wait_done(timeout).is_ok();
-        if done {
-            let mut own = self.guards.iter();
-            let own = own.any(|(_, told)| told.is_below(&entry.told));
-            assert!(!own, "done, and this thread holds a guard");
+        let waited = entry.quitter.wait_done(timeout);
+        Figures::count(&FIGURES.waits);
+        let live = waited.as_ref().err();
+        let live = live.into_iter().flat_map(|timeouts| timeouts.routines());
+        let live: HashSet<u64> = live.map(|routine| routine.id).collect();
+        // None if it is done.
+        self.assert_lists_own(&entry.told, &live);
+        if waited.is_ok() {
             let mut batons = self.season.batons.iter();
             let baton = batons.any(|baton| {
                 baton.top.told.is_below(&entry.told) && !baton.is_over.load(Ordering::SeqCst)
@@ -305,6 +354,7 @@ impl User {
         if self.rng.u8(..30) == 0 {
             // Until it, or in the end the root, is told to quit.
             entry.quitter.wait_quit();
+            Figures::count(&FIGURES.wakes);
             assert!(entry.quitter.has_to_quit());
         } else {
             let slept = entry.quitter.sleep(Duration::from_micros(300));
@@ -384,13 +434,6 @@ impl User {
     }
 }
 
-fn resident_kb() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.unwrap().parse().unwrap()
-}
-
 fn make_idle() {
     let thread = fs::read_link("/proc/thread-self").unwrap();
     let id = thread.file_name().unwrap();
@@ -401,7 +444,7 @@ fn make_idle() {
     assert!(done.is_ok_and(|status| status.success()));
 }
 
-fn play(season: &Arc<Season>, at: usize, seed: u64, counts: &[AtomicU64]) {
+fn play(season: &Arc<Season>, at: usize, seed: u64, counts: &[AtomicU64]) -> OtherWork {
     if at.is_multiple_of(IDLE_EVERY) {
         make_idle();
     }
@@ -411,6 +454,7 @@ fn play(season: &Arc<Season>, at: usize, seed: u64, counts: &[AtomicU64]) {
         guards: Vec::new(),
         handles: Vec::new(),
         baton: (1..=2 * BATONS).contains(&at).then_some(at % BATONS),
+        other: OtherWork::default(),
     };
     // Some time after the end, too.
     let mut after = 0;
@@ -419,6 +463,8 @@ fn play(season: &Arc<Season>, at: usize, seed: u64, counts: &[AtomicU64]) {
         counts[at].fetch_add(1, Ordering::Relaxed);
         after += usize::from(season.root.quitter.has_to_quit());
     }
+    user.other.end_tasks();
+    user.other
 }
 
 #[test]
@@ -429,6 +475,8 @@ fn a_tree_keeps_its_promises_in_a_long_hostile_run() {
     let seed = number("QUITTER_HOSTILE_SEED").unwrap_or_else(|| fastrand::u64(..));
     eprintln!("QUITTER_HOSTILE_SECONDS={seconds} QUITTER_HOSTILE_SEED={seed}");
     panic::set_hook(Box::new(|info| {
+        // Also in routines and tasks, where a panic is a failure of theirs.
+        Figures::count(&FIGURES.wrong);
         eprintln!("{info}");
     }));
     let mut rng = Rng::with_seed(seed);
@@ -457,29 +505,30 @@ fn a_tree_keeps_its_promises_in_a_long_hostile_run() {
             assert!(from.elapsed() < HANG, "hangs, steps of each: {counts:?}");
             thread::sleep(Duration::from_millis(5));
         }
-        for user in users {
-            user.join().unwrap();
-        }
+        let left: Vec<OtherWork> = users.into_iter().map(|user| user.join().unwrap()).collect();
         season.root.quitter.wait_done(HANG).unwrap();
         season.root.quitter.wait_done(Duration::ZERO).unwrap();
+        left.iter().for_each(OtherWork::assert_has_ended);
+        drop(left);
         seasons += 1;
         ops += counts
             .iter()
             .map(|count| count.load(Ordering::Relaxed))
             .sum::<u64>();
         drop(season);
-        resident.push(resident_kb());
+        resident.push(resident_kib());
         if seasons % 20 == 0 {
             eprintln!(
-                "{seasons} seasons, {ops} steps, {} KiB, quit {longest:?}",
-                resident_kb()
+                "{seasons} seasons, {ops} steps, {} KiB, quit {longest:?}, {FIGURES:?}",
+                resident_kib()
             );
         }
     }
     let (early, late) = resident.split_at(resident.len() / 2);
     let (early, late) = (early.iter().max(), late.iter().max());
     eprintln!(
-        "{seasons} seasons, {ops} steps, longest send_quit of the root {longest:?}; resident: at most \
-         {early:?} KiB in the first half, {late:?} in the second"
+        "{seasons} seasons, {ops} steps, {FIGURES:?}, longest send_quit of the root {longest:?}; resident: \
+         at most {early:?} KiB in the first half, {late:?} in the second"
     );
+    assert_eq!(FIGURES.wrong.load(Ordering::Relaxed), 0);
 }
