@@ -267,10 +267,7 @@ pub(crate) enum Why {
     NoRoom,
     /// The thread has ended, or goes on with something else.
     Gone,
-    NoAnswer {
-        /// It may still be at it.
-        unsettled: bool,
-    },
+    NoAnswer,
     TooMany,
     TooManyTasks,
     /// A task that is not to be polled for a report.
@@ -297,7 +294,7 @@ impl fmt::Display for Why {
             Self::Blocks => "blocks the signal",
             Self::NoRoom => "on a stack without room for a signal",
             Self::Gone => "has ended meanwhile",
-            Self::NoAnswer { .. } => "did not answer",
+            Self::NoAnswer => "did not answer",
             Self::TooMany | Self::TooManyTasks => "beyond the first 64",
             Self::LeftOut => "not to be polled for a report",
             Self::NotWoken => "could not be woken in time",

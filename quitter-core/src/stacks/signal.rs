@@ -11,6 +11,7 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{io, mem};
@@ -52,12 +53,14 @@ pub(super) fn copy(
     let Some(signal) = claim() else {
         return threads.iter().map(|_| Err(Why::NoSignal)).collect();
     };
-    MEMORY.store(memory.as_raw_fd(), Ordering::Relaxed);
+    let memory = Arc::new(memory);
+    let mut copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+    copying.retain(|left| left.slot.is(Step::Copying));
     // One is still in use where a handler has lost its processor in an earlier call.
     let slots = SLOTS.iter().filter(|slot| !slot.is(Step::Copying));
     let asked = threads.iter().zip(slots);
     let asked: Vec<_> = asked
-        .map(|(thread, slot)| ask(*thread, slot, signal, mappings))
+        .map(|(thread, slot)| ask(*thread, slot, signal, mappings, &memory))
         .collect();
     let is_settled = |request: &Request| request.slot.is_done() || has_ended(request.thread);
     let are_settled = || asked.iter().flatten().all(is_settled);
@@ -66,17 +69,20 @@ pub(super) fn copy(
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(2));
     }
-    let mut all_settled = true;
     let copies = asked.into_iter().map(|request| {
-        let answer = request.and_then(Request::take);
-        all_settled &= !matches!(answer, Err(Why::NoAnswer { unsettled: true }));
-        answer
+        let request = request?;
+        request
+            .take()
+            .unwrap_or_else(|Request { slot, buffer, .. }| {
+                copying.push(StillCopying {
+                    slot,
+                    _buffer: buffer,
+                    _memory: Arc::clone(&memory),
+                });
+                Err(Why::NoAnswer)
+            })
     });
     let mut copies: Vec<_> = copies.collect();
-    // A handler that lost its processor while it copied still reads from the file.
-    if !all_settled {
-        mem::forget(memory);
-    }
     copies.resize_with(threads.len(), || Err(Why::TooMany));
     copies
 }
@@ -142,15 +148,25 @@ struct Slot {
     state: AtomicU64,
     /// The end of the part of the stack that is of interest.
     mark: AtomicU64,
+    /// The descriptor of `/proc/self/mem`.
+    memory: AtomicI32,
     buffer: AtomicPtr<u8>,
     length: AtomicUsize,
     registers: [AtomicU64; 4],
 }
 
-static SLOTS: [Slot; MOST_THREADS] = [const { Slot::new() }; MOST_THREADS];
+/// What a thread needs that has lost its processor amid its answer. Kept until the first call after that
+/// answer. Only those who copy take the lock.
+static COPYING: Mutex<Vec<StillCopying>> = Mutex::new(Vec::new());
 
-/// The descriptor of `/proc/self/mem`.
-static MEMORY: AtomicI32 = AtomicI32::new(-1);
+struct StillCopying {
+    /// Nobody else is asked in it meanwhile.
+    slot: &'static Slot,
+    _buffer: Vec<u8>,
+    _memory: Arc<File>,
+}
+
+static SLOTS: [Slot; MOST_THREADS] = [const { Slot::new() }; MOST_THREADS];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -169,6 +185,7 @@ impl Slot {
         Self {
             state: AtomicU64::new(state(0, Step::Free)),
             mark: AtomicU64::new(0),
+            memory: AtomicI32::new(-1),
             buffer: AtomicPtr::new(ptr::null_mut()),
             length: AtomicUsize::new(0),
             registers: [const { AtomicU64::new(0) }; 4],
@@ -212,14 +229,12 @@ impl Slot {
             // The mark is unknown, or on another stack, or far away.
             _ => MOST_BYTES,
         };
+        let memory = self.memory.load(Ordering::Relaxed);
         let buffer = self.buffer.load(Ordering::Relaxed);
         // SAFETY: pread(2) writes at most `wanted` bytes to the buffer, which has room for MOST_BYTES
         // and is this thread's alone until the slot is done. Addresses that cannot be read end the copy.
         // The system call itself, unlike the C function, is no cancellation point.
-        let copied = unsafe {
-            let memory = MEMORY.load(Ordering::Relaxed);
-            libc::syscall(libc::SYS_pread64, memory, buffer, wanted, sp)
-        };
+        let copied = unsafe { libc::syscall(libc::SYS_pread64, memory, buffer, wanted, sp) };
         let length = usize::try_from(copied).unwrap_or(0);
         self.length.store(length, Ordering::Relaxed);
         self.step(thread, Step::Copying, Step::Done);
@@ -284,6 +299,7 @@ fn ask(
     slot: &'static Slot,
     signal: c_int,
     mappings: &Mappings,
+    memory: &File,
 ) -> Result<Request, Why> {
     let Thread { id: thread, mark } = thread;
     check(thread, signal, mappings)?;
@@ -291,6 +307,7 @@ fn ask(
     // Whoever asks where a program hangs must not end it for want of memory.
     let reserved = buffer.try_reserve_exact(MOST_BYTES);
     reserved.map_err(|error| Why::System(error.to_string()))?;
+    slot.memory.store(memory.as_raw_fd(), Ordering::Relaxed);
     slot.buffer.store(buffer.as_mut_ptr(), Ordering::Relaxed);
     slot.mark.store(mark, Ordering::Relaxed);
     slot.length.store(0, Ordering::Relaxed);
@@ -317,24 +334,20 @@ fn ask(
 }
 
 impl Request {
-    /// The answer, if it has come.
-    fn take(self) -> Result<Copied, Why> {
-        let Self {
-            slot,
-            thread,
-            mut buffer,
-        } = self;
-        if slot.step(thread, Step::Asked, Step::Free) {
-            return Err(match has_ended(thread) {
+    /// The answer, if it has come. An error: the thread has lost its processor amid its answer, and
+    /// needs what is in the request.
+    fn take(self) -> Result<Result<Copied, Why>, Self> {
+        let slot = self.slot;
+        if slot.step(self.thread, Step::Asked, Step::Free) {
+            return Ok(Err(match has_ended(self.thread) {
                 true => Why::Gone,
-                false => Why::NoAnswer { unsettled: false },
-            });
+                false => Why::NoAnswer,
+            }));
         }
         if !slot.is_done() {
-            // The thread has lost its processor amid its answer. The memory is left to it.
-            mem::forget(buffer);
-            return Err(Why::NoAnswer { unsettled: true });
+            return Err(self);
         }
+        let mut buffer = self.buffer;
         let length = slot.length.load(Ordering::Relaxed).min(MOST_BYTES);
         // SAFETY: the handler has written that many bytes to it, and is done with it.
         unsafe { buffer.set_len(length) };
@@ -348,10 +361,10 @@ impl Request {
         };
         slot.state.store(state(0, Step::Free), Ordering::Release);
         buffer.shrink_to_fit();
-        Ok(Copied {
+        Ok(Ok(Copied {
             registers,
             bytes: buffer,
-        })
+        }))
     }
 }
 
@@ -449,5 +462,20 @@ mod tests {
         ask();
         assert!(slot.step(7, Step::Asked, Step::Free));
         assert!(!slot.step(7, Step::Asked, Step::Copying));
+    }
+
+    #[test]
+    fn the_buffer_of_an_unfinished_answer_is_kept_until_that_is_finished() {
+        static SLOT: Slot = Slot::new();
+        SLOT.state.store(state(7, Step::Copying), Ordering::Release);
+        let request = Request {
+            slot: &SLOT,
+            thread: 7,
+            buffer: Vec::with_capacity(MOST_BYTES),
+        };
+        let request = request.take().err().unwrap();
+        assert_eq!(request.buffer.capacity(), MOST_BYTES);
+        assert!(SLOT.step(7, Step::Copying, Step::Done));
+        assert!(request.take().is_ok_and(|answer| answer.is_ok()));
     }
 }
