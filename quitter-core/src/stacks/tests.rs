@@ -303,7 +303,13 @@ fn of_many_threads_those_with_different_names_come_first() {
     }
     let others: Vec<_> = (0..30).map(|n| start(format!("other {n}"))).collect();
     let records = wait_for_threads(&root);
-    let mut stacks = of(&records, Instant::now() + LONG);
+    let until = Instant::now() + LONG;
+    let mut stacks = of(&records, until);
+    // On a busy machine, not each has a processor in time.
+    while stacks.missing().iter().any(|(why, _)| *why == Why::NoAnswer) {
+        assert!(Instant::now() < until, "{:?}", stacks.missing());
+        stacks = of(&records, until);
+    }
     assert!(
         others.iter().all(|id| stacks.by_routine.contains_key(id)),
         "{:?}",
