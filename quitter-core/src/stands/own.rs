@@ -44,6 +44,10 @@ fn take(value: u64) -> Own {
 }
 
 /// Whether this is the number of one of them that wakes nobody.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only Linux says what threads wait for")
+)]
 pub(crate) fn wakes_nobody(id: u64) -> bool {
     has(id << 1)
 }
