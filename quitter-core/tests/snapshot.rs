@@ -246,7 +246,7 @@ fn a_routine_takes_a_snapshot_of_its_own_quitter_in_which_it_is() {
 /// Threads use a quitter often enough that it gets shards.
 #[test]
 fn each_routine_that_lives_on_is_listed_once_beside_threads_that_start_and_end_others() {
-    const STEADY: usize = 100_000;
+    const STEADY: usize = 20_000;
     const THREADS: usize = 3;
     const SNAPSHOTS: usize = 4;
     within(6 * PATIENCE, || {
@@ -325,10 +325,7 @@ fn routines_that_differ_in_their_times_only_share_a_row() {
     let root = Quitter::root("main");
     let _workers: Vec<_> = (0..997).map(|_| root.guard("worker").unwrap()).collect();
     let text = root.snapshot().to_string();
-    assert!(
-        text.starts_with("main\n└─ worker ×997  running 0.0 s, "),
-        "{text}"
-    );
+    assert!(text.starts_with("main\n└─ worker ×997  running "), "{text}");
 }
 
 #[test]
