@@ -27,6 +27,22 @@ impl Client {
         self.0.get_mut().write_all(line.as_bytes()).unwrap();
     }
 
+    /// Whether the system on the other side has received everything. Whether the program has read it is
+    /// another matter.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn all_has_arrived(&self) -> bool {
+        let port = self.0.get_ref().local_addr().unwrap().port();
+        let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let own = format!(":{port:04X}");
+        let mut connections = connections.lines().map(|line| line.split_whitespace());
+        let is_empty = connections.find_map(|mut fields| {
+            let is_own = fields.nth(1).is_some_and(|local| local.ends_with(&own));
+            let queues = fields.nth(2)?;
+            is_own.then(|| queues.starts_with("00000000:"))
+        });
+        is_empty.expect("a connection of IPv4")
+    }
+
     /// The next line; empty when the connection is closed.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
