@@ -111,7 +111,7 @@ fn five_hundred_clients_of_all_kinds_do_not_hold_up_the_end_and_lines_are_answer
     for client in &mut *on_their_way {
         client.send("late\nlater\nhalf a line");
     }
-    while !on_their_way.iter().all(Client::all_has_arrived) {
+    while !client::all_has_arrived(on_their_way) {
         thread::yield_now();
     }
     let from = Instant::now();
