@@ -36,7 +36,9 @@ fn the_last_line_of_a_report_of_threads_that_hang_names_the_feature() {
         let main = builder().build();
         main.routine("hangs").add(|_| hang()).unwrap();
         // More that a report says.
-        main.routine("fails").add(|_| Err("no space left")).unwrap();
+        main.routine("fails")
+            .add(|_| Err::<(), _>("no space left"))
+            .unwrap();
         main.request_quit("enough");
         main.exit()
     });
