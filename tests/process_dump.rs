@@ -117,6 +117,51 @@ fn a_dump_counts_the_threads_outside_the_tree_by_name_and_state() {
     end(program);
 }
 
+/// Without a descriptor for it, each process takes a thread.
+#[test]
+#[cfg(all(target_os = "linux", feature = "process"))]
+fn threads_that_wait_for_a_process_each_are_not_outside_the_tree() {
+    const MANY: usize = 30;
+    let story = || {
+        let other = quitter::Quitter::root("other");
+        let sleep = || {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("1000");
+            other.add_process(command).unwrap()
+        };
+        // Has the threads for processes started.
+        let _first = sleep();
+        let mut files = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            files.push(file);
+        }
+        let _processes: Vec<_> = (0..MANY).map(|_| sleep()).collect();
+        drop(files);
+        let worker = thread::Builder::new().name("worker".to_owned());
+        worker.spawn(|| hang()).unwrap();
+        let comms = || {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+            let comms =
+                tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
+            comms.filter(|comm| comm.as_ref().is_ok_and(|comm| comm == "quitter wait\n"))
+        };
+        let until = Instant::now() + PATIENCE;
+        while comms().count() < MANY {
+            assert!(Instant::now() < until, "each is waited for on a thread");
+            thread::yield_now();
+        }
+        works(builder())
+    };
+    let limited = &mut common::after_shell("ulimit -n 100", &command_for(story));
+    let mut program = started(Process::start(limited));
+    for _ in 0..3 {
+        program.send(SIGUSR1);
+        let threads = program.wait_for("outside the tree: ");
+        assert!(!threads.contains("quitter"), "{threads}");
+    }
+    end(program);
+}
+
 #[cfg(target_os = "linux")]
 #[inline(never)]
 fn waits_for_the_quit(q: &quitter::RoutineQuitter) {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal::SIGTERM;
+use nix::sys::signal::Signal::{SIGTERM, SIGUSR1};
 use quitter::{ExitReport, MainQuitter, QuitSource, RoutineQuitter};
 
 use common::{Ended, alone};
@@ -244,4 +244,37 @@ fn handlers_of_the_program_stay_in_place_and_are_not_called() {
         report
     });
     shows_where_it_hangs(&program.end().with_code(1), "flusher");
+}
+
+#[test]
+fn an_exit_amid_dumps_has_its_stacks() {
+    let mut program = alone(|| -> ExitReport {
+        let main = MainQuitter::builder()
+            .timeout(QUIT_TIMEOUT)
+            .dump_on(nix::libc::SIGUSR1)
+            .build();
+        main.routine("flusher").add(hangs).unwrap();
+        eprintln!("started");
+        main.exit()
+    });
+    program.wait_for("started");
+    // In a build without optimization, to look up the first names takes longer than a report may.
+    for _ in 0..5 {
+        program.send(SIGUSR1);
+        program.wait_for("Dump on SIGUSR1:");
+    }
+    let from = Instant::now();
+    program.send(SIGTERM);
+    while from.elapsed() < QUIT_TIMEOUT {
+        program.send(SIGUSR1);
+        thread::sleep(Duration::from_millis(1));
+    }
+    let ended = program.end().with_code(1);
+    let (_, report) = ended.stderr.rsplit_once("Failed to quit").unwrap();
+    assert_eq!(
+        below(report, "flusher")[0],
+        "std::thread::sleep",
+        "{}",
+        ended.stderr
+    );
 }

@@ -22,11 +22,11 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use client::{Client, server};
 use common::{PATIENCE, Process};
 
-// ── tcp_server_tokio ────────────────────────────────────────────────────────────────────────────
+// ── tcp_server ──────────────────────────────────────────────────────────────────────────────────
 
 #[test]
 fn each_connection_gets_its_lines_back_and_a_goodbye_at_the_quit() {
-    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server_tokio"));
+    let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server"));
     let mut clients = [(); 8].map(|()| Client::connect(&address));
     for (i, client) in clients.iter_mut().enumerate() {
         client.send(&format!("from {i}\n"));
@@ -47,7 +47,7 @@ fn each_connection_gets_its_lines_back_and_a_goodbye_at_the_quit() {
 
 #[test]
 fn clients_that_leave_or_reset_their_connection_do_not_end_the_server() {
-    let (mut server, address) = server(env!("CARGO_BIN_EXE_tcp_server_tokio"));
+    let (mut server, address) = server(env!("CARGO_BIN_EXE_tcp_server"));
     drop(Client::connect(&address));
     let mut rude = Client::connect(&address);
     rude.send("never read\n");

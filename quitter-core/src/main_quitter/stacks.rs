@@ -36,7 +36,7 @@ mod with {
             let until = Instant::now() + AT_MOST;
             self.state().held_until = Some(until);
             let records = live.iter().flat_map(|at| &at.routines);
-            report.timeouts.add_stacks(stacks::of(records, until));
+            report.timeouts.add_stacks(stacks::of_exit(records, until));
             self.state().held_until = Some(Instant::now());
         }
 
@@ -46,7 +46,7 @@ mod with {
             let look = self.look();
             let records = look.live.iter().flat_map(|at| &at.routines);
             let mut routines = report.timeouts;
-            routines.add_stacks(stacks::of(records, until));
+            routines.add_stacks(stacks::of_exit(records, until));
             if routines.has_stacks() {
                 console::say_now(Notice::Stacks { routines });
             }

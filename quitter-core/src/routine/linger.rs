@@ -14,8 +14,11 @@ const CROWD: usize = 32;
 
 /// Called by a thread that is about to end, when so many others are live and waited for.
 pub(super) fn in_a_crowd(others: usize) {
+    /// Several times as long as the system takes to wake a thread and have it return. If it were less,
+    /// the first would be taken apart before the last have returned.
     const FOR_EACH: Duration = Duration::from_micros(100);
-    const AT_MOST: Duration = Duration::from_millis(100);
+    /// For ten thousand.
+    const AT_MOST: Duration = Duration::from_secs(1);
     if others >= CROWD {
         let others = u32::try_from(others).unwrap_or(u32::MAX);
         thread::sleep(FOR_EACH.saturating_mul(others).min(AT_MOST));

@@ -4,8 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::limit::Limit;
 use super::tasks::Answer;
 use super::waker::Leaf;
 use super::worker::Turn;
@@ -22,7 +23,9 @@ pub(super) enum At {
 
 /// Wakes those targets that are suspended, on a thread of its own: their wakers are code of the
 /// executors, and may hang.
-pub(super) fn wake(targets: &[Target]) {
+pub(super) fn wake(targets: &[Target], limit: Limit) {
+    /// More than an earlier one takes, unless it hangs.
+    const EARLIER: Duration = Duration::from_millis(10);
     static WAKING: AtomicBool = AtomicBool::new(false);
 
     let suspended = targets.iter().filter(|target| target.is_suspended());
@@ -30,7 +33,7 @@ pub(super) fn wake(targets: &[Target]) {
     if tasks.is_empty() {
         return;
     }
-    let Some(turn) = Turn::take(&WAKING, Instant::now()) else {
+    let Some(turn) = Turn::take(&WAKING, limit.at_most(EARLIER)) else {
         // An earlier one has not returned.
         return;
     };
@@ -45,13 +48,13 @@ pub(super) fn wake(targets: &[Target]) {
 }
 
 /// Waits for the answers of those targets that are suspended.
-pub(super) fn wait(targets: &[Target], until: Instant) {
+pub(super) fn wait(targets: &[Target], limit: Limit) {
     let is_done = |target: &Target| {
         let record = &target.record;
         !target.is_suspended() || record.is_finished() || record.polls.has_answered()
     };
     let mut pause = Duration::from_micros(50);
-    while !targets.iter().all(is_done) && Instant::now() < until {
+    while !targets.iter().all(is_done) && !limit.is_over() {
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(2));
     }

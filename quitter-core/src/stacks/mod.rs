@@ -22,6 +22,10 @@ use crate::routine::kind::RoutineKind;
 use crate::routine::record::Record;
 use crate::system;
 
+mod limit;
+
+use limit::Limit;
+
 macro_rules! where_there_are_stacks {
     ($($item:item)*) => {
         $(
@@ -68,7 +72,7 @@ pub(crate) mod tasks;
     target_endian = "little",
     any(target_arch = "x86_64", target_arch = "aarch64"),
 )))]
-fn capture(targets: Vec<Target>, _: Instant) -> Vec<Result<Found, Why>> {
+fn capture(targets: Vec<Target>, _: Limit) -> Vec<Result<Found, Why>> {
     targets.iter().map(|_| Err(Why::Unsupported)).collect()
 }
 
@@ -313,8 +317,21 @@ pub(crate) struct Stacks {
 
 /// Captures the stacks of the threads that run these routines right now, and asks tasks that are
 /// suspended what they await. This thread is left out. Returns by `until`, with what is there by then.
-/// Where there are too many, those with different names come first.
+/// Where there are too many, those with different names come first. If an exit wants stacks meanwhile, this
+/// stops.
 pub(crate) fn of<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, until: Instant) -> Stacks {
+    within(records, Limit::of_others(until))
+}
+
+/// The same for an exit, which goes before all others.
+pub(crate) fn of_exit<'a>(
+    records: impl IntoIterator<Item = &'a Arc<Record>>,
+    until: Instant,
+) -> Stacks {
+    within(records, Limit::of_exit(until))
+}
+
+fn within<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, limit: Limit) -> Stacks {
     let this = system::thread_id();
     let live = records.into_iter().filter(|record| !record.is_finished());
     let targets = live.map(Target::of).filter(|target| match &target.thread {
@@ -331,7 +348,7 @@ pub(crate) fn of<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, until: 
     if chosen.is_empty() {
         return stacks;
     }
-    let captured = capture(chosen.clone(), until);
+    let captured = capture(chosen.clone(), limit);
     for (target, captured) in chosen.iter().zip(captured) {
         match captured {
             Ok(mut found) if target.is_same() => {

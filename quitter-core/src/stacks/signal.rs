@@ -13,9 +13,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{io, mem};
 
+use super::limit::Limit;
 use super::modules::Mappings;
 use super::{MOST_THREADS, Thread, Why};
 
@@ -48,7 +49,7 @@ pub(super) fn copy(
     threads: &[Thread],
     mappings: &Mappings,
     memory: File,
-    until: Instant,
+    limit: Limit,
 ) -> Vec<Result<Copied, Why>> {
     let Some(signal) = claim() else {
         return threads.iter().map(|_| Err(Why::NoSignal)).collect();
@@ -65,7 +66,7 @@ pub(super) fn copy(
     let is_settled = |request: &Request| request.slot.is_done() || has_ended(request.thread);
     let are_settled = || asked.iter().flatten().all(is_settled);
     let mut pause = Duration::from_micros(50);
-    while !are_settled() && Instant::now() < until {
+    while !are_settled() && !limit.is_over() {
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(2));
     }
@@ -407,6 +408,7 @@ fn check(thread: u64, signal: c_int, mappings: &Mappings) -> Result<(), Why> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicBool;
+    use std::time::Instant;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
+use super::limit::Limit;
 use super::modules::Address;
 use super::trim::Call;
 
@@ -28,7 +28,7 @@ impl Symbols {
 
     /// The call at an address, below those that the compiler has put in its place. Without names if
     /// there are none, or no time is left.
-    pub(super) fn of(&mut self, address: &Address, until: Instant) -> Vec<Call> {
+    pub(super) fn of(&mut self, address: &Address, limit: Limit) -> Vec<Call> {
         if let Some(known) = self.known.get(&address.address) {
             return known.clone();
         }
@@ -36,7 +36,7 @@ impl Symbols {
             .module
             .as_ref()
             .is_some_and(|module| !module.is_deleted);
-        if !is_known || Instant::now() >= until {
+        if !is_known || limit.is_over() {
             return vec![unnamed(address)];
         }
         let mut calls = Vec::new();

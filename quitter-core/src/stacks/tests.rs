@@ -1,16 +1,20 @@
 //! Real threads that hang, and their stacks.
 
+use std::future::pending;
 use std::hint;
 use std::net::TcpListener;
+use std::pin::Pin;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::SigSet;
 
-use super::{IN_ALL, MOST_THREADS, Stack, Stacks, Why, of};
+use super::{IN_ALL, MOST_THREADS, Stack, Stacks, Why, of, of_exit};
 use crate::Quitter;
 use crate::routine::record::Record;
 
@@ -351,6 +355,74 @@ fn captures_at_the_same_time_take_turns_and_all_end() {
     assert!(from.elapsed() < IN_ALL, "no time is no time");
     drop(sender);
     root.quit_and_wait(LONG).unwrap();
+}
+
+/// In a process of its own: it would stop the captures of other tests.
+#[test]
+fn a_capture_for_others_stops_for_that_of_an_exit() {
+    let mut alone = Command::new(std::env::current_exe().unwrap());
+    let story = "stacks::tests::the_others_wait_for_a_task_when_the_exit_comes";
+    let ended = alone.args(["--exact", story, "--ignored"]).output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stdout);
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[test]
+#[ignore = "another test starts it"]
+fn the_others_wait_for_a_task_when_the_exit_comes() {
+    let root = Quitter::root("root");
+    let (sender, messages) = mpsc::channel();
+    root.routine("thread")
+        .add(move |_| waits_for_a_message(&messages))
+        .unwrap();
+    stack_in(&root, "std::sync::mpsc::Receiver::recv");
+    let (is_woken, woken) = mpsc::sync_channel(1);
+    let waker = Waker::from(Arc::new(Tells(is_woken)));
+    let mut task = root.routine("task").task(|_| pending::<()>()).unwrap();
+    let mut poll = || {
+        let polled = Pin::new(&mut task).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    };
+    poll();
+    let live = records(&root);
+    let thread = live.iter().find(|record| record.name == "thread").unwrap();
+    let innermost = |stacks: &mut Stacks| {
+        let stack = take(stacks, thread.id)?;
+        Some(stack.frames[0].function.clone())
+    };
+    let patience = Instant::now() + LONG;
+    loop {
+        poll();
+        let of_others = thread::scope(|scope| {
+            let others = scope.spawn(|| innermost(&mut capture(&root)));
+            woken.recv_timeout(LONG).unwrap();
+            let mut stacks = of_exit([thread], Instant::now() + LONG);
+            let of_exit = innermost(&mut stacks);
+            assert_eq!(
+                of_exit.as_deref(),
+                Some("std::sync::mpsc::Receiver::recv"),
+                "{:?}",
+                stacks.missing()
+            );
+            others.join().unwrap()
+        });
+        // On a busy machine the exit may come too late to stop the others.
+        if of_others.as_deref() != Some("std::sync::mpsc::Receiver::recv") {
+            break;
+        }
+        assert!(Instant::now() < patience, "the others never stop");
+    }
+    drop((sender, task));
+    root.wait_done(LONG).unwrap();
+}
+
+/// Tells that it was woken.
+struct Tells(mpsc::SyncSender<()>);
+
+impl Wake for Tells {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.try_send(());
+    }
 }
 
 /// Threads come, go, panic, allocate and block signals while stacks are captured. For as long as

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, unbounded};
 
 use super::asking::{self, At};
+use super::limit::Limit;
 use super::modules::{self, Address, Mappings};
 use super::signal::{self, Copied};
 use super::symbols::{Symbols, unnamed};
@@ -30,10 +31,10 @@ pub(super) struct Turn(&'static AtomicBool);
 static CAPTURING: AtomicBool = AtomicBool::new(false);
 
 impl Turn {
-    pub(super) fn take(taken: &'static AtomicBool, until: Instant) -> Option<Self> {
+    pub(super) fn take(taken: &'static AtomicBool, limit: Limit) -> Option<Self> {
         const PAUSE: Duration = Duration::from_millis(1);
         while taken.swap(true, Ordering::Acquire) {
-            if Instant::now() >= until {
+            if limit.is_over() {
                 return None;
             }
             thread::sleep(PAUSE);
@@ -48,17 +49,18 @@ impl Drop for Turn {
     }
 }
 
-/// Captures the stacks of these routines. Returns by `until`, with what is there by then.
-pub(super) fn capture(targets: Vec<Target>, until: Instant) -> Vec<Result<Found, Why>> {
+/// Captures the stacks of these routines. Returns within the limit, with what is there by then.
+pub(super) fn capture(targets: Vec<Target>, limit: Limit) -> Vec<Result<Found, Why>> {
     let mut found: Vec<_> = targets.iter().map(|_| Err(Why::NoTime)).collect();
-    let Some(turn) = Turn::take(&CAPTURING, until) else {
+    let _precedence = limit.take_precedence();
+    let Some(turn) = Turn::take(&CAPTURING, limit) else {
         return found;
     };
     let (tell, told) = unbounded();
     let work = move || {
         let _turn = turn;
         let _own = own::mark();
-        work(&targets, until, &tell);
+        work(&targets, limit, &tell);
     };
     let started = thread::Builder::new()
         .name("quitter stacks".to_owned())
@@ -67,13 +69,13 @@ pub(super) fn capture(targets: Vec<Target>, until: Instant) -> Vec<Result<Found,
         let why = Why::System(format!("cannot start a thread: {error}"));
         found.fill(Err(why));
     }
-    while let Ok((at, of_target)) = told.recv_deadline(until) {
+    while let Ok((at, of_target)) = told.recv_deadline(limit.until()) {
         found[at] = of_target;
     }
     found
 }
 
-fn work(targets: &[Target], until: Instant, tell: &Sender<Told>) {
+fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
     let mappings = match Mappings::read() {
         Ok(mappings) => mappings,
         Err(error) => {
@@ -84,7 +86,7 @@ fn work(targets: &[Target], until: Instant, tell: &Sender<Told>) {
             return;
         }
     };
-    let (places, copies) = find(targets, &mappings, until);
+    let (places, copies) = find(targets, &mappings, limit);
     let modules = mappings.fingerprint();
     let mut unwinding = Unwinding::new(mappings);
     let mut drafts = Vec::new();
@@ -102,9 +104,9 @@ fn work(targets: &[Target], until: Instant, tell: &Sender<Told>) {
     for (at, draft) in drafts {
         let found = draft.with_names(|call| match call.is_systems() {
             true => vec![unnamed(call)],
-            false => symbols.of(call, until),
+            false => symbols.of(call, limit),
         });
-        if Instant::now() >= until {
+        if limit.is_over() {
             return;
         }
         if found.stacks.iter().any(waits_in_system) {
@@ -113,8 +115,8 @@ fn work(targets: &[Target], until: Instant, tell: &Sender<Told>) {
         let _ = tell.send((at, Ok(found)));
     }
     for (at, draft) in without {
-        let found = draft.with_names(|call| symbols.of(call, until));
-        if Instant::now() >= until {
+        let found = draft.with_names(|call| symbols.of(call, limit));
+        if limit.is_over() {
             return;
         }
         let _ = tell.send((at, Ok(found)));
@@ -130,14 +132,13 @@ type Copies = HashMap<Thread, Result<Copied, Why>>;
 fn find(
     targets: &[Target],
     mappings: &Mappings,
-    until: Instant,
+    limit: Limit,
 ) -> (Vec<Result<Place, Why>>, Copies) {
-    let limit = || until.min(Instant::now() + ANSWERS);
-    let for_tasks = limit();
-    asking::wake(targets);
+    let for_tasks = limit.at_most(ANSWERS);
+    asking::wake(targets, limit);
     let mut copies = Copies::new();
     let threads = targets.iter().filter_map(|target| target.thread);
-    copy(threads, &mut copies, mappings, limit());
+    copy(threads, &mut copies, mappings, limit.at_most(ANSWERS));
     asking::wait(targets, for_tasks);
     let places: Vec<_> = targets.iter().map(asking::find).collect();
     // Threads that hold up tasks, and were not known to.
@@ -145,7 +146,7 @@ fn find(
         At::Thread(thread) => Some(*thread),
         At::Leaves(_) | At::Nowhere => None,
     });
-    copy(threads, &mut copies, mappings, limit());
+    copy(threads, &mut copies, mappings, limit.at_most(ANSWERS));
     (places, copies)
 }
 
@@ -154,7 +155,7 @@ fn copy(
     threads: impl Iterator<Item = Thread>,
     copies: &mut Copies,
     mappings: &Mappings,
-    until: Instant,
+    limit: Limit,
 ) {
     let mut new: Vec<_> = threads
         .filter(|thread| !copies.contains_key(thread))
@@ -165,7 +166,7 @@ fn copy(
         return;
     }
     let copied = match modules::memory() {
-        Ok(memory) => signal::copy(&new, mappings, memory, until),
+        Ok(memory) => signal::copy(&new, mappings, memory, limit),
         Err(error) => new.iter().map(|_| Err(unreadable(&error))).collect(),
     };
     copies.extend(new.into_iter().zip(copied));

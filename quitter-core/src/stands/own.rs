@@ -3,14 +3,20 @@
 //! Some wake routines when something happens outside of the program, such as the end of a child process.
 //! While there is one of these, it is not true that nothing will wake anybody.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::system;
 
-/// A process has one of each kind, and one for each exit. Should there be more, a report does not find
-/// that everyone waits.
-/// Each is the number of a thread, shifted by one to make room for [`WAKES`].
-static OWN: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
+/// Most processes need no second block. There are more where each child process has a thread that waits.
+static OWN: Block = Block::new();
+
+/// Room for the numbers of some threads, each shifted by one to make room for [`WAKES`]. A list without
+/// a lock, since reports read it.
+struct Block {
+    slots: [AtomicU64; 16],
+    next: OnceLock<Box<Block>>,
+}
 
 /// It wakes routines.
 const WAKES: u64 = 1;
@@ -19,7 +25,7 @@ const WAKES: u64 = 1;
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// This thread is quitter's own until this is dropped.
-pub(crate) struct Own(Option<&'static AtomicU64>);
+pub(crate) struct Own(&'static AtomicU64);
 
 /// Makes this thread one of quitter's own: it only waits, or works for quitter.
 pub(crate) fn mark() -> Own {
@@ -40,7 +46,22 @@ fn take(value: u64) -> Own {
         let taken = slot.compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed);
         taken.is_ok()
     };
-    Own(OWN.iter().find(free))
+    let mut block = &OWN;
+    loop {
+        if let Some(slot) = block.slots.iter().find(free) {
+            return Own(slot);
+        }
+        block = block.next.get_or_init(|| Box::new(Block::new()));
+    }
+}
+
+impl Block {
+    const fn new() -> Self {
+        Self {
+            slots: [const { AtomicU64::new(0) }; 16],
+            next: OnceLock::new(),
+        }
+    }
 }
 
 /// Whether this is the number of one of them that wakes nobody.
@@ -59,15 +80,18 @@ pub(crate) fn is_or_was_own(id: u64) -> bool {
 }
 
 fn has(value: u64) -> bool {
-    OWN.iter().any(|slot| slot.load(Ordering::Relaxed) == value)
+    let mut blocks =
+        std::iter::successors(Some(&OWN), |block| block.next.get().map(|next| &**next));
+    blocks.any(|block| {
+        let mut slots = block.slots.iter();
+        slots.any(|slot| slot.load(Ordering::Relaxed) == value)
+    })
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
-        if let Some(slot) = self.0 {
-            LAST.store(slot.load(Ordering::Relaxed), Ordering::Relaxed);
-            slot.store(0, Ordering::Relaxed);
-        }
+        LAST.store(self.0.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.0.store(0, Ordering::Relaxed);
     }
 }
 
@@ -85,5 +109,13 @@ mod tests {
         assert!(is_or_was_own(id) && wakes_nobody(id));
         drop(own);
         assert!(!wakes_nobody(id));
+    }
+
+    #[test]
+    fn there_is_room_for_more_than_a_block() {
+        let marks: Vec<_> = (0..100).map(|n| take((u64::MAX >> 1) - n)).collect();
+        assert!((0..100).all(|n| has((u64::MAX >> 1) - n)));
+        drop(marks);
+        assert!((0..100).all(|n| !has((u64::MAX >> 1) - n)));
     }
 }

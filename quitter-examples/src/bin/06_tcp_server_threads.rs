@@ -5,8 +5,8 @@
 //!
 //! Start it with `cargo run -p quitter-examples --bin tcp_server_threads -- 7000`, and talk to it
 //! from other terminals with `nc 127.0.0.1 7000`: it sends back each line. A client that resets its
-//! connection gets a line on stderr. Press Ctrl-C: a line that has begun to arrive within the last
-//! moments is answered, connections are closed, and the program ends at once with exit code 0.
+//! connection gets a line on stderr. Press Ctrl-C: lines that have arrived are answered, connections are
+//! closed, and the program ends at once with exit code 0.
 
 #![cfg_attr(
     test,
@@ -17,7 +17,7 @@
 mod server {
     use std::env;
     use std::error::Error;
-    use std::io::{self, BufRead, BufReader, Write};
+    use std::io::{self, BufRead, BufReader, BufWriter, Write};
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::time::Duration;
 
@@ -52,13 +52,16 @@ mod server {
     }
 
     fn echo(q: &RoutineQuitter, stream: &TcpStream) -> io::Result<()> {
-        let at_the_quit = Duration::from_millis(5); // For a line that is on its way.
+        let at_the_quit = Duration::from_millis(5); // For what is on its way.
         let mut reader = BufReader::new(q.interruptible(stream).finish_within(at_the_quit));
-        let mut writer = q.interruptible(stream).finish_within(at_the_quit);
+        let mut writer = BufWriter::new(q.interruptible(stream).finish_within(at_the_quit));
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {
             writer.write_all(&line)?;
             line.clear();
+            if !reader.buffer().contains(&b'\n') {
+                writer.flush()?; // Lines that have arrived together are answered together.
+            }
         }
         Ok(())
     }

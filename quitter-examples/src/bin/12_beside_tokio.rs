@@ -1,7 +1,7 @@
 //! A tokio runtime on a thread of a program that quitter ends.
 //!
 //! Shows tasks as routines beside threads, and that a runtime must not be allowed to wait for ever
-//! when it is dropped. `tcp_server_tokio` is a program that is all on tokio.
+//! when it is dropped. `tcp_server` is a program that is all on tokio.
 //!
 //! Start it with `cargo run -p quitter-examples --bin beside_tokio -- 7001`, and talk to it with
 //! `nc 127.0.0.1 7001`: it greets you, and keeps the connection. Press Ctrl-C: it says goodbye to

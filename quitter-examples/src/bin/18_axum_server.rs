@@ -6,7 +6,7 @@
 //!
 //! It has `#[tokio::main]`, as programs have that exist already. Then the main quitter is made by its
 //! builder, and its exit is awaited at the end: `exit_async`. New programs are shorter with
-//! `#[quitter::main]`, as `tcp_server_tokio` is.
+//! `#[quitter::main]`, as `tcp_server` is.
 //!
 //! Start it with `cargo run -p quitter-examples --bin axum_server -- 8000`. Ask for `/`, `/slow`,
 //! `/events`, `/ready` and `/hang` with curl. Press Ctrl-C: requests in flight are answered, and the

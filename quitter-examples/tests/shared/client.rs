@@ -1,5 +1,6 @@
 //! Servers under test, and their clients.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -59,4 +60,21 @@ impl Client {
         self.0.read_exact(&mut body).unwrap();
         (status, String::from_utf8(body).unwrap())
     }
+}
+
+/// Whether the system on the other side has received everything. Whether the program has read it is another
+/// matter.
+#[cfg(target_os = "linux")]
+pub(crate) fn all_has_arrived(clients: &[Client]) -> bool {
+    let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = |address: &str| u16::from_str_radix(address.split_once(':')?.1, 16).ok();
+    let sending = connections.lines().filter_map(|line| {
+        let mut fields = line.split_whitespace();
+        let (local, queues) = (fields.nth(1)?, fields.nth(2)?);
+        let is_empty = queues.starts_with("00000000:");
+        port(local).filter(|_| !is_empty)
+    });
+    let sending: HashSet<_> = sending.collect();
+    let own = |client: &Client| client.0.get_ref().local_addr().unwrap().port();
+    !clients.iter().any(|client| sending.contains(&own(client)))
 }

@@ -34,6 +34,8 @@ mod os;
 #[path = "elsewhere.rs"]
 mod os;
 #[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
+mod poll_set;
+#[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
 mod readers;
 
 pub(super) use builder::ProcessOptions;

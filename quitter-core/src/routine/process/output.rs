@@ -130,10 +130,17 @@ impl Drain {
 
     /// Whether everything was read. For the reaper, once the process has ended.
     pub(super) fn is_done(&self) -> bool {
-        if self.open.load(Ordering::Acquire) > 0 && !self.has_ended.swap(true, Ordering::AcqRel) {
-            self.readers.wake_by_ref();
+        if self.open.load(Ordering::Acquire) > 0 {
+            self.end();
         }
         self.open.load(Ordering::Acquire) == 0
+    }
+
+    /// From now on, only what is in the pipes by now is read.
+    pub(super) fn end(&self) {
+        if !self.has_ended.swap(true, Ordering::AcqRel) {
+            self.readers.wake_by_ref();
+        }
     }
 
     #[cfg_attr(

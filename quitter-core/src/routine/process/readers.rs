@@ -1,20 +1,25 @@
 //! The thread that reads the output of child processes, of all of them.
+//!
+//! It looks only at pipes that have something, and at those of processes that have ended. So the work
+//! grows with what is written, and not with how many processes there are.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdout};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::Waker;
+use std::task::{Wake, Waker};
 use std::thread;
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::ioctl_fionbio;
 
 use super::os::Wakeup;
 use super::output::{Drain, Lines, Stream};
+use super::poll_set::PollSet;
 use crate::stands::own;
 
 /// The readers, as the rest of the program sees them.
@@ -24,15 +29,42 @@ pub(super) struct Readers {
 }
 
 struct Thread {
-    pipes: Sender<Pipe>,
+    requests: Sender<Request>,
+    set: Arc<PollSet>,
     wakeup: Arc<Wakeup>,
+}
+
+enum Request {
+    /// A pipe, which is told as ready under this key.
+    Read(u64, Pipe),
+    /// The process has ended that writes to the pipes with these keys.
+    Ended(Range<u64>),
 }
 
 /// A pipe that is read.
 struct Pipe {
-    from: File,
+    from: Arc<File>,
     lines: Lines,
     drain: Arc<Drain>,
+}
+
+/// Has the thread read what a process has left when it ended.
+struct Ended {
+    keys: Range<u64>,
+    requests: Sender<Request>,
+    wakeup: Arc<Wakeup>,
+}
+
+impl Wake for Ended {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // The thread never ends.
+        let _ = self.requests.send(Request::Ended(self.keys.clone()));
+        self.wakeup.wake_by_ref();
+    }
 }
 
 impl Readers {
@@ -59,17 +91,22 @@ impl Readers {
         pipes
             .iter()
             .try_for_each(|(from, _)| ioctl_fionbio(from, true))?;
-        let readers = Waker::from(Arc::clone(&thread.wakeup));
-        let drain = Drain::new(pipes.len(), readers.clone(), reaper);
-        for (from, to) in pipes {
-            // The thread never ends.
-            let _ = thread.pipes.send(Pipe {
-                from: from.into(),
+        let keys = new_keys(pipes.len());
+        let drain = Drain::new(pipes.len(), thread.ended(keys.clone()), reaper);
+        for (key, (from, to)) in keys.zip(pipes) {
+            let from = Arc::new(File::from(from));
+            let pipe = Pipe {
+                from: Arc::clone(&from),
                 lines: Lines::new(name, to),
                 drain: Arc::clone(&drain),
-            });
+            };
+            // First, so that the thread has it when it is told as ready. The thread never ends.
+            let _ = thread.requests.send(Request::Read(key, pipe));
+            if let Err(error) = thread.set.add(&from, key) {
+                drain.end();
+                return Err(error);
+            }
         }
-        readers.wake();
         Ok(drain)
     }
 
@@ -78,75 +115,79 @@ impl Readers {
         if let Some(thread) = self.thread.get() {
             return Ok(thread);
         }
-        let (pipes, queue) = unbounded();
+        let (requests, queue) = unbounded();
         let wakeup = Arc::new(Wakeup::new()?);
-        let theirs = Arc::clone(&wakeup);
+        let set = Arc::new(PollSet::new(Arc::clone(&wakeup))?);
+        let theirs = Arc::clone(&set);
         let thread = thread::Builder::new().name("quitter output".to_owned());
         thread.spawn(move || {
             let _own = own::mark_as_waking();
             run(&queue, &theirs);
         })?;
-        Ok(self.thread.get_or_init(|| Thread { pipes, wakeup }))
+        Ok(self.thread.get_or_init(|| Thread {
+            requests,
+            set,
+            wakeup,
+        }))
     }
 }
 
-fn run(queue: &Receiver<Pipe>, wakeup: &Wakeup) {
-    let mut pipes = Vec::new();
+impl Thread {
+    fn ended(&self, keys: Range<u64>) -> Waker {
+        Waker::from(Arc::new(Ended {
+            keys,
+            requests: self.requests.clone(),
+            wakeup: Arc::clone(&self.wakeup),
+        }))
+    }
+}
+
+fn new_keys(count: usize) -> Range<u64> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let count = count as u64;
+    let first = NEXT.fetch_add(count, Ordering::Relaxed);
+    first..first + count
+}
+
+fn run(queue: &Receiver<Request>, set: &PollSet) {
+    /// As much as a pipe holds, unless it was made larger.
+    const ROOM: usize = 64 * 1024;
+    let mut pipes = HashMap::new();
+    let mut room = vec![0; ROOM];
     loop {
-        let mut is_ready = ready(wakeup, &pipes).into_iter();
-        pipes.retain_mut(|pipe: &mut Pipe| {
-            let is_ready = is_ready.next().unwrap_or_default();
-            let goes_on = pipe.read(is_ready);
-            if !goes_on {
+        let mut ready = set.wait();
+        for request in queue.try_iter() {
+            match request {
+                Request::Read(key, pipe) => drop(pipes.insert(key, pipe)),
+                Request::Ended(keys) => ready.extend(keys),
+            }
+        }
+        for key in ready {
+            let goes_on = |pipe: &mut Pipe| pipe.read(&mut room);
+            if pipes.get_mut(&key).is_none_or(goes_on) {
+                continue;
+            }
+            if let Some(mut pipe) = pipes.remove(&key) {
+                set.remove(&pipe.from, key);
                 pipe.lines.end();
                 pipe.drain.close();
             }
-            goes_on
-        });
-        pipes.extend(queue.try_iter());
-    }
-}
-
-/// Waits until something is to be read, or for the wakeup. Returns which pipes are ready.
-fn ready(wakeup: &Wakeup, pipes: &[Pipe]) -> Vec<bool> {
-    let mut files = vec![PollFd::new(wakeup, PollFlags::IN)];
-    files.extend(
-        pipes
-            .iter()
-            .map(|pipe| PollFd::from_borrowed_fd(pipe.from.as_fd(), PollFlags::IN)),
-    );
-    let polled = poll(&mut files, None);
-    wakeup.clear();
-    match polled {
-        Ok(_) => {
-            let ready = files[1..].iter().map(|file| !file.revents().is_empty());
-            ready.collect()
-        }
-        // No memory, or a lower limit of descriptors: try each, and not all the time.
-        Err(_) => {
-            thread::sleep(Duration::from_millis(10));
-            vec![true; pipes.len()]
         }
     }
 }
 
 impl Pipe {
     /// Reads on. Returns whether there may be more.
-    fn read(&mut self, is_ready: bool) -> bool {
+    fn read(&mut self, room: &mut [u8]) -> bool {
         /// More than fits into a pipe.
         const ALL: usize = 32;
         // Asked first: what is written before the end is found after this.
         let has_ended = self.drain.has_ended();
-        let times = match (has_ended, is_ready) {
-            (true, _) => ALL,
-            (false, true) => 1,
-            (false, false) => 0,
-        };
-        let mut read = vec![0; if times == 0 { 0 } else { 64 * 1024 }];
+        let times = if has_ended { ALL } else { 1 };
         for _ in 0..times {
-            match self.from.read(&mut read) {
+            match (&*self.from).read(room) {
                 Ok(0) => return false,
-                Ok(count) => self.lines.write(&read[..count]),
+                Ok(count) => self.lines.write(&room[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return !has_ended,
                 Err(_) => return false,

@@ -24,6 +24,7 @@ pub(super) use super::groups::Starting;
 pub(crate) use super::groups::kill_all;
 pub(super) use super::readers::Readers;
 use super::reaper::{Ended, ProcessWaker};
+use crate::stands::own;
 
 /// A signal that processes are asked to stop with.
 #[derive(Clone, Copy)]
@@ -228,6 +229,7 @@ fn wait_on_a_thread(pid: Pid, waker: Arc<ProcessWaker>) -> io::Result<Arc<Atomic
     let has_ended = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&has_ended);
     let wait = move || {
+        let _own = own::mark_as_waking();
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
         flag.store(true, Ordering::Release);

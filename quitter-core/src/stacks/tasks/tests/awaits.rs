@@ -1,5 +1,8 @@
 //! Each kind of call that a task awaits is named, with the line of the await.
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
 use super::*;
 
 /// Checks that below the innermost call there is this test's function alone, at a line after `line`.
@@ -260,4 +263,22 @@ fn a_future_that_the_quit_cancels_is_shown_beside_the_quit() {
     ];
     until_it_awaits(&root, "task", &both);
     root.quit_and_wait(LONG).unwrap();
+}
+
+/// A collection polls only what was woken, so the extra poll ends at it.
+#[test]
+fn a_collection_of_futures() {
+    let (sender, receiver) = oneshot::channel::<()>();
+    let line = line!();
+    let collects = |_: RoutineQuitter| async move {
+        let mut collection = FuturesUnordered::from_iter([receiver]);
+        while collection.next().await.is_some() {}
+    };
+    awaits!(
+        "futures_util::stream::futures_unordered::FuturesUnordered::poll_next",
+        "a_collection_of_futures",
+        line,
+        collects,
+        drop(sender)
+    );
 }

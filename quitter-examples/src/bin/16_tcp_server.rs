@@ -5,7 +5,7 @@
 //! outlast the quit are awaited under `cancel_on_quit`; a client that resets its connection does not
 //! end the server.
 //!
-//! Start it with `cargo run -p quitter-examples --bin tcp_server_tokio -- 7002`, and talk to it from
+//! Start it with `cargo run -p quitter-examples --bin tcp_server -- 7002`, and talk to it from
 //! other terminals with `nc 127.0.0.1 7002`: it sends back what you type. Press Ctrl-C: it says goodbye
 //! to each client, and ends with exit code 0.
 
