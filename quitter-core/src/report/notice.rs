@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::report::alike::status_label;
 use crate::report::cause::QuitCause;
 use crate::report::dump::Dump;
-use crate::report::escape::{FirstLine, Message, Name, cut};
+use crate::report::escape::{FirstLine, Message, Name, cut, quoted};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 #[cfg(feature = "stacks")]
@@ -288,7 +288,7 @@ fn waited_for(path: &QuitterPath, routine: &StuckRoutine, end: &str) -> Vec<Stri
     pieces.extend(standing.iter().flat_map(|standing| standing.parts(1)));
     let label = status_label(&routine.kind);
     let status = routine.status.as_ref();
-    pieces.extend(status.map(|status| format!("{label} \"{}\"", cut(status, 50))));
+    pieces.extend(status.map(|status| format!("{label} {}", quoted(status, 50))));
     let last = pieces.len() - 1;
     for (at, piece) in pieces.iter_mut().enumerate() {
         match at == last {
