@@ -208,13 +208,13 @@ mod tests {
     fn a_line_that_fits_stays_as_it_is_and_a_longer_one_goes_on_further_in() {
         let fits = format!("  {}  a\n\n\tb ", "x".repeat(95));
         assert_eq!(broken(&fits), fits);
-        let (words, more) = (vec!["word"; 20].join(" "), vec!["more"; 20].join(" "));
+        let (words, more) = (["word"; 20].join(" "), ["more"; 20].join(" "));
         let text = format!("{words} {}\n  {more}\n        {words} ü", "é".repeat(9));
         let expected = format!(
             "{words}\n      {}\n  {}\n      more\n        {}\n        word word ü",
             "é".repeat(9),
-            vec!["more"; 19].join(" "),
-            vec!["word"; 18].join(" "),
+            ["more"; 19].join(" "),
+            ["word"; 18].join(" "),
         );
         assert_eq!(broken(&text), expected);
     }
@@ -239,14 +239,14 @@ mod tests {
                 write_parts(
                     f,
                     40,
-                    &["a".to_owned(), vec!["word"; 15].join(" "), "b".to_owned()],
+                    &["a".to_owned(), ["word"; 15].join(" "), "b".to_owned()],
                 )
             }
         }
         let (text, margin) = (Parts.to_string(), " ".repeat(40));
         let expected = format!(
             "a, {}\n{margin}word word word word, b",
-            vec!["word"; 11].join(" ")
+            ["word"; 11].join(" ")
         );
         assert_eq!(text, expected);
     }
