@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal::{SIGTERM, SIGUSR1};
-use quitter::{AddRoutineError, ExitReport, MainQuitter, MainQuitterBuilder, QuitSource};
+use quitter::{AddRoutineError, ExitReport, MainQuitter, MainQuitterBuilder, Output, QuitSource};
 
 use common::{PATIENCE, Process, alone, hang};
 
@@ -239,6 +239,64 @@ fn a_body_that_has_returned_with_nothing_live_is_hinted_at_once_once() {
     let ended = program.end().with_code(0);
     assert_eq!(ended.count(NOTHING_HINT), 1, "{}", ended.stderr);
     ended.saying(&[NOTHING_HINT, "request_quit(reason)\nReceived quit from"]);
+}
+
+const EXIT_HINT: &str = "No routine is running, and exit() waits for a quit event.";
+
+#[test]
+fn an_exit_with_nothing_live_is_hinted_at_once_once() {
+    let story = || builder(PATIENCE).build().exit();
+    let mut program = alone(story);
+    program.wait_for(EXIT_HINT);
+    program.wait_for("send_quit()");
+    program.send(SIGTERM);
+    let ended = program.end().with_code(0);
+    assert_eq!(ended.count(EXIT_HINT), 1, "{}", ended.stderr);
+    ended.saying(&["all_done()", "request_quit(reason)\nReceived quit from"]);
+}
+
+#[test]
+fn an_exit_is_hinted_at_when_its_last_routine_has_returned() {
+    let story = || {
+        let main = builder(PATIENCE).output(Output::Quiet).build();
+        let (go, wait) = crossbeam_channel::bounded::<()>(0);
+        main.add_routine(move |_| wait.recv().unwrap_or(()))
+            .unwrap();
+        let exit = std::thread::spawn(|| main.exit());
+        println!("listening");
+        blocked().wait().unwrap();
+        drop(go);
+        exit.join().unwrap()
+    };
+    blocked().thread_block().unwrap();
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGUSR1);
+    program.wait_for(EXIT_HINT);
+    program.send(SIGTERM);
+    let ended = program.end().with_code(0);
+    assert_eq!(ended.count(EXIT_HINT), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn an_exit_that_ends_when_all_is_done_is_not_hinted_at() {
+    let story = || {
+        let main = builder(PATIENCE).source(QuitSource::all_done()).build();
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.count(EXIT_HINT), 0, "{}", ended.stderr);
+}
+
+#[test]
+fn a_silent_exit_hints_at_nothing() {
+    let story = || {
+        let main = builder(PATIENCE).output(Output::Silent).build();
+        println!("listening");
+        main.exit()
+    };
+    let ended = alone(story).signal_at("listening", SIGTERM).with_code(0);
+    assert_eq!(ended.stderr, "");
 }
 
 #[test]

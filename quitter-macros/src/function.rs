@@ -1,10 +1,13 @@
 //! The annotated function, and the checks that both attributes share.
 
-use proc_macro2::{Group, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::{Group, Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::parse::{Error, ParseStream, Parser, Result};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, FnArg, Meta, Safety, Signature, Token, Type, Visibility, token};
+
+use crate::place::generated;
 
 /// An annotated function. Its body stays unparsed: no check needs it.
 pub(crate) struct Function {
@@ -59,6 +62,35 @@ impl Function {
             }
         }
         Ok(())
+    }
+
+    /// A check to put beside the function: an error if it is an associated function. In the error, `what`
+    /// says what the function is for.
+    ///
+    /// An attribute sees the function and not what it is in. But the name of a constant, alone in a
+    /// pattern, only stands for the constant where it needs no path. In an `impl` or `trait` it does, and
+    /// there the pattern is a new variable, which everything matches.
+    pub(crate) fn is_free(&self, what: &str) -> TokenStream {
+        let message = format!(
+            "{what} cannot be an associated function: move it out of the `impl` or `trait`"
+        );
+        let cfgs = self.cfgs();
+        let ident = &self.sig.ident;
+        let span = generated(ident).span();
+        let is_free = Ident::new(&format!("__quitter_{}_is_free", ident.unraw()), span);
+        quote_spanned! {span=>
+            #(#cfgs)*
+            #[doc(hidden)]
+            #[allow(dead_code, non_upper_case_globals)]
+            const #is_free: bool = {
+                #[allow(unused_variables, unreachable_patterns)]
+                const _: () = match false {
+                    #is_free => ::core::panic!(#message),
+                    false => {}
+                };
+                true
+            };
+        }
     }
 
     /// The types of the parameters, in order.

@@ -63,6 +63,7 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
     let run = run(args, &function);
     let settings = settings(args);
     let known_error = known_error(krate, &function.sig.output);
+    let is_free = function.is_free("`main`");
     let Function {
         attrs,
         vis,
@@ -77,6 +78,8 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
     }
     // The inner function is called `main` too: any other name could shadow one that the options use.
     quote! {
+        #is_free
+
         #(#attrs)*
         #vis fn #main() -> #krate::ExitReport {
             #sig #body

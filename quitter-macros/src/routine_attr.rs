@@ -82,14 +82,15 @@ fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
             __private::submit! { #registered }
         };
     };
-    in_a_struct(&function.sig.ident, &cfgs, &registration)
+    let holder = in_a_struct(&function.sig.ident, &cfgs, &registration);
+    let is_free = function.is_free("a routine");
+    quote!(#is_free #holder)
 }
 
 /// Wraps the registration into a struct, which an `impl` refuses as a whole.
 ///
-/// An attribute cannot tell an associated function from a free one. Without the struct, an associated
-/// function is answered with several errors about generated code; with it, the only error is at the
-/// function and says to move something out of the `impl`.
+/// Without the struct, an associated function is answered with several errors about generated code. With
+/// it there is one, before that of [`Function::is_free`].
 fn in_a_struct(ident: &Ident, cfgs: &[TokenStream], registration: &TokenStream) -> TokenStream {
     let span = generated(ident).span();
     let holder = Ident::new(&format!("__quitter_routine_{}", ident.unraw()), span);

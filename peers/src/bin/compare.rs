@@ -103,7 +103,7 @@ fn run(program: &str, case: &str) -> String {
 
 /// The line, or both if it goes on with the one before.
 fn joined(before: String, line: String) -> String {
-    const GOES_ON: &str = "        ";
+    const GOES_ON: &str = "      ";
     match line.strip_prefix(GOES_ON) {
         Some(rest) => format!("{before} {}", rest.trim_start()),
         None => line,

@@ -390,7 +390,7 @@ impl MainQuitterBuilder {
     /// ```
     #[track_caller]
     pub fn run<B: MainOutcome>(self, body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
-        self.run_with(body, |main, hint| main.end(Some(hint)))
+        self.run_with(body, |main, hint| main.end(hint))
     }
 
     /// As [`run`](Self::run), and the exit is `exit`, which gets a hint to pass on.

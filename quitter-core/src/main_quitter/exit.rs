@@ -39,6 +39,11 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// return: the report is to name the routines that hang, and not those that wait for them.
 const SUPERVISORS_GRACE: Duration = Duration::from_millis(100);
 
+/// Said once, when no routine is left, in a program that waits for a quit event from outside.
+const NOTHING_RUNS: &str = "No routine is running, and exit() waits for a quit event.\n\
+    To end when everything is done, add the quit source all_done(); to end at any time,\n\
+    call send_quit() or request_quit(reason)";
+
 /// The root of a program's tree, which listens for quit events. One per process, created in `main`.
 ///
 /// Derefs to [`Quitter`]: children and routines are made from it. From the moment it is created its
@@ -171,7 +176,8 @@ impl MainQuitter {
     /// quitter and a failed routine. The clock of the quit timeout starts at the event: an `exit` that
     /// is called after the deadline takes one look. The event is printed when it comes, and while
     /// routines are waited for, lines say which; the outcome is printed when the report is returned
-    /// from `main`.
+    /// from `main`. If no routine is live while it waits for an event, and
+    /// [`all_done`](QuitSource::all_done) is no source, a hint says so once.
     ///
     /// Events that channels still hold are listed, which may take up to 100 ms; a signal that comes
     /// at the moment of the exit may be missing from the report.
@@ -195,7 +201,7 @@ impl MainQuitter {
     #[track_caller]
     pub fn exit(self) -> ExitReport {
         blocking::say("exit", "exit_async", Location::caller(), || true);
-        let report = self.end(None);
+        let report = self.end(NOTHING_RUNS);
         console::write_here();
         // So that the event stands above everything that the program prints next.
         console::flush(LAST_WORDS, LAST_WORDS);
@@ -204,7 +210,7 @@ impl MainQuitter {
 
     /// As [`exit`](Self::exit), but what is to be said is only queued: it is for the caller to have it
     /// written. The hint is said if nothing runs any more, and this ends nothing.
-    pub(crate) fn end(self, hint: Option<&'static str>) -> ExitReport {
+    pub(crate) fn end(self, hint: &'static str) -> ExitReport {
         if system::is_forked() {
             return ExitReport::not_started(
                 "this process was forked from the one with the main quitter, and has none of its \
@@ -230,23 +236,20 @@ impl MainQuitter {
         report
     }
 
-    fn wait_for_event(&self, hint: Option<&'static str>) {
+    fn wait_for_event(&self, hint: &'static str) {
         let node = self.root.node();
         let all_done = self.ending.state().all_done.clone();
-        if all_done.is_some() || hint.is_some() {
-            let done = waiting_routine(|excluding| {
-                node.wait_done(Limits {
-                    excluding,
-                    until_quit: true,
-                    ..Limits::default()
-                })
-            });
-            if done.is_ok() && !node.is_quitting() {
-                match (all_done, hint) {
-                    (Some(source), _) => self.ending.fire(source, None, false, console::write_here),
-                    (None, Some(hint)) => console::say(Notice::Hint(hint.into())),
-                    (None, None) => {}
-                }
+        let done = waiting_routine(|excluding| {
+            node.wait_done(Limits {
+                excluding,
+                until_quit: true,
+                ..Limits::default()
+            })
+        });
+        if done.is_ok() && !node.is_quitting() {
+            match all_done {
+                Some(source) => self.ending.fire(source, None, false, console::write_here),
+                None => console::say(Notice::Hint(hint.into())),
             }
         }
         node.wait_quit(None);

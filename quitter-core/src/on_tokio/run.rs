@@ -33,7 +33,7 @@ pub fn run_async<B: MainOutcome>(
     let entered = runtime.enter();
     let report = builder.run_with(
         |main| runtime.block_on(body(main)),
-        |main, hint| runtime.block_on(main.exit_by(move |main| main.end(Some(hint)))),
+        |main, hint| runtime.block_on(main.exit_by(move |main| main.end(hint))),
     );
     drop(entered);
     runtime.shutdown_background();

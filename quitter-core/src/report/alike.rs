@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::report::escape::cut;
+use crate::report::escape::{cut, quoted};
 use crate::report::stacks::{Shown, Told};
 use crate::report::standing::{Kind, Standing};
 use crate::report::text::{Line, Span};
@@ -134,7 +134,7 @@ impl<'a> Alike<'a> {
         ]);
         let label = status_label(kind);
         let status = status.as_ref();
-        facts.extend(status.map(|status| format!("{label} \"{}\"", cut(status, STATUS_WIDTH))));
+        facts.extend(status.map(|status| format!("{label} {}", quoted(status, STATUS_WIDTH))));
         let ended = if *cancelled {
             "dropped unfinished"
         } else {

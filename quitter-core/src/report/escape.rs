@@ -2,7 +2,7 @@
 //!
 //! Names, paths, labels, statuses and error messages come from the program, and often from its
 //! input. Printed as they are, they could move the cursor, hide lines, or forge lines of the
-//! report. They could also be megabytes long.
+//! report. They could also be megabytes long. A status stands between quotes, which it cannot end.
 
 use std::fmt::{self, Write};
 
@@ -12,9 +12,8 @@ const NAME_WIDTH: usize = 100;
 /// How many bytes a message may have before it is cut.
 const LONGEST_MESSAGE: usize = 8 * 1024;
 
-/// How a message goes on after a line end: indented, so that its lines cannot pass for lines of the
-/// report.
-const CONTINUED: &str = "\n      ";
+/// The indent of a message's lines but the first: they cannot pass for lines of the report.
+pub(crate) const CONTINUED: &str = "      ";
 
 /// A name, label or status: escaped, on one line, and cut in the middle if it is long.
 pub(crate) struct Name<'a>(pub(crate) &'a str);
@@ -58,13 +57,24 @@ impl fmt::Display for Message<'_> {
 /// Escapes `text`, and leaves out the middle if it has more than `width` columns. Reads no more of the
 /// text than it shows. Counts each character as one column.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    let whole = prefix(text.chars(), width);
+    cut_as(text, width, is_hostile)
+}
+
+/// Does what [`cut`] does, between double quotes: the text cannot end them, since quotes and
+/// backslashes in it are escaped, too.
+pub(crate) fn quoted(text: &str, width: usize) -> String {
+    let is_escaped = |c| is_hostile(c) || matches!(c, '"' | '\\');
+    format!("\"{}\"", cut_as(text, width, is_escaped))
+}
+
+fn cut_as(text: &str, width: usize, is_escaped: fn(char) -> bool) -> String {
+    let whole = prefix(text.chars(), width, is_escaped);
     if whole.bytes == text.len() {
         return whole.text;
     }
     let kept = width.saturating_sub(1);
-    let head = prefix(text.chars(), kept.div_ceil(2));
-    let tail = suffix(text, kept / 2);
+    let head = prefix(text.chars(), kept.div_ceil(2), is_escaped);
+    let tail = suffix_as(text, kept / 2, is_escaped);
     head.text + "…" + &tail
 }
 
@@ -76,28 +86,35 @@ struct Prefix {
     bytes: usize,
 }
 
-fn prefix(chars: impl Iterator<Item = char>, width: usize) -> Prefix {
+fn prefix(chars: impl Iterator<Item = char>, width: usize, is_escaped: fn(char) -> bool) -> Prefix {
     let mut prefix = Prefix {
         text: String::new(),
         bytes: 0,
     };
     let mut columns = 0;
     for c in chars {
-        columns += columns_of(c);
+        columns += columns_of(c, is_escaped);
         if columns > width {
             break;
         }
         prefix.bytes += c.len_utf8();
-        push(&mut prefix.text, c);
+        match is_escaped(c) {
+            true => prefix.text.extend(c.escape_default()),
+            false => prefix.text.push(c),
+        }
     }
     prefix
 }
 
 /// The last part of `text` that fits into `width` columns, escaped.
 pub(crate) fn suffix(text: &str, width: usize) -> String {
+    suffix_as(text, width, is_hostile)
+}
+
+fn suffix_as(text: &str, width: usize, is_escaped: fn(char) -> bool) -> String {
     let mut columns = 0;
     let fits = |c: &char| {
-        columns += columns_of(*c);
+        columns += columns_of(*c, is_escaped);
         columns <= width
     };
     let length: usize = text
@@ -106,27 +123,20 @@ pub(crate) fn suffix(text: &str, width: usize) -> String {
         .take_while(fits)
         .map(char::len_utf8)
         .sum();
-    prefix(text[text.len() - length..].chars(), width).text
+    prefix(text[text.len() - length..].chars(), width, is_escaped).text
 }
 
-fn columns_of(c: char) -> usize {
-    match is_hostile(c) {
+fn columns_of(c: char, is_escaped: fn(char) -> bool) -> usize {
+    match is_escaped(c) {
         true => c.escape_default().len(),
         false => 1,
-    }
-}
-
-fn push(to: &mut String, c: char) {
-    match is_hostile(c) {
-        true => to.extend(c.escape_default()),
-        false => to.push(c),
     }
 }
 
 fn write_lines(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for (i, line) in text.lines().enumerate() {
         if i > 0 {
-            f.write_str(CONTINUED)?;
+            write!(f, "\n{CONTINUED}")?;
         }
         for c in line.chars() {
             match is_hostile(c) && c != '\t' {
@@ -202,6 +212,19 @@ mod tests {
         assert_eq!(cut("", 0), "");
         let long = "\u{1b}".repeat(1 << 20);
         assert!(Name(&long).to_string().chars().count() <= NAME_WIDTH);
+    }
+
+    #[test]
+    fn a_quoted_text_cannot_end_its_quotes() {
+        assert_eq!(quoted("3/10", 50), r#""3/10""#);
+        let forged = r#"busy", dropped unfinished, status "b"#;
+        assert_eq!(
+            quoted(forged, 50),
+            r#""busy\", dropped unfinished, status \"b""#
+        );
+        assert_eq!(quoted("a\\", 50), r#""a\\""#);
+        assert_eq!(quoted("\"\n\u{1b}", 50), r#""\"\n\u{1b}""#);
+        assert_eq!(quoted(&"\"".repeat(9), 5), r#""\"…\"""#);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::slow::{SlowLine, SlowRoutine};
 use crate::report::stacks;
-use crate::report::text::{Seconds, WIDTH};
+use crate::report::text::{Seconds, WIDTH, write_broken};
 use crate::report::timeouts::Timeouts;
 
 /// The exit codes that quitter itself uses.
@@ -48,10 +48,11 @@ pub mod exit_code {
 ///
 /// The [`Display`](fmt::Display) form is for people, and of bounded length: the failures, equal ones on
 /// one line with their count; then whether all routines returned, and which were slow to, or which did
-/// not; then what else told the program to quit. Names, paths, statuses and messages are escaped, so that they cannot
-/// forge a line or control the terminal, and long ones are shortened. The fields hold everything as
-/// it is. If the body of `main` returned an error while no routine was live, there was nothing to shut
-/// down: the form is that error alone, "Error: no such file".
+/// not; then what else told the program to quit. Lines break at 100 columns, unless a single word is
+/// longer. Names, paths, statuses and messages are escaped, so that they cannot forge a line or control
+/// the terminal, and long ones are shortened. The fields hold everything as it is. If the body of
+/// `main` returned an error while no routine was live, there was nothing to shut down: the form is that
+/// error alone, "Error: no such file".
 #[derive(Clone, Debug)]
 #[must_use = "return it from main, or pass on its exit code"]
 #[non_exhaustive]
@@ -224,7 +225,7 @@ impl ExitReport {
     fn write_outcome(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             QuitCause::MainFailed { message } if !self.started => {
-                write!(f, "Failed to start: {}", Message(message))
+                write_broken(f, &format!("Failed to start: {}", Message(message)))
             }
             _ if self.timeouts.is_empty() && self.unread.is_empty() => {
                 write!(f, "Quit: all routines returned ({})", Seconds(self.took))?;
@@ -273,7 +274,7 @@ impl ExitReport {
         let is_news = |cause: &&QuitCause| !matches!(cause, QuitCause::Source { closed: true, .. });
         let mut later = self.later_causes.iter().filter(is_news);
         for cause in later.by_ref().take(SHOWN) {
-            write!(f, "\nLater received quit from {cause}")?;
+            write_broken(f, &format!("\nLater received quit from {cause}"))?;
         }
         match later.count() {
             0 => Ok(()),
@@ -285,7 +286,7 @@ impl ExitReport {
 impl fmt::Display for ExitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (true, QuitCause::MainFailed { message }) = (self.no_shutdown, &self.cause) {
-            return write!(f, "Error: {}", Message(message));
+            return write_broken(f, &format!("Error: {}", Message(message)));
         }
         write_failures(f, &self.failures, self.unlisted_failures)?;
         self.write_outcome(f)?;
@@ -319,17 +320,10 @@ impl Termination for ExitReport {
 mod tests {
     use super::*;
 
-    #[test]
-    fn of_many_later_causes_the_first_are_shown_and_the_others_counted() {
-        let source = |index| QuitCause::Source {
-            index,
-            description: format!("source {index}"),
-            message: None,
-            closed: index % 2 == 1,
-        };
-        let report = ExitReport::new(Outcome {
-            cause: source(0),
-            later_causes: (1..100).map(source).collect(),
+    fn outcome(cause: QuitCause) -> Outcome {
+        Outcome {
+            cause,
+            later_causes: Vec::new(),
             timeouts: Timeouts::default(),
             failures: Failures::default(),
             took: Duration::ZERO,
@@ -344,6 +338,23 @@ mod tests {
             unread: Vec::new(),
             all_read: true,
             voice: Arc::default(),
+        }
+    }
+
+    fn source(index: usize, message: Option<&str>) -> QuitCause {
+        QuitCause::Source {
+            index,
+            description: format!("source {index}"),
+            message: message.map(str::to_owned),
+            closed: message.is_none() && index % 2 == 1,
+        }
+    }
+
+    #[test]
+    fn of_many_later_causes_the_first_are_shown_and_the_others_counted() {
+        let report = ExitReport::new(Outcome {
+            later_causes: (1..100).map(|index| source(index, None)).collect(),
+            ..outcome(source(0, None))
         });
         let text = report.to_string();
         let lines: Vec<_> = text.lines().collect();
@@ -351,5 +362,50 @@ mod tests {
         assert_eq!(lines[10], "Later received quit from 'source 20'");
         assert_eq!(lines[11], "Later received quit from 39 more sources");
         assert_eq!(lines.len(), 12);
+    }
+
+    #[test]
+    fn no_line_has_more_than_100_columns_unless_a_word_has() {
+        let long = ["many words", "a line\n   of its own"].join(" ").repeat(20);
+        let failure = RoutineFailure {
+            path: long.clone().into(),
+            name: "flusher".to_owned(),
+            id: 7,
+            spawned_at: std::panic::Location::caller(),
+            ran_for: Duration::ZERO,
+            while_quitting: true,
+            kind: crate::FailureKind::Panic {
+                message: long.clone(),
+                place: Some(format!("/{}/src/lib.rs:7:5", "x".repeat(120))),
+            },
+        };
+        let failures = Failures {
+            listed: vec![failure],
+            ..Failures::default()
+        };
+        let main_failed = || QuitCause::MainFailed {
+            message: long.clone(),
+        };
+        let reports = [
+            ExitReport::new(Outcome {
+                failures,
+                later_causes: vec![source(1, Some(&long))],
+                unread: vec![long.clone().into(); 9],
+                all_read: false,
+                ..outcome(source(0, None))
+            }),
+            ExitReport::new(Outcome {
+                no_shutdown: true,
+                ..outcome(main_failed())
+            }),
+            ExitReport::not_started(long.clone()),
+        ];
+        for report in reports {
+            let text = report.to_string();
+            for line in text.lines() {
+                let is_one_word = !line.trim().contains(' ');
+                assert!(line.chars().count() <= 100 || is_one_word, "{line}\n{text}");
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::chain;
 use crate::report::escape::{Message, Name};
 use crate::report::path::{Paths, QuitterPath};
-use crate::report::text::WIDTH;
+use crate::report::text::{WIDTH, write_broken};
 
 /// How the program responds to the failure of a routine. Set by
 /// [`RoutineBuilder::on_failure`](crate::RoutineBuilder::on_failure) for one routine, and by
@@ -244,7 +244,7 @@ pub(crate) fn write_failures(
     let mut shown = 0;
     for alike in Alike::of(failures, SHOWN) {
         shown += alike.count;
-        writeln!(f, "  {alike}")?;
+        write_broken(f, &format!("  {alike}\n"))?;
     }
     match all.saturating_sub(shown) {
         0 => Ok(()),

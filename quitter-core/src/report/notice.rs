@@ -7,21 +7,21 @@ use std::time::Duration;
 use crate::report::alike::status_label;
 use crate::report::cause::QuitCause;
 use crate::report::dump::Dump;
-use crate::report::escape::{FirstLine, Message, Name, cut};
+use crate::report::escape::{FirstLine, Message, Name, cut, quoted};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 #[cfg(feature = "stacks")]
 use crate::report::listing::write_stacks;
 use crate::report::path::QuitterPath;
 use crate::report::standing::{EVERYONE_WAITS, Standing};
-use crate::report::text::{Seconds, write_pieces};
+use crate::report::text::{Seconds, write_broken, write_pieces};
 use crate::report::timeouts::{StuckRoutine, Timeouts};
 
 /// Something quitter says about the end of a program.
 ///
 /// The [`Display`](fmt::Display) form is what it writes to stderr, without the line end: one line, or
-/// several where a message or a report has several. Names, paths and statuses are escaped and
-/// shortened there; the fields hold them as they are.
+/// several where a message or a report has several, or where a line would have more than 100 columns.
+/// Names, paths and statuses are escaped and shortened there; the fields hold them as they are.
 ///
 /// # Examples
 ///
@@ -208,30 +208,45 @@ impl Notice {
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = Unbroken(self);
         match self {
-            Self::QuitEvent { cause, failure } => {
+            Self::Waiting { .. } | Self::Dump(_) | Self::Outcome(_) => text.fmt(f),
+            #[cfg(feature = "stacks")]
+            Self::Stacks { .. } => text.fmt(f),
+            _ => write_broken(f, &text.to_string()),
+        }
+    }
+}
+
+/// The text of a notice, without a break where a line is too long. Lists are laid out all the same.
+pub(crate) struct Unbroken<'a>(pub(crate) &'a Notice);
+
+impl fmt::Display for Unbroken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Notice::QuitEvent { cause, failure } => {
                 write!(f, "Received quit from {cause}")?;
                 match failure {
                     Some(failure) => write!(f, ": {}", FirstLine(&failure.text())),
                     None => Ok(()),
                 }
             }
-            Self::SignalWhileQuitting { signal, ends } => {
+            Notice::SignalWhileQuitting { signal, ends } => {
                 write!(f, "Received {} while quitting", Name(signal))?;
                 f.write_str(match ends {
                     true => ": ending now",
                     false => "; a further signal ends the program",
                 })
             }
-            Self::Waiting { routines, left } => write_waiting(f, routines, *left),
-            Self::Returned { name, path } => write!(f, "{} has returned", Routine { name, path }),
-            Self::Failure(failure) => failure.with_moment().fmt(f),
-            Self::Hint(text) => Message(text).fmt(f),
-            Self::Dump(dump) => dump.fmt(f),
-            Self::Outcome(report) => report.fmt(f),
-            Self::MoreFailures { count: 1 } => f.write_str("and 1 more failure"),
-            Self::MoreFailures { count } => write!(f, "and {count} more failures"),
-            Self::LeftRunning { count } => {
+            Notice::Waiting { routines, left } => write_waiting(f, routines, *left),
+            Notice::Returned { name, path } => write!(f, "{} has returned", Routine { name, path }),
+            Notice::Failure(failure) => failure.with_moment().fmt(f),
+            Notice::Hint(text) => Message(text).fmt(f),
+            Notice::Dump(dump) => dump.fmt(f),
+            Notice::Outcome(report) => report.fmt(f),
+            Notice::MoreFailures { count: 1 } => f.write_str("and 1 more failure"),
+            Notice::MoreFailures { count } => write!(f, "and {count} more failures"),
+            Notice::LeftRunning { count } => {
                 match count {
                     1 => f.write_str("Nothing waits for the routine that is live")?,
                     n => write!(f, "Nothing waits for the {n} routines that are live")?,
@@ -239,11 +254,11 @@ impl fmt::Display for Notice {
                 f.write_str(": call exit() instead of dropping the main quitter")
             }
             #[cfg(feature = "stacks")]
-            Self::Stacks { routines } => {
+            Notice::Stacks { routines } => {
                 f.write_str("Where they hang:")?;
                 write_stacks(f, routines)
             }
-            Self::EndedByForce { held_up } => write!(f, "Ended by force: {held_up}"),
+            Notice::EndedByForce { held_up } => write!(f, "Ended by force: {held_up}"),
         }
     }
 }
@@ -288,7 +303,7 @@ fn waited_for(path: &QuitterPath, routine: &StuckRoutine, end: &str) -> Vec<Stri
     pieces.extend(standing.iter().flat_map(|standing| standing.parts(1)));
     let label = status_label(&routine.kind);
     let status = routine.status.as_ref();
-    pieces.extend(status.map(|status| format!("{label} \"{}\"", cut(status, 50))));
+    pieces.extend(status.map(|status| format!("{label} {}", quoted(status, 50))));
     let last = pieces.len() - 1;
     for (at, piece) in pieces.iter_mut().enumerate() {
         match at == last {
@@ -344,19 +359,59 @@ mod tests {
         );
     }
 
-    #[test]
-    fn an_event_says_why_the_routine_failed_that_it_names() {
-        let notice = Notice::QuitEvent {
+    fn flusher_failed(message: impl Into<String>) -> Notice {
+        Notice::QuitEvent {
             cause: QuitCause::RoutineFailed {
                 path: "main/db".to_owned().into(),
                 name: "flusher".to_owned(),
                 id: 7,
             },
             failure: Some(FailureKind::Error {
-                message: "cannot flush".to_owned(),
+                message: message.into(),
                 sources: vec!["disk full".to_owned()],
             }),
-        };
+        }
+    }
+
+    #[test]
+    fn no_line_has_more_than_100_columns_unless_a_word_has() {
+        let long = ["many words"; 30].join(" ");
+        let notices = [
+            flusher_failed(&long),
+            Notice::SignalWhileQuitting {
+                signal: long.clone().into(),
+                ends: true,
+            },
+            Notice::Returned {
+                name: long.clone(),
+                path: long.clone().into(),
+            },
+            Notice::Hint(long.clone().into()),
+            Notice::EndedByForce {
+                held_up: HeldUpAt::AfterExit,
+            },
+        ];
+        for notice in notices {
+            let (text, unbroken) = (notice.to_string(), Unbroken(&notice).to_string());
+            let fits = |line: &str| line.chars().count() <= 100;
+            assert!(text.lines().all(fits), "{text}");
+            assert_eq!(text.replace("\n     ", ""), unbroken);
+            let begins = |line: &str| line.starts_with("      ");
+            assert!(text.lines().skip(1).all(begins), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reason_cannot_forge_a_line_by_its_length() {
+        let forged = format!("{} Quit: all routines returned (0.0 s)", "x".repeat(60));
+        let text = flusher_failed(forged).to_string();
+        assert!(text.contains("\n      "), "{text}");
+        assert!(!text.contains("\nQuit"), "{text}");
+    }
+
+    #[test]
+    fn an_event_says_why_the_routine_failed_that_it_names() {
+        let notice = flusher_failed("cannot flush");
         assert_eq!(
             notice.to_string(),
             "Received quit from routine 'flusher' of main/db, which failed: cannot flush: disk full"

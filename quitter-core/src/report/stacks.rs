@@ -79,7 +79,7 @@ mod with {
     use std::mem::discriminant;
 
     use crate::report::escape::cut;
-    use crate::report::text::WIDTH;
+    use crate::report::text::{WIDTH, write_broken};
     use crate::report::timeouts::{StuckRoutine, Timeouts};
     use crate::stacks::{Frame, Stack, TaskState, Why};
 
@@ -277,10 +277,11 @@ mod with {
         for (why, count) in missing {
             let of = if why.is_of_tasks() { "task" } else { "thread" };
             let why = cut(&why.to_string(), WIDTH);
-            match count {
-                1 => write!(f, "\nNo stack of 1 {of}: {why}")?,
-                n => write!(f, "\nNo stacks of {n} {of}s: {why}")?,
-            }
+            let line = match count {
+                1 => format!("\nNo stack of 1 {of}: {why}"),
+                n => format!("\nNo stacks of {n} {of}s: {why}"),
+            };
+            write_broken(f, &line)?;
         }
         Ok(())
     }

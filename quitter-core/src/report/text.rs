@@ -4,7 +4,9 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// How many columns a line of a report may have. A single part that is longer stays whole.
+use crate::report::escape::CONTINUED;
+
+/// How many columns a line of a report may have. A single word that is longer stays whole.
 pub(crate) const WIDTH: usize = 100;
 
 /// A duration that was measured: "0.4 s".
@@ -90,30 +92,90 @@ pub(crate) fn write_parts_after(
     let comma = |at| if at + 1 == parts.len() { "" } else { "," };
     let pieces = parts.iter().enumerate();
     let pieces = pieces.map(|(at, part)| format!("{part}{}", comma(at)));
-    write_pieces(f, margin.chars().count(), margin, pieces)
+    write_pieces(f, columns(margin), margin, pieces)
 }
 
 /// Writes `pieces` separated by spaces, starting at column `column`. Goes on in a new line, behind
-/// `margin`, if the next piece does not fit.
+/// `margin`, if the next piece does not fit. A piece that fits on no line is broken between its words.
 pub(crate) fn write_pieces(
     f: &mut fmt::Formatter<'_>,
-    mut column: usize,
+    column: usize,
     margin: &str,
     pieces: impl IntoIterator<Item = String>,
 ) -> fmt::Result {
-    for (at, piece) in pieces.into_iter().enumerate() {
-        let columns = piece.chars().count();
-        if at > 0 && column + 1 + columns > WIDTH {
-            write!(f, "\n{margin}")?;
-            column = margin.chars().count();
-        } else if at > 0 {
-            f.write_str(" ")?;
-            column += 1;
+    let room = WIDTH.saturating_sub(columns(margin));
+    let mut lines = Lines {
+        f,
+        margin,
+        column,
+        is_empty: true,
+    };
+    for piece in pieces {
+        match columns(&piece) > room {
+            true => piece.split(' ').try_for_each(|word| lines.write(word))?,
+            false => lines.write(&piece)?,
         }
-        f.write_str(&piece)?;
-        column += columns;
     }
     Ok(())
+}
+
+/// Writes `text`, and breaks its lines between words where they are too long. What is left of a line
+/// goes on as far to the right as the further lines of a message, so that it cannot pass for a line of
+/// the report.
+pub(crate) fn write_broken(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for (at, line) in text.split('\n').enumerate() {
+        if at > 0 {
+            f.write_str("\n")?;
+        }
+        if columns(line) <= WIDTH {
+            f.write_str(line)?;
+            continue;
+        }
+        let words = line.trim_start_matches([' ', '\t']);
+        let indent = &line[..line.len() - words.len()];
+        let margin = match columns(indent) {
+            of if of > CONTINUED.len() && of < WIDTH / 2 => indent,
+            _ => CONTINUED,
+        };
+        f.write_str(indent)?;
+        let words = words.split(' ').map(str::to_owned);
+        write_pieces(f, columns(indent), margin, words)?;
+    }
+    Ok(())
+}
+
+/// Lines that are being written.
+struct Lines<'a, 'f> {
+    f: &'a mut fmt::Formatter<'f>,
+    /// Where each line but the first begins.
+    margin: &'a str,
+    column: usize,
+    is_empty: bool,
+}
+
+impl Lines<'_, '_> {
+    /// Writes a piece behind a space, or in a new line if it does not fit.
+    fn write(&mut self, piece: &str) -> fmt::Result {
+        let columns_of_piece = columns(piece);
+        if self.is_empty {
+            self.is_empty = false;
+        } else if self.column + 1 + columns_of_piece > WIDTH {
+            write!(self.f, "\n{}", self.margin)?;
+            self.column = columns(self.margin);
+        } else {
+            self.f.write_str(" ")?;
+            self.column += 1;
+        }
+        self.column += columns_of_piece;
+        self.f.write_str(piece)
+    }
+}
+
+/// How many columns a text has that is on one line: one for each character, and eight for a tab, which
+/// takes no more.
+fn columns(text: &str) -> usize {
+    let of = |c| if c == '\t' { 8 } else { 1 };
+    text.chars().map(of).sum()
 }
 
 #[cfg(test)]
@@ -128,6 +190,65 @@ mod tests {
         assert_eq!(text(1500), "1.5 s");
         assert_eq!(text(50), "50 ms");
         assert_eq!(text(0), "0 s");
+    }
+
+    struct Broken<'a>(&'a str);
+
+    impl fmt::Display for Broken<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_broken(f, self.0)
+        }
+    }
+
+    fn broken(text: &str) -> String {
+        Broken(text).to_string()
+    }
+
+    #[test]
+    fn a_line_that_fits_stays_as_it_is_and_a_longer_one_goes_on_further_in() {
+        let fits = format!("  {}  a\n\n\tb ", "x".repeat(95));
+        assert_eq!(broken(&fits), fits);
+        let (words, more) = (["word"; 20].join(" "), ["more"; 20].join(" "));
+        let text = format!("{words} {}\n  {more}\n        {words} ü", "é".repeat(9));
+        let expected = format!(
+            "{words}\n      {}\n  {}\n      more\n        {}\n        word word ü",
+            "é".repeat(9),
+            ["more"; 19].join(" "),
+            ["word"; 18].join(" "),
+        );
+        assert_eq!(broken(&text), expected);
+    }
+
+    #[test]
+    fn a_word_is_never_broken_and_no_line_begins_where_those_of_a_report_do() {
+        let url = format!("https://host/{}", "x".repeat(200));
+        let padding = "x".repeat(95);
+        let text = format!("{padding} Quit: all routines returned {url} (see there)");
+        let expected =
+            format!("{padding}\n      Quit: all routines returned\n      {url}\n      (see there)");
+        assert_eq!(broken(&text), expected);
+        let text = format!("{}a {padding} Quit: ok", "\t".repeat(100));
+        assert!(broken(&text).ends_with(&format!("a\n      {padding}\n      Quit: ok")));
+    }
+
+    #[test]
+    fn a_piece_that_fits_on_no_line_is_broken_between_its_words() {
+        struct Parts;
+        impl fmt::Display for Parts {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_parts(
+                    f,
+                    40,
+                    &["a".to_owned(), ["word"; 15].join(" "), "b".to_owned()],
+                )
+            }
+        }
+        let (text, margin) = (Parts.to_string(), " ".repeat(40));
+        let expected = format!(
+            "a, {}\n{margin}word word word word, b",
+            ["word"; 11].join(" ")
+        );
+        assert_eq!(text, expected);
     }
 
     #[test]

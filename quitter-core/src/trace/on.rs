@@ -16,7 +16,7 @@ use crate::process::Process;
 use crate::report::caller::Caller;
 use crate::report::exit::ExitReport;
 use crate::report::failure::FailureKind;
-use crate::report::notice::Notice;
+use crate::report::notice::{Notice, Unbroken};
 use crate::routine::kind::RoutineState;
 use crate::routine::panics;
 use crate::routine::quitter::RoutineQuitter;
@@ -331,11 +331,11 @@ impl Said {
             Notice::QuitEvent { .. } | Notice::Failure(_) => None,
             Notice::Outcome(report) => Some(outcome(report)),
             notice if notice.is_trouble() => {
-                let text = notice.to_string();
+                let text = Unbroken(notice).to_string();
                 Some(Box::new(move || warn!(target: TARGET, "{text}")))
             }
             notice => {
-                let text = notice.to_string();
+                let text = Unbroken(notice).to_string();
                 Some(Box::new(move || info!(target: TARGET, "{text}")))
             }
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::on::Scene;
-use crate::report::escape::cut;
+use crate::report::escape::{cut, quoted};
 use crate::report::standing::Standing;
 use crate::report::text::Seconds;
 
@@ -95,7 +95,7 @@ fn routines(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<String> {
         let stands = Standing::of(&routine.stands);
         let stands: Vec<_> = stands.iter().flat_map(|stands| stands.parts(1)).collect();
         let status = routine.status.as_ref();
-        let status = status.map(|status| format!("status \"{}\"", cut(status, STATUS)));
+        let status = status.map(|status| format!("status {}", quoted(status, STATUS)));
         for fact in status.into_iter().chain(stands) {
             row += &format!(", {fact}");
         }

@@ -1,0 +1,10 @@
+struct Program;
+
+impl Program {
+    #[quitter::main]
+    fn main() {}
+}
+
+fn main() {
+    let _ = Program::main();
+}

@@ -1,0 +1,6 @@
+trait Program {
+    #[quitter::main]
+    fn main() {}
+}
+
+fn main() {}
