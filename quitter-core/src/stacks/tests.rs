@@ -310,7 +310,11 @@ fn of_many_threads_those_with_different_names_come_first() {
     let until = Instant::now() + LONG;
     let mut stacks = of(&records, until);
     // On a busy machine, not each has a processor in time.
-    while stacks.missing().iter().any(|(why, _)| *why == Why::NoAnswer) {
+    while stacks
+        .missing()
+        .iter()
+        .any(|(why, _)| *why == Why::NoAnswer)
+    {
         assert!(Instant::now() < until, "{:?}", stacks.missing());
         stacks = of(&records, until);
     }

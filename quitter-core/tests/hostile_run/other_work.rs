@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use quitter_core::{OnQuit, Snapshot};
 
-use super::{FIGURES, Figures, HANG, Told, User};
+use super::user::User;
+use super::{FIGURES, Figures, HANG, Told};
 
 /// A task that its user polls now and then.
 pub(super) struct Polled {
