@@ -7,6 +7,7 @@
 //! say what is compared with what, and have the goals.
 
 pub mod asleep;
+pub mod captures;
 pub mod connections;
 pub mod crew;
 pub mod flags;
@@ -15,6 +16,7 @@ pub mod muster;
 pub mod ops;
 pub mod programs;
 pub mod scenarios;
+pub mod servers;
 pub mod subsystems;
 pub mod tasks;
 pub mod workload;

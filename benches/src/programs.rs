@@ -16,11 +16,13 @@ use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::captures;
 use crate::crew::{Counted, Crew, Joined, StdCondvar, TokioUtil};
 use crate::flags::Channel;
+use crate::servers;
 use crate::workload::Workload;
 
-/// Runs with this many threads that block, until SIGINT.
+/// Runs with this many threads or processes, until SIGINT or until all is done.
 pub type Program = fn(threads: usize) -> ExitCode;
 
 /// The programs, by the library they use.
@@ -38,6 +40,10 @@ pub const PROGRAMS: Workload<Program> = Workload {
         ("ctrlc + join", with_ctrlc::<Joined<StdCondvar>>),
         ("signal-hook", with_signal_hook::<Joined<Channel>>),
         ("tokio-util", with_tokio),
+        ("captures", captures::quitter),
+        ("captures on threads", captures::threads),
+        ("server by hand", servers::by_hand),
+        ("server killed", servers::killed),
     ],
 };
 

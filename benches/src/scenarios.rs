@@ -7,8 +7,11 @@ mod children;
 mod failures;
 mod fork;
 mod interrupt;
+mod output;
+mod processes;
 mod quit;
 mod reads;
+mod server;
 mod slow_poll;
 mod snapshot;
 mod threads;
@@ -94,6 +97,30 @@ pub const SCENARIOS: &[Workload<Scenario>] = &[
         implementations: &[
             ("quitter", reads::interruptible),
             ("wait_quit", reads::wait_quit),
+        ],
+    },
+    Workload {
+        name: "processes",
+        implementations: &[
+            ("quitter", processes::quitter),
+            ("by hand", processes::by_hand),
+        ],
+    },
+    Workload {
+        name: "output",
+        implementations: &[
+            ("quitter", |n| output::captured("captures", n)),
+            ("a thread each", |n| {
+                output::captured("captures on threads", n)
+            }),
+        ],
+    },
+    Workload {
+        name: "server",
+        implementations: &[
+            ("quitter", server::example),
+            ("by hand", |n| server::program("server by hand", n)),
+            ("killed", |n| server::program("server killed", n)),
         ],
     },
     Workload {

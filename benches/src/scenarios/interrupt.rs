@@ -1,6 +1,6 @@
 //! The time from SIGINT until the process is gone.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -22,7 +22,9 @@ pub fn program(implementation: &str, threads: usize) -> Figures {
     let often = if threads == 0 { 21 } else { 3 };
     let run = || {
         let arguments = [implementation, &threads.to_string()];
-        gone(Command::new(sibling("program")).args(arguments), 1)
+        let (started, _ready) = Started::new(Command::new(sibling("program")).args(arguments));
+        started.wait_until_asleep();
+        started.interrupt()
     };
     let gone: Vec<f64> = (0..often).map(|_| run()).collect();
     vec![("gone", median(&gone))]
@@ -33,37 +35,35 @@ pub fn program(implementation: &str, threads: usize) -> Figures {
 pub fn forced_end(implementation: &str, threads: usize) -> Figures {
     let arguments = [implementation, &threads.to_string()];
     // Routines that hammer the tree never sleep: only the line "ready" is waited for.
-    let started = Started::new(Command::new(sibling("program")).args(arguments), 1);
+    let (started, _ready) = Started::new(Command::new(sibling("program")).args(arguments));
     let gone = started.interrupt();
     vec![("late", gone - QUIT_TIMEOUT.as_nanos() as f64)]
 }
 
 /// The program `heartbeat` of the examples, after the first beat of each of its three hearts.
 pub fn heartbeat() -> Figures {
-    vec![("gone", gone(&mut Command::new(sibling("heartbeat")), 3))]
+    let (mut started, _first) = Started::new(&mut Command::new(sibling("heartbeat")));
+    started.line();
+    started.line();
+    started.wait_until_asleep();
+    vec![("gone", started.interrupt())]
 }
 
-fn sibling(program: &str) -> PathBuf {
+pub(super) fn sibling(program: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a path");
     own.with_file_name(program)
 }
 
-/// Starts a program, reads some lines, waits until all its threads sleep, and interrupts it.
-fn gone(command: &mut Command, lines: usize) -> f64 {
-    let started = Started::new(command, lines);
-    asleep::wait_for_process(started.child.id());
-    started.interrupt()
-}
-
-/// A program that has written its first lines.
-struct Started {
+/// A program that has written its first line.
+pub(super) struct Started {
     child: Child,
     /// Kept open: a program that cannot write any more ends by itself.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Started {
-    fn new(command: &mut Command, lines: usize) -> Self {
+    /// Returns its first line, too.
+    pub(super) fn new(command: &mut Command) -> (Self, String) {
         heed_interrupts();
         let mut child = command
             .stdin(Stdio::null())
@@ -71,17 +71,26 @@ impl Started {
             .stderr(Stdio::null())
             .spawn()
             .expect("a program, built beside this one");
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let read = stdout.by_ref().lines().take(lines).map_while(Result::ok);
-        assert_eq!(read.count(), lines, "lines of {command:?}");
-        Self {
-            child,
-            _stdout: stdout,
-        }
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut started = Self { child, stdout };
+        let line = started.line();
+        (started, line)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("text");
+        assert!(line.ends_with('\n'), "the program has ended");
+        line.trim_end().to_owned()
+    }
+
+    /// Waits until all its threads sleep.
+    pub(super) fn wait_until_asleep(&self) {
+        asleep::wait_for_process(self.child.id());
     }
 
     /// Sends SIGINT, and returns how long the end takes from then on, in nanoseconds.
-    fn interrupt(mut self) -> f64 {
+    pub(super) fn interrupt(mut self) -> f64 {
         let pid = Pid::from_raw(self.child.id().try_into().expect("a pid"));
         let from = Instant::now();
         kill(pid, Signal::SIGINT).expect("a live process");

@@ -13,7 +13,7 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// Builds the benchmark, the programs, and the example that is interrupted, into the folder of
+    /// Builds the benchmark, the programs, and the examples that are interrupted, into the folder of
     /// this program.
     pub(crate) fn new() -> Self {
         let own = std::env::current_exe().expect("a path");
@@ -24,7 +24,12 @@ impl Built {
         build(
             target,
             "../Cargo.toml",
-            &[&example[..], &["--bin", "heartbeat"]].concat(),
+            &[
+                &example[..],
+                &["--bin", "heartbeat"],
+                &["--bin", "tcp_server_threads"],
+            ]
+            .concat(),
         );
         let messages = build(
             target,

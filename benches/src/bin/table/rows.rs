@@ -104,6 +104,23 @@ const TASKS: Row = Row {
     ..ROW
 };
 
+const PROCESSES: Row = Row {
+    workload: "processes",
+    sizes: &[1_000],
+    peers: &["by hand"],
+    ..ROW
+};
+
+/// The example `tcp_server_threads`.
+const SERVER: Row = Row {
+    workload: "server",
+    sizes: &[500],
+    floor: Some(Floor::of("killed")),
+    peers: &["by hand"],
+    goals: &[Goal::value(50.0 * MS)],
+    ..ROW
+};
+
 const SNAPSHOT: Row = Row {
     workload: "snapshot",
     sizes: &[1_000, 10_000, 100_000],
@@ -470,13 +487,43 @@ pub(crate) const ROWS: &[Row] = &[
         ..QUITTING
     },
     Row {
-        what: "threads blocked in reads: quit to last returned",
+        what: "threads blocked in reads: quit to `wait_done` returning",
         workload: "reads",
-        figure: "last",
-        sizes: &[10_000],
+        figure: "done",
+        sizes: &[1_000, 10_000],
+        often: 3,
         floor: Some(Floor::of("wait_quit")),
         goals: &[Goal::times(1.5, Of::Floor)],
         ..ROW
+    },
+    Row {
+        what: "child processes: all started",
+        figure: "start",
+        ..PROCESSES
+    },
+    Row {
+        what: "child processes: quit to all reaped",
+        figure: "quit",
+        ..PROCESSES
+    },
+    Row {
+        what: "20 lines of each of so many child processes, written with its name",
+        workload: "output",
+        figure: "lines",
+        sizes: &[100, 1_000],
+        peers: &["a thread each"],
+        growth: Growth::OfAll,
+        ..ROW
+    },
+    Row {
+        what: "TCP server with clients, idle or amid a line, SIGINT to gone",
+        figure: "gone without floods",
+        ..SERVER
+    },
+    Row {
+        what: "the same, and a tenth of the clients send without end and never read",
+        figure: "gone",
+        ..SERVER
     },
     Row {
         what: "process with blocked threads, SIGINT to gone",
