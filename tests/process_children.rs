@@ -549,7 +549,7 @@ fn a_child_that_had_to_be_killed_is_named_and_the_code_is_1() {
         "'stubborn' of main",
         "1 routine failed:",
         "routine 'stubborn' of main failed: killed, since it had not ended 1.",
-        " s after the stop signal:",
+        " s after the stop signal: pid ",
         "sh -c 'trap '' TERM",
         "(while quitting)",
         "Quit: all routines returned (1.",

@@ -60,7 +60,7 @@ fn after_ctrl_c_the_stubborn_process_is_killed_and_named_and_none_is_left() {
         "Received quit from 'OS interrupt/termination signal': SIGINT",
         "1 routine failed:",
         "routine 'stubborn' of main failed: killed, since it had not ended 1.",
-        " s after the stop signal:",
+        " s after the stop signal: pid ",
         "Quit: all routines returned (1.",
     ]);
 }

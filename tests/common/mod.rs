@@ -260,14 +260,14 @@ impl Ended {
         self
     }
 
-    /// Asserts that stderr contains these texts, in this order.
+    /// Asserts that stderr contains these texts, in this order. Lines that were too long may be broken.
     #[track_caller]
     pub(crate) fn saying(self, texts: &[&str]) -> Self {
         let mut rest = &self.stderr[..];
         for text in texts {
-            let at = rest.find(text);
-            let at = at.unwrap_or_else(|| panic!("no {text:?} (in order) in\n{}", self.stderr));
-            rest = &rest[at + text.len()..];
+            let mut places = rest.char_indices();
+            let found = places.find_map(|(at, _)| behind(&rest[at..], text));
+            rest = found.unwrap_or_else(|| panic!("no {text:?} (in order) in\n{}", self.stderr));
         }
         self
     }
@@ -276,6 +276,16 @@ impl Ended {
     pub(crate) fn count(&self, text: &str) -> usize {
         self.stderr.matches(text).count()
     }
+}
+
+/// What follows after `text` at the beginning of `said`. A line may be broken where `text` has a space.
+fn behind<'a>(said: &'a str, text: &str) -> Option<&'a str> {
+    const BROKEN: &str = "\n      ";
+    text.chars().try_fold(said, |rest, letter| {
+        let whole = rest.strip_prefix(letter);
+        let broken = || rest.strip_prefix(BROKEN).filter(|_| letter == ' ');
+        whole.or_else(broken)
+    })
 }
 
 pub(crate) fn hang() -> ! {
