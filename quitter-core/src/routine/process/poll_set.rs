@@ -50,9 +50,15 @@ mod epoll {
             let mut events = Vec::with_capacity(AT_A_TIME);
             // Without a limit of time, only a signal ends it early.
             let _ = wait(&self.files, spare_capacity(&mut events), None);
-            self.wakeup.clear();
-            let keys = events.iter().map(|event| event.data.u64());
-            keys.filter(|key| *key != WAKEUP).collect()
+            let mut keys: Vec<_> = events.iter().map(|event| event.data.u64()).collect();
+            keys.retain(|key| match *key {
+                WAKEUP => {
+                    self.wakeup.clear();
+                    false
+                }
+                _ => true,
+            });
+            keys
         }
     }
 }
