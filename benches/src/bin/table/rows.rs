@@ -523,6 +523,8 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         what: "the same, and a tenth of the clients send without end and never read",
         figure: "gone",
+        why: "A tenth of the threads are busy. The main thread, which takes the signal, and the thread that it \
+              wakes each wait for a turn on a processor. By hand it is the same.",
         ..SERVER
     },
     Row {
