@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::env;
 use std::error::Error;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,11 +88,14 @@ impl Drop for Open {
 }
 
 fn echo(stream: &TcpStream) -> io::Result<()> {
-    let (mut reader, mut writer) = (BufReader::new(stream), stream);
+    let (mut reader, mut writer) = (BufReader::new(stream), BufWriter::new(stream));
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
         writer.write_all(&line)?;
         line.clear();
+        if !reader.buffer().contains(&b'\n') {
+            writer.flush()?; // Lines that have arrived together are answered together.
+        }
     }
     Ok(())
 }
