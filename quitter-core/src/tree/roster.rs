@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
@@ -19,6 +17,7 @@ use super::shards::Shards;
 use super::tally::Tally;
 use super::waiter::{Open, Parker, Waiter, Wakes, is_past};
 use super::waiters::{Key, Waiters};
+use super::walk::{self, GoesFirst};
 use crate::error::Quitting;
 use crate::report::failure::FailureLog;
 use crate::routine::record::Record;
@@ -30,8 +29,6 @@ pub(super) struct Roster {
     /// The node's place in its parent's list.
     slot: Slot,
     state: Mutex<State>,
-    /// How many walks want the lock. A hint, which loom need not see.
-    walks: AtomicUsize,
     quit_chan: OnceLock<Receiver<Infallible>>,
     #[cfg(all(unix, feature = "io"))]
     quit_descriptor: OnceLock<crate::io::descriptor::QuitDescriptor>,
@@ -187,7 +184,6 @@ impl Roster {
             tree,
             slot: Slot::default(),
             state: Mutex::new(state),
-            walks: AtomicUsize::new(0),
             quit_chan: OnceLock::new(),
             #[cfg(all(unix, feature = "io"))]
             quit_descriptor: OnceLock::new(),
@@ -218,34 +214,21 @@ impl Roster {
     /// Locks, for a routine that comes or goes.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        if self.walks.load(Ordering::Relaxed) > 0 {
-            self.give_way();
-        }
+        walk::let_walks_go_first();
         lock(&self.state)
-    }
-
-    /// Lets walks go first. Std's lock is unfair: threads that start routines in a loop could keep a
-    /// walk out for seconds.
-    #[cold]
-    fn give_way(&self) {
-        const TIMES: usize = if cfg!(loom) { 0 } else { 20 };
-        for _ in 0..TIMES {
-            thread::yield_now();
-            if self.walks.load(Ordering::Relaxed) == 0 {
-                return;
-            }
-        }
     }
 
     /// Locks, for a walk.
     pub(super) fn lock_first(&self) -> MutexGuard<'_, State> {
-        if let Some(state) = self.try_lock() {
-            return state;
-        }
-        self.walks.fetch_add(1, Ordering::Relaxed);
-        let state = lock(&self.state);
-        self.walks.fetch_sub(1, Ordering::Relaxed);
-        state
+        self.try_lock().unwrap_or_else(|| {
+            let _first = GoesFirst::new();
+            lock(&self.state)
+        })
+    }
+
+    /// Locks, for a walk that goes first already.
+    pub(super) fn lock_next(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 
     pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
