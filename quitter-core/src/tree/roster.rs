@@ -124,12 +124,14 @@ impl State {
         self.tallies.push(Arc::clone(tally));
     }
 
+    /// Whether somebody may wait for what is live here.
+    fn is_waited_for(&self) -> bool {
+        !self.tallies.is_empty() || !self.waited.is_empty()
+    }
+
     /// Counts a routine that ends. Returns the tallies that counted it.
     fn on_end(&self, record: &Record) -> Few<Arc<Tally>> {
         let mut counting = Few::default();
-        if self.tallies.is_empty() && self.waited.is_empty() {
-            return counting;
-        }
         let one = self.waited.get(&Waited::One(record.id));
         let one = one.map(|waits| &waits.tally);
         // One that is over may lack this routine, and nobody asks it any more.
@@ -320,26 +322,21 @@ impl Node {
         Ok(())
     }
 
-    /// Takes a routine from the list, and wakes those that wait for that. Returns how many others are
-    /// live where somebody waits for all of them.
-    pub(crate) fn check_out(self: &Arc<Self>, record: &Record) -> Option<usize> {
+    /// Takes a routine from the list, and wakes those that wait for that. Returns what was in the list,
+    /// and how many others are live where somebody waits for all of them.
+    pub(crate) fn check_out(
+        self: &Arc<Self>,
+        record: &Record,
+    ) -> (Option<Arc<Record>>, Option<usize>) {
         let mut state = self.roster().lock();
         let left = state.routines.remove(record);
         record.finish();
-        let waited_for = state.on_end(record);
-        drop(state);
-        drop(left);
-        if waited_for.is_empty() {
-            return None;
+        if !state.is_waited_for() {
+            return (left, None);
         }
-        let mut wakes = Wakes::default();
-        let mut live = None;
-        waited_for.for_each(|tally| {
-            tally.wake(&mut wakes);
-            live = live.max(Some(tally.live()));
-        });
-        wakes.perform();
-        live
+        let counting = state.on_end(record);
+        drop(state);
+        (left, wake(counting))
     }
 
     /// This node and its shards, or those of the node that it is a shard of.
@@ -445,6 +442,18 @@ impl Node {
         let left = self.owner().roster().lock().waiters.remove(key);
         drop(left);
     }
+}
+
+/// Wakes those that wait by these tallies, and returns the most that one of them counts.
+fn wake(counting: Few<Arc<Tally>>) -> Option<usize> {
+    let mut wakes = Wakes::default();
+    let mut live = None;
+    counting.for_each(|tally| {
+        tally.wake(&mut wakes);
+        live = live.max(Some(tally.live()));
+    });
+    wakes.perform();
+    live
 }
 
 impl Node {
