@@ -15,6 +15,7 @@ use super::outcome::RoutineOutcome;
 use super::panics;
 use super::quitter::RoutineQuitter;
 use super::record::{Place, Record};
+use super::spare;
 use crate::error::Quitting;
 use crate::report::failure::{FailureKind, OnFailure};
 use crate::trace::RoutineSpan;
@@ -39,7 +40,7 @@ impl Live {
     ) -> Result<Self, Quitting> {
         hook::install();
         panics::forget_last();
-        let record = Arc::new(Record::new(work, name, spawned_at, on_failure, now));
+        let record = spare::fill(Record::new(work, name, spawned_at, on_failure, now));
         let node = node.shard_node();
         node.check_in(&record)?;
         let span = RoutineSpan::start(&node, &record);
@@ -92,24 +93,27 @@ impl Live {
             // The user's error is shown and dropped in here, since its code may panic, too.
             f(&self.quitter).settle(&failed);
         });
-        if let Some(crowd) = self.end() {
+        let (_, waited_for) = self.end();
+        if let Some(crowd) = waited_for {
             linger::in_a_crowd(crowd);
         }
     }
 
-    /// Checks out. Returns how many others are live and waited for, if the routine was told to quit.
-    fn end(&self) -> Option<usize> {
+    /// Checks out. Returns what was listed, and how many others are live and waited for, if the routine
+    /// was told to quit.
+    fn end(&self) -> (Option<Arc<Record>>, Option<usize>) {
         self.span.ended(&self.quitter);
         let node = self.quitter.node();
-        let waited_for = node.check_out(self.quitter.record());
-        waited_for.filter(|_| node.is_quitting())
+        let (left, waited_for) = node.check_out(self.quitter.record());
+        (left, waited_for.filter(|_| node.is_quitting()))
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
         if !self.quitter.record().is_finished() {
-            self.end();
+            let (left, _) = self.end();
+            spare::keep(left);
         }
     }
 }

@@ -20,5 +20,6 @@ pub(crate) mod process;
 pub(crate) mod quitter;
 pub(crate) mod record;
 pub(crate) mod registry;
+mod spare;
 pub(crate) mod task;
 pub(crate) mod ticks;

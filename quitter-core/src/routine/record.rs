@@ -139,6 +139,10 @@ impl Record {
         self.work.kind(self.os_id())
     }
 
+    pub(super) fn is_guard(&self) -> bool {
+        self.work == Work::Guard
+    }
+
     /// The system's number of the thread that runs this right now, or of the process that it is; 0:
     /// none.
     pub(crate) fn os_id(&self) -> u64 {

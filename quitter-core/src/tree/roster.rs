@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
@@ -19,6 +17,7 @@ use super::shards::Shards;
 use super::tally::Tally;
 use super::waiter::{Open, Parker, Waiter, Wakes, is_past};
 use super::waiters::{Key, Waiters};
+use super::walk::{self, GoesFirst};
 use crate::error::Quitting;
 use crate::report::failure::FailureLog;
 use crate::routine::record::Record;
@@ -30,8 +29,6 @@ pub(super) struct Roster {
     /// The node's place in its parent's list.
     slot: Slot,
     state: Mutex<State>,
-    /// How many walks want the lock. A hint, which loom need not see.
-    walks: AtomicUsize,
     quit_chan: OnceLock<Receiver<Infallible>>,
     #[cfg(all(unix, feature = "io"))]
     quit_descriptor: OnceLock<crate::io::descriptor::QuitDescriptor>,
@@ -127,12 +124,14 @@ impl State {
         self.tallies.push(Arc::clone(tally));
     }
 
+    /// Whether somebody may wait for what is live here.
+    fn is_waited_for(&self) -> bool {
+        !self.tallies.is_empty() || !self.waited.is_empty()
+    }
+
     /// Counts a routine that ends. Returns the tallies that counted it.
     fn on_end(&self, record: &Record) -> Few<Arc<Tally>> {
         let mut counting = Few::default();
-        if self.tallies.is_empty() && self.waited.is_empty() {
-            return counting;
-        }
         let one = self.waited.get(&Waited::One(record.id));
         let one = one.map(|waits| &waits.tally);
         // One that is over may lack this routine, and nobody asks it any more.
@@ -187,7 +186,6 @@ impl Roster {
             tree,
             slot: Slot::default(),
             state: Mutex::new(state),
-            walks: AtomicUsize::new(0),
             quit_chan: OnceLock::new(),
             #[cfg(all(unix, feature = "io"))]
             quit_descriptor: OnceLock::new(),
@@ -218,34 +216,21 @@ impl Roster {
     /// Locks, for a routine that comes or goes.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        if self.walks.load(Ordering::Relaxed) > 0 {
-            self.give_way();
-        }
+        walk::let_walks_go_first();
         lock(&self.state)
-    }
-
-    /// Lets walks go first. Std's lock is unfair: threads that start routines in a loop could keep a
-    /// walk out for seconds.
-    #[cold]
-    fn give_way(&self) {
-        const TIMES: usize = if cfg!(loom) { 0 } else { 20 };
-        for _ in 0..TIMES {
-            thread::yield_now();
-            if self.walks.load(Ordering::Relaxed) == 0 {
-                return;
-            }
-        }
     }
 
     /// Locks, for a walk.
     pub(super) fn lock_first(&self) -> MutexGuard<'_, State> {
-        if let Some(state) = self.try_lock() {
-            return state;
-        }
-        self.walks.fetch_add(1, Ordering::Relaxed);
-        let state = lock(&self.state);
-        self.walks.fetch_sub(1, Ordering::Relaxed);
-        state
+        self.try_lock().unwrap_or_else(|| {
+            let _first = GoesFirst::new();
+            lock(&self.state)
+        })
+    }
+
+    /// Locks, for a walk that goes first already.
+    pub(super) fn lock_next(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 
     pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
@@ -337,26 +322,21 @@ impl Node {
         Ok(())
     }
 
-    /// Takes a routine from the list, and wakes those that wait for that. Returns how many others are
-    /// live where somebody waits for all of them.
-    pub(crate) fn check_out(self: &Arc<Self>, record: &Record) -> Option<usize> {
+    /// Takes a routine from the list, and wakes those that wait for that. Returns what was in the list,
+    /// and how many others are live where somebody waits for all of them.
+    pub(crate) fn check_out(
+        self: &Arc<Self>,
+        record: &Record,
+    ) -> (Option<Arc<Record>>, Option<usize>) {
         let mut state = self.roster().lock();
         let left = state.routines.remove(record);
         record.finish();
-        let waited_for = state.on_end(record);
-        drop(state);
-        drop(left);
-        if waited_for.is_empty() {
-            return None;
+        if !state.is_waited_for() {
+            return (left, None);
         }
-        let mut wakes = Wakes::default();
-        let mut live = None;
-        waited_for.for_each(|tally| {
-            tally.wake(&mut wakes);
-            live = live.max(Some(tally.live()));
-        });
-        wakes.perform();
-        live
+        let counting = state.on_end(record);
+        drop(state);
+        (left, wake(counting))
     }
 
     /// This node and its shards, or those of the node that it is a shard of.
@@ -462,6 +442,18 @@ impl Node {
         let left = self.owner().roster().lock().waiters.remove(key);
         drop(left);
     }
+}
+
+/// Wakes those that wait by these tallies, and returns the most that one of them counts.
+fn wake(counting: Few<Arc<Tally>>) -> Option<usize> {
+    let mut wakes = Wakes::default();
+    let mut live = None;
+    counting.for_each(|tally| {
+        tally.wake(&mut wakes);
+        live = live.max(Some(tally.live()));
+    });
+    wakes.perform();
+    live
 }
 
 impl Node {

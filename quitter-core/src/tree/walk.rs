@@ -1,12 +1,57 @@
 //! Walks over the rosters of a subtree, one lock at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
+
 use super::node::Node;
 use super::roster::State;
+
+/// How many walks wait for a lock, in the whole process. A hint, which loom need not see.
+static WAITING: CachePadded<AtomicUsize> = CachePadded::new(AtomicUsize::new(0));
+
+/// Until this is dropped, threads that come for any roster's lock let this walk go first.
+///
+/// A thread that holds the lock may have lost its processor, and has to run again first. So all others
+/// give theirs up, not only those that come for the same lock. And std's lock is unfair: threads that
+/// start routines in a loop could keep a walk out for seconds.
+pub(super) struct GoesFirst(());
+
+impl GoesFirst {
+    pub(super) fn new() -> Self {
+        WAITING.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for GoesFirst {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Called before a routine that comes or goes takes a lock.
+#[inline]
+pub(super) fn let_walks_go_first() {
+    if WAITING.load(Ordering::Relaxed) > 0 {
+        give_way();
+    }
+}
+
+/// For a bounded time: a walk may wait for a thread that runs very rarely.
+#[cold]
+fn give_way() {
+    const TIMES: usize = if cfg!(loom) { 0 } else { 20 };
+    for _ in 0..TIMES {
+        thread::yield_now();
+        if WAITING.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+    }
+}
 
 /// Calls `visit` for `top` and every node below it that has a roster, under that roster's lock, with
 /// what it returned for the node above.
@@ -17,8 +62,12 @@ pub(super) fn walk<T: Copy>(
 ) {
     let mut walk = Walk::new(top, above, visit);
     walk.visit_free();
+    if walk.held.is_empty() {
+        return;
+    }
+    let _first = GoesFirst::new();
     while let Some((node, above)) = walk.held.pop() {
-        let mut state = node.roster().lock_first();
+        let mut state = node.roster().lock_next();
         walk.visit(&node, &mut state, above);
         drop(state);
         walk.visit_free();
@@ -36,6 +85,7 @@ pub(super) fn try_walk<T: Copy>(
     const PAUSE: Duration = Duration::from_micros(200);
     let mut walk = Walk::new(top, above, visit);
     walk.visit_free();
+    let _first = (!walk.held.is_empty()).then(GoesFirst::new);
     while !walk.held.is_empty() && Instant::now() < until {
         thread::sleep(PAUSE);
         walk.todo.append(&mut walk.held);
