@@ -366,7 +366,10 @@ fn captures_at_the_same_time_take_turns_and_all_end() {
 fn a_capture_for_others_stops_for_that_of_an_exit() {
     let mut alone = Command::new(std::env::current_exe().unwrap());
     let story = "stacks::tests::the_others_wait_for_a_task_when_the_exit_comes";
-    let ended = alone.args(["--exact", story, "--ignored"]).output().unwrap();
+    let ended = alone
+        .args(["--exact", story, "--ignored"])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&ended.stdout);
     assert!(text.contains("1 passed"), "{text}");
 }
