@@ -139,8 +139,10 @@ impl Record {
         self.work.kind(self.os_id())
     }
 
-    pub(super) fn is_guard(&self) -> bool {
-        self.work == Work::Guard
+    /// Whether this is a guard that has no memory besides its record.
+    pub(super) fn is_plain_guard(&self) -> bool {
+        let has_own_text = matches!(self.name, Cow::Owned(_)) || self.status.get().is_some();
+        self.work == Work::Guard && !has_own_text
     }
 
     /// The system's number of the thread that runs this right now, or of the process that it is; 0:

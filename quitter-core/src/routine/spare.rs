@@ -14,8 +14,8 @@ thread_local! {
 /// being used again.
 #[inline]
 pub(super) fn keep(left: Option<Arc<Record>>) {
-    // That of a task may have a waker, which is the executor's memory.
-    let left = left.filter(|record| record.is_guard());
+    // Others hold more: the text of a status, which may be long, or the waker of an executor.
+    let left = left.filter(|record| record.is_plain_guard());
     // A thread that drops its thread-local values keeps none.
     let _ = SPARE.try_with(|spare| spare.replace(left));
 }
@@ -31,4 +31,50 @@ pub(super) fn fill(record: Record) -> Arc<Record> {
         return spare;
     }
     Arc::new(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::panic::Location;
+
+    use super::*;
+    use crate::routine::kind::Work;
+    use crate::system;
+
+    fn guard(name: impl Into<Cow<'static, str>>) -> Arc<Record> {
+        let now = system::now();
+        fill(Record::new(
+            Work::Guard,
+            name.into(),
+            Location::caller(),
+            None,
+            now,
+        ))
+    }
+
+    #[test]
+    fn a_record_takes_the_place_of_a_guard_that_nobody_holds() {
+        let first = guard("first");
+        let place = Arc::as_ptr(&first);
+        keep(Some(first));
+        let second = guard("second");
+        assert_eq!(Arc::as_ptr(&second), place);
+        assert_eq!(second.name, "second");
+        let held = Arc::clone(&second);
+        keep(Some(second));
+        assert_ne!(Arc::as_ptr(&guard("third")), Arc::as_ptr(&held));
+    }
+
+    #[test]
+    fn no_text_of_the_programs_is_kept() {
+        let named = guard("its own name".to_owned());
+        let with_status = guard("guard");
+        with_status.set_status("flushing 3/10".into());
+        for record in [named, with_status] {
+            let left = Arc::downgrade(&record);
+            keep(Some(record));
+            assert!(left.upgrade().is_none());
+        }
+    }
 }
