@@ -1,6 +1,7 @@
-//! Graceful, bounded shutdown for programs made of threads, and a report that names what hangs.
+//! Graceful, bounded shutdown for programs made of threads, tasks and child processes, and a report that
+//! names what hangs.
 //!
-//! Every thread that a program starts belongs to one tree of quitters. The tree can always be told to
+//! Everything that a program starts belongs to one tree of quitters. The tree can always be told to
 //! quit: by a signal, by a message on a channel, by a failure, or by hand. Blocked threads wake at
 //! once, the program ends within its timeout, and the exit report names every routine that did not
 //! return.
