@@ -91,8 +91,9 @@
 //! main.quit_and_wait(std::time::Duration::from_secs(2)).unwrap();
 //! ```
 //!
-//! A routine may return `Result<(), E>`. `q.sleep(..)?` ends it cleanly, because [`Quitting`] is not a
-//! failure. It may ask the whole program to quit, and say why:
+//! A routine may return `Result<(), E>` with any error that can go to another thread, such as
+//! `std::io::Error` or `Box<dyn Error + Send + Sync>`. `q.sleep(..)?` ends it cleanly, because
+//! [`Quitting`] is not a failure. It may ask the whole program to quit, and say why:
 //! [`request_quit`](RoutineQuitter::request_quit).
 //!
 //! # Failures

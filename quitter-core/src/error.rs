@@ -51,6 +51,14 @@ impl fmt::Display for Marker {
 
 impl Error for Marker {}
 
+/// So that `?` works in routines that do I/O: `q.sleep(..)?`. The error is still recognized as
+/// [`Quitting`], and the routine has not failed.
+impl From<Quitting> for io::Error {
+    fn from(quitting: Quitting) -> Self {
+        Self::other(quitting)
+    }
+}
+
 /// Whether `error`, or a source of it, is [`Quitting`].
 pub(crate) fn is_quitting(error: &(dyn Error + 'static)) -> bool {
     chain(error).any(|error| error.is::<Quitting>() || error.is::<Marker>())
@@ -122,6 +130,14 @@ impl AddRoutineError {
 impl From<Quitting> for AddRoutineError {
     fn from(Quitting: Quitting) -> Self {
         Self::Quitting
+    }
+}
+
+/// So that `?` works in routines that do I/O, such as a loop that accepts connections and starts a routine
+/// for each.
+impl From<AddRoutineError> for io::Error {
+    fn from(error: AddRoutineError) -> Self {
+        Self::other(error)
     }
 }
 
@@ -225,6 +241,17 @@ impl Error for MainQuitterError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quitting_is_recognized_in_an_io_error_that_it_has_become() {
+        assert!(is_quitting(&io::Error::from(Quitting)));
+        assert!(is_quitting(&io::Error::from(AddRoutineError::Quitting)));
+        let refused = AddRoutineError::Thread {
+            name: "server".to_owned(),
+            source: io::ErrorKind::OutOfMemory.into(),
+        };
+        assert!(!is_quitting(&io::Error::from(refused)));
+    }
 
     #[test]
     fn the_name_of_a_refused_routine_stays_on_the_line_of_the_error() {

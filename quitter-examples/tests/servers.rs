@@ -10,11 +10,6 @@ mod common;
 #[path = "shared/client.rs"]
 mod client;
 
-use std::io::Write;
-use std::net::Shutdown;
-use std::thread;
-use std::time::Instant;
-
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use client::{Client, server};
@@ -79,6 +74,11 @@ fn a_client_that_resets_its_connection_is_reported_and_does_not_end_the_server()
 #[test]
 #[cfg(target_os = "linux")]
 fn five_hundred_clients_of_all_kinds_do_not_hold_up_the_end_and_lines_are_answered() {
+    use std::io::Write;
+    use std::net::Shutdown;
+    use std::thread;
+    use std::time::Instant;
+
     let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server_threads"));
     let mut clients: Vec<_> = (0..500).map(|_| Client::connect(&address)).collect();
     let (answered, rest) = clients.split_at_mut(200);

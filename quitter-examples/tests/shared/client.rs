@@ -1,6 +1,5 @@
 //! Servers under test, and their clients.
 
-use std::collections::HashSet;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -74,7 +73,7 @@ pub(crate) fn all_has_arrived(clients: &[Client]) -> bool {
         let is_empty = queues.starts_with("00000000:");
         port(local).filter(|_| !is_empty)
     });
-    let sending: HashSet<_> = sending.collect();
+    let sending: std::collections::HashSet<_> = sending.collect();
     let own = |client: &Client| client.0.get_ref().local_addr().unwrap().port();
     !clients.iter().any(|client| sending.contains(&own(client)))
 }
