@@ -230,7 +230,7 @@ fn a_panic_while_quitting_is_told_apart() {
             main.routine("flusher").add(|q| {
                 println!("listening");
                 q.wait_quit();
-                panic!("gone");
+                panic!("the disk went first");
             })?;
             Ok(())
         })
@@ -241,7 +241,7 @@ fn a_panic_while_quitting_is_told_apart() {
         .saying(&[
             "Received quit from 'OS interrupt/termination signal': SIGTERM",
             "1 routine failed:",
-            ": gone (while quitting)\n",
+            ": the disk went first (while quitting)\n",
         ]);
 }
 

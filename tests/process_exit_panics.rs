@@ -191,13 +191,14 @@ fn a_hook_that_never_returns_does_not_keep_the_program_from_quitting() {
 fn a_panic_of_the_body_whose_hook_never_returns_is_mains_failure() {
     let story = || {
         panic::set_hook(Box::new(|_| hang()));
-        program(|_| -> Body { panic!("no config") })
+        program(|_| -> Body { panic!("no configuration") })
     };
     let mut program = alone(story);
-    let event = program.wait_for("Received quit from");
-    assert!(event.contains("from main, which failed: "), "{event}");
-    assert!(event.contains("no config"), "{event}");
-    program.end().with_code(1);
+    program.wait_for("Received quit from");
+    program.end().with_code(1).saying(&[
+        "Received quit from main, which failed: ",
+        "no configuration",
+    ]);
 }
 
 #[test]

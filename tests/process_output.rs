@@ -269,7 +269,7 @@ fn an_error_of_the_body_while_routines_are_live_is_a_shutdown() {
     };
     alone(story).end().with_code(1).saying(&[
         "Received quit from main, which failed: no port …\n",
-        "1 routine failed:\n  routine 'main' of main failed: no port\n      Caused by:\n",
+        "1 routine failed:\n  routine 'main' of main failed: no port\n      Caused by:\n        many lines\n",
         "Quit: all routines returned (",
     ]);
 }
@@ -343,7 +343,7 @@ fn consequences_at(child: &'static str) -> ExitReport {
     let parent = if child == "sender" { &metrics } else { &main };
     let fails = |q: &RoutineQuitter| {
         q.wait_quit();
-        Err::<(), _>("no receiver")
+        Err::<(), _>("the receiver is gone")
     };
     parent.child(child).unwrap().add_routine(fails).unwrap();
     main.send_quit();
@@ -353,7 +353,7 @@ fn consequences_at(child: &'static str) -> ExitReport {
 #[test]
 fn a_quitter_may_choose_that_failures_while_quitting_are_only_listed_here_and_below() {
     let ended = alone(|| consequences_at("sender")).end().with_code(0);
-    assert_eq!(ended.count("no receiver (while quitting)"), 1);
+    assert_eq!(ended.count("the receiver is gone (while quitting)"), 1);
 }
 
 #[test]

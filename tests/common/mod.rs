@@ -265,27 +265,31 @@ impl Ended {
     pub(crate) fn saying(self, texts: &[&str]) -> Self {
         let mut rest = &self.stderr[..];
         for text in texts {
-            let mut places = rest.char_indices();
-            let found = places.find_map(|(at, _)| behind(&rest[at..], text));
+            let found = places(rest, text).next();
             rest = found.unwrap_or_else(|| panic!("no {text:?} (in order) in\n{}", self.stderr));
         }
         self
     }
 
-    /// How often stderr contains this text.
+    /// How often stderr contains this text. Lines that were too long may be broken.
     pub(crate) fn count(&self, text: &str) -> usize {
-        self.stderr.matches(text).count()
+        places(&self.stderr, text).count()
     }
 }
 
-/// What follows after `text` at the beginning of `said`. A line may be broken where `text` has a space.
-fn behind<'a>(said: &'a str, text: &str) -> Option<&'a str> {
+/// For each place where `said` contains `text`, the rest behind it. A line may be broken where `text` has a
+/// space.
+fn places<'a>(said: &'a str, text: &str) -> impl Iterator<Item = &'a str> {
     const BROKEN: &str = "\n      ";
-    text.chars().try_fold(said, |rest, letter| {
-        let whole = rest.strip_prefix(letter);
-        let broken = || rest.strip_prefix(BROKEN).filter(|_| letter == ' ');
-        whole.or_else(broken)
-    })
+    let behind = move |from: &'a str| {
+        text.chars().try_fold(from, |rest, letter| {
+            let whole = rest.strip_prefix(letter);
+            let broken = || rest.strip_prefix(BROKEN).filter(|_| letter == ' ');
+            whole.or_else(broken)
+        })
+    };
+    let starts = said.char_indices().map(|(at, _)| &said[at..]);
+    starts.filter_map(behind)
 }
 
 pub(crate) fn hang() -> ! {
