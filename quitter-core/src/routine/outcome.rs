@@ -31,7 +31,7 @@ use crate::report::failure::FailureKind;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a routine cannot return `{Self}`",
-    note = "return `()`, `!`, or `Result<(), E>` where `E` becomes a `Box<dyn Error + Send + Sync>`"
+    note = "return `()`, `!`, or `Result<(), E>` where `E` is a `Box<dyn Error + Send + Sync>` or becomes one"
 )]
 pub trait RoutineOutcome: sealed::Sealed {
     /// Tells `failed` of a failure before the error is dropped, since the drop may never end.
@@ -57,6 +57,7 @@ impl RoutineOutcome for Bang {
     }
 }
 
+#[diagnostic::do_not_recommend] // The compiler would explain `Into`, and not say what to write.
 impl<T, E> RoutineOutcome for Result<T, E>
 where
     T: RoutineOutcome,
