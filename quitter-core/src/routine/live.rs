@@ -93,27 +93,25 @@ impl Live {
             // The user's error is shown and dropped in here, since its code may panic, too.
             f(&self.quitter).settle(&failed);
         });
-        let (_, waited_for) = self.end();
-        if let Some(crowd) = waited_for {
+        if let Some(crowd) = self.end() {
             linger::in_a_crowd(crowd);
         }
     }
 
-    /// Checks out. Returns what was listed, and how many others are live and waited for, if the routine
-    /// was told to quit.
-    fn end(&self) -> (Option<Arc<Record>>, Option<usize>) {
+    /// Checks out. Returns how many others are live and waited for, if the routine was told to quit.
+    fn end(&self) -> Option<usize> {
         self.span.ended(&self.quitter);
         let node = self.quitter.node();
         let (left, waited_for) = node.check_out(self.quitter.record());
-        (left, waited_for.filter(|_| node.is_quitting()))
+        spare::keep(left);
+        waited_for.filter(|_| node.is_quitting())
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
         if !self.quitter.record().is_finished() {
-            let (left, _) = self.end();
-            spare::keep(left);
+            self.end();
         }
     }
 }

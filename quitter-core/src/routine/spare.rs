@@ -15,9 +15,10 @@ thread_local! {
 #[inline]
 pub(super) fn keep(left: Option<Arc<Record>>) {
     // Others hold more: the text of a status, which may be long, or the waker of an executor.
-    let left = left.filter(|record| record.is_plain_guard());
-    // A thread that drops its thread-local values keeps none.
-    let _ = SPARE.try_with(|spare| spare.replace(left));
+    if let Some(left) = left.filter(|record| record.is_plain_guard()) {
+        // A thread that drops its thread-local values keeps none.
+        let _ = SPARE.try_with(|spare| spare.replace(Some(left)));
+    }
 }
 
 /// Puts a record where the last one was, if nobody holds that any more, or else elsewhere.
