@@ -83,9 +83,20 @@ impl Caller {
         wanted: Wanted,
         until: Option<Instant>,
     ) -> io::Result<Ready> {
-        if let Some((record, place)) = &self.routine {
-            record.seen_now(place);
+        match &self.routine {
+            Some((record, place)) => {
+                record.seen_during(place, || self.wait_unseen(source, wanted, until))
+            }
+            None => self.wait_unseen(source, wanted, until),
         }
+    }
+
+    fn wait_unseen(
+        &self,
+        source: BorrowedFd<'_>,
+        wanted: Wanted,
+        until: Option<Instant>,
+    ) -> io::Result<Ready> {
         // Asked first: a quitter that quits needs no descriptor, and none may be left.
         if self.node.is_quitting() {
             return Ok(Ready::Quitting);

@@ -10,7 +10,7 @@ pub(super) const EVERYONE_WAITS: &str = "everyone waits: nothing here will wake 
 /// The separator of the parts of an object.
 const COMMA: &str = ", ";
 
-/// What some routines stand on that are all blocked in the same call, or all run.
+/// The call that some routines are all blocked in, or that all of them run.
 pub(super) struct Standing<'a> {
     /// Of how many it is known.
     known: usize,

@@ -77,7 +77,7 @@ impl RoutineQuitter {
         &self.node
     }
 
-    /// Records where and when the routine makes a call that may block.
+    /// Records where and when the routine makes a call that may block, or returns from it.
     #[track_caller]
     pub(crate) fn seen_now(&self) -> &Arc<Node> {
         self.record.seen_now(Location::caller());
@@ -163,6 +163,7 @@ impl RoutineQuitter {
     #[track_caller]
     pub fn wait_quit(&self) {
         wait_quit(self.seen_now());
+        self.seen_now();
     }
 
     /// A future that is ready once the routine is told to quit. Like [`Quitter::quitting`].
@@ -179,7 +180,9 @@ impl RoutineQuitter {
     /// has not failed.
     #[track_caller]
     pub fn sleep(&self, duration: Duration) -> Result<(), Quitting> {
-        sleep(self.seen_now(), duration)
+        let slept = sleep(self.seen_now(), duration);
+        self.seen_now();
+        slept
     }
 
     /// Ticks once every `period` until the routine is told to quit, like [`Quitter::ticks`].

@@ -61,7 +61,7 @@ pub(crate) struct Record {
     /// one store, and the time is only kept by calls that block, in the two fields below.
     place: AtomicCell<Option<Place>>,
     timed_place: AtomicCell<Option<Place>>,
-    /// When the last call that blocks began, in nanoseconds of the system's clock.
+    /// When the last call that blocks began or returned, in nanoseconds of the system's clock.
     timed: AtomicU64,
     /// Reports read it at the same time: one that loses its processor must not keep it from others.
     status: OnceBox<RwLock<Cow<'static, str>>>,
@@ -180,6 +180,14 @@ impl Record {
         self.timed.store(nanos(system::now()), Ordering::Relaxed);
         self.timed_place.store(Some(place));
         self.seen(place);
+    }
+
+    /// Keeps where and when the routine makes a call that blocks, and when that returns.
+    pub(crate) fn seen_during<T>(&self, place: Place, call: impl FnOnce() -> T) -> T {
+        self.seen_now(place);
+        let result = call();
+        self.seen_now(place);
+        result
     }
 
     /// Where the routine last called its quitter, and how long ago where that is known.
@@ -312,6 +320,19 @@ mod tests {
         record.set_status("flushing 3/10".into());
         let _other = record.status.get().unwrap().read().unwrap();
         assert_eq!(record.status().as_deref(), Some("flushing 3/10"));
+    }
+
+    #[test]
+    fn a_call_that_blocks_was_last_seen_when_it_returned() {
+        let record = record();
+        let here = Location::caller();
+        let within = record.seen_during(here, || {
+            let begun = system::now();
+            while system::now() == begun {}
+            nanos(system::now())
+        });
+        assert!(record.timed.load(Ordering::Relaxed) >= within);
+        assert!(record.last_seen().is_some_and(|(_, ago)| ago.is_some()));
     }
 
     #[test]

@@ -39,10 +39,12 @@ impl Iterator for Ticks<'_> {
     type Item = Instant;
 
     fn next(&mut self) -> Option<Instant> {
-        if let Some((record, place)) = self.routine {
-            record.seen_now(place);
-        }
-        if self.node.wait_quit(self.next) {
+        let wait = || self.node.wait_quit(self.next);
+        let has_to_quit = match self.routine {
+            Some((record, place)) => record.seen_during(place, wait),
+            None => wait(),
+        };
+        if has_to_quit {
             return None;
         }
         let due = self.next?;

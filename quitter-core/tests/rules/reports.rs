@@ -113,6 +113,24 @@ fn a_call_that_blocks_is_seen_with_the_time_since_it_began() {
 }
 
 #[test]
+fn a_call_that_has_returned_is_seen_with_the_time_since_then() {
+    const BLOCKED: Duration = Duration::from_millis(30);
+    let root = Quitter::root("root");
+    let calls: [fn(&RoutineQuitter); 2] = [
+        |q| q.sleep(BLOCKED).unwrap(),
+        |q| assert!(q.ticks(BLOCKED).next().is_some()),
+    ];
+    for call in calls {
+        let guard = root.guard("guard").unwrap();
+        let from = Instant::now();
+        call(&guard);
+        let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+        let ago = only(&timeouts).last_seen.unwrap().ago.unwrap();
+        assert!(ago + BLOCKED <= from.elapsed(), "{ago:?}");
+    }
+}
+
+#[test]
 fn calls_on_a_plain_quitter_leave_no_trace() {
     let root = Quitter::root("root");
     let _guard = root.guard("guard").unwrap();
