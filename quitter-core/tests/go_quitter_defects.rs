@@ -233,7 +233,7 @@ fn own_process_finished_children_leave_neither_threads_nor_memory() {
     make(100_000);
     assert_eq!(common::os_threads(), threads);
     let grown = common::resident_kib().saturating_sub(memory);
-    assert!(grown < 8 * 1024, "grown by {grown} KiB");
+    assert!(grown < 4 * 1024, "grown by {grown} KiB");
 }
 
 #[test]

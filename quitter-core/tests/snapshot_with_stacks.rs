@@ -207,9 +207,9 @@ fn those_taken_at_the_same_time_take_turns_and_all_have_stacks() {
     }
 }
 
-/// What each of these waits for comes at the end, and nobody has learned of the looks in between.
+/// Each of these gets its event at the end, and none has noticed the looks in between.
 #[test]
-fn whoever_waits_goes_on_waiting_and_gets_what_it_waited_for() {
+fn threads_that_wait_go_on_waiting_and_get_what_they_wait_for() {
     let root = Quitter::root("main");
     let (mut reader, mut writer) = pipe().unwrap();
     root.routine("reads")

@@ -5,7 +5,7 @@ use std::path::Path;
 
 const README: &str = include_str!("../../README.md");
 
-/// What the table says of each program: its example's file, the one by hand, and what that is made with.
+/// The rows of the table: a program, its example's file, the file by hand, and the libraries of that.
 const PROGRAMS: [(&str, &str, &str, &str); 5] = [
     (
         "TCP echo server on threads",

@@ -74,7 +74,7 @@ impl Queue {
     /// it goes on if `goes_on`. The rest is left to the queue's thread.
     pub(super) fn run_here(&self, goes_on: impl Fn() -> bool) {
         const LITTLE: usize = 8;
-        // Whoever has the turn may have looked for jobs before this one came, and so may the thread
+        // The thread that has the turn may have looked for jobs before this one came, and so may the one
         // that has just given it back.
         if let Some(_turn) = self.take_turn()
             && goes_on()

@@ -105,8 +105,8 @@ pub struct StuckRoutine {
     /// How long the routine had been running. For a guard this may be too long by a tick of the
     /// system's clock, which is a few milliseconds.
     pub running_for: Duration,
-    /// What its thread, or the first thread of the process, stands on, as the system knew it once the
-    /// time was up or the snapshot was taken. `None`: no thread runs it, or the system does not say, as
+    /// The call that its thread, or the first thread of the process, was blocked in, or how much it ran,
+    /// once the time was up or the snapshot was taken. `None`: no thread runs it, or the system does not say, as
     /// on others than Linux, or nobody looked. A wait with a timeout of zero looks at no thread, others
     /// look at the first thousand, and nobody looks at the thread that does the looking. How much of it
     /// a snapshot has, [`Quitter::snapshot`](crate::Quitter::snapshot) says.
@@ -145,8 +145,8 @@ pub struct StuckRoutine {
 pub struct LastSeen {
     /// The place of the call.
     pub at: &'static Location<'static>,
-    /// How long ago the call began. Only known for calls that may block, such as
-    /// [`sleep`](crate::RoutineQuitter::sleep).
+    /// How long ago the call returned, or began if it has not returned. Only known for calls that may
+    /// block, such as [`sleep`](crate::RoutineQuitter::sleep).
     pub ago: Option<Duration>,
 }
 

@@ -156,8 +156,8 @@ struct Slot {
     registers: [AtomicU64; 4],
 }
 
-/// What a thread needs that has lost its processor amid its answer. Kept until the first call after that
-/// answer. Only those who copy take the lock.
+/// The memory and the files of answers during which a thread lost its processor. They are kept until the
+/// first call after the answer is complete. Only threads that copy stacks take the lock.
 static COPYING: Mutex<Vec<StillCopying>> = Mutex::new(Vec::new());
 
 struct StillCopying {
@@ -305,7 +305,7 @@ fn ask(
     let Thread { id: thread, mark } = thread;
     check(thread, signal, mappings)?;
     let mut buffer = Vec::new();
-    // Whoever asks where a program hangs must not end it for want of memory.
+    // A report on where a program hangs must not end it for want of memory.
     let reserved = buffer.try_reserve_exact(MOST_BYTES);
     reserved.map_err(|error| Why::System(error.to_string()))?;
     slot.memory.store(memory.as_raw_fd(), Ordering::Relaxed);

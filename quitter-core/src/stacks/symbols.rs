@@ -14,8 +14,8 @@ pub(super) struct Symbols {
 }
 
 impl Symbols {
-    /// What was read from files is kept from one to the next, since that takes most of the time, but not
-    /// when `modules` is another: there are new ones.
+    /// The contents of files are kept for the next call, because reading them takes most of the time. They
+    /// are dropped when `modules` has changed, since then there are new files.
     pub(super) fn new(modules: u64) -> Self {
         static MODULES: AtomicU64 = AtomicU64::new(0);
         if MODULES.swap(modules, Ordering::Relaxed) != modules {

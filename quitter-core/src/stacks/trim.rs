@@ -13,7 +13,7 @@ pub(super) struct Call {
     pub(super) offset: u64,
 }
 
-/// Whose code a call is.
+/// The owner of a call's code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
     /// The program, or one of its dependencies.

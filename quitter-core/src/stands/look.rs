@@ -18,7 +18,7 @@ const MOST: usize = 1000;
 const FIRST_PASS: Duration = Duration::from_millis(20 * PACE);
 const IN_ALL: Duration = Duration::from_millis(45 * PACE);
 
-/// What unit tests expect of a look must not depend on how busy the machine is.
+/// Unit tests of a look must not depend on how busy the machine is.
 const PACE: u64 = if cfg!(test) { 100 } else { 1 };
 
 /// One reading of a thread.

@@ -1,5 +1,5 @@
-//! What a thread stands on, as the operating system knows it: the call that it is blocked in, or how
-//! much it runs.
+//! The state of a thread as the operating system knows it: the call that it is blocked in, or how much it
+//! runs. Reports say that the thread "stands on" it.
 //!
 //! All of it is read from Linux's `/proc`, without a lock of the program's, and disturbs nobody (rule
 //! 12). Where there is no `/proc`, or it is hidden, nothing is known.
@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::report::escape::cut;
 use crate::report::path::QuitterPath;
 
-/// What a thread stands on: what the operating system knew of it when a report or a snapshot looked.
+/// The call that a thread was blocked in, or how much it ran, when a report or a snapshot looked.
 ///
 /// Known on Linux, where it is read from `/proc`. Looking stops no thread and takes no lock of the
 /// program's. It is done once the time to wait is up, at the first thousand routines with a thread,

@@ -32,7 +32,7 @@ const MOST_QUITTERS: usize = 300;
 /// Longer than a thread that is only idle can be kept out.
 const HANG: Duration = Duration::from_secs(100);
 
-/// What was done in all seasons.
+/// Counts of everything that was done in all seasons.
 #[derive(Debug)]
 struct Figures {
     waits: AtomicU64,

@@ -1,4 +1,4 @@
-//! What a thread does to a tree, at random, and what must hold then.
+//! A thread that does random things to a tree, and checks what must hold then.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

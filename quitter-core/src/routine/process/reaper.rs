@@ -1,7 +1,7 @@
 //! The thread that waits for all child processes.
 //!
-//! Whatever happens to a process wakes the thread with the key of that process, and only that one is
-//! looked after. So the work grows with what happens, and not with how many processes there are.
+//! Each event of a process wakes the thread with the key of that process, and the thread looks after that
+//! one only. So the work grows with the number of events, and not with that of processes.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
