@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::error::Quitting;
+use crate::pinned::Inner;
 use crate::quitter::Quitter;
 use crate::routine::quitter::RoutineQuitter;
 use crate::tree::{Node, QuitWait};
@@ -14,19 +15,24 @@ use crate::tree::{Node, QuitWait};
 /// [`Quitter::cancel_on_quit`](crate::Quitter::cancel_on_quit).
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct CancelOnQuit<F> {
-    /// `None`: it has ended, or was dropped. In a box, so that this needs no unsafe code to poll it.
-    future: Option<Pin<Box<F>>>,
-    quit: QuitWait,
-    /// It was polled.
+    pub(crate) future: Inner<F>,
+    pub(crate) quits: Quits,
+}
+
+pub(crate) struct Quits {
+    wait: QuitWait,
+    /// The future was polled.
     has_begun: bool,
 }
 
 impl<F: Future> CancelOnQuit<F> {
     fn new(node: &Arc<Node>, future: F) -> Self {
         Self {
-            future: Some(Box::pin(future)),
-            quit: QuitWait::new(node),
-            has_begun: false,
+            future: Inner::new(Some(future)),
+            quits: Quits {
+                wait: QuitWait::new(node),
+                has_begun: false,
+            },
         }
     }
 }
@@ -34,20 +40,20 @@ impl<F: Future> CancelOnQuit<F> {
 impl<F: Future> Future for CancelOnQuit<F> {
     type Output = Result<F::Output, Quitting>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (mut future, quits) = self.parts();
         // The first poll asks whether to begin at all. From then on the future comes first, so that
         // no result is lost that is there.
-        let begins = !std::mem::replace(&mut this.has_begun, true);
-        if let Some(future) = &mut this.future
-            && !(begins && this.quit.is_over())
-            && let Poll::Ready(output) = future.as_mut().poll(cx)
+        let begins = !std::mem::replace(&mut quits.has_begun, true);
+        if !(begins && quits.wait.is_over())
+            && let Some(running) = future.as_mut().get()
+            && let Poll::Ready(output) = running.poll(cx)
         {
-            this.future = None;
+            future.clear_pinned();
             return Poll::Ready(Ok(output));
         }
-        ready!(Pin::new(&mut this.quit).poll(cx));
-        this.future = None;
+        ready!(Pin::new(&mut quits.wait).poll(cx));
+        future.clear_pinned();
         Poll::Ready(Err(Quitting))
     }
 }

@@ -40,6 +40,7 @@ mod main_quitter;
 mod never;
 #[cfg(feature = "tokio")]
 mod on_tokio;
+mod pinned;
 mod process;
 mod quitter;
 mod report;

@@ -5,7 +5,6 @@ use crate::main_quitter::exit::MainQuitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::ExitReport;
-use crate::routine::failing::{fail, main_failed};
 use crate::routine::hook;
 
 /// When [`MainQuitterBuilder::run`](crate::MainQuitterBuilder::run) starts the routines that `#[quitter::routine]` registered.
@@ -82,7 +81,7 @@ fn run_body<B: MainOutcome>(
     body: impl FnOnce(&MainQuitter) -> B,
 ) {
     // After an early quit event there is nothing left to set up.
-    let Ok(guard) = main.guard("main") else {
+    let Ok(guard) = main.routine("main").body() else {
         return;
     };
     let body_ends = || main.ending().body_ends(guard.record().id);
@@ -95,10 +94,10 @@ fn run_body<B: MainOutcome>(
         }
         Body::Failed(kind) => {
             body_ends();
-            fail(&guard, kind, main_failed);
+            guard.fail(kind);
         }
     };
-    guard.call(main_failed, || body(main).settle(known_error, &ended));
+    guard.call(|| body(main).settle(known_error, &ended));
     hook::wrap_again();
     console::body_has_returned();
 }

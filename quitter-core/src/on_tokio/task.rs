@@ -124,18 +124,17 @@ impl RoutineBuilder<'_> {
         };
         let mut is_of = None;
         let task = self.task(|quitter| {
-            is_of = Some(quitter.clone());
+            let (node, record) = (quitter.node(), quitter.record());
+            is_of = Some((Arc::downgrade(node), Arc::clone(record)));
             f(quitter)
         })?;
-        let is_of = is_of.expect("the task was made");
-        let record = Arc::clone(is_of.record());
+        let (node, record) = is_of.expect("the task was made");
         let spawned = runtime.spawn(task).abort_handle();
         // Nobody else could have aborted it by now.
         if record.is_cancelled() {
             let name = record.name.to_string();
             return Err(AddRoutineError::RuntimeShutDown { name });
         }
-        let node = Arc::downgrade(is_of.node());
         Ok(RoutineHandle::new(node, record, Runner::Task(spawned)))
     }
 }

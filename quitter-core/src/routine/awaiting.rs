@@ -36,7 +36,7 @@ impl Awaited {
 
     fn new(wait: DoneWait) -> Self {
         let current = current::get();
-        let waiting = current.map(|(quitter, _)| Arc::clone(quitter.record()));
+        let waiting = current.map(|quitter| Arc::clone(quitter.record()));
         let this = Self { wait, waiting };
         this.mark(Waiting::Now);
         this

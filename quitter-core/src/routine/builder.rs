@@ -29,11 +29,11 @@ const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
 /// Describes a routine before it starts. Made by [`Quitter::routine`](crate::Quitter::routine).
 #[must_use = "nothing starts until `add` or `guard` is called"]
 pub struct RoutineBuilder<'a> {
-    node: &'a Arc<Node>,
+    pub(super) node: &'a Arc<Node>,
     pub(crate) name: Cow<'static, str>,
     stack_size: Option<usize>,
     /// `None`: as the quitter says.
-    on_failure: Option<OnFailure>,
+    pub(super) on_failure: Option<OnFailure>,
     /// Whether a report may poll a task to find out what it awaits.
     #[cfg(feature = "stacks")]
     pub(super) extra_poll: bool,
@@ -164,8 +164,19 @@ impl<'a> RoutineBuilder<'a> {
     /// [`Quitting`] if the quitter has been told to quit.
     #[track_caller]
     pub fn guard(self) -> Result<RoutineGuard, Quitting> {
+        self.guard_of(Work::Guard)
+    }
+
+    /// A guard for the body of `main`.
+    #[track_caller]
+    pub(crate) fn body(self) -> Result<RoutineGuard, Quitting> {
+        self.guard_of(Work::Body)
+    }
+
+    #[track_caller]
+    fn guard_of(self, work: Work) -> Result<RoutineGuard, Quitting> {
         // Reading the exact clock may take longer than the guard lives.
-        let live = self.check_in(Work::Guard, Location::caller(), system::lately())?;
+        let live = self.check_in(work, Location::caller(), system::lately())?;
         Ok(RoutineGuard::new(live))
     }
 

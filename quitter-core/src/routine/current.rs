@@ -4,28 +4,24 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::failing::CauseOf;
 use super::quitter::RoutineQuitter;
 use super::record::{Record, Waiting};
 use crate::system;
 use crate::tree::Excluded;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Routine>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<RoutineQuitter>> = const { RefCell::new(None) };
 }
 
-/// A routine, and the cause of a quit that its failure asks for.
-pub(crate) type Routine = (RoutineQuitter, CauseOf);
-
 /// The routine that is running on this thread, if any.
-pub(crate) fn get() -> Option<Routine> {
+pub(crate) fn get() -> Option<RoutineQuitter> {
     let current = CURRENT.try_with(|current| current.borrow().clone());
     current.ok().flatten()
 }
 
 /// Makes this routine the current one. Returns the one that was. A thread that is dropping its
 /// thread-local values, of which a task may be one, has none: then this is returned.
-fn exchange(mut routine: Option<Routine>) -> Option<Routine> {
+fn exchange(mut routine: Option<RoutineQuitter>) -> Option<RoutineQuitter> {
     let _ = CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), &mut routine));
     routine
 }
@@ -41,7 +37,7 @@ fn mark_stack(record: &Record, address: usize) {
 
 /// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
-    outer: Option<Routine>,
+    outer: Option<RoutineQuitter>,
     /// The record that names this thread. `None`: another thread runs the routine.
     record: Option<Arc<Record>>,
     /// The thread that the routine's record named before: it may be current on several threads.
@@ -49,10 +45,10 @@ pub(crate) struct Current {
 }
 
 impl Current {
-    pub(crate) fn enter(quitter: &RoutineQuitter, cause_of: CauseOf) -> Self {
+    pub(crate) fn enter(quitter: &RoutineQuitter) -> Self {
         let record = Arc::clone(quitter.record());
         let before = record.set_os_id(system::thread_id());
-        let outer = exchange(Some((quitter.clone(), cause_of)));
+        let outer = exchange(Some(quitter.clone()));
         Self {
             outer,
             record: Some(record),
@@ -69,7 +65,7 @@ impl Current {
     }
 
     /// Makes a routine the current one that waits for what this thread does.
-    pub(crate) fn stand_in(routine: Routine) -> Self {
+    pub(crate) fn stand_in(routine: RoutineQuitter) -> Self {
         Self {
             outer: exchange(Some(routine)),
             record: None,
@@ -91,20 +87,22 @@ impl Drop for Current {
 /// Makes a routine the current one of this thread until this is dropped, as [`Current`] does, but lends
 /// it: tasks are polled often, and to clone a routine is to write to counts that their threads share.
 pub(crate) struct Lent<'a> {
-    lender: &'a mut Option<Routine>,
-    outer: Option<Routine>,
+    lender: &'a mut Option<RoutineQuitter>,
+    outer: Option<RoutineQuitter>,
     before: u64,
 }
 
 impl<'a> Lent<'a> {
-    pub(crate) fn new(lender: &'a mut Option<Routine>) -> Self {
-        let record = lender.as_ref().map(|(quitter, _)| quitter.record());
-        let before = record.map(|record| record.set_os_id(system::thread_id()));
+    pub(crate) fn new(lender: &'a mut Option<RoutineQuitter>) -> Self {
+        let mut before = 0;
+        if let Some(routine) = lender {
+            before = routine.record().set_os_id(system::thread_id());
+        }
         let outer = exchange(lender.take());
         Self {
             lender,
             outer,
-            before: before.unwrap_or_default(),
+            before,
         }
     }
 
@@ -112,20 +110,26 @@ impl<'a> Lent<'a> {
     pub(crate) fn mark_stack(&self, record: &Record) {
         mark_stack(record, std::ptr::from_ref(self).addr());
     }
+
+    /// The routine, while it is lent.
+    pub(crate) fn routine(&self) -> Option<RoutineQuitter> {
+        // A thread that has no current routine any more has given it back.
+        get().or_else(|| self.outer.clone())
+    }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         *self.lender = exchange(self.outer.take());
-        if let Some((quitter, _)) = &self.lender {
-            quitter.record().set_os_id(self.before);
+        if let Some(routine) = &self.lender {
+            routine.record().set_os_id(self.before);
         }
     }
 }
 
 /// The current routine, to be left out of a wait of its own.
 pub(crate) fn excluded() -> Option<Excluded> {
-    let (current, _) = get()?;
+    let current = get()?;
     Some(Excluded {
         id: current.record().id,
         node: Arc::clone(current.node()),
@@ -138,7 +142,7 @@ pub(crate) fn excluded() -> Option<Excluded> {
 pub(crate) fn waiting_routine<E>(
     wait: impl FnOnce(Option<Excluded>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let Some((current, _)) = get() else {
+    let Some(current) = get() else {
         return wait(None);
     };
     current.record().set_waiting(Waiting::Now);

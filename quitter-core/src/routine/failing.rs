@@ -11,21 +11,17 @@ use crate::report::notice::Notice;
 use crate::trace;
 
 /// The cause of a quit that a routine's failure asks for.
-pub(crate) type CauseOf = fn(&RoutineQuitter, &FailureKind) -> QuitCause;
-
-/// The cause where a routine has failed.
-pub(crate) fn routine_failed(quitter: &RoutineQuitter, _: &FailureKind) -> QuitCause {
+fn cause_of(quitter: &RoutineQuitter, kind: &FailureKind) -> QuitCause {
+    let record = quitter.record();
+    if record.is_body() {
+        return QuitCause::MainFailed {
+            message: kind.text(),
+        };
+    }
     QuitCause::RoutineFailed {
         path: quitter.node().path().into(),
-        name: quitter.record().name.to_string(),
-        id: quitter.record().id,
-    }
-}
-
-/// The cause where the body of `main` has failed.
-pub(crate) fn main_failed(_: &RoutineQuitter, kind: &FailureKind) -> QuitCause {
-    QuitCause::MainFailed {
-        message: kind.text(),
+        name: record.name.to_string(),
+        id: record.id,
     }
 }
 
@@ -33,7 +29,7 @@ pub(crate) fn main_failed(_: &RoutineQuitter, kind: &FailureKind) -> QuitCause {
 /// check-out, so that those who waited for the routine find both.
 ///
 /// A crowd may fail at once, as when its quit makes sends fail: nothing is made that nobody keeps.
-pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind, cause_of: CauseOf) {
+pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
     let node = quitter.node();
     let record = quitter.record();
     if record.set_failed() {
@@ -172,14 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_a_quitting_tree_asks_for_no_cause() {
-        fn unneeded(_: &RoutineQuitter, _: &FailureKind) -> QuitCause {
-            unreachable!("the tree quits already")
-        }
+    fn a_failure_of_a_quitting_tree_is_not_its_cause() {
         let root = Quitter::root("root");
         let guard = root.guard("guard").unwrap();
         root.send_quit();
-        fail(&guard, FailureKind::of_debug(&"error"), unneeded);
+        let cause = root.quit_cause();
+        fail(&guard, FailureKind::of_debug(&"error"));
         assert_eq!(root.failures().len(), 1);
+        assert_eq!(root.quit_cause(), cause);
     }
 }

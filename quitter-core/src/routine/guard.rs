@@ -3,10 +3,10 @@
 use std::ops::Deref;
 use std::thread::{self, ThreadId};
 
-use super::failing::{CauseOf, routine_failed};
 use super::live::Live;
 use super::panics;
 use super::quitter::RoutineQuitter;
+use crate::report::failure::FailureKind;
 
 /// Tracks work started elsewhere as a routine, until this is dropped. Made by
 /// [`Quitter::guard`](crate::Quitter::guard).
@@ -42,8 +42,13 @@ impl RoutineGuard {
 
     /// Runs `f` on this thread as this routine: waits that `f` calls leave it out, and a panic of
     /// `f` is its failure.
-    pub(crate) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
-        self.live.call(cause_of, f);
+    pub(crate) fn call(&self, f: impl FnOnce()) {
+        self.live.call(f);
+    }
+
+    /// Records that this routine has failed.
+    pub(crate) fn fail(&self, kind: FailureKind) {
+        self.live.fail(kind);
     }
 }
 
@@ -64,7 +69,7 @@ impl Drop for RoutineGuard {
     fn drop(&mut self) {
         let unwinding = unwinding_thread();
         if unwinding.is_some() && unwinding != self.unwinding {
-            self.live.fail(panics::unwinding(), routine_failed);
+            self.live.fail(panics::unwinding());
         }
     }
 }

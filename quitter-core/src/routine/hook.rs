@@ -109,6 +109,6 @@ impl Drop for Ours {
 
 /// `None`: no routine runs on this thread, or nobody watches.
 fn announce(kind: FailureKind) -> Option<InHooks> {
-    let (quitter, cause_of) = current::get()?;
-    held_up::announce(move || fail(&quitter, kind, cause_of))
+    let quitter = current::get()?;
+    held_up::announce(move || fail(&quitter, kind))
 }

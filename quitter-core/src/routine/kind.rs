@@ -66,6 +66,8 @@ pub(crate) enum Work {
     Thread,
     Task,
     Guard,
+    /// The body of `main`.
+    Body,
     #[cfg(feature = "process")]
     Process,
 }
@@ -74,9 +76,9 @@ impl Work {
     /// The kind of work whose thread or process has this number in the system.
     pub(super) fn kind(self, os_id: u64) -> RoutineKind {
         match self {
-            // A guard that a thread runs as, such as that of the body of `main`, is that thread.
-            Self::Guard if os_id == 0 => RoutineKind::Guard,
-            Self::Thread | Self::Guard => RoutineKind::Thread { os_id },
+            // A guard that a thread runs as is that thread.
+            Self::Guard | Self::Body if os_id == 0 => RoutineKind::Guard,
+            Self::Thread | Self::Guard | Self::Body => RoutineKind::Thread { os_id },
             #[cfg(feature = "process")]
             Self::Process => RoutineKind::Process {
                 pid: u32::try_from(os_id).unwrap_or_default(),

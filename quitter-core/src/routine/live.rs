@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::current::{Current, Lent, Routine};
-use super::failing::{self, CauseOf, routine_failed};
+use super::current::Current;
+use super::failing;
 use super::hook;
 use super::kind::Work;
 use super::linger;
@@ -38,13 +38,7 @@ impl Live {
         on_failure: Option<OnFailure>,
         now: Duration,
     ) -> Result<Self, Quitting> {
-        hook::install();
-        panics::forget_last();
-        let record = spare::fill(Record::new(work, name, spawned_at, on_failure, now));
-        let node = node.shard_node();
-        node.check_in(&record)?;
-        let span = RoutineSpan::start(&node, &record);
-        let quitter = RoutineQuitter::new(node, record);
+        let (quitter, span) = check_in(node, work, name, spawned_at, on_failure, now)?;
         Ok(Self { quitter, span })
     }
 
@@ -62,24 +56,16 @@ impl Live {
     }
 
     /// Records that the routine has failed, if it is its first failure.
-    pub(super) fn fail(&self, kind: FailureKind, cause_of: CauseOf) {
-        failing::fail(&self.quitter, kind, cause_of);
+    pub(super) fn fail(&self, kind: FailureKind) {
+        failing::fail(&self.quitter, kind);
     }
 
     /// Makes this the routine that runs on this thread, and calls `f`. A panic is its failure.
-    pub(super) fn call(&self, cause_of: CauseOf, f: impl FnOnce()) {
-        let current = Current::enter(&self.quitter, cause_of);
+    pub(super) fn call(&self, f: impl FnOnce()) {
+        let current = Current::enter(&self.quitter);
         let _span = self.span.enter();
         current.mark_stack();
-        panics::catch(f, |kind| self.fail(kind, cause_of));
-    }
-
-    /// Does the same for a task, which lends what it has kept as its routine.
-    pub(super) fn call_lent(&self, routine: &mut Option<Routine>, f: impl FnOnce()) {
-        let current = Lent::new(routine);
-        let _span = self.span.enter();
-        current.mark_stack(self.quitter.record());
-        panics::catch(f, |kind| self.fail(kind, routine_failed));
+        panics::catch(f, |kind| self.fail(kind));
     }
 
     /// Runs the whole routine on this thread, which is its own and ends after that.
@@ -88,8 +74,8 @@ impl Live {
         F: FnOnce(&RoutineQuitter) -> R,
         R: RoutineOutcome,
     {
-        self.call(routine_failed, || {
-            let failed = |kind| self.fail(kind, routine_failed);
+        self.call(|| {
+            let failed = |kind| self.fail(kind);
             // The user's error is shown and dropped in here, since its code may panic, too.
             f(&self.quitter).settle(&failed);
         });
@@ -100,12 +86,37 @@ impl Live {
 
     /// Checks out. Returns how many others are live and waited for, if the routine was told to quit.
     fn end(&self) -> Option<usize> {
-        self.span.ended(&self.quitter);
-        let node = self.quitter.node();
-        let (left, waited_for) = node.check_out(self.quitter.record());
-        spare::keep(left);
-        waited_for.filter(|_| node.is_quitting())
+        check_out(&self.quitter, &self.span).filter(|_| self.quitter.node().is_quitting())
     }
+}
+
+/// Lists a routine that has started at `now`, unless the node quits. The caller sees to it that
+/// [`check_out`] is called.
+#[inline]
+pub(super) fn check_in(
+    node: &Arc<Node>,
+    work: Work,
+    name: Cow<'static, str>,
+    spawned_at: Place,
+    on_failure: Option<OnFailure>,
+    now: Duration,
+) -> Result<(RoutineQuitter, RoutineSpan), Quitting> {
+    hook::install();
+    panics::forget_last();
+    let record = spare::fill(Record::new(work, name, spawned_at, on_failure, now));
+    let node = node.shard_node();
+    node.check_in(&record)?;
+    let span = RoutineSpan::start(&node, &record);
+    Ok((RoutineQuitter::new(node, record), span))
+}
+
+/// Takes a routine from the list. Returns how many others are live where somebody waits for all of them.
+#[inline]
+pub(super) fn check_out(quitter: &RoutineQuitter, span: &RoutineSpan) -> Option<usize> {
+    span.ended(quitter);
+    let (left, waited_for) = quitter.node().check_out(quitter.record());
+    spare::keep(left);
+    waited_for
 }
 
 impl Drop for Live {

@@ -5,7 +5,6 @@ use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::failing::routine_failed;
 use super::live::Live;
 use super::quitter::RoutineQuitter;
 use super::record::Place;
@@ -115,10 +114,10 @@ where
 {
     let call = move |calling: Calling<'_>| match calling {
         Calling::Here => f(),
-        Calling::Routine(node, record) => Live::of_listed(node, record).call(routine_failed, f),
+        Calling::Routine(node, record) => Live::of_listed(node, record).call(f),
         Calling::Refused(node, record, error) => {
             let live = Live::of_listed(node, record);
-            live.fail(FailureKind::of_error(error), routine_failed);
+            live.fail(FailureKind::of_error(error));
             // To drop it is the user's code, and this is a thread that tells others to quit.
             mem::forget(f);
         }

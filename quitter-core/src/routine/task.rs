@@ -3,19 +3,23 @@
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::builder::RoutineBuilder;
-use super::current::Routine;
-use super::failing::{CauseOf, routine_failed};
+use super::current::Lent;
+use super::failing::fail;
 use super::kind::Work;
-use super::live::Live;
+use super::live::{check_in, check_out};
 use super::outcome::RoutineOutcome;
 use super::panics;
 use super::quitter::RoutineQuitter;
 use super::record::Record;
 use crate::error::Quitting;
+use crate::pinned::Inner;
+use crate::report::failure::FailureKind;
 use crate::system;
+use crate::trace::RoutineSpan;
 
 /// A future that is a routine, from its making to its end. Made by
 /// [`RoutineBuilder::task`](crate::RoutineBuilder::task).
@@ -29,49 +33,69 @@ use crate::system;
 /// that it holds hangs in its drop, says that it was dropped unfinished.
 #[must_use = "a future does nothing unless it is awaited, and its routine is live until it is dropped"]
 pub struct Task<F> {
-    /// `None`: it has ended.
-    running: Option<Running<F>>,
-    id: u64,
+    pub(crate) future: Inner<F>,
+    pub(crate) of: Of,
 }
 
-struct Running<F> {
-    /// In a box, so that it can be polled without unsafe code. `None`: it has ended.
-    future: Option<Pin<Box<F>>>,
-    /// To be the current routine while it is polled.
-    routine: Option<Routine>,
-    live: Live,
+/// The routine that a task is.
+pub(crate) struct Of {
+    record: Arc<Record>,
+    /// `None`: it has ended, or is lent to the thread that polls it.
+    routine: Option<RoutineQuitter>,
+    span: RoutineSpan,
 }
 
 impl<F> Task<F> {
-    fn new(live: Live, make: impl FnOnce(RoutineQuitter) -> F) -> Self {
-        let quitter = live.quitter().clone();
-        let id = quitter.id();
-        let routine = Some((quitter.clone(), routine_failed as CauseOf));
-        let failed = |kind| live.fail(kind, routine_failed);
-        let future = panics::catch(|| Box::pin(make(quitter)), failed);
-        let running = future.map(|future| Running {
-            future: Some(future),
-            routine,
-            live,
-        });
-        Self { running, id }
+    fn new(
+        (quitter, span): (RoutineQuitter, RoutineSpan),
+        make: impl FnOnce(RoutineQuitter) -> F,
+    ) -> Self {
+        let future = panics::catch(|| make(quitter.clone()), |kind| fail(&quitter, kind));
+        let mut of = Of {
+            record: Arc::clone(quitter.record()),
+            routine: Some(quitter),
+            span,
+        };
+        if future.is_none() {
+            of.end();
+        }
+        let future = Inner::new(future);
+        Self { future, of }
     }
 
     /// The routine's number, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.id
+        self.of.record.id
+    }
+}
+
+impl Of {
+    /// Makes this the routine that runs on this thread, and calls `f` with it and a function for its
+    /// failures. A panic is one.
+    fn call(&mut self, f: impl FnOnce(&Record, &dyn Fn(FailureKind))) {
+        let current = Lent::new(&mut self.routine);
+        let _span = self.span.enter();
+        current.mark_stack(&self.record);
+        let failed = |kind| {
+            if let Some(routine) = current.routine() {
+                fail(&routine, kind);
+            }
+        };
+        panics::catch(|| f(&self.record, &failed), failed);
     }
 
-    /// Drops the future as its routine, unless it has ended, and ends the routine.
+    /// Calls `drop`, which drops the future, as this routine.
+    fn drop_future(&mut self, drop: impl FnOnce()) {
+        #[cfg(feature = "stacks")]
+        self.record.polls.end();
+        self.call(|_, _| drop());
+    }
+
+    /// Ends the routine, unless it has ended.
     fn end(&mut self) {
-        if let Some(mut running) = self.running.take()
-            && let Some(future) = running.future
-        {
-            let live = &running.live;
-            #[cfg(feature = "stacks")]
-            live.quitter().record().polls.end();
-            live.call_lent(&mut running.routine, || drop(future));
+        if let Some(routine) = self.routine.take() {
+            check_out(&routine, &self.span);
         }
     }
 }
@@ -83,31 +107,31 @@ where
 {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(running) = &mut self.running else {
-            return Poll::Ready(());
-        };
-        let (future, live) = (&mut running.future, &running.live);
-        let failed = |kind| live.fail(kind, routine_failed);
-        let mut is_pending = false;
-        live.call_lent(&mut running.routine, || {
-            let record = live.quitter().record();
-            let polled = future
-                .as_mut()
-                .map(|future| poll(record, future.as_mut(), cx));
-            match polled {
-                Some(Poll::Pending) => is_pending = true,
-                Some(Poll::Ready(outcome)) => {
-                    outcome.settle(&failed);
-                    *future = None;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let (mut future, of) = self.parts();
+        if future.is_there() {
+            let mut is_pending = false;
+            of.call(|record, failed| {
+                let Some(running) = future.as_mut().get() else {
+                    return;
+                };
+                match poll(record, running, cx) {
+                    Poll::Pending => is_pending = true,
+                    Poll::Ready(outcome) => {
+                        outcome.settle(failed);
+                        future.as_mut().clear_pinned();
+                    }
                 }
-                None => {}
+            });
+            if is_pending {
+                return Poll::Pending;
             }
-        });
-        if is_pending {
-            return Poll::Pending;
         }
-        self.end();
+        // It has panicked.
+        if future.is_there() {
+            of.drop_future(|| future.clear_pinned());
+        }
+        of.end();
         Poll::Ready(())
     }
 }
@@ -126,19 +150,22 @@ fn poll<F: Future>(record: &Record, future: Pin<&mut F>, cx: &mut Context<'_>) -
 
 impl<F> Drop for Task<F> {
     fn drop(&mut self) {
-        if let Some(Running { live, .. }) = &self.running {
-            live.quitter().record().set_cancelled();
+        let Self { future, of } = self;
+        if of.routine.is_some() {
+            of.record.set_cancelled();
         }
-        self.end();
+        if future.is_there() {
+            of.drop_future(|| future.clear());
+        }
+        of.end();
     }
 }
 
 impl<F> fmt::Debug for Task<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let live = self.running.as_ref().map(|running| &running.live);
         f.debug_struct("Task")
-            .field("id", &self.id)
-            .field("live", &live)
+            .field("id", &self.id())
+            .field("live", &self.of.routine)
             .finish()
     }
 }
@@ -198,11 +225,13 @@ impl RoutineBuilder<'_> {
     {
         #[cfg(feature = "stacks")]
         let extra_poll = self.extra_poll;
-        let live = self.check_in(Work::Task, Location::caller(), system::lately())?;
+        let place = Location::caller();
+        let (node, name, on_failure) = (self.node, self.name, self.on_failure);
+        let routine = check_in(node, Work::Task, name, place, on_failure, system::lately())?;
         #[cfg(feature = "stacks")]
         if !extra_poll {
-            live.quitter().record().polls.leave_out();
+            routine.0.record().polls.leave_out();
         }
-        Ok(Task::new(live, f))
+        Ok(Task::new(routine, f))
     }
 }

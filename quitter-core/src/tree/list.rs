@@ -37,67 +37,92 @@ pub(crate) trait Item {
     fn slot(&self) -> &Slot;
 }
 
-pub(super) struct List<T>(Vec<Arc<T>>);
+pub(super) struct List<T> {
+    /// An item's slot is its place here. `None`: one has left for good.
+    places: Vec<Option<Arc<T>>>,
+    len: usize,
+}
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self {
+            places: Vec::new(),
+            len: 0,
+        }
     }
 }
 
 impl<T: Item> List<T> {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.len
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len == 0
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
-        self.0.iter()
+        self.places.iter().flatten()
     }
 
     /// Adds an item, unless it is in the list.
     #[inline]
     pub(super) fn push(&mut self, item: Arc<T>) {
         if item.slot().get() == OUT {
-            item.slot().set(self.0.len());
-            self.0.push(item);
+            item.slot().set(self.places.len());
+            self.places.push(Some(item));
+            self.len += 1;
         }
     }
 
     pub(super) fn contains(&self, item: &T) -> bool {
-        let there = self.0.get(item.slot().get());
-        there.is_some_and(|there| std::ptr::eq(&**there, item))
+        let there = self.places.get(item.slot().get());
+        there.is_some_and(|there| {
+            there
+                .as_ref()
+                .is_some_and(|there| std::ptr::eq(&**there, item))
+        })
     }
 
-    /// Takes an item from the list, if it is in it.
+    /// Takes an item from the list, if it is in it. The last one gets its place.
     #[inline]
     pub(super) fn remove(&mut self, item: &T) -> Option<Arc<T>> {
         let at = item.slot().get();
         if at == OUT {
             return None;
         }
-        let removed = self.0.swap_remove(at);
-        removed.slot().clear();
-        if let Some(moved) = self.0.get(at) {
+        let removed = self.places.swap_remove(at);
+        if let Some(Some(moved)) = self.places.get(at) {
             moved.slot().set(at);
         }
-        shrink(&mut self.0);
+        self.removed(removed)
+    }
+
+    /// Takes an item from the list, if it is in it, and leaves its place empty. For a list to which hardly
+    /// anything is added any more: of a crowd that leaves, nobody has to look up another, which is in no
+    /// cache.
+    pub(super) fn remove_for_good(&mut self, item: &T) -> Option<Arc<T>> {
+        let removed = self.places.get_mut(item.slot().get())?.take();
+        while let Some(None) = self.places.last() {
+            self.places.pop();
+        }
+        self.removed(removed)
+    }
+
+    #[inline]
+    fn removed(&mut self, removed: Option<Arc<T>>) -> Option<Arc<T>> {
+        let removed = removed?;
+        removed.slot().clear();
+        self.len -= 1;
+        shrink(&mut self.places);
         Some(removed)
     }
 
     /// Moves all items to `to`.
     pub(super) fn take_all(&mut self, to: &mut Vec<Arc<T>>) {
-        let mut taken = std::mem::take(&mut self.0);
-        for item in &taken {
-            item.slot().clear();
-        }
-        match to.is_empty() {
-            true => *to = taken,
-            false => to.append(&mut taken),
-        }
+        let taken = std::mem::take(self);
+        let taken = taken.places.into_iter().flatten();
+        to.extend(taken.inspect(|item| item.slot().clear()));
     }
 }
 

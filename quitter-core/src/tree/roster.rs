@@ -129,18 +129,23 @@ impl State {
         !self.tallies.is_empty() || !self.waited.is_empty()
     }
 
-    /// Counts a routine that ends. Returns the tallies that counted it.
-    fn on_end(&self, record: &Record) -> Few<Arc<Tally>> {
-        let mut counting = Few::default();
+    /// Counts a routine that ends. Returns the tallies whose waiters may be woken by that, and the most
+    /// routines that one of the tallies counts.
+    fn on_end(&self, record: &Record) -> (Few<Arc<Tally>>, Option<usize>) {
+        let mut waking = Few::default();
+        let mut most = None;
         let one = self.waited.get(&Waited::One(record.id));
         let one = one.map(|waits| &waits.tally);
         // One that is over may lack this routine, and nobody asks it any more.
         let tallies = self.tallies.iter().filter(|tally| !tally.is_over());
         for tally in tallies.chain(one) {
-            tally.on_end();
-            counting.push(Arc::clone(tally));
+            let live = tally.on_end();
+            most = most.max(Some(live));
+            if Tally::may_wake(live) {
+                waking.push(Arc::clone(tally));
+            }
         }
-        counting
+        (waking, most)
     }
 
     /// Gathers those that wait for a quit here, and the tallies whose waiters are to be woken by a quit,
@@ -329,14 +334,19 @@ impl Node {
         record: &Record,
     ) -> (Option<Arc<Record>>, Option<usize>) {
         let mut state = self.roster().lock();
-        let left = state.routines.remove(record);
+        // A node that quits lists nobody any more.
+        let left = match self.is_quitting() {
+            true => state.routines.remove_for_good(record),
+            false => state.routines.remove(record),
+        };
         record.finish();
         if !state.is_waited_for() {
             return (left, None);
         }
-        let counting = state.on_end(record);
+        let (waking, live) = state.on_end(record);
         drop(state);
-        (left, wake(counting))
+        wake(waking);
+        (left, live)
     }
 
     /// This node and its shards, or those of the node that it is a shard of.
@@ -444,16 +454,11 @@ impl Node {
     }
 }
 
-/// Wakes those that wait by these tallies, and returns the most that one of them counts.
-fn wake(counting: Few<Arc<Tally>>) -> Option<usize> {
+/// Wakes those that wait by these tallies.
+fn wake(tallies: Few<Arc<Tally>>) {
     let mut wakes = Wakes::default();
-    let mut live = None;
-    counting.for_each(|tally| {
-        tally.wake(&mut wakes);
-        live = live.max(Some(tally.live()));
-    });
+    tallies.for_each(|tally| tally.wake(&mut wakes));
     wakes.perform();
-    live
 }
 
 impl Node {

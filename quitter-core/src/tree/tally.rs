@@ -38,6 +38,15 @@ pub(super) struct Count {
 /// One idle hook, in the word that counts.
 const IDLE: u64 = 1 << 32;
 
+impl Count {
+    fn of(word: u64) -> Self {
+        Self {
+            live: (word % IDLE) as usize,
+            idle: (word / IDLE) as usize,
+        }
+    }
+}
+
 /// A routine that has started since the tally was made, for a look that has to name one.
 enum Started {
     Unwanted,
@@ -115,15 +124,21 @@ impl Tally {
         self.add(1);
     }
 
-    /// Counts a routine that ends. Called under its roster's lock; [`wake`](Self::wake) is to be called
-    /// after unlocking.
-    pub(super) fn on_end(&self) {
-        self.count.fetch_sub(1, Ordering::AcqRel);
+    /// Counts a routine that ends, and returns how many are live. Called under its roster's lock. If so few
+    /// [may be waited for](Self::may_wake), [`wake`](Self::wake) is to be called after unlocking.
+    pub(super) fn on_end(&self) -> usize {
+        let before = self.count.fetch_sub(1, Ordering::AcqRel);
+        Count::of(before).live - 1
+    }
+
+    /// Whether there may be waiters that are to be woken when so many routines are live.
+    pub(super) fn may_wake(live: usize) -> bool {
+        live <= MOST_SPARE
     }
 
     /// Gathers the waiters for which few enough routines are left.
     pub(super) fn wake(&self, wakes: &mut Wakes) {
-        if self.live() <= MOST_SPARE {
+        if Self::may_wake(self.live()) {
             let mut waiters = lock(&self.waiters);
             wakes.add_wanting(&mut waiters, self.live());
         }
@@ -139,11 +154,7 @@ impl Tally {
     }
 
     pub(super) fn count(&self) -> Count {
-        let count = self.count.load(Ordering::Acquire);
-        Count {
-            live: (count % IDLE) as usize,
-            idle: (count / IDLE) as usize,
-        }
+        Count::of(self.count.load(Ordering::Acquire))
     }
 
     /// Adds a waiter, in the place of the one that has this key, if that is still there. It looks at

@@ -9,10 +9,10 @@ fn drops_the_future_when_told_to_quit() {
     let root = Quitter::root("root");
     let told = Told(Event::new());
     let dropped = told.0.clone();
-    let mut cancelled = root.cancel_on_quit(async move {
+    let mut cancelled = Box::pin(root.cancel_on_quit(async move {
         let _told = told;
         pending::<()>().await;
-    });
+    }));
     assert!(poll(&mut cancelled).is_pending());
     root.send_quit();
     assert_eq!(poll(&mut cancelled), Poll::Ready(Err(Quitting)));
@@ -76,7 +76,8 @@ fn takes_a_future_that_borrows() {
     let root = Quitter::root("root");
     let mut frames = vec![1, 2, 3];
     let mut sum = 0;
-    while let Poll::Ready(Ok(Some(frame))) = poll(&mut root.cancel_on_quit(async { frames.pop() }))
+    while let Poll::Ready(Ok(Some(frame))) =
+        poll(&mut Box::pin(root.cancel_on_quit(async { frames.pop() })))
     {
         sum += frame;
     }
@@ -86,10 +87,11 @@ fn takes_a_future_that_borrows() {
 #[test]
 fn of_a_routine_shows_where_and_when_it_was_called() {
     let root = Quitter::root("root");
-    let mut task = root
-        .routine("reads")
-        .task(|q| async move { q.cancel_on_quit(pending::<()>()).await })
-        .unwrap();
+    let mut task = Box::pin(
+        root.routine("reads")
+            .task(|q| async move { q.cancel_on_quit(pending::<()>()).await })
+            .unwrap(),
+    );
     assert!(poll(&mut task).is_pending());
     let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
     let seen = only(&timeouts).last_seen.unwrap();

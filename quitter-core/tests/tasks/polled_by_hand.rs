@@ -10,10 +10,11 @@ use super::*;
 #[test]
 fn a_task_is_live_from_its_making_to_its_end_and_refused_by_a_quitter_that_quits() {
     let root = Quitter::root("root");
-    let mut task = root
-        .routine("task")
-        .task(|q| async move { q.quitting().await })
-        .unwrap();
+    let mut task = Box::pin(
+        root.routine("task")
+            .task(|q| async move { q.quitting().await })
+            .unwrap(),
+    );
     assert_eq!(
         names(&root.wait_done(Duration::ZERO).unwrap_err()),
         ["task"]
@@ -30,7 +31,7 @@ fn a_task_is_live_from_its_making_to_its_end_and_refused_by_a_quitter_that_quits
 #[test]
 fn a_task_that_is_dropped_is_done_without_a_failure() {
     let root = Quitter::root("root");
-    let mut task = root.routine("task").task(|_| pending::<()>()).unwrap();
+    let mut task = Box::pin(root.routine("task").task(|_| pending::<()>()).unwrap());
     assert!(poll(&mut task).is_pending());
     drop(task);
     root.wait_done(Duration::ZERO).unwrap();
@@ -49,13 +50,14 @@ fn a_report_says_of_a_task_whose_values_hang_in_their_drop_that_it_was_dropped_u
     let root = Quitter::root("root");
     let (drops, end) = (Event::new(), Event::new());
     let hangs = Hangs(drops.clone(), end.clone());
-    let mut task = root
-        .routine("task")
-        .task(|_| async move {
-            let _hangs = hangs;
-            pending::<()>().await;
-        })
-        .unwrap();
+    let mut task = Box::pin(
+        root.routine("task")
+            .task(|_| async move {
+                let _hangs = hangs;
+                pending::<()>().await;
+            })
+            .unwrap(),
+    );
     assert!(poll(&mut task).is_pending());
     let dropping = thread::spawn(move || drop(task));
     drops.wait();
@@ -78,16 +80,17 @@ fn panics_are_the_tasks_failures_wherever_they_come_from_and_go_no_further() {
     fn makes(_: RoutineQuitter) -> std::future::Ready<()> {
         panic!("while made")
     }
-    let mut task = root.routine("made").task(makes).unwrap();
+    let mut task = Box::pin(root.routine("made").task(makes).unwrap());
     assert_eq!(poll(&mut task), Poll::Ready(()));
     // A value that is dropped when the future is done.
     let bomb = Bomb("while dropped");
-    let mut task = root
-        .routine("done")
-        .task(|_| async move {
-            let _bomb = bomb;
-        })
-        .unwrap();
+    let mut task = Box::pin(
+        root.routine("done")
+            .task(|_| async move {
+                let _bomb = bomb;
+            })
+            .unwrap(),
+    );
     assert_eq!(poll(&mut task), Poll::Ready(()));
     // And one that is dropped with the task.
     let bomb = Bomb("while cancelled");
@@ -141,7 +144,7 @@ fn a_task_may_be_polled_within_another_and_each_waits_for_all_but_itself() {
         let timeouts = root.wait_done(Duration::ZERO);
         timeouts.map_or_else(|timeouts| names(&timeouts).join(" "), |()| String::new())
     };
-    let mut outer = root
+    let outer = root
         .routine("outer")
         .task(move |_| async move {
             let inner = of_outer.routine("inner").task(move |_| async move {
@@ -153,7 +156,7 @@ fn a_task_may_be_polled_within_another_and_each_waits_for_all_but_itself() {
             assert_eq!(listed(&of_outer), "guard");
         })
         .unwrap();
-    assert!(poll(&mut outer).is_ready());
+    assert!(poll(&mut Box::pin(outer)).is_ready());
     assert!(root.failures().is_empty(), "{:?}", root.failures());
     // Outside of a poll it is waited for, here as well.
     let task = root.routine("task").task(|_| pending::<()>()).unwrap();
@@ -165,10 +168,11 @@ fn a_task_may_be_polled_within_another_and_each_waits_for_all_but_itself() {
 fn a_task_needs_neither_send_nor_static() {
     let root = Quitter::root("root");
     let (count, borrowed) = (Rc::new(Cell::new(0)), String::from("borrowed"));
-    let mut task = root
-        .routine("task")
-        .task(|_| async { count.set(borrowed.len()) })
-        .unwrap();
+    let mut task = Box::pin(
+        root.routine("task")
+            .task(|_| async { count.set(borrowed.len()) })
+            .unwrap(),
+    );
     assert!(poll(&mut task).is_ready());
     drop(task);
     assert_eq!(count.get(), 8);
@@ -201,17 +205,18 @@ fn a_task_can_move_between_threads_and_keeps_its_failures_and_places() {
     let root = Quitter::root("root");
     root.on_failure(OnFailure::FailAtExit);
     let mut polls = 0;
-    let mut task = root
-        .routine("task")
-        .task(move |q| {
-            poll_fn(move |_| {
-                polls += 1;
-                q.set_status(format!("poll {polls}"));
-                assert!(polls < 3, "the third poll");
-                Poll::<()>::Pending
+    let mut task = Box::pin(
+        root.routine("task")
+            .task(move |q| {
+                poll_fn(move |_| {
+                    polls += 1;
+                    q.set_status(format!("poll {polls}"));
+                    assert!(polls < 3, "the third poll");
+                    Poll::<()>::Pending
+                })
             })
-        })
-        .unwrap();
+            .unwrap(),
+    );
     for polls in 1..=3 {
         task = thread::spawn(move || {
             assert_eq!(poll(&mut task).is_ready(), polls == 3);

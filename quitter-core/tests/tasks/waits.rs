@@ -7,13 +7,14 @@ fn a_wait_leaves_out_the_task_that_polls_it_whoever_made_it() {
     let root = Quitter::root("root");
     let made_outside = root.done();
     let of_task = root.clone();
-    let mut task = root
-        .routine("task")
-        .task(move |_| async move {
-            made_outside.await;
-            of_task.done().await;
-        })
-        .unwrap();
+    let mut task = Box::pin(
+        root.routine("task")
+            .task(move |_| async move {
+                made_outside.await;
+                of_task.done().await;
+            })
+            .unwrap(),
+    );
     assert!(poll(&mut task).is_ready());
 }
 
@@ -22,13 +23,14 @@ fn a_wait_that_nobody_polls_yet_leaves_out_nobody() {
     let root = Quitter::root("root");
     let (send, made) = mpsc::channel();
     let of_task = root.clone();
-    let mut task = root
-        .routine("task")
-        .task(move |q| async move {
-            send.send(of_task.done()).unwrap();
-            q.quitting().await;
-        })
-        .unwrap();
+    let mut task = Box::pin(
+        root.routine("task")
+            .task(move |q| async move {
+                send.send(of_task.done()).unwrap();
+                q.quitting().await;
+            })
+            .unwrap(),
+    );
     assert!(poll(&mut task).is_pending());
     let mut done = made.recv().unwrap();
     // Polled outside: the task is waited for.

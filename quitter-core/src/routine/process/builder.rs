@@ -20,7 +20,6 @@ use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::escape::cut;
 use crate::routine::builder::RoutineBuilder;
-use crate::routine::failing::routine_failed;
 use crate::routine::kind::Work;
 use crate::routine::live::Live;
 use crate::routine::quitter::RoutineQuitter;
@@ -397,7 +396,7 @@ fn had_ended(
         kill: None,
     };
     if let Some(failure) = failure_on.judge(&judged) {
-        live.fail(failure, routine_failed);
+        live.fail(failure);
     }
     handle
 }

@@ -14,7 +14,6 @@ use super::os::{self, Leader, StopSignal};
 use super::output::Drain;
 use super::proc::{Census, Members};
 use super::reaper::SOON;
-use crate::routine::failing::routine_failed;
 use crate::routine::live::Live;
 use crate::tree::{DoneWait, Limits, Node, QuitWait};
 
@@ -271,7 +270,7 @@ impl Supervised {
         self.told.0.set(end);
         let judged = self.judged(end, is_quitting);
         if let Some(failure) = self.options.failure_on.judge(&judged) {
-            self.live.fail(failure, routine_failed);
+            self.live.fail(failure);
         }
     }
 }
