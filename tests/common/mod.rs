@@ -336,9 +336,39 @@ where
         std::process::exit(number(code));
     }
     let mut command = Command::new(env::current_exe().expect("a test has a binary"));
-    let alone = [test, "--exact", "--include-ignored", "--nocapture"];
-    command.args(alone).env(STORY, test);
+    command.args([test, "--exact", "--include-ignored", "--nocapture"]);
+    // With one thread, as on a machine of one processor, the first line begins with the test's name, and the
+    // story runs on the main thread.
+    command.arg("--test-threads=2").env(STORY, test);
     command
+}
+
+/// The environment variable that tells a story how much time it has, in milliseconds.
+const TIME: &str = "QUITTER_TEST_TIME";
+
+/// Runs a story with more and more [time](given_time) until its end is right: nothing tells when a thread of
+/// quitter's has done its part, and on a busy machine that takes long. Returns the time that did, too.
+#[track_caller]
+pub(crate) fn with_time(
+    times: &[u64],
+    command: impl Fn() -> Command,
+    is_right: impl Fn(&Ended) -> bool,
+) -> (Duration, Ended) {
+    let mut last = None;
+    for time in times {
+        let ended = Process::start(command().env(TIME, time.to_string())).end();
+        if is_right(&ended) {
+            return (Duration::from_millis(*time), ended);
+        }
+        last = Some(ended);
+    }
+    panic!("not right: {last:?}");
+}
+
+/// In a story: how much time it has.
+pub(crate) fn given_time() -> Duration {
+    let time = env::var(TIME).expect("`with_time` runs the story");
+    Duration::from_millis(time.parse().expect("a number"))
 }
 
 /// The name of the test that contains a closure, as the test binary knows it.

@@ -119,6 +119,8 @@ pub(crate) fn is_own_process() -> bool {
 pub(crate) fn in_own_process(name: &str) -> Output {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", name])
+        // One thread would run the test on the main thread, as on a machine of one processor.
+        .arg("--test-threads=2")
         .env(OWN_PROCESS, name)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
