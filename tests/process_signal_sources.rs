@@ -8,10 +8,11 @@ mod common;
 use std::thread;
 
 use nix::sys::signal::Signal::{self, SIGABRT, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2};
+use nix::sys::signal::raise;
 use quitter::{ExitReport, MainQuitter, MainQuitterBuilder, MainQuitterError, QuitSource};
 use quitter::{SecondSignal, SignalExitCode};
 
-use common::{Ended, PATIENCE, Process, after_shell, alone, command_for};
+use common::{Ended, PATIENCE, Process, after_shell, alone, command_for, given_time, with_time};
 
 fn source(signal: Signal) -> QuitSource {
     QuitSource::signal(signal as i32)
@@ -112,25 +113,17 @@ fn a_second_signal_that_ends_nothing_is_among_the_later_causes() {
         let main = builder.build();
         main.add_routine(|q| {
             q.wait_quit();
-            println!("told");
-            let mut line = String::new();
-            std::io::stdin().read_line(&mut line).unwrap();
+            raise(SIGUSR2).unwrap();
+            thread::sleep(given_time());
         })
         .unwrap();
-        println!("listening");
+        raise(SIGUSR1).unwrap();
         main.exit()
     };
-    let (hold, let_go) = std::io::pipe().unwrap();
-    let mut program = Process::start_reading(&mut command_for(story), hold);
-    program.wait_for("listening");
-    program.send(SIGUSR1);
-    program.wait_for("told");
-    program.send(SIGUSR2);
-    // Delivered before the signal that ends the routine's wait could be.
-    thread::sleep(std::time::Duration::from_millis(200));
-    drop(let_go);
-    let ended = program.end().with_code(0);
-    ended.saying(&["Quit: all", "Later received quit from 'OS signal': SIGUSR2"]);
+    let later = "Later received quit from 'OS signal': SIGUSR2";
+    let is_listed = |ended: &Ended| ended.stderr.contains(later);
+    let (_, ended) = with_time(&[100, 1000, 5000], || command_for(story), is_listed);
+    ended.with_code(0).saying(&["Quit: all", later]);
 }
 
 #[test]

@@ -5,33 +5,41 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use quitter::{End, ExitReport, MainQuitter, MainQuitterBuilder, RoutineQuitter};
 
-use common::{PATIENCE, alone};
-
-const TIMEOUT: Duration = Duration::from_secs(3);
+use common::{Ended, PATIENCE, command_for, given_time, with_time};
 
 fn builder() -> MainQuitterBuilder {
-    MainQuitter::builder().timeout(TIMEOUT).end(End::WithBody)
+    MainQuitter::builder()
+        .timeout(given_time())
+        .end(End::WithBody)
 }
 
-/// Returns well after half of the quit timeout, and well before its end.
+/// Returns in the middle between half of the quit timeout and its end.
 fn slow(q: &RoutineQuitter) {
     q.wait_quit();
     let deadline = q.deadline().expect("it quits under a timeout");
-    let until = deadline - TIMEOUT * 2 / 5;
+    let until = deadline - given_time() / 4;
     thread::sleep(until.saturating_duration_since(Instant::now()));
 }
 
 fn show(report: &ExitReport) {
     for slow in &report.slow {
-        let after_half = slow.took > TIMEOUT / 2 && slow.took < TIMEOUT;
+        let after_half = slow.took > given_time() / 2 && slow.took < given_time();
         println!("slow: {} of {} {after_half}", slow.name, slow.quitter);
     }
     println!("{} are slow", report.slow.len());
+}
+
+/// Runs a program with a longer quit timeout each time, until it has printed this.
+#[track_caller]
+fn prints(text: &str, command: impl Fn() -> Command) -> (Duration, Ended) {
+    let is_right = |ended: &Ended| ended.code == Some(0) && ended.stdout.contains(text);
+    with_time(&[2000, 4000, 8000], command, is_right)
 }
 
 #[test]
@@ -52,13 +60,12 @@ fn a_routine_that_takes_more_than_half_of_the_time_is_named_and_nobody_else() {
         show(&report);
         report
     };
-    let ended = alone(story).end().with_code(0);
     let listed = "slow: flusher of main/store true\n1 are slow\n";
-    assert!(ended.stdout.contains(listed), "{}", ended.stdout);
+    let (timeout, ended) = prints(listed, || command_for(story));
     ended.saying(&[
-        "Quit: all routines returned (1.",
-        ")\n  slow to return: flusher of main/store took 1.",
-        " s of 3 s\n",
+        "Quit: all routines returned (",
+        ")\n  slow to return: flusher of main/store took ",
+        &format!(" s of {} s\n", timeout.as_secs()),
     ]);
 }
 
@@ -78,11 +85,10 @@ fn of_a_slow_crowd_the_first_thousand_are_listed_and_the_others_counted() {
         show(&report);
         report
     };
-    let ended = alone(story).end().with_code(0);
-    assert!(ended.stdout.contains("1000 are slow"), "{}", ended.stdout);
+    let (timeout, ended) = prints("1000 are slow", || command_for(story));
     ended.saying(&[
-        "slow to return: import ×1000 of main took 1.",
-        " s of 3 s, and 201 more",
+        "slow to return: import ×1000 of main took ",
+        &format!(" s of {} s, and 201 more", timeout.as_secs()),
     ]);
 }
 
@@ -95,7 +101,6 @@ fn a_program_that_quits_quickly_has_no_slow_routines() {
         show(&report);
         report
     };
-    let ended = alone(story).end().with_code(0);
-    assert!(ended.stdout.contains("0 are slow"), "{}", ended.stdout);
+    let (_, ended) = prints("\n0 are slow", || command_for(story));
     assert_eq!(ended.count("slow to return"), 0, "{}", ended.stderr);
 }
