@@ -17,9 +17,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGTERM, SIGUSR1};
-use quitter::{ExitReport, MainQuitter, QuitSource, RoutineQuitter};
+use quitter::{ExitReport, MainQuitter, QuitSource, Quitter, RoutineQuitter};
 
-use common::{Ended, alone};
+use common::{Ended, PATIENCE, alone};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -61,6 +61,30 @@ fn shows_where_it_hangs(ended: &Ended, name: &str) {
     assert_eq!(calls[1], place, "{}", ended.stderr);
 }
 
+/// Waits until so many routines are where they hang, and the names of the calls there are known. To look
+/// those up for the first time may take longer than a report may.
+fn until_they_hang(main: &Quitter, routines: usize) {
+    let until = Instant::now() + PATIENCE;
+    let is_there = |stack: &quitter::Stack| {
+        let mut functions = stack.frames.iter().map(|frame| &frame.function[..]);
+        functions.next() == Some("std::thread::sleep")
+            && functions.next() == Some("process_stacks::hangs")
+    };
+    let is_asleep = |routine: &&quitter::StuckRoutine| {
+        let stands = routine.stands.as_ref().map(ToString::to_string);
+        stands.is_some_and(|stands| stands.starts_with("blocked in clock_nanosleep"))
+    };
+    loop {
+        let asleep = main.snapshot().routines().filter(is_asleep).count();
+        let snapshot = main.snapshot_with_stacks();
+        let mut stacks = snapshot.routines().flat_map(|routine| &routine.stacks);
+        if asleep == routines && stacks.any(is_there) {
+            return;
+        }
+        assert!(Instant::now() < until, "{snapshot}");
+    }
+}
+
 fn main_quitter() -> MainQuitter {
     let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT).signals(false);
     builder.source(QuitSource::all_done()).build()
@@ -71,6 +95,7 @@ fn the_exit_report_shows_where_a_thread_hangs_as_text_and_as_data() {
     let program = alone(|| -> ExitReport {
         let main = main_quitter();
         main.routine("flusher").add(hangs).unwrap();
+        until_they_hang(&main, 1);
         main.send_quit();
         let report = main.exit();
         let routine = report.timeouts.routines().next().unwrap();
@@ -97,6 +122,7 @@ fn threads_that_hang_at_the_same_place_share_their_stack() {
         for _ in 0..100 {
             main.routine("flusher").add(hangs).unwrap();
         }
+        until_they_hang(&main, 100);
         main.send_quit();
         main.exit()
     });
@@ -114,6 +140,7 @@ fn a_stack_is_shown_once_and_then_referred_to() {
         let main = main_quitter();
         main.routine("first").add(hangs).unwrap();
         main.routine("second").add(hangs).unwrap();
+        until_they_hang(&main, 2);
         main.send_quit();
         main.exit()
     });
@@ -131,17 +158,12 @@ fn an_end_by_force_says_the_report_and_then_where_the_body_and_the_routines_hang
         let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT).signals(false);
         builder.sources([QuitSource::all_done()]).run(|main| -> () {
             main.routine("flusher").add(hangs).unwrap();
+            until_they_hang(main, 1);
             main.send_quit();
             spins();
         })
     });
-    let from = Instant::now();
     let ended = program.end().with_code(1);
-    assert!(
-        from.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        from.elapsed()
-    );
     assert_eq!(ended.count("Failed to quit"), 1, "{}", ended.stderr);
     let (_, stacks) = ended
         .stderr
@@ -168,6 +190,7 @@ fn a_second_signal_ends_the_program_with_the_report_and_then_the_stacks() {
         let sources = [QuitSource::os_signal()];
         let main = MainQuitter::new(Duration::from_secs(60), sources);
         main.routine("flusher").add(hangs).unwrap();
+        until_they_hang(&main, 1);
         eprintln!("started");
         main.exit()
     });
@@ -223,6 +246,7 @@ fn handlers_of_the_program_stay_in_place_and_are_not_called() {
         let came = take_signals(50..=64);
         let main = main_quitter();
         main.routine("flusher").add(hangs).unwrap();
+        until_they_hang(&main, 1);
         main.send_quit();
         let report = main.exit();
         assert!(!came.load(Ordering::Relaxed));
@@ -254,15 +278,11 @@ fn an_exit_amid_dumps_has_its_stacks() {
             .dump_on(nix::libc::SIGUSR1)
             .build();
         main.routine("flusher").add(hangs).unwrap();
+        until_they_hang(&main, 1);
         eprintln!("started");
         main.exit()
     });
     program.wait_for("started");
-    // In a build without optimization, to look up the first names takes longer than a report may.
-    for _ in 0..5 {
-        program.send(SIGUSR1);
-        program.wait_for("Dump on SIGUSR1:");
-    }
     let from = Instant::now();
     program.send(SIGTERM);
     while from.elapsed() < QUIT_TIMEOUT {
