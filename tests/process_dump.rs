@@ -8,12 +8,13 @@ mod common;
 use std::io::Read;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::Signal::{SIGTERM, SIGUSR1, SIGUSR2};
+use nix::sys::signal::kill;
 use quitter::QuitSource;
 use quitter::{ExitReport, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, Output};
 
@@ -193,23 +194,25 @@ fn a_dump_says_what_each_thread_stands_on_and_with_the_feature_where() {
         })
     };
     let mut program = started(alone(story));
-    // In a build without optimization, to look up the first names may take longer than a dump does.
-    for _ in 0..5 {
+    // In a build without optimization, to look up the first names may take longer than a dump does. And a
+    // thread that waits may have to be given a page first.
+    let until = Instant::now() + PATIENCE;
+    let (mut stands, mut is_named) = (false, !STACKS);
+    while !stands || !is_named {
         program.send(SIGUSR1);
-        program.wait_for("outside the tree: ");
+        program.wait_for("Dump on SIGUSR1:");
+        let waiter = program.wait_for("waiter");
+        stands |= waiter.contains(" s, blocked in futex (a lock or condition)");
+        let mut dump = waiter;
+        while !dump.contains("outside the tree: ") {
+            dump = program.wait_for("");
+            is_named |= dump.contains("waits_for_the_quit");
+        }
+        assert!(Instant::now() < until, "{:?}", end(program));
     }
-    program.send(SIGUSR1);
-    program.wait_for("Dump on SIGUSR1:");
-    let waiter = program.wait_for("waiter");
-    assert!(
-        waiter.contains(" s, blocked in futex (a lock or condition)"),
-        "{waiter}"
-    );
     let ended = end(program);
-    assert_eq!(
-        ended.count("waits_for_the_quit").min(1),
-        usize::from(STACKS)
-    );
+    let names = ended.count("waits_for_the_quit");
+    assert_eq!(names > 0, STACKS, "{}", ended.stderr);
 }
 
 #[test]
@@ -347,7 +350,10 @@ fn a_signal_that_is_a_quit_source_cannot_ask_for_dumps() {
     end(started(alone(story)));
 }
 
-/// A program with 200 threads that work in short turns.
+/// So many turns show that 200 threads work.
+const TURNS: u64 = 5000;
+
+/// A program with 200 threads that work in short turns. It prints when they have taken [`TURNS`].
 fn works_on_200_threads(builder: MainQuitterBuilder) -> ExitReport {
     builder.run(|main| {
         let longest = Arc::new(AtomicU64::new(0));
@@ -365,13 +371,15 @@ fn works_on_200_threads(builder: MainQuitterBuilder) -> ExitReport {
                         drop(q.guard("job"));
                         let took = last.elapsed();
                         longest.fetch_max(took.as_millis() as u64, Ordering::Relaxed);
-                        beats.fetch_add(1, Ordering::Relaxed);
+                        if beats.fetch_add(1, Ordering::Relaxed) + 1 == TURNS {
+                            println!("at work");
+                        }
                         last = Instant::now();
                     }
                 })
                 .unwrap();
         }
-        println!("listening");
+        common::says("listening");
         main.wait_quit();
         println!("beats {beats:?}, the longest {longest:?} ms");
     })
@@ -379,18 +387,30 @@ fn works_on_200_threads(builder: MainQuitterBuilder) -> ExitReport {
 
 #[test]
 fn dumps_without_a_pause_leave_200_threads_at_work_and_each_other_whole() {
-    let program = started(alone(|| works_on_200_threads(builder())));
-    let from = Instant::now();
-    while from.elapsed() < Duration::from_secs(2) {
-        // Two at once.
-        program.send(SIGUSR1);
-        program.send(SIGUSR1);
-        thread::sleep(Duration::from_millis(5));
+    let mut program = alone(|| works_on_200_threads(builder()));
+    let pid = common::pid_in(&program.wait_for("listening"));
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::clone(&over);
+    let asks = thread::spawn(move || {
+        let from = Instant::now();
+        let least = Duration::from_secs(2);
+        while from.elapsed() < least || !is_over.load(Ordering::Relaxed) {
+            // Two at once.
+            let asked = kill(pid, SIGUSR1).and(kill(pid, SIGUSR1));
+            if asked.is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    for _ in 0..2 {
+        program.wait_for("Dump on SIGUSR1:");
     }
+    program.wait_for("at work");
+    over.store(true, Ordering::Relaxed);
+    asks.join().unwrap();
     let ended = end(program);
-    let dumps: Vec<_> = ended.stderr.split("Dump on SIGUSR1:\n").skip(1).collect();
-    assert!(dumps.len() > 1, "{}", ended.stderr);
-    for dump in dumps {
+    for dump in ended.stderr.split("Dump on SIGUSR1:\n").skip(1) {
         assert!(dump.starts_with("main"), "{dump}");
         let parts = dump.matches("─ part ").count();
         assert_eq!(parts, 10, "{dump}");
