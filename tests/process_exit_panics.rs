@@ -8,7 +8,7 @@ mod common;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::bounded;
 use nix::sys::signal::Signal::SIGTERM;
@@ -16,14 +16,17 @@ use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitSource
 
 use common::{Ended, PATIENCE, Process, alone, hang};
 
-const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
-const SLACK: Duration = Duration::from_secs(2);
-
 type Body = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// A program with this body, which ends after a quit event.
 fn program(body: impl FnOnce(&MainQuitter) -> Body) -> ExitReport {
-    let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+    let builder = MainQuitter::builder().timeout(PATIENCE);
+    builder.source(QuitSource::os_signal()).run(body)
+}
+
+/// The same for a program in which something hangs, with a short quit timeout.
+fn impatient(body: impl FnOnce(&MainQuitter) -> Body) -> ExitReport {
+    let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
     builder.source(QuitSource::os_signal()).run(body)
 }
 
@@ -42,21 +45,14 @@ fn hold_stderr(main: &MainQuitter) -> Body {
 /// Asserts that the program quits by itself and ends.
 #[track_caller]
 fn quits_by_itself(mut program: Process) -> Ended {
-    let from = Instant::now();
     program.wait_for("Received quit from");
-    let quit = from.elapsed();
-    let ended = program.end();
-    let took = from.elapsed();
-    println!("quit after {quit:?}, ended after {took:?}");
-    assert!(quit < SLACK, "{quit:?}");
-    assert!(took < QUIT_TIMEOUT + SLACK, "{took:?}");
-    ended.with_code(1)
+    program.end().with_code(1)
 }
 
 #[test]
 fn a_panic_of_a_routine_in_stds_hook_while_stderr_is_locked_quits_the_program() {
     let story = || {
-        program(|main| {
+        impatient(|main| {
             hold_stderr(main)?;
             main.routine("panics").add(|_| panic!("unheard"))?;
             main.wait_quit();
@@ -173,7 +169,7 @@ fn a_slow_hook_of_a_panic_that_the_routine_catches_quits_nothing() {
 fn a_hook_that_never_returns_does_not_keep_the_program_from_quitting() {
     let story = || {
         panic::set_hook(Box::new(|_| hang()));
-        program(|main| {
+        impatient(|main| {
             main.routine("panics").add(|_| panic!("on the record"))?;
             Ok(())
         })
@@ -191,7 +187,7 @@ fn a_hook_that_never_returns_does_not_keep_the_program_from_quitting() {
 fn a_panic_of_the_body_whose_hook_never_returns_is_mains_failure() {
     let story = || {
         panic::set_hook(Box::new(|_| hang()));
-        program(|_| -> Body { panic!("no configuration") })
+        impatient(|_| -> Body { panic!("no configuration") })
     };
     let mut program = alone(story);
     program.wait_for("Received quit from");
@@ -309,7 +305,7 @@ impl Drop for Stuck {
 #[test]
 fn a_payload_that_hangs_when_dropped_does_not_hold_up_the_quit() {
     let story = || {
-        program(|main| {
+        impatient(|main| {
             main.routine("panics").add(|_| panic::panic_any(Stuck))?;
             Ok(())
         })
@@ -334,7 +330,7 @@ fn an_error_that_hangs_when_dropped_does_not_hold_up_the_quit() {
     impl std::error::Error for Hangs {}
 
     let story = || {
-        program(|main| {
+        impatient(|main| {
             main.routine("fails").add(|_| Err::<(), _>(Hangs))?;
             Ok(())
         })
@@ -346,7 +342,7 @@ fn an_error_that_hangs_when_dropped_does_not_hold_up_the_quit() {
 #[test]
 fn a_drop_that_hangs_while_a_panic_unwinds_is_ended_by_a_quit_and_blamed() {
     let story = || {
-        program(|main| {
+        impatient(|main| {
             main.routine("panics").add(|_| -> () {
                 let _stuck = Stuck;
                 panic!("on the way out");

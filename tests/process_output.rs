@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::{ExitCode, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::pty::openpty;
 use nix::sys::signal::Signal::SIGTERM;
@@ -25,14 +25,15 @@ use quitter::{
 use common::{PATIENCE, Process, alone, command_for, hang};
 use stories::{forced, stuck};
 
-fn builder() -> MainQuitterBuilder {
-    let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
-    builder.source(QuitSource::all_done())
+/// For a program that hangs.
+fn impatient() -> MainQuitterBuilder {
+    builder().timeout(Duration::from_millis(300))
 }
 
-/// With time to spare on a busy machine.
-fn patient() -> MainQuitterBuilder {
-    builder().timeout(PATIENCE)
+/// For a program that ends as it should, with time to spare on a busy machine.
+fn builder() -> MainQuitterBuilder {
+    let builder = MainQuitter::builder().timeout(PATIENCE);
+    builder.source(QuitSource::all_done())
 }
 
 /// A program that ends as it should.
@@ -55,7 +56,7 @@ fn a_quiet_program_that_ends_as_it_should_says_nothing() {
 
 #[test]
 fn a_quiet_program_says_troubles_below_the_event() {
-    let ended = alone(|| stuck(builder().output(Output::Quiet)));
+    let ended = alone(|| stuck(impatient().output(Output::Quiet)));
     let ended = ended.end().with_code(1);
     assert_eq!(ended.count("Received quit from"), 1);
     ended.saying(&["Received quit from send_quit", "Failed to quit: 1 routine"]);
@@ -63,7 +64,7 @@ fn a_quiet_program_says_troubles_below_the_event() {
 
 #[test]
 fn a_silent_program_says_nothing_even_when_ended_by_force() {
-    let ended = alone(|| forced(builder().output(Output::Silent)));
+    let ended = alone(|| forced(impatient().output(Output::Silent)));
     let ended = ended.end().with_code(1);
     assert_eq!(ended.stderr, "");
 }
@@ -72,7 +73,7 @@ fn a_silent_program_says_nothing_even_when_ended_by_force() {
 
 #[test]
 fn a_function_gets_each_notice_and_stderr_gets_none() {
-    let ended = alone(|| clean(patient().notices(to_stdout)));
+    let ended = alone(|| clean(builder().notices(to_stdout)));
     let ended = ended.end().with_code(0);
     assert_eq!(ended.stderr, "");
     let said: Vec<_> = ended.stdout.matches("notice: ").collect();
@@ -83,18 +84,16 @@ fn a_function_gets_each_notice_and_stderr_gets_none() {
 
 #[test]
 fn the_last_words_of_a_forced_end_go_to_stderr_when_the_function_hangs() {
-    let from = Instant::now();
-    let ended = alone(|| forced(builder().notices(|_| hang())));
+    let ended = alone(|| forced(impatient().notices(|_| hang())));
     ended
         .end()
         .with_code(1)
         .saying(&["Failed to quit: 1 routine", "main"]);
-    assert!(from.elapsed() < PATIENCE / 2);
 }
 
 #[test]
 fn the_outcome_goes_to_stderr_when_the_function_hangs() {
-    let ended = alone(|| clean(patient().notices(|_| hang())));
+    let ended = alone(|| clean(builder().notices(|_| hang())));
     ended
         .end()
         .with_code(0)
@@ -103,7 +102,7 @@ fn the_outcome_goes_to_stderr_when_the_function_hangs() {
 
 #[test]
 fn the_last_words_go_to_stderr_when_the_function_panics() {
-    let ended = alone(|| stuck(builder().notices(|_| panic!("no log"))));
+    let ended = alone(|| stuck(impatient().notices(|_| panic!("no log"))));
     ended
         .end()
         .with_code(1)
@@ -112,7 +111,7 @@ fn the_last_words_go_to_stderr_when_the_function_panics() {
 
 #[test]
 fn a_silent_program_stays_silent_when_its_function_hangs() {
-    let ended = alone(|| stuck(builder().output(Output::Silent).notices(|_| hang())));
+    let ended = alone(|| stuck(impatient().output(Output::Silent).notices(|_| hang())));
     let ended = ended.end().with_code(1);
     assert_eq!(ended.stderr, "");
 }
@@ -152,7 +151,7 @@ fn the_terminal_is_restored_once_before_the_held_lines() {
 #[test]
 fn the_terminal_is_restored_before_a_forced_end() {
     let story = || {
-        let builder = builder().hold_output(HoldOutput::UntilBodyReturns);
+        let builder = impatient().hold_output(HoldOutput::UntilBodyReturns);
         forced(builder.before_report(|| eprintln!("restored")))
     };
     let ended = alone(story).end().with_code(1);
@@ -167,7 +166,7 @@ fn the_terminal_is_restored_before_a_forced_end() {
 
 #[test]
 fn the_terminal_is_restored_before_a_forced_end_when_stderr_is_not_read() {
-    let story = || forced(builder().before_report(|| println!("restored")));
+    let story = || forced(impatient().before_report(|| println!("restored")));
     let (_reader, pipe) = io::pipe().unwrap();
     let mut filler = pipe.try_clone().unwrap();
     // Blocks when the pipe is full.
@@ -180,7 +179,7 @@ fn the_terminal_is_restored_before_a_forced_end_when_stderr_is_not_read() {
 
 #[test]
 fn a_hook_that_hangs_holds_up_no_exit() {
-    let ended = alone(|| clean(patient().before_report(|| hang())));
+    let ended = alone(|| clean(builder().before_report(|| hang())));
     ended
         .end()
         .with_code(0)
@@ -189,7 +188,7 @@ fn a_hook_that_hangs_holds_up_no_exit() {
 
 #[test]
 fn a_hook_that_hangs_holds_up_no_forced_end() {
-    let ended = alone(|| forced(builder().before_report(|| hang())));
+    let ended = alone(|| forced(impatient().before_report(|| hang())));
     ended
         .end()
         .with_code(1)
@@ -222,9 +221,15 @@ fn in_raw_mode_lines_end_with_carriage_return_and_line_feed() {
         // At its end a terminal is an error. What was read before that is kept.
         let _ = File::from(pty.master).read_to_end(&mut said);
         let said = String::from_utf8(said).unwrap();
-        let text =
-            "Received quit from 'all routines done'\r\nQuit: all routines returned (0.0 s)\r\n";
-        assert_eq!(said, text, "raw: {is_raw}");
+        let event = "Received quit from 'all routines done'\r\n";
+        let outcome = said.strip_prefix(event);
+        let outcome = outcome.unwrap_or_else(|| panic!("raw: {is_raw}, {said:?}"));
+        assert!(
+            outcome.starts_with("Quit: all routines returned (")
+                && outcome.ends_with(" s)\r\n")
+                && outcome.matches('\n').count() == 1,
+            "raw: {is_raw}, {said:?}"
+        );
     }
 }
 
@@ -287,7 +292,7 @@ fn an_error_of_the_body_after_which_the_program_hangs_is_said_with_its_event() {
             hang()
         }
     }
-    let ended = alone(|| builder().run(|_| Err::<(), _>(Hangs)));
+    let ended = alone(|| impatient().run(|_| Err::<(), _>(Hangs)));
     ended.end().with_code(1).saying(&[
         "Received quit from main, which failed: no port\n",
         "1 routine failed:\n",
@@ -311,14 +316,14 @@ fn consequences(builder: MainQuitterBuilder) -> ExitReport {
 
 #[test]
 fn failures_while_quitting_count_by_default() {
-    let ended = alone(|| consequences(patient())).end().with_code(1);
+    let ended = alone(|| consequences(builder())).end().with_code(1);
     assert_eq!(ended.count("(while quitting)"), 2);
 }
 
 #[test]
 fn by_choice_failures_while_quitting_are_listed_and_the_exit_code_stays_0() {
     let list_only = FailuresWhileQuitting::ListOnly;
-    let ended = alone(|| consequences(patient().failures_while_quitting(list_only)));
+    let ended = alone(|| consequences(builder().failures_while_quitting(list_only)));
     let ended = ended.end().with_code(0);
     assert_eq!(ended.count("(while quitting)"), 2);
     ended.saying(&["2 routines failed:", "Quit: all routines returned"]);
@@ -328,7 +333,7 @@ fn by_choice_failures_while_quitting_are_listed_and_the_exit_code_stays_0() {
 fn by_choice_a_failure_that_made_the_program_quit_counts() {
     let list_only = FailuresWhileQuitting::ListOnly;
     let story = || {
-        let builder = patient().failures_while_quitting(list_only);
+        let builder = builder().failures_while_quitting(list_only);
         builder.run(|main| main.add_routine(|_| Err::<(), _>("disk full")).map(drop))
     };
     alone(story).end().with_code(1).saying(&["disk full"]);
@@ -337,7 +342,7 @@ fn by_choice_a_failure_that_made_the_program_quit_counts() {
 /// A program in which a routine of this child fails once it is told to quit. Failures below "metrics" are
 /// only listed.
 fn consequences_at(child: &'static str) -> ExitReport {
-    let main = patient().build();
+    let main = builder().build();
     let metrics = main.child("metrics").unwrap();
     metrics.failures_while_quitting(FailuresWhileQuitting::ListOnly);
     let parent = if child == "sender" { &metrics } else { &main };
