@@ -65,11 +65,13 @@ fn after_a_second_a_line_says_who_is_waited_for_since_when_with_which_status_and
     let (running, _) = rest.split_once(" s,").unwrap();
     let running: f64 = running.parse().unwrap();
     assert!((0.9..20.0).contains(&running), "{line}");
+    // Where a page is read for the thread, a later line says it.
     if cfg!(target_os = "linux") {
         program.wait_for("  blocked in futex (a lock or condition), ");
     }
     let ended = end(program);
-    assert_eq!(ended.count("status \"flushing 3/10\")\n"), 1);
+    let lines = ended.count("Waiting for");
+    assert_eq!(ended.count("status \"flushing 3/10\")\n"), lines);
 }
 
 #[test]
@@ -79,7 +81,6 @@ fn there_is_another_line_a_few_seconds_later() {
     program.wait_for("Waiting for 1 routine");
     program.wait_for("Waiting for 1 routine");
     let ended = end(program);
-    assert_eq!(ended.count("Waiting for"), 2, "{}", ended.stderr);
     assert_eq!(ended.count("has returned"), 0, "{}", ended.stderr);
 }
 
@@ -137,16 +138,16 @@ fn of_many_routines_the_line_names_the_first_ones_and_counts_the_others() {
         program.wait_for(&format!("'deaf {i}' of main ("));
     }
     let ended = end(program);
-    let (_, lines) = ended.stderr.split_once("Waiting for 100").unwrap();
-    let lines = lines
-        .lines()
-        .take_while(|line| !line.starts_with("Received"));
-    let lines: Vec<_> = lines.collect();
-    assert!(lines.last().unwrap().ends_with(" and 95 more"), "{lines:?}");
+    let (lines, _) = ended.stderr.split_once("\nReceived ").unwrap();
     assert!(
-        lines.iter().all(|line| line.chars().count() <= 100),
-        "{lines:?}"
+        lines.lines().all(|line| line.chars().count() <= 100),
+        "{lines}"
     );
+    for line in lines.split("Waiting for 100 routines, ").skip(1) {
+        let (named, rest) = line.split_once(" and 95 more").unwrap();
+        assert_eq!(named.matches("'deaf ").count(), 5, "{line}");
+        assert!(!rest.contains("'deaf "), "{line}");
+    }
 }
 
 #[test]
