@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
-use nix::sys::signal::kill;
+use nix::sys::signal::{kill, raise};
 use nix::unistd::Pid;
 use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, SecondSignal};
 
@@ -27,7 +27,6 @@ use common::{Ended, PATIENCE, Process, alone, command_for, hang, pid_in, says};
 
 /// Longer than any time between two signals of a test.
 const LONG: Duration = Duration::from_secs(3600);
-const SLACK: Duration = Duration::from_secs(2);
 
 /// A byte for each signal of this kind that comes from now on.
 fn each(signal: Signal) -> UnixStream {
@@ -60,7 +59,7 @@ fn quitting(program: &mut Process, first: Signal) {
     assert!(line.contains(first.as_str()), "{line}");
 }
 
-/// Asserts that the second signal ends the program at once, with the report so far.
+/// Asserts that the second signal ends the program, which has no quit timeout, with the report so far.
 #[track_caller]
 fn ends_at_once(mut program: Process, first: Signal, second: Signal) -> Ended {
     quitting(&mut program, first);
@@ -69,7 +68,6 @@ fn ends_at_once(mut program: Process, first: Signal, second: Signal) -> Ended {
     let ended = program.end().with_code(130);
     let took = from.elapsed();
     println!("{} ms after the second signal", took.as_millis());
-    assert!(took < SLACK, "{took:?}");
     assert_eq!(ended.count("Failed to quit: 1 routine had not returned"), 1);
     assert_eq!(ended.count("Received quit from"), 1);
     let again = format!("Received {second} while quitting: ending now");
@@ -130,14 +128,31 @@ fn has_flushed(ended: Ended) {
     assert_eq!(ended.count("ending now"), 0, "{ended:?}");
 }
 
+/// Sends a second signal to programs, once they have printed `at`, until it has come soon enough after the
+/// first one to be one of a pair.
+#[track_caller]
+fn send_pair(start: impl Fn() -> Process, at: &str, second: Signal) -> Ended {
+    const SOON: Duration = Duration::from_millis(250);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut program = start();
+        let pid = pid_in(&program.wait_for("listening"));
+        let from = Instant::now();
+        program.send(SIGTERM);
+        program.wait_for(at);
+        // If it is too late, the program may be gone.
+        let _ = kill(pid, second);
+        if from.elapsed() < SOON {
+            return program.end();
+        }
+        assert!(Instant::now() < until, "never soon enough");
+    }
+}
+
 #[test]
 fn a_pair_of_signals_leaves_the_time_to_quit() {
     for second in [SIGTERM, SIGHUP, SIGINT] {
-        let mut program = alone(|| flushes());
-        program.wait_for("listening");
-        program.send(SIGTERM);
-        program.send(second);
-        has_flushed(program.end());
+        has_flushed(send_pair(|| alone(|| flushes()), "Received quit", second));
     }
 }
 
@@ -152,23 +167,19 @@ fn a_pair_of_signals_leaves_the_time_to_write_the_report_after_the_exit() {
         came.read_exact(&mut [0; 2]).unwrap();
         report
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    program.wait_for("exited");
-    program.send(SIGTERM);
-    program.end().with_code(0).saying(&["Quit: all routines"]);
+    let ended = send_pair(|| alone(story), "exited", SIGTERM);
+    ended.with_code(0).saying(&["Quit: all routines"]);
 }
 
 /// Coreutils' `timeout` sends its signal to the program, and then to its process group.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_program_under_timeout_has_the_time_to_quit() {
-    let started: Vec<_> = (0..8)
+    let mut started: Vec<_> = (0..8)
         .map(|_| {
             let command = command_for(|| flushes());
             let mut timeout = std::process::Command::new("timeout");
-            timeout.args(["--preserve-status", "1"]);
+            timeout.args(["--preserve-status", "1000"]);
             timeout.arg(command.get_program()).args(command.get_args());
             for (name, value) in command.get_envs() {
                 timeout.env(name, value.unwrap_or_default());
@@ -176,6 +187,11 @@ fn a_program_under_timeout_has_the_time_to_quit() {
             Process::start(&mut timeout)
         })
         .collect();
+    for program in &mut started {
+        program.wait_for("listening");
+        // It does the same at a signal as when the time is over.
+        program.send(SIGTERM);
+    }
     started
         .into_iter()
         .for_each(|program| has_flushed(program.end()));
@@ -217,73 +233,71 @@ fn exit_unless_within_nothing_ends_at_once() {
 
 /// Asserts that a second signal changes nothing: the quit timeout ends the program.
 #[track_caller]
-fn is_ignored(timeout: Duration, mut program: Process) {
+fn is_ignored(mut program: Process) {
     quitting(&mut program, SIGINT);
-    let from = Instant::now();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         program.send(signal);
     }
     let ended = program.end().with_code(1);
-    let took = from.elapsed();
-    assert!(took < timeout + SLACK, "{took:?}");
-    assert!(took > timeout / 2, "{took:?}");
     assert_eq!(ended.count("ending now"), 0, "{}", ended.stderr);
-    ended.saying(&["Failed to quit: 1 routine had not returned after 1 s"]);
+    ended.saying(&["Failed to quit: 1 routine had not returned after 2 s"]);
 }
 
 #[test]
 fn exit_unless_within_long_ignores_an_accidental_double_tap() {
-    let timeout = Duration::from_secs(1);
+    let timeout = Duration::from_secs(2);
     let story = move || stuck(SecondSignal::ExitUnlessWithin(LONG), timeout);
-    is_ignored(timeout, alone(story));
+    is_ignored(alone(story));
 }
 
 #[test]
 fn exit_unless_within_for_ever_ignores_a_double_tap() {
-    let timeout = Duration::from_secs(1);
+    let timeout = Duration::from_secs(2);
     let story = move || stuck(SecondSignal::ExitUnlessWithin(Duration::MAX), timeout);
-    is_ignored(timeout, alone(story));
+    is_ignored(alone(story));
 }
 
 #[test]
 fn ignore_leaves_the_end_to_the_quit_timeout() {
-    let timeout = Duration::from_secs(1);
+    let timeout = Duration::from_secs(2);
     let story = move || stuck(SecondSignal::Ignore, timeout);
-    is_ignored(timeout, alone(story));
+    is_ignored(alone(story));
 }
 
-/// A program with a forced end that hangs once its exit has returned.
-fn hangs_after_exit(policy: SecondSignal) -> ExitReport {
+/// A program with a forced end that gets a further signal once its exit has returned, and hangs.
+fn hangs_after_exit(policy: SecondSignal, timeout: Duration) -> ExitReport {
     let main = MainQuitter::builder()
-        .timeout(Duration::from_millis(500))
+        .timeout(timeout)
         .source(QuitSource::os_signal())
         .force_exit(true)
         .second_signal(policy)
         .build();
     says("listening");
     let _report = main.exit();
-    says("exited");
+    // The program sends it itself, so that it comes before the forced end.
+    raise(SIGTERM).unwrap();
     hang()
 }
 
-/// Asserts that a second signal after the exit ends the program with this code and its report.
+/// Asserts that the program ends with this code and its report.
 #[track_caller]
 fn ends_after_exit(mut program: Process, code: i32) {
     quitting(&mut program, SIGINT);
-    program.wait_for("exited");
-    program.send(SIGTERM);
     let ended = program.end().with_code(code);
     assert_eq!(ended.count("Quit: all routines returned"), 1, "{ended:?}");
 }
 
 #[test]
 fn ignore_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
-    ends_after_exit(alone(|| hangs_after_exit(SecondSignal::Ignore)), 1);
+    let timeout = Duration::from_millis(500);
+    let story = move || hangs_after_exit(SecondSignal::Ignore, timeout);
+    ends_after_exit(alone(story), 1);
 }
 
 #[test]
 fn exit_at_once_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
-    ends_after_exit(alone(|| hangs_after_exit(SecondSignal::ExitAtOnce)), 130);
+    let story = || hangs_after_exit(SecondSignal::ExitAtOnce, LONG);
+    ends_after_exit(alone(story), 130);
 }
 
 #[test]
@@ -310,16 +324,16 @@ fn after_another_quit_event_the_first_signal_is_one_more_event() {
         builder.source(QuitSource::os_signal()).run(|main| {
             main.routine("deaf").add(|_| hang())?;
             main.send_quit();
+            // Long before the deadline.
+            raise(SIGTERM).unwrap();
             Ok::<_, AddRoutineError>(())
         })
     };
-    alone(story)
-        .signal_at("Received quit from send_quit", SIGTERM)
-        .with_code(1)
-        .saying(&[
-            "Failed to quit: 1 routine",
-            "Later received quit from 'OS interrupt/termination signal': SIGTERM",
-        ]);
+    alone(story).end().with_code(1).saying(&[
+        "Received quit from send_quit",
+        "Failed to quit: 1 routine",
+        "Later received quit from 'OS interrupt/termination signal': SIGTERM",
+    ]);
 }
 
 #[test]
@@ -430,10 +444,8 @@ fn a_second_signal_ends_a_program_whose_stderr_is_a_full_pipe() {
     while filled.recv_timeout(Duration::from_millis(300)).is_ok() {}
     program.send(SIGTERM);
     program.wait_for("quitting");
-    let from = Instant::now();
     program.send(SIGTERM);
     program.end().with_code(130);
-    assert!(from.elapsed() < SLACK, "{:?}", from.elapsed());
 }
 
 /// Sends 10,000 signals as fast as possible, or until the process has ended.
@@ -567,7 +579,7 @@ fn a_storm_of_signals_from_the_program_itself_ends_it() {
             main.routine("raises").add(|_| -> ! {
                 says("stormy");
                 loop {
-                    let _ = nix::sys::signal::raise(SIGTERM);
+                    let _ = raise(SIGTERM);
                 }
             })?;
             Ok::<_, AddRoutineError>(())
@@ -586,13 +598,21 @@ fn a_signal_before_the_report_is_printed_does_not_lose_it() {
     let story = || -> ExitReport {
         let _report = stuck(SecondSignal::ExitAtOnce, Duration::from_millis(300));
         // The program sends it itself, so that it comes before the forced end.
-        nix::sys::signal::raise(SIGTERM).unwrap();
+        raise(SIGTERM).unwrap();
         hang()
     };
-    let mut program = alone(story);
-    quitting(&mut program, SIGTERM);
-    let ended = program.end().with_code(130);
-    assert_eq!(ended.count("Failed to quit: 1 routine"), 1, "{ended:?}");
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut program = alone(story);
+        quitting(&mut program, SIGTERM);
+        let ended = program.end();
+        assert_eq!(ended.count("Failed to quit: 1 routine"), 1, "{ended:?}");
+        // On a busy machine the forced end may come first.
+        if ended.code == Some(130) {
+            break;
+        }
+        assert!(ended.code == Some(1) && Instant::now() < until, "{ended:?}");
+    }
 }
 
 /// Often, since main and the forced end meet at an instant that nobody can hold.

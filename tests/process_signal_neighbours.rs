@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::never;
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 use nix::sys::signal::{kill, raise};
-use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource};
+use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, SecondSignal};
 use signal_hook::{consts, flag, low_level};
 
 use common::{Ended, PATIENCE, Process, after_shell, alone, command_for, hang, pid_in, says};
@@ -103,8 +103,15 @@ fn in_a_job_of_a_script_sighup_works() {
 #[test]
 fn an_ignored_signal_is_no_second_signal() {
     let story = || {
-        let main = MainQuitter::new(Duration::from_secs(1), [QuitSource::os_signal()]);
-        main.routine("deaf").add(|_| hang()).unwrap();
+        let main = MainQuitter::builder().timeout(Duration::from_millis(300));
+        let main = main.source(QuitSource::os_signal());
+        let main = main.second_signal(SecondSignal::ExitAtOnce).build();
+        main.add_routine(|q| {
+            q.wait_quit();
+            raise(SIGHUP).unwrap();
+            hang();
+        })
+        .unwrap();
         says("listening");
         main.exit()
     };
@@ -112,8 +119,6 @@ fn an_ignored_signal_is_no_second_signal() {
     let mut program = Process::start(&mut nohup);
     program.wait_for("listening");
     program.send(SIGTERM);
-    program.wait_for("Received quit");
-    program.send_later(SIGHUP);
     let ended = program.end().with_code(1);
     assert_eq!(ended.count("ending now"), 0, "{}", ended.stderr);
 }

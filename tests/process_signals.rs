@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crossbeam_channel::never;
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
-use nix::sys::signal::raise;
+use nix::sys::signal::{kill, raise};
 use quitter::{ExitReport, MainQuitter, MainQuitterError, QuitSource};
 
 use common::{PATIENCE, Process, after_shell, alone, command_for, hang};
@@ -141,14 +141,20 @@ fn a_program_that_hangs_in_a_quit_of_its_own_is_ended_by_signals() {
         let main = MainQuitter::new(Duration::MAX, [QuitSource::os_signal()]);
         main.add_routine(|_| hang()).unwrap();
         main.send_quit();
+        common::says("hanging");
         main.exit()
     };
     let mut program = alone(story);
-    program.wait_for("Received quit from send_quit");
-    // The first signal is one more quit event.
-    program.send(SIGTERM);
-    program.send_later(SIGINT);
+    let pid = common::pid_in(&program.wait_for("hanging"));
+    // The first signal is one more quit event. The one that ends the program comes half a second after it was
+    // seen, which nothing tells.
+    let sends = thread::spawn(move || {
+        while kill(pid, SIGTERM).is_ok() {
+            thread::sleep(Duration::from_millis(550));
+        }
+    });
     program.end().with_code(130);
+    sends.join().unwrap();
 }
 
 #[test]
