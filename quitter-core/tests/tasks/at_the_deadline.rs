@@ -9,10 +9,10 @@ use common::{is_own_process, succeeds_in_own_process};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 
-fn main_quitter() -> MainQuitter {
+fn main_quitter(timeout: Duration) -> MainQuitter {
     let (_never, receiver) = crossbeam_channel::bounded::<()>(0);
     std::mem::forget(_never);
-    MainQuitter::new(TIMEOUT, [QuitSource::channel("never", receiver)])
+    MainQuitter::new(timeout, [QuitSource::channel("never", receiver)])
 }
 
 fn stuck(report: &ExitReport) -> Vec<&str> {
@@ -41,7 +41,7 @@ in_own_process!(
     a_task_that_is_dropped_after_the_deadline_is_in_the_report_and_the_code_is_1,
     dropped_late,
     {
-        let main = main_quitter();
+        let main = main_quitter(TIMEOUT);
         let mut task = main.routine("task").task(|_| pending::<()>()).unwrap();
         let guard = main.guard("guard").unwrap();
         assert!(poll(&mut task).is_pending());
@@ -67,7 +67,7 @@ in_own_process!(
     a_task_that_is_dropped_while_quitting_counts_as_returned,
     dropped_in_time,
     {
-        let main = main_quitter();
+        let main = main_quitter(PATIENCE);
         let task = main.routine("task").task(|_| pending::<()>()).unwrap();
         main.send_quit();
         drop(task);
@@ -81,18 +81,22 @@ in_own_process!(
     of_two_tasks_the_report_names_the_one_that_hangs_and_not_the_one_that_awaits_it,
     awaits,
     {
-        let main = main_quitter();
+        let main = main_quitter(TIMEOUT);
         let child = main.child("child").unwrap();
         let (end, ends) = tokio::sync::oneshot::channel::<()>();
         let hangs = child.routine("hangs").task(|_| async { _ = ends.await });
         let deadline = TIMEOUT + Duration::from_millis(60);
+        let waiting = Event::new();
+        let begins = waiting.clone();
         let awaits = main.routine("awaits").task(move |_| async move {
+            begins.set();
             // As a wait with a timeout does: the wait itself is not over at the deadline.
             let _ = child.done().await;
         });
         for task in [Box::pin(hangs.unwrap()) as executors::Work, Box::pin(awaits.unwrap())] {
             thread::spawn(move || futures_lite::future::block_on(task));
         }
+        waiting.wait();
         main.send_quit();
         thread::spawn(move || {
             thread::sleep(deadline);
