@@ -263,12 +263,26 @@ impl Ended {
     /// Asserts that stderr contains these texts, in this order. Lines that were too long may be broken.
     #[track_caller]
     pub(crate) fn saying(self, texts: &[&str]) -> Self {
-        let mut rest = &self.stderr[..];
-        for text in texts {
-            let found = places(rest, text).next();
-            rest = found.unwrap_or_else(|| panic!("no {text:?} (in order) in\n{}", self.stderr));
+        if let Some(missing) = self.missing(texts) {
+            panic!("no {missing:?} (in order) in\n{}", self.stderr);
         }
         self
+    }
+
+    /// Whether stderr contains these texts, in this order. Lines that were too long may be broken.
+    pub(crate) fn says(&self, texts: &[&str]) -> bool {
+        self.missing(texts).is_none()
+    }
+
+    fn missing<'a>(&self, texts: &[&'a str]) -> Option<&'a str> {
+        let mut rest = &self.stderr[..];
+        for text in texts {
+            match places(rest, text).next() {
+                Some(behind) => rest = behind,
+                None => return Some(text),
+            }
+        }
+        None
     }
 
     /// How often stderr contains this text. Lines that were too long may be broken.
