@@ -33,7 +33,7 @@ fn is_not_forged(ended: &Ended) {
 #[test]
 fn names_paths_statuses_and_errors_are_escaped_in_every_line() {
     let story = || {
-        let main = MainQuitter::builder().timeout(Duration::from_millis(1600));
+        let main = MainQuitter::builder().timeout(Duration::MAX);
         main.source(QuitSource::os_signal().described(EVIL))
             .run(|main| {
                 let child = main.child(EVIL)?;
@@ -47,7 +47,12 @@ fn names_paths_statuses_and_errors_are_escaped_in_every_line() {
                 Ok::<_, AddRoutineError>(())
             })
     };
-    let ended = alone(story).signal_at("listening", SIGTERM).with_code(1);
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.wait_for("Waiting for");
+    program.send_later(SIGTERM);
+    let ended = program.end().with_code(130);
     is_not_forged(&ended);
     ended.saying(&["Received quit from", "Waiting for", "Failed to quit: "]);
 }
@@ -57,7 +62,7 @@ fn a_message_and_the_failure_of_main_are_escaped() {
     let story = || {
         let (send, admin) = crossbeam_channel::bounded(1);
         let main = MainQuitter::builder().source(QuitSource::channel("admin", admin));
-        main.timeout(Duration::ZERO).run(move |main| {
+        main.timeout(Duration::from_millis(500)).run(move |main| {
             // First, since it would be refused after the message.
             main.routine("stuck").add(|_| -> () { hang() }).unwrap();
             send.send(EVIL).unwrap();

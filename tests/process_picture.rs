@@ -149,13 +149,13 @@ const A_SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_quit_that_takes_its_time_is_drawn_and_leaves_only_the_report() {
-    let mut command = command_for(|| stuck(builder(A_SECOND)));
+    let mut command = command_for(|| stuck(builder(3 * A_SECOND)));
     let mut terminal = on_terminal(&mut command);
     terminal.shows(&[
         "Received quit from send_quit",
-        "Waiting for 1 routine, 0.",
+        "Waiting for 1 routine, ",
         " s left  [==",
-        "\n  flusher of main/store  running 0.",
+        "\n  flusher of main/store  running ",
         " s, status \"flushing 3/10\"",
         #[cfg(target_os = "linux")]
         "\", blocked in fute",
@@ -181,20 +181,26 @@ fn a_quick_quit_is_not_drawn() {
             main.send_quit();
         })
     };
-    let (ended, terminal) = on_terminal(&mut command_for(story)).end();
-    ended.with_code(0);
-    terminal.has_drawn_nothing();
-    assert!(
-        terminal
-            .screen
-            .text()
-            .contains("Quit: all routines returned")
-    );
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let (ended, terminal) = on_terminal(&mut command_for(story)).end();
+        ended.with_code(0);
+        let text = terminal.screen.text();
+        assert!(text.contains("Quit: all routines returned ("), "{text}");
+        // On a busy machine it may not be quick.
+        if ["(0.0 s)", "(0.1 s)"]
+            .iter()
+            .any(|took| text.contains(took))
+        {
+            return terminal.has_drawn_nothing();
+        }
+        assert!(Instant::now() < until, "{text}");
+    }
 }
 
 #[test]
 fn on_a_dumb_terminal_lines_say_who_is_waited_for() {
-    let mut command = command_for(|| stuck(builder(2 * A_SECOND)));
+    let mut command = command_for(|| stuck(builder(3 * A_SECOND)));
     let mut terminal = OnTerminal::start(command.env("TERM", "dumb"), 24, 80);
     terminal.shows(&[
         "Waiting for 1 routine, ",
@@ -287,7 +293,7 @@ fn a_second_signal_in_the_middle_leaves_a_clean_terminal() {
 #[test]
 fn many_routines_and_wild_names_fit_the_terminal() {
     let story = || {
-        builder(A_SECOND).run(|main| {
+        builder(3 * A_SECOND).run(|main| {
             let guards: Vec<_> = (0..50)
                 .map(|n| {
                     let name = format!("\x1b[31m名前{n}\r\n{}", "x".repeat(200));
