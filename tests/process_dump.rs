@@ -350,7 +350,7 @@ fn a_signal_that_is_a_quit_source_cannot_ask_for_dumps() {
     end(started(alone(story)));
 }
 
-/// So many turns show that 200 threads work.
+/// After this many turns, the 200 threads are known to work.
 const TURNS: u64 = 5000;
 
 /// A program with 200 threads that work in short turns. It prints when they have taken [`TURNS`].

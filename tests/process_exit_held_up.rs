@@ -46,8 +46,8 @@ impl fmt::Display for Unshowable {
     }
 }
 
-/// Waits for a line, then for the end of the process. What hangs here hangs for ever, so that any end is one by
-/// the quit timeout.
+/// Waits for a line, then for the end of the process. The hangs here last for ever, so that only the quit
+/// timeout can end it.
 #[track_caller]
 fn ended_in_time_after(line: &str, mut program: Process) -> Ended {
     program.wait_for(line);

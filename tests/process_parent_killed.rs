@@ -49,7 +49,8 @@ fn processes_of(story: &str) -> usize {
     entries.flatten().filter(is_of_story).count()
 }
 
-/// Kills the program, which is of `own` processes, once its children are ready. All of them must end. Prints a row of the table in docs/exit.md.
+/// Kills the program, which is of `own` processes, once its children are ready. All of them must end.
+/// Prints a row of the table in docs/exit.md.
 #[track_caller]
 fn none_is_left(mut program: Process, own: usize) {
     let story = thread::current().name().unwrap_or_default().to_owned();

@@ -287,7 +287,7 @@ fn a_process_heeds_the_policy_for_failures() {
 
 #[test]
 fn an_end_that_a_supervisor_asked_for_waits_for_the_quit_that_explains_it() {
-    /// So long the quit is waited for.
+    /// How long the library waits for the quit.
     const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
     let until = Instant::now() + PATIENCE;
     for (script, failures) in [("exit 143", 0), ("kill -TERM $$", 0), ("exit 3", 1)] {
@@ -430,7 +430,7 @@ fn a_signal_reaches_the_process_alone_and_none_after_its_end() {
         io::ErrorKind::InvalidInput
     );
     let mut stdout = BufReader::new(process.stdout.take().unwrap());
-    // Whoever else got the first signal has written before the last answer comes.
+    // Another process that got the first signal would write before the last answer comes.
     for _ in 0..10 {
         process.send_signal(libc::SIGHUP).unwrap();
         let mut line = String::new();

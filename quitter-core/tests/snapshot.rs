@@ -516,7 +516,7 @@ fn a_chart_for_mermaid_has_the_tree_with_states_and_statuses() {
     let flusher = db.guard("flusher").unwrap();
     flusher.set_status("flushing 3/10: \"x\"");
     let _ = db.quit_and_wait(Duration::ZERO);
-    // How long they have been running depends on the machine.
+    // The times depend on the machine.
     let chart = root.snapshot().to_mermaid();
     let lines = chart.lines().map(|line| match line.split_once("running ") {
         Some((before, rest)) => format!("{before}running{}", rest.split_once(" s").unwrap().1),

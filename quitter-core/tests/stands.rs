@@ -298,7 +298,7 @@ fn a_quick_look_and_a_guard_without_a_thread_say_nothing() {
     assert!(!timeouts.everyone_waits());
 }
 
-/// What the only routine with this name stands on.
+/// Looks up in a snapshot what the only routine with this name stands on.
 fn in_snapshot(snapshot: &Snapshot, name: &str) -> Option<Stands> {
     let mut named = snapshot.routines().filter(|routine| routine.name == name);
     named.next().expect("the routine is live").stands.clone()

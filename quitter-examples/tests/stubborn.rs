@@ -17,7 +17,7 @@ fn started(case: &str) -> Process {
     Process::start(Command::new(env!("CARGO_BIN_EXE_stubborn")).arg(case))
 }
 
-/// Waits for the quit event, then for the end. What hangs hangs for ever. Prints how long the end takes: on an
+/// Waits for the quit event, then for the end. The hang lasts for ever. Prints how long the end takes: on an
 /// idle machine 250 ms more than the quit timeout.
 #[track_caller]
 fn ended(case: &str, mut stubborn: Process) -> Ended {

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal::SIGINT;
 
 use common::{Ended, Process};
 
-/// Runs a case until Ctrl-C ends it. What hangs hangs for ever. Prints how long the end takes: on an idle
+/// Runs a case until Ctrl-C ends it. The hang lasts for ever. Prints how long the end takes: on an idle
 /// machine 250 ms more than the quit timeout.
 #[track_caller]
 fn interrupted(case: &str, flavor: &str) -> Ended {
