@@ -160,7 +160,7 @@ impl Tally {
     /// Adds a waiter, in the place of the one that has this key, if that is still there. It looks at
     /// [`live`](Self::live) afterwards: whoever changes that before looks for waiters after, so no wake
     /// is lost (rule 9).
-    pub(super) fn enter(&self, waiter: Waiter, spare: usize, before: Option<Key>) -> Key {
+    pub(super) fn enter(&self, waiter: Waiter, spare: u32, before: Option<Key>) -> Key {
         let mut waiters = lock(&self.waiters);
         let left = before.and_then(|before| waiters.remove(before));
         let key = waiters.enter(waiter, spare);

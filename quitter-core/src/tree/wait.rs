@@ -72,7 +72,7 @@ pub(super) struct Wait {
     waited: Waited,
     tally: Arc<Tally>,
     /// How many routines may be left.
-    spare: usize,
+    spare: u32,
     limits: Limits,
 }
 
@@ -105,7 +105,7 @@ impl Wait {
             node: Arc::clone(node),
             waited: Waited::Subtree,
             tally,
-            spare: usize::from(is_counted),
+            spare: u32::from(is_counted),
             limits,
         }
     }
@@ -153,7 +153,7 @@ impl Wait {
     /// asked last: a node that does not has not when the tally was read.
     fn is_done(&self) -> bool {
         let count = self.tally.count();
-        count.live <= self.spare && (count.idle == 0 || !self.node.is_quitting())
+        count.live <= self.spare as usize && (count.idle == 0 || !self.node.is_quitting())
     }
 
     /// Blocks until the wait is over. Returns whether everything has ended in time.

@@ -1,20 +1,28 @@
 //! The list of those that wait for one thing. Each leaves it in constant time, by its key.
 
+use std::num::NonZero;
+
 use super::list::shrink;
 use super::waiter::Waiter;
 
 /// Finds a waiter in its list. A waiter that was taken is found no more, whoever has its place.
+///
+/// Kept small, as the entries are: there may be a million of both.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
-    at: usize,
-    number: u64,
+    at: u32,
+    number: Number,
 }
 
+/// Tells those apart that have one place after each other. It comes again after four thousand million others,
+/// which nobody lets pass between being taken and the next look.
+type Number = NonZero<u32>;
+
 struct Entry {
-    number: u64,
+    number: Number,
     /// How many routines may be left when it is woken: one, for a routine that waits for all but
     /// itself.
-    spare: usize,
+    spare: u32,
     waiter: Waiter,
 }
 
@@ -26,9 +34,9 @@ pub(super) struct Waiters {
     /// How many of all are threads.
     threads: usize,
     /// The places of others that have left.
-    free: Vec<usize>,
-    /// How many have ever entered.
-    entered: u64,
+    free: Vec<u32>,
+    /// The number of the one that entered last.
+    last: Option<Number>,
 }
 
 /// Waiters that were taken from their list.
@@ -49,13 +57,13 @@ impl Crowd {
 }
 
 /// The key's place of the first one. The others count from one.
-const FIRST: usize = 0;
+const FIRST: u32 = 0;
 
 impl Waiters {
-    pub(super) fn enter(&mut self, waiter: Waiter, spare: usize) -> Key {
-        self.entered += 1;
+    pub(super) fn enter(&mut self, waiter: Waiter, spare: u32) -> Key {
         self.threads += usize::from(waiter.is_thread());
-        let number = self.entered;
+        let next = self.last.and_then(|last| last.checked_add(1));
+        let number = *self.last.insert(next.unwrap_or(Number::MIN));
         let entry = Some(Entry {
             number,
             spare,
@@ -65,11 +73,11 @@ impl Waiters {
             self.first = entry;
             FIRST
         } else if let Some(at) = self.free.pop() {
-            self.others[at - 1] = entry;
+            self.others[at as usize - 1] = entry;
             at
         } else {
             self.others.push(entry);
-            self.others.len()
+            u32::try_from(self.others.len()).expect("so many do not fit into memory")
         };
         Key { at, number }
     }
@@ -89,8 +97,8 @@ impl Waiters {
         removed
     }
 
-    fn take_other(&mut self, at: usize) -> Option<Entry> {
-        let removed = self.others[at - 1].take();
+    fn take_other(&mut self, at: u32) -> Option<Entry> {
+        let removed = self.others[at as usize - 1].take();
         self.free.push(at);
         if self.free.len() == self.others.len() {
             self.others.clear();
@@ -105,7 +113,7 @@ impl Waiters {
     pub(super) fn contains(&self, key: Key) -> bool {
         let there = match key.at {
             FIRST => self.first.as_ref(),
-            at => self.others.get(at - 1).and_then(Option::as_ref),
+            at => self.others.get(at as usize - 1).and_then(Option::as_ref),
         };
         there.is_some_and(|there| there.number == key.number)
     }
@@ -128,11 +136,11 @@ impl Waiters {
     /// Moves those out of the list that want to know that `live` routines are left.
     pub(super) fn take_wanting(&mut self, live: usize, mut to: impl FnMut(Waiter)) {
         let first = self.first.as_ref().map(|entry| (FIRST, entry));
-        let others = self.others.iter().enumerate();
-        let others = others.filter_map(|(at, entry)| Some((at + 1, entry.as_ref()?)));
+        let others = (1..).zip(&self.others);
+        let others = others.filter_map(|(at, entry)| Some((at, entry.as_ref()?)));
         let wanting = first.into_iter().chain(others);
-        let wanting = wanting.filter(|(_, entry)| live <= entry.spare);
-        let number_of = |(at, entry): (usize, &Entry)| Key {
+        let wanting = wanting.filter(|(_, entry)| live <= entry.spare as usize);
+        let number_of = |(at, entry): (u32, &Entry)| Key {
             at,
             number: entry.number,
         };
@@ -159,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    fn enter(list: &mut Waiters, spare: usize) -> Key {
+    fn enter(list: &mut Waiters, spare: u32) -> Key {
         list.enter(Waiter::Future(Waker::noop().clone()), spare)
     }
 
@@ -194,6 +202,15 @@ mod tests {
         assert!(list.others.capacity() < 100 && list.free.capacity() < 100);
         list.remove(first);
         assert_eq!(list.len(), 0);
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_entry_is_small() {
+        assert_eq!(
+            (size_of::<Option<Entry>>(), size_of::<Option<Key>>()),
+            (24, 8)
+        );
     }
 
     #[test]
