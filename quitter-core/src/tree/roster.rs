@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
@@ -23,6 +23,7 @@ use crate::report::failure::FailureLog;
 use crate::routine::record::Record;
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, lock_within, try_lock};
 
+#[derive(Default)]
 pub(super) struct Roster {
     /// Of a root alone: nodes that are made at the same time would meet at a count of references.
     tree: Option<Box<Root>>,
@@ -83,7 +84,7 @@ impl Root {
 
     pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, FailureLog> {
         let failures = self.failures.lock();
-        failures.unwrap_or_else(std::sync::PoisonError::into_inner)
+        failures.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn try_failures(
@@ -186,22 +187,12 @@ impl State {
 }
 
 impl Roster {
-    fn new(tree: Option<Box<Root>>, state: State) -> Self {
-        Self {
-            tree,
-            slot: Slot::default(),
-            state: Mutex::new(state),
-            quit_chan: OnceLock::new(),
-            #[cfg(all(unix, feature = "io"))]
-            quit_descriptor: OnceLock::new(),
-            shards: Shards::default(),
-            policies: Policies::default(),
-        }
-    }
-
     /// The roster of a root.
     pub(super) fn of_root(root: Root) -> Self {
-        Self::new(Some(Box::new(root)), State::default())
+        Self {
+            tree: Some(Box::new(root)),
+            ..Self::default()
+        }
     }
 
     /// The state of the tree, where this is the roster of its root.
@@ -470,14 +461,15 @@ impl Node {
         if self.roster.get().is_some() {
             return;
         }
-        let tallies = above.tallies.iter().filter(|tally| !tally.is_over());
-        let state = State {
-            tallies: tallies.cloned().collect(),
-            ..State::default()
-        };
-        let roster = Roster::new(None, state);
+        let mut roster = Box::<Roster>::default();
+        if !above.tallies.is_empty() {
+            let tallies = above.tallies.iter().filter(|tally| !tally.is_over());
+            let state = roster.state.get_mut();
+            let state = state.unwrap_or_else(PoisonError::into_inner);
+            state.tallies.extend(tallies.cloned());
+        }
         roster.slot.set(above.children.len());
         above.children.push(Arc::downgrade(self));
-        let _ = self.roster.set(Box::new(roster));
+        let _ = self.roster.set(roster);
     }
 }
