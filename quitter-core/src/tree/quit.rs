@@ -34,7 +34,7 @@ use super::waiter::{Wakes, earlier};
 use super::walk::walk;
 use crate::report::cause::QuitCause;
 use crate::sync::{Ordering, fence, quit_epoch};
-use crate::trace;
+use crate::{system, trace};
 
 /// The value of `checked` in a node that was never asked. Epochs begin at one.
 pub(super) const UNCHECKED: u64 = 0;
@@ -49,7 +49,7 @@ const TOLD: u64 = u64::MAX;
 /// A quit, as one quitter was told.
 pub(crate) struct Quit {
     pub(crate) cause: QuitCause,
-    /// When that was.
+    /// When that was: exactly, if the quit has a deadline, else to a few milliseconds.
     pub(crate) at: Instant,
     deadline: Deadline,
 }
@@ -58,6 +58,15 @@ impl Quit {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline.get()
     }
+}
+
+/// A moment that all others are counted from, also by the clock of [`system::now`].
+static FIRST: LazyLock<(Instant, Duration)> = LazyLock::new(|| (Instant::now(), system::now()));
+
+/// Now, as of the system's last tick, a few milliseconds ago.
+fn lately() -> Instant {
+    let (first, by_system) = *FIRST;
+    first + system::lately().saturating_sub(by_system)
 }
 
 /// A moment that may only become earlier, in nanoseconds of this process. Std's even under loom, which
@@ -72,8 +81,7 @@ impl Deadline {
     }
 
     fn first() -> Instant {
-        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
-        *FIRST
+        FIRST.0
     }
 
     fn nanos(at: Option<Instant>) -> u64 {
@@ -187,7 +195,13 @@ impl Node {
     pub(crate) fn quit(self: &Arc<Self>, cause: QuitCause, timeout: Option<Duration>) -> bool {
         let node = self.owner();
         let is_root = node.parent.is_none();
-        let at = Instant::now();
+        // Where no deadline follows from it, the coarse time will do: to read the exact clock takes a
+        // tenth of the life of a connection's quitter.
+        let at = if is_root || timeout.is_some() {
+            Instant::now()
+        } else {
+            lately()
+        };
         let after = |timeout: Option<Duration>| at.checked_add(timeout?);
         let of_tree = if is_root { node.tree_timeout() } else { None };
         let deadline = earlier(after(timeout), after(of_tree));
@@ -204,7 +218,9 @@ impl Node {
                 deadline: Deadline::new(deadline),
             })
         });
-        told.deadline.bring_forward(deadline);
+        if !is_stored {
+            told.deadline.bring_forward(deadline);
+        }
         let mut is_open = node.mark();
         if is_open && self.is_shard() {
             // A shard holds the node for the teller, and may have children.
@@ -347,6 +363,19 @@ mod tests {
             assert_eq!(told.iter().count(), MANY);
             assert!(sleeper.is_none_or(|sleeper| sleeper.join().unwrap()));
             drop(futures);
+        }
+    }
+
+    #[test]
+    fn a_quit_without_a_deadline_is_dated_shortly_before_it_and_never_after() {
+        const SHORTLY: Duration = Duration::from_secs(1);
+        let root = Node::root("root".into(), None);
+        for _ in 0..1000 {
+            let child = root.child("child".into()).unwrap();
+            let before = Instant::now();
+            quit(&child, None);
+            let at = child.own_quit().unwrap().at;
+            assert!(at <= Instant::now() && before < at + SHORTLY);
         }
     }
 
