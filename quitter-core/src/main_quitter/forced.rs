@@ -48,8 +48,18 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
     // Even if the console's thread is held up.
     console::restore_terminal();
     let last_words = Arc::clone(ending);
-    console::afterwards(move || say_last_words(&last_words));
+    console::afterwards(move || {
+        say_last_words(&last_words);
+        // On a busy machine it takes long until the thread that waits for these words runs again.
+        if console::is_written() {
+            exit(&last_words, trigger);
+        }
+    });
     console::flush(LAST_LINE, LAST_WORDS + stacks::AT_MOST);
+    exit(ending, trigger)
+}
+
+fn exit(ending: &Ending, trigger: Trigger) -> ! {
     #[cfg(feature = "process")]
     crate::routine::process::kill_all();
     signal::exit_now(code(ending, trigger))

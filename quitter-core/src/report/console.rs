@@ -301,11 +301,16 @@ pub(crate) fn body_has_returned() {
     }
 }
 
+/// Whether stderr has taken all text of the jobs that have been run.
+pub(crate) fn is_written() -> bool {
+    console().rest().is_empty()
+}
+
 /// Waits until everything queued is written. Gives up when one line has taken `a_line`, as it does
 /// on a full pipe, or when all of them have taken `in_all`, as they do on an overloaded machine.
 pub(crate) fn flush(a_line: Duration, in_all: Duration) {
     const LOOK: Duration = Duration::from_millis(5);
-    if queue().is_some_and(Queue::is_idle) && console().rest().is_empty() {
+    if queue().is_some_and(Queue::is_idle) && is_written() {
         return;
     }
     let (done, written) = bounded::<Infallible>(0);
