@@ -64,3 +64,90 @@ impl<F> CancelOnQuit<F> {
         (future, &mut this.quits)
     }
 }
+
+// These run under Miri: `cargo +nightly miri test -p quitter-core --lib pinned`.
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::Cell;
+    use std::future::{pending, poll_fn};
+    use std::rc::Rc;
+    use std::task::{Context, Poll, Waker};
+
+    use crate::error::Quitting;
+    use crate::quitter::Quitter;
+
+    /// Says when it is dropped, by what it borrows from the future that holds both.
+    struct Seen<'a>(&'a Cell<u32>, Rc<Cell<u32>>);
+
+    impl Drop for Seen<'_> {
+        fn drop(&mut self) {
+            self.1.set(self.1.get() + self.0.get());
+        }
+    }
+
+    /// Holds a reference to itself across an await, so it must not be moved.
+    async fn refers_to_itself(seen: Rc<Cell<u32>>, rounds: u32) {
+        let own = Cell::new(0);
+        let borrows = Seen(&own, seen);
+        for _ in 0..rounds {
+            let mut is_first = true;
+            poll_fn(|_| match std::mem::take(&mut is_first) {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            })
+            .await;
+            borrows.0.set(borrows.0.get() + 1);
+        }
+        if rounds == 0 {
+            pending::<()>().await;
+        }
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_task_polls_and_drops_its_future_where_it_is() {
+        let root = Quitter::root("root");
+        let seen = Rc::new(Cell::new(0));
+        let routine = |rounds| {
+            let seen = Rc::clone(&seen);
+            let task = root.routine("task");
+            Box::pin(task.task(|_| refers_to_itself(seen, rounds)).unwrap())
+        };
+        let mut ends = routine(3);
+        while poll(ends.as_mut()).is_pending() {}
+        assert_eq!(seen.get(), 3);
+        let mut dropped = routine(5);
+        for _ in 0..5 {
+            assert!(poll(dropped.as_mut()).is_pending());
+        }
+        drop(dropped);
+        assert_eq!(seen.get(), 3 + 4);
+        drop(routine(1));
+        assert_eq!(seen.get(), 3 + 4);
+        assert!(root.wait_done(std::time::Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn a_future_that_is_cancelled_is_polled_and_dropped_where_it_is() {
+        let root = Quitter::root("root");
+        let seen = Rc::new(Cell::new(0));
+        let future =
+            |rounds| Box::pin(root.cancel_on_quit(refers_to_itself(Rc::clone(&seen), rounds)));
+        let mut ends = future(2);
+        while poll(ends.as_mut()).is_pending() {}
+        assert_eq!(seen.get(), 2);
+        let mut cancelled = future(7);
+        for _ in 0..7 {
+            assert!(poll(cancelled.as_mut()).is_pending());
+        }
+        let mut quitting = future(0);
+        assert!(poll(quitting.as_mut()).is_pending());
+        root.send_quit();
+        assert_eq!(poll(quitting.as_mut()), Poll::Ready(Err(Quitting)));
+        drop(cancelled);
+        assert_eq!(seen.get(), 2 + 6);
+    }
+}

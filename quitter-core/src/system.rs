@@ -1,4 +1,4 @@
-//! Calls to the operating system that no safe crate offers. The only module with unsafe code.
+//! Calls to the operating system that no safe crate offers, which take unsafe code.
 #![allow(unsafe_code)]
 
 #[cfg(unix)]
