@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, Read, Write, pipe};
-use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc;
 use std::thread;
@@ -280,6 +280,25 @@ fn unix_listeners_and_those_that_do_not_block_are_accepted_from_too() {
     assert!(incoming.next().is_none());
     fs::remove_file(&path).unwrap();
     drop(client);
+}
+
+#[test]
+fn the_connections_of_a_listener_that_fails_for_ever_are_not_tried_without_a_pause() {
+    let root = Quitter::root("main");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let same = TcpStream::from(OwnedFd::from(listener.try_clone().unwrap()));
+    if same.shutdown(Shutdown::Both).is_err() {
+        return; // Only some systems end a listener so.
+    }
+    let from = Instant::now();
+    let failed = root.incoming(&listener).take(3);
+    assert!(failed.filter(Result::is_err).count() == 3);
+    assert!(from.elapsed() >= Duration::from_millis(100));
+    let told = root.clone();
+    let mut incoming = root.incoming(&listener);
+    assert!(incoming.next().unwrap().is_err());
+    told.send_quit();
+    assert!(incoming.next().is_none());
 }
 
 #[test]

@@ -8,8 +8,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
 use super::{Caller, Ready, Wanted, is_readable};
 
 /// A listener whose connections [`incoming`](crate::Quitter::incoming) accepts: std's TCP and Unix
@@ -51,8 +49,8 @@ impl sealed::Accept for UnixListener {
 pub struct Incoming<'a, L> {
     caller: Caller,
     listener: &'a L,
-    /// The last try met a lack of descriptors or memory.
-    is_short: bool,
+    /// The last try has failed.
+    has_failed: bool,
 }
 
 impl<'a, L: Listener> Incoming<'a, L> {
@@ -60,7 +58,7 @@ impl<'a, L: Listener> Incoming<'a, L> {
         Self {
             caller,
             listener,
-            is_short: false,
+            has_failed: false,
         }
     }
 }
@@ -69,10 +67,11 @@ impl<L: Listener> Iterator for Incoming<'_, L> {
     type Item = io::Result<L::Stream>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        /// The connection stays in the queue, and to accept again at once would fail again.
-        const AFTER_SHORTAGE: Duration = Duration::from_millis(50);
-        if std::mem::take(&mut self.is_short) {
-            let until = Instant::now().checked_add(AFTER_SHORTAGE);
+        /// Without a descriptor, the connection stays in the queue: to accept again at once would fail
+        /// again. And a listener that was shut down fails for ever.
+        const AFTER_FAILURE: Duration = Duration::from_millis(50);
+        if std::mem::take(&mut self.has_failed) {
+            let until = Instant::now().checked_add(AFTER_FAILURE);
             if self.caller.node.wait_quit(until) {
                 return None;
             }
@@ -87,13 +86,13 @@ impl<L: Listener> Iterator for Incoming<'_, L> {
                     Ok(None) => {}
                     Ok(Some(stream)) => return Some(Ok(stream)),
                     Err(error) => {
-                        self.is_short = is_shortage(&error);
+                        self.has_failed = true;
                         return Some(Err(error));
                     }
                 },
                 Ok(Ready::TimedOut) => {}
                 Err(error) => {
-                    self.is_short = true;
+                    self.has_failed = true;
                     return Some(Err(error));
                 }
             }
@@ -120,13 +119,6 @@ fn accept<L: Listener>(listener: &L) -> io::Result<Option<L::Stream>> {
             _ => Err(error),
         },
     }
-}
-
-fn is_shortage(error: &io::Error) -> bool {
-    let errno = Errno::from_io_error(error);
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
-        .into_iter()
-        .any(|shortage| errno == Some(shortage))
 }
 
 impl<L: fmt::Debug> fmt::Debug for Incoming<'_, L> {

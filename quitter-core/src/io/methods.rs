@@ -92,8 +92,8 @@ impl Quitter {
     /// the call to the system blocks this iteration, and every other one of the program, until the next
     /// comes.
     ///
-    /// Errors are items, and the iteration goes on after them. A lack of descriptors is one; the next
-    /// connection is then tried 50 ms later.
+    /// Errors are items, and the iteration goes on after them, 50 ms later: a loop that ignores them
+    /// does not spin. A lack of descriptors is one.
     ///
     /// # Examples
     ///
@@ -108,9 +108,11 @@ impl Quitter {
     /// let address = listener.local_addr()?;
     /// root.add_routine(move |q| {
     ///     for stream in q.incoming(&listener) {
-    ///         writeln!(stream?, "hello")?;
+    ///         // No error ends the server: it is this client's, or it passes.
+    ///         if let Err(error) = stream.and_then(|mut stream| writeln!(stream, "hello")) {
+    ///             eprintln!("{error}");
+    ///         }
     ///     }
-    ///     Ok::<(), std::io::Error>(())
     /// })
     /// .unwrap();
     ///
