@@ -1,7 +1,9 @@
-//! The attributes refuse misuse with a helpful error, and accept proper use without a warning.
+//! The attributes refuse misuse with a helpful error, and accept proper use without a warning. So do
+//! the methods of features that are off.
 
 #![cfg(feature = "macros")]
 
+use std::path::Path;
 use std::process::Command;
 
 /// The compiler whose messages `tests/ui` expects; others word them differently.
@@ -18,16 +20,19 @@ fn misuse_is_answered_with_one_error_that_says_what_to_write() {
     if is_pinned_compiler() {
         let cases = trybuild::TestCases::new();
         cases.compile_fail("tests/ui/*.rs");
-        cases.compile_fail(if cfg!(feature = "tokio") {
-            "tests/ui/tokio/*.rs"
-        } else {
-            "tests/ui/without_tokio/*.rs"
-        });
-        cases.compile_fail(if cfg!(feature = "process") {
-            "tests/ui/process/*.rs"
-        } else {
-            "tests/ui/without_process/*.rs"
-        });
+        for (feature, is_on) in [
+            ("io", cfg!(feature = "io")),
+            ("process", cfg!(feature = "process")),
+            ("stacks", cfg!(feature = "stacks")),
+            ("tokio", cfg!(feature = "tokio")),
+        ] {
+            let without = if is_on { "" } else { "without_" };
+            let folder = format!("tests/ui/{without}{feature}");
+            // Nothing can be said of `io` and `stacks` where they are on.
+            if Path::new(&folder).is_dir() {
+                cases.compile_fail(format!("{folder}/*.rs"));
+            }
+        }
     } else {
         eprintln!("skipped: the expected messages are those of {COMPILER}*");
     }

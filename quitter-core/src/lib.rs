@@ -37,6 +37,7 @@ mod futures;
 #[cfg(all(unix, feature = "io"))]
 mod io;
 mod main_quitter;
+mod missing;
 mod never;
 #[cfg(feature = "tokio")]
 mod on_tokio;

@@ -1,0 +1,148 @@
+//! Methods of features that are off. No call of one compiles: the compiler's error names the feature.
+//!
+//! Each has a bound that nothing fulfils. The lifetime in it lets the compiler accept the method
+//! itself. Arguments and results are typed as far as it takes to have no second error.
+
+#![cfg_attr(
+    all(
+        unix,
+        feature = "io",
+        feature = "process",
+        feature = "stacks",
+        feature = "tokio"
+    ),
+    allow(unused_macros, reason = "nothing is missing")
+)]
+
+macro_rules! missing {
+    ($needs:ident: $($of:ty { $(fn $name:ident $(<$($generic:ident),+>)? ($($argument:ty)?) -> $result:ty;)+ })+) => {$(
+        impl $of {$(
+            #[doc(hidden)]
+            pub fn $name<'a, $($($generic),+)?>(&'a self, $(_: $argument)?) -> $result
+            where
+                Self: $needs<'a>,
+            {
+                unreachable!("nothing fulfils the bound")
+            }
+        )+}
+    )+};
+}
+
+#[cfg(not(all(unix, feature = "io")))]
+mod io {
+    use std::io::Result;
+    use std::iter::Empty;
+    use std::net::TcpStream;
+
+    use crate::{Quitter, RoutineQuitter};
+
+    #[cfg_attr(
+        unix,
+        diagnostic::on_unimplemented(
+            message = "this method needs the feature `io`: run `cargo add quitter --features io`",
+            label = "needs the feature `io`"
+        )
+    )]
+    #[cfg_attr(
+        not(unix),
+        diagnostic::on_unimplemented(
+            message = "this method of the feature `io` exists on Unix only",
+            label = "exists on Unix only"
+        )
+    )]
+    pub trait NeedsIo<'a> {}
+
+    missing! { NeedsIo:
+        Quitter {
+            fn incoming(&impl Sized) -> Empty<Result<TcpStream>>;
+            fn interruptible<S>(S) -> S;
+            fn wait_readable(&impl Sized) -> Result<()>;
+            fn wait_writable(&impl Sized) -> Result<()>;
+        }
+        RoutineQuitter {
+            fn incoming(&impl Sized) -> Empty<Result<TcpStream>>;
+            fn interruptible<S>(S) -> S;
+            fn wait_readable(&impl Sized) -> Result<()>;
+            fn wait_writable(&impl Sized) -> Result<()>;
+        }
+    }
+}
+
+#[cfg(not(feature = "process"))]
+mod process {
+    use crate::{AddRoutineError, Quitter, RoutineBuilder, RoutineHandle, RoutineQuitter};
+
+    #[diagnostic::on_unimplemented(
+        message = "this method needs the feature `process`: run `cargo add quitter --features process`",
+        label = "needs the feature `process`"
+    )]
+    pub trait NeedsProcess<'a> {}
+
+    missing! { NeedsProcess:
+        Quitter {
+            fn add_process(impl Sized) -> Result<RoutineHandle, AddRoutineError>;
+        }
+        RoutineQuitter {
+            fn add_process(impl Sized) -> Result<RoutineHandle, AddRoutineError>;
+        }
+        RoutineBuilder<'_> {
+            fn process(impl Sized) -> Result<RoutineHandle, AddRoutineError>;
+            fn adopt(impl Sized) -> Result<RoutineHandle, AddRoutineError>;
+            fn stop_signal(impl Sized) -> &'a Self;
+            fn kill_before_deadline(impl Sized) -> &'a Self;
+            fn failure_on(impl Sized) -> &'a Self;
+            fn own_group(impl Sized) -> &'a Self;
+            fn output(impl Sized) -> &'a Self;
+        }
+    }
+}
+
+#[cfg(not(feature = "stacks"))]
+mod stacks {
+    use crate::{Quitter, RoutineQuitter, Snapshot};
+
+    #[diagnostic::on_unimplemented(
+        message = "this method needs the feature `stacks`: run `cargo add quitter --features stacks`",
+        label = "needs the feature `stacks`"
+    )]
+    pub trait NeedsStacks<'a> {}
+
+    missing! { NeedsStacks:
+        Quitter { fn snapshot_with_stacks() -> Snapshot; }
+        RoutineQuitter { fn snapshot_with_stacks() -> Snapshot; }
+    }
+}
+
+#[cfg(not(feature = "tokio"))]
+mod tokio {
+    use std::future::Ready;
+
+    use crate::{
+        AddRoutineError, Quitter, RoutineBuilder, RoutineHandle, RoutineQuitter, Timeouts,
+    };
+
+    #[diagnostic::on_unimplemented(
+        message = "this method needs the feature `tokio`: run `cargo add quitter --features tokio`",
+        label = "needs the feature `tokio`"
+    )]
+    pub trait NeedsTokio<'a> {}
+
+    missing! { NeedsTokio:
+        Quitter {
+            fn add_task<Fut>(impl FnOnce(RoutineQuitter) -> Fut) -> Result<RoutineHandle, AddRoutineError>;
+            fn wait_done_async(impl Sized) -> Ready<Result<(), Timeouts>>;
+            fn quit_and_wait_async(impl Sized) -> Ready<Result<(), Timeouts>>;
+        }
+        RoutineQuitter {
+            fn add_task<Fut>(impl FnOnce(RoutineQuitter) -> Fut) -> Result<RoutineHandle, AddRoutineError>;
+        }
+        RoutineBuilder<'_> {
+            fn add_task<Fut>(impl FnOnce(RoutineQuitter) -> Fut) -> Result<RoutineHandle, AddRoutineError>;
+            fn on(impl Sized) -> &'a Self;
+        }
+        RoutineHandle {
+            fn abort() -> bool;
+            fn wait_async(impl Sized) -> Ready<Result<(), Timeouts>>;
+        }
+    }
+}
