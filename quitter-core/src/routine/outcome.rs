@@ -8,6 +8,9 @@ use crate::report::failure::FailureKind;
 
 /// The values that a routine may return: `()`, `!`, or a `Result` of these.
 ///
+/// The error is one that becomes a `Box<dyn Error + Send + Sync>`: every type that implements
+/// [`Error`], `Send` and `Sync`, a box of such a type, `anyhow::Error`, a string.
+///
 /// An `Err` is recorded as the routine's failure, unless it is [`Quitting`](crate::Quitting) or has
 /// that as a source: quitting is not a failure.
 ///
@@ -31,7 +34,9 @@ use crate::report::failure::FailureKind;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a routine cannot return `{Self}`",
-    note = "return `()`, `!`, or `Result<(), E>` where `E` is a `Box<dyn Error + Send + Sync>` or becomes one"
+    note = "return `()`, `!`, or `Result<(), E>`",
+    note = "`E` is a `Box<dyn Error + Send + Sync>`, or implements `std::error::Error + Send + Sync`",
+    note = "an async function or closure is a task: start it with `add_task` (feature `tokio`)"
 )]
 pub trait RoutineOutcome: sealed::Sealed {
     /// Tells `failed` of a failure before the error is dropped, since the drop may never end.
