@@ -9,13 +9,14 @@ use syn::{Expr, ExprArray, LitBool, LitInt, LitStr, Path, Token, parse_quote, to
 
 use crate::runtime::{self, Flavor};
 
-const MAIN_OPTIONS: &str = "`#[quitter::main]` takes `timeout = \"2s\"`, \
-    `sources = [QuitSource::all_done()]`, `signals = false`, `start = \"before_body\"`, \
-    `end = \"with_body\"`, `second_signal = SecondSignal::Ignore`, \
-    `signal_exit_code = \"128+n\"`, `failures_while_quitting = \"list_only\"`, \
-    `progress_lines = false`, `output = \"quiet\"`, `notices = function`, \
-    `hold_output = \"until_report\"`, `before_report = function`, `dump_on = \"SIGUSR1\"`, \
-    `reap_orphans`, on an `async fn` `flavor = \"current_thread\"` and `worker_threads = 4`, and `crate = path`";
+const MAIN_OPTIONS: &str = "`#[quitter::main]` takes
+`timeout = \"2s\"`, `sources = [QuitSource::all_done()]`, `signals = false`,
+`start = \"before_body\"`, `end = \"with_body\"`,
+`second_signal = SecondSignal::Ignore`, `signal_exit_code = \"128+n\"`,
+`failures_while_quitting = \"list_only\"`, `progress_lines = false`,
+`output = \"quiet\"`, `notices = function`, `hold_output = \"until_report\"`,
+`before_report = function`, `dump_on = \"SIGUSR1\"`, `reap_orphans`, `crate = path`,
+and on an `async fn` `flavor = \"current_thread\"` and `worker_threads = 4`";
 const ROUTINE_OPTIONS: &str =
     "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
@@ -190,9 +191,36 @@ fn once<T>(slot: &mut Option<T>, option: &Ident, value: T) -> Result<()> {
     }
 }
 
+/// The error for an option that is not among those in `options`.
 fn unknown(option: &Ident, options: &str) -> Error {
-    let message = format!("unknown option `{option}`: {options}");
+    let message = match nearest(&option.to_string(), options) {
+        Some(nearest) => format!("unknown option `{option}`: did you mean `{nearest}`?"),
+        None => format!("unknown option `{option}`: {options}"),
+    };
     Error::new(option.span(), message)
+}
+
+/// The option of the text `options` that `word` is probably meant to be.
+fn nearest<'a>(word: &str, options: &'a str) -> Option<&'a str> {
+    let quoted = options.split('`').skip(1).step_by(2);
+    let names = quoted.filter_map(|option| option.split(' ').next());
+    let with_distances = names.map(|name| (distance(word, name), name));
+    let (distance, name) = with_distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= name.len() / 3).then_some(name)
+}
+
+/// How many bytes must be inserted, removed or replaced to make one word the other.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (done, byte) in from.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], done + 1);
+        for (at, wanted) in to.bytes().enumerate() {
+            let replaced = diagonal + usize::from(byte != wanted);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row[to.len()]
 }
 
 fn duration(option: &Ident, input: ParseStream<'_>) -> Result<Duration> {

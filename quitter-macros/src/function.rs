@@ -132,6 +132,19 @@ pub(crate) fn is_shared_reference(ty: &Type) -> bool {
     }
 }
 
+/// Whether `ty` is written as one of these names, after a path and behind a reference or not.
+pub(crate) fn is_named(ty: &Type, names: &[&str]) -> bool {
+    match ty {
+        Type::Group(group) => is_named(&group.elem, names),
+        Type::Reference(reference) => is_named(&reference.elem, names),
+        Type::Path(path) => {
+            let last = path.path.segments.last();
+            last.is_some_and(|last| names.iter().any(|name| last.ident == name))
+        }
+        _ => false,
+    }
+}
+
 fn tokens(found: Option<impl ToTokens>) -> Option<TokenStream> {
     found.map(ToTokens::into_token_stream)
 }

@@ -6,7 +6,7 @@ use syn::parse::{Error, Result};
 use syn::{Path, ReturnType, Type, parse_quote};
 
 use crate::args::{End, MainArgs, SignalExitCode, Start};
-use crate::function::{Function, is_shared_reference};
+use crate::function::{Function, is_named, is_shared_reference};
 use crate::place::{Place, generated};
 use crate::runtime;
 
@@ -52,6 +52,10 @@ fn check(function: &Function) -> Result<()> {
     match parameters.first() {
         Some(ty) if !is_shared_reference(ty) => {
             let message = format!("`main` takes its quitter by reference: write `{write}`");
+            Err(Error::new_spanned(ty, message))
+        }
+        Some(ty) if is_named(ty, &["Quitter", "RoutineQuitter"]) => {
+            let message = format!("the quitter of `main` is the `MainQuitter`: write `{write}`");
             Err(Error::new_spanned(ty, message))
         }
         _ => Ok(()),

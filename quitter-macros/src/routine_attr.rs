@@ -7,7 +7,7 @@ use syn::parse::{Error, Result};
 use syn::{LitStr, Type};
 
 use crate::args::RoutineArgs;
-use crate::function::{Function, is_shared_reference};
+use crate::function::{Function, is_named, is_shared_reference};
 use crate::place::{Place, generated};
 
 const NOT_A_FUNCTION: &str = "`#[quitter::routine]` belongs on a function: \
@@ -59,6 +59,10 @@ fn check(function: &Function) -> Result<()> {
             false => ("a routine", "by reference"),
         };
         let message = format!("{kind} takes its quitter {way}: write `{write}`");
+        return Err(Error::new_spanned(ty, message));
+    }
+    if is_named(ty, &["Quitter", "MainQuitter"]) {
+        let message = format!("the quitter of a routine is a `RoutineQuitter`: write `{write}`");
         return Err(Error::new_spanned(ty, message));
     }
     Ok(())

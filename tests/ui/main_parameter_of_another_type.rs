@@ -1,4 +1,4 @@
 #[quitter::main]
-fn main(main: &quitter::RoutineQuitter) {
-    main.wait_quit();
+fn main(main: &String) {
+    println!("{main}");
 }

@@ -1,6 +1,6 @@
 #[quitter::routine]
-fn heartbeat(q: &quitter::Quitter) {
-    q.wait_quit();
+fn heartbeat(q: &String) {
+    println!("{q}");
 }
 
 fn main() {}

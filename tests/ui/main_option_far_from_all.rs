@@ -1,0 +1,2 @@
+#[quitter::main(tokio)]
+fn main() {}

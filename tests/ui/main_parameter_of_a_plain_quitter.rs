@@ -1,0 +1,6 @@
+use quitter::Quitter;
+
+#[quitter::main]
+fn main(main: &Quitter) {
+    main.wait_quit();
+}

@@ -1,0 +1,6 @@
+#[quitter::routine]
+fn heartbeat(q: &quitter::Quitter) {
+    q.wait_quit();
+}
+
+fn main() {}
