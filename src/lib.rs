@@ -91,7 +91,7 @@
 //! main.quit_and_wait(std::time::Duration::from_secs(2)).unwrap();
 //! ```
 //!
-//! A routine may return `Result<(), E>` with any error that can go to another thread, such as
+//! A routine may return `Result<(), E>` with any error that is `Send + Sync + 'static`, such as
 //! `std::io::Error` or `Box<dyn Error + Send + Sync>`. `q.sleep(..)?` ends it cleanly, because
 //! [`Quitting`] is not a failure. It may ask the whole program to quit, and say why:
 //! [`request_quit`](RoutineQuitter::request_quit).
@@ -102,7 +102,7 @@
 //! follows is up to [`OnFailure`], of the routine or of the nearest quitter that
 //! [has one](Quitter::on_failure):
 //!
-//! | | quits | exit code | said |
+//! | | quits | exit code | reported |
 //! | --- | --- | --- | --- |
 //! | [`QuitMain`](OnFailure::QuitMain), the default | the whole tree | 1 | at the quit, and in the exit report |
 //! | [`QuitOwn`](OnFailure::QuitOwn) | the routine's quitter | 1 | in the exit report |

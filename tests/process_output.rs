@@ -55,7 +55,7 @@ fn a_quiet_program_that_ends_as_it_should_says_nothing() {
 }
 
 #[test]
-fn a_quiet_program_says_troubles_below_the_event() {
+fn a_quiet_program_says_problems_below_the_event() {
     let ended = alone(|| stuck(impatient().output(Output::Quiet)));
     let ended = ended.end().with_code(1);
     assert_eq!(ended.count("Received quit from"), 1);
