@@ -15,10 +15,10 @@
 )]
 
 macro_rules! missing {
-    ($needs:ident: $($of:ty { $(fn $name:ident $(<$($generic:ident),+>)? ($($argument:ty)?) -> $result:ty;)+ })+) => {$(
+    ($needs:ident: $($of:ty { $(fn $name:ident $(<$($generic:ident),+>)? ($($argument:ty),*) -> $result:ty;)+ })+) => {$(
         impl $of {$(
             #[doc(hidden)]
-            pub fn $name<'a, $($($generic),+)?>(&'a self, $(_: $argument)?) -> $result
+            pub fn $name<'a, $($($generic),+)?>(&'a self, $(_: $argument),*) -> $result
             where
                 Self: $needs<'a>,
             {
@@ -57,13 +57,17 @@ mod io {
             fn incoming(&impl Sized) -> Empty<Result<TcpStream>>;
             fn interruptible<S>(S) -> S;
             fn wait_readable(&impl Sized) -> Result<()>;
+            fn wait_readable_timeout(&impl Sized, impl Sized) -> Result<()>;
             fn wait_writable(&impl Sized) -> Result<()>;
+            fn wait_writable_timeout(&impl Sized, impl Sized) -> Result<()>;
         }
         RoutineQuitter {
             fn incoming(&impl Sized) -> Empty<Result<TcpStream>>;
             fn interruptible<S>(S) -> S;
             fn wait_readable(&impl Sized) -> Result<()>;
+            fn wait_readable_timeout(&impl Sized, impl Sized) -> Result<()>;
             fn wait_writable(&impl Sized) -> Result<()>;
+            fn wait_writable_timeout(&impl Sized, impl Sized) -> Result<()>;
         }
     }
 }
