@@ -126,6 +126,22 @@ fn a_program_whose_last_routine_returns_says_what_it_waits_for() {
         .with_code(0);
 }
 
+/// Its calls are those of a plain quitter, which keep no place.
+#[test]
+fn a_report_does_not_say_of_a_body_that_hangs_that_it_never_asked() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
+        builder.end(End::WithBody).run(|main| {
+            main.sleep(Duration::ZERO).unwrap();
+            println!("hangs");
+            common::hang();
+        })
+    };
+    let ended = alone(story).signal_at("hangs", SIGTERM).with_code(1);
+    let ended = ended.saying(&["Failed to quit: 1 routine", "main  running ", "spawned at "]);
+    assert_eq!(ended.count("asked its quitter"), 0, "{}", ended.stderr);
+}
+
 #[test]
 fn a_clone_of_the_main_quitter_is_a_handle_of_its_root() {
     let story = || {

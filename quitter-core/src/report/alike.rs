@@ -112,6 +112,7 @@ impl<'a> Alike<'a> {
             spawned_at,
             status,
             last_seen,
+            is_body,
             cancelled,
             returned_late,
             ..
@@ -121,17 +122,16 @@ impl<'a> Alike<'a> {
         let standing = self.standing.iter();
         facts.extend(self.stacks.facts());
         facts.extend(standing.flat_map(|standing| standing.parts(self.count)));
-        facts.extend([
-            format!("spawned at {}", Line(spawned_at)),
-            match (last_seen, self.ago) {
-                (Some(seen), Some(ago)) => format!("last seen {ago} ago at {}", Line(seen.at)),
-                (Some(seen), None) => format!("last seen at {}", Line(seen.at)),
-                (None, _) => match kind {
-                    RoutineKind::Process { pid } => format!("pid {pid}"),
-                    _ => "never asked its quitter".to_owned(),
-                },
-            },
-        ]);
+        facts.push(format!("spawned at {}", Line(spawned_at)));
+        facts.extend(match (last_seen, self.ago) {
+            (Some(seen), Some(ago)) => Some(format!("last seen {ago} ago at {}", Line(seen.at))),
+            (Some(seen), None) => Some(format!("last seen at {}", Line(seen.at))),
+            (None, _) if *is_body => None,
+            (None, _) => Some(match kind {
+                RoutineKind::Process { pid } => format!("pid {pid}"),
+                _ => "never asked its quitter".to_owned(),
+            }),
+        });
         let label = status_label(kind);
         let status = status.as_ref();
         facts.extend(status.map(|status| format!("{label} {}", quoted(status, STATUS_WIDTH))));

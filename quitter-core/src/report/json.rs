@@ -191,6 +191,7 @@ impl Serialize for StuckRoutine {
             status,
             last_seen,
             stands,
+            is_body: _,
             cancelled,
             returned_late,
             #[cfg(feature = "stacks")]

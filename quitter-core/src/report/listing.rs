@@ -154,6 +154,7 @@ mod tests {
             status: None,
             last_seen: None,
             stands: None,
+            is_body: false,
             cancelled: false,
             returned_late: None,
             #[cfg(feature = "stacks")]

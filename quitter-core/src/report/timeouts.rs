@@ -113,8 +113,11 @@ pub struct StuckRoutine {
     pub stands: Option<Stands>,
     /// The last status it set. A child process has its command line here.
     pub status: Option<String>,
-    /// Where it last called its quitter; `None` if it never did.
+    /// Where it last called its quitter; `None` if it never did. Only calls of a
+    /// [`RoutineQuitter`](crate::RoutineQuitter) count, which the body of `main` has not.
     pub last_seen: Option<LastSeen>,
+    /// It is the body of `main`, which has a plain quitter, whose calls keep no place.
+    pub(super) is_body: bool,
     /// It is a task that was dropped before its end.
     pub cancelled: bool,
     /// It has returned since the deadline: at most this long after it. Only the exit report tells.
@@ -339,6 +342,7 @@ impl StuckRoutine {
             stands: None,
             status: record.status(),
             last_seen: record.last_seen().map(|(at, ago)| LastSeen { at, ago }),
+            is_body: record.is_body(),
             cancelled: record.is_cancelled(),
             returned_late: late.filter(|_| record.is_finished()),
             #[cfg(feature = "stacks")]

@@ -141,7 +141,7 @@ impl Record {
     }
 
     /// Whether this is the body of `main`.
-    pub(super) fn is_body(&self) -> bool {
+    pub(crate) fn is_body(&self) -> bool {
         self.work == Work::Body
     }
 
