@@ -40,25 +40,27 @@ pub(crate) trait Item {
 pub(super) struct List<T> {
     /// An item's slot is its place here. `None`: one has left for good.
     places: Vec<Option<Arc<T>>>,
-    len: usize,
+    /// How many places are empty.
+    holes: usize,
 }
 
 impl<T> Default for List<T> {
     fn default() -> Self {
         Self {
             places: Vec::new(),
-            len: 0,
+            holes: 0,
         }
     }
 }
 
 impl<T: Item> List<T> {
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.places.len() - self.holes
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+        // The last place is never empty.
+        self.places.is_empty()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
@@ -71,7 +73,6 @@ impl<T: Item> List<T> {
         if item.slot().get() == OUT {
             item.slot().set(self.places.len());
             self.places.push(Some(item));
-            self.len += 1;
         }
     }
 
@@ -95,27 +96,28 @@ impl<T: Item> List<T> {
         if let Some(Some(moved)) = self.places.get(at) {
             moved.slot().set(at);
         }
-        self.removed(removed)
+        self.tidy();
+        removed.inspect(|removed| removed.slot().clear())
     }
 
     /// Takes an item from the list, if it is in it, and leaves its place empty. For a list to which hardly
     /// anything is added any more: of a crowd that leaves, nobody has to look up another, which is in no
     /// cache.
     pub(super) fn remove_for_good(&mut self, item: &T) -> Option<Arc<T>> {
-        let removed = self.places.get_mut(item.slot().get())?.take();
-        while let Some(None) = self.places.last() {
-            self.places.pop();
-        }
-        self.removed(removed)
+        let removed = self.places.get_mut(item.slot().get())?.take()?;
+        removed.slot().clear();
+        self.holes += 1;
+        self.tidy();
+        Some(removed)
     }
 
+    /// Empty places at the end go.
     #[inline]
-    fn removed(&mut self, removed: Option<Arc<T>>) -> Option<Arc<T>> {
-        let removed = removed?;
-        removed.slot().clear();
-        self.len -= 1;
+    fn tidy(&mut self) {
+        while self.holes > 0 && self.places.pop_if(|last| last.is_none()).is_some() {
+            self.holes -= 1;
+        }
         shrink(&mut self.places);
-        Some(removed)
     }
 
     /// Moves all items to `to`.
@@ -131,5 +133,53 @@ pub(super) fn shrink<T>(list: &mut Vec<T>) {
     const KEPT: usize = 64;
     if list.capacity() > KEPT && list.len() < list.capacity() / 4 {
         list.shrink_to(list.len() * 2);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    struct Number(u32, Slot);
+
+    impl Item for Number {
+        fn slot(&self) -> &Slot {
+            &self.1
+        }
+    }
+
+    fn listed(list: &List<Number>) -> Vec<u32> {
+        assert_eq!(list.iter().count(), list.len());
+        assert_eq!(list.is_empty(), list.len() == 0);
+        list.iter().map(|number| number.0).collect()
+    }
+
+    #[test]
+    fn those_that_leave_for_good_leave_holes_that_nobody_sees() {
+        let mut list = List::default();
+        let numbers: Vec<_> = (0..6)
+            .map(|n| Arc::new(Number(n, Slot::default())))
+            .collect();
+        numbers
+            .iter()
+            .for_each(|number| list.push(Arc::clone(number)));
+        assert!(list.remove(&numbers[1]).is_some());
+        assert_eq!(listed(&list), [0, 5, 2, 3, 4]);
+        for gone in [5, 0] {
+            assert!(list.remove_for_good(&numbers[gone]).is_some());
+            assert!(list.remove_for_good(&numbers[gone]).is_none());
+            assert!(!list.contains(&numbers[gone]));
+        }
+        assert_eq!(listed(&list), [2, 3, 4]);
+        list.push(Arc::clone(&numbers[0]));
+        assert_eq!(listed(&list), [2, 3, 4, 0]);
+        // One moves to a hole, and the holes at the end go.
+        for gone in [2, 0, 4] {
+            assert!(list.remove(&numbers[gone]).is_some());
+        }
+        assert_eq!(listed(&list), [3]);
+        assert!(list.contains(&numbers[3]));
+        assert!(list.remove_for_good(&numbers[3]).is_some());
+        assert!(listed(&list).is_empty() && list.places.is_empty() && list.holes == 0);
     }
 }
