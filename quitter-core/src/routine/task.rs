@@ -24,7 +24,8 @@ use crate::trace::RoutineSpan;
 /// A future that is a routine, from its making to its end. Made by
 /// [`RoutineBuilder::task`](crate::RoutineBuilder::task).
 ///
-/// It may be polled on any executor and on any thread, and is ready when the routine is done. The
+/// It may be polled on any executor and on any thread, and is ready when the routine is done. To poll it by
+/// hand, pin it, as any future of an `async` block. The
 /// routine's failure is recorded, so that nothing is left to return. Polled again after that it is
 /// ready again.
 ///

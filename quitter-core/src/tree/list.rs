@@ -149,9 +149,12 @@ mod tests {
     }
 
     fn listed(list: &List<Number>) -> Vec<u32> {
-        assert_eq!(list.iter().count(), list.len());
-        assert_eq!(list.is_empty(), list.len() == 0);
-        list.iter().map(|number| number.0).collect()
+        let numbers: Vec<u32> = list.iter().map(|number| number.0).collect();
+        assert_eq!(
+            (numbers.len(), numbers.is_empty()),
+            (list.len(), list.is_empty())
+        );
+        numbers
     }
 
     #[test]

@@ -34,6 +34,10 @@ const HANG: Duration = Duration::from_secs(100);
 
 /// Counts of everything that was done in all seasons.
 #[derive(Debug)]
+#[cfg_attr(
+    not(all(feature = "stacks", feature = "io", feature = "process")),
+    allow(dead_code, reason = "some work needs a feature")
+)]
 struct Figures {
     waits: AtomicU64,
     /// Threads, tasks and functions that a quit woke or called.
