@@ -24,10 +24,9 @@ use crate::trace::RoutineSpan;
 /// A future that is a routine, from its making to its end. Made by
 /// [`RoutineBuilder::task`](crate::RoutineBuilder::task).
 ///
-/// It may be polled on any executor and on any thread, and is ready when the routine is done. To poll it by
-/// hand, pin it, as any future of an `async` block. The
+/// It may be polled on any executor and on any thread, and is ready when the routine is done. The
 /// routine's failure is recorded, so that nothing is left to return. Polled again after that it is
-/// ready again.
+/// ready again. To poll it by hand, pin it, like the future of an `async` block.
 ///
 /// Dropped before its end it is cancelled: what it holds is dropped, and the routine is done, without a
 /// failure. A report that lists it nevertheless, since it was dropped after the deadline or a value
