@@ -114,7 +114,7 @@ pub struct StuckRoutine {
     /// The last status it set. A child process has its command line here.
     pub status: Option<String>,
     /// Where it last called its quitter; `None` if it never did. Only calls of a
-    /// [`RoutineQuitter`](crate::RoutineQuitter) count, which the body of `main` has not.
+    /// [`RoutineQuitter`](crate::RoutineQuitter) count, which the body of `main` does not have.
     pub last_seen: Option<LastSeen>,
     /// It is the body of `main`, which has a plain quitter, whose calls keep no place.
     pub(super) is_body: bool,
