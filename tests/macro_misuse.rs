@@ -25,10 +25,11 @@ fn misuse_is_answered_with_one_error_that_says_what_to_write() {
             ("process", cfg!(feature = "process")),
             ("stacks", cfg!(feature = "stacks")),
             ("tokio", cfg!(feature = "tokio")),
+            ("tracing", cfg!(feature = "tracing")),
         ] {
             let without = if is_on { "" } else { "without_" };
             let folder = format!("tests/ui/{without}{feature}");
-            // Nothing can be said of `io` and `stacks` where they are on.
+            // There is nothing to say of some where they are on.
             if Path::new(&folder).is_dir() {
                 cases.compile_fail(format!("{folder}/*.rs"));
             }

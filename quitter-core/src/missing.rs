@@ -6,6 +6,7 @@
 #![cfg_attr(
     all(
         unix,
+        feature = "color",
         feature = "io",
         feature = "process",
         feature = "stacks",
@@ -114,6 +115,24 @@ mod stacks {
     missing! { NeedsStacks:
         Quitter { fn snapshot_with_stacks() -> Snapshot; }
         RoutineQuitter { fn snapshot_with_stacks() -> Snapshot; }
+    }
+}
+
+#[cfg(not(feature = "color"))]
+mod color {
+    use crate::Snapshot;
+
+    #[diagnostic::on_unimplemented(
+        message = "this method needs the feature `color`: run `cargo add quitter --features color`",
+        label = "needs the feature `color`"
+    )]
+    pub trait NeedsColor<'a> {}
+
+    missing! { NeedsColor:
+        Snapshot {
+            fn ansi() -> String;
+            fn for_stderr() -> String;
+        }
     }
 }
 

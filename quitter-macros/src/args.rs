@@ -91,7 +91,7 @@ impl Parse for MainArgs {
                     option,
                     word(option, input, &FAILURES_WHILE_QUITTING)?,
                 ),
-                "output" => once(&mut output, option, word(option, input, &OUTPUTS)?),
+                "output" => once(&mut output, option, output_word(option, input)?),
                 "notices" => once(&mut notices, option, function(option, input)?),
                 "hold_output" => once(&mut hold_output, option, word(option, input, &HOLDS)?),
                 "before_report" => once(&mut before_report, option, function(option, input)?),
@@ -325,6 +325,16 @@ const HOLDS: [(&str, &str); 3] = [
     ("until_report", "UntilReport"),
 ];
 
+fn output_word(option: &Ident, input: ParseStream<'_>) -> Result<Variant> {
+    let variant = word(option, input, &OUTPUTS)?;
+    if variant == "Tracing" && !cfg!(feature = "tracing") {
+        let message = "`output = \"tracing\"` needs the feature `tracing` of the crate quitter: run \
+            `cargo add quitter --features tracing`";
+        return Err(Error::new(variant.span(), message));
+    }
+    Ok(variant)
+}
+
 /// Reads one of some words.
 fn word(option: &Ident, input: ParseStream<'_>, words: &Words) -> Result<Variant> {
     let quoted: Vec<_> = words
@@ -384,7 +394,7 @@ fn signal_name(option: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
     match NAMES.contains(&&*name.value()) {
         true => Ok(name),
         false => {
-            let message = format!("`{option}` has no such choice: {WRITE}");
+            let message = format!("no such signal for `{option}`: {WRITE}");
             Err(Error::new(name.span(), message))
         }
     }

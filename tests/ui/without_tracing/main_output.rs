@@ -1,0 +1,2 @@
+#[quitter::main(output = "tracing")]
+fn main() {}
