@@ -85,14 +85,14 @@ fn until_told() {
 }
 
 impl Parent {
-    /// Waits for the end of the program, and then of all that it has started, which must follow by itself.
+    /// Waits for the end of the program, and then of all that it has started, which must follow at once.
     /// Prints a row of the table in docs/exit.md.
     #[track_caller]
     fn ends_with_all(self, code: i32) -> Ended {
         let ended = self.process.end().with_code(code);
         let end = Instant::now();
         let test = thread::current().name().unwrap_or_default().to_owned();
-        let until = end + PATIENCE;
+        let until = end + Duration::from_secs(2);
         let is_left = || self.pids.iter().copied().find(|pid| lives(*pid));
         while let Some(pid) = is_left().or_else(|| descendant_of(&test)) {
             assert!(Instant::now() < until, "{pid} is left\n{}", ended.stderr);
@@ -124,7 +124,7 @@ fn none_is_left_after_a_normal_quit() {
     parent.process.send(SIGTERM);
     parent
         .ends_with_all(0)
-        .saying(&["Quit: all routines returned ("]);
+        .saying(&["Quit: all routines returned (2."]);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn none_is_left_that_was_added_while_a_stuck_program_is_ended_by_force() {
     process.send(SIGTERM);
     process.end().with_code(1);
     let story = "none_is_left_that_was_added_while_a_stuck_program_is_ended_by_force";
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + Duration::from_secs(2);
     while let Some(left) = descendant_of(story) {
         assert!(Instant::now() < until, "{left} is left");
         thread::sleep(Duration::from_millis(1));
@@ -490,12 +490,17 @@ fn a_stdout_that_takes_nothing_holds_the_end_of_a_prefixed_process_up_for_a_mome
     let mut process = Process::start_into(command, writer, std::process::Stdio::piped());
     process.wait_for("started");
     thread::sleep(Duration::from_millis(300));
+    let from = Instant::now();
     process.send(SIGTERM);
-    // Within the quit timeout.
     process
         .end()
         .with_code(0)
         .saying(&["Quit: all routines returned"]);
+    assert!(
+        from.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        from.elapsed()
+    );
     drop(reader);
 }
 
@@ -553,11 +558,11 @@ fn a_child_that_had_to_be_killed_is_named_and_the_code_is_1() {
         "Waiting for 1 routine",
         "'stubborn' of main",
         "1 routine failed:",
-        "routine 'stubborn' of main failed: killed, since it had not ended ",
+        "routine 'stubborn' of main failed: killed, since it had not ended 2.",
         " s after the stop signal: pid ",
         "sh -c 'trap '' TERM",
         "(while quitting)",
-        "Quit: all routines returned (",
+        "Quit: all routines returned (2.",
     ]);
 }
 
@@ -574,9 +579,14 @@ fn a_program_of_long_sleeps_ends_at_once() {
     for _ in 0..3 {
         process.wait_for("ready");
     }
+    let from = Instant::now();
     process.send(SIGINT);
-    // Long before a sleep is over.
     process.end().with_code(0);
+    assert!(
+        from.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        from.elapsed()
+    );
 }
 
 #[test]

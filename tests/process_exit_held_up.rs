@@ -17,6 +17,8 @@ use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, Quitter};
 use common::{Ended, Process, alone, hang};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
+/// With the second that stacks may take.
+const SLACK: Duration = Duration::from_secs(3);
 
 /// A message that calls this function when it is dropped.
 struct Bad(fn());
@@ -46,14 +48,15 @@ impl fmt::Display for Unshowable {
     }
 }
 
-/// Waits for a line, then for the end of the process. The hangs here last for ever, so that only the quit
-/// timeout can end it.
+/// Waits for a line, then for the end of the process within the bound.
 #[track_caller]
 fn ended_in_time_after(line: &str, mut program: Process) -> Ended {
     program.wait_for(line);
     let from = Instant::now();
     let ended = program.end();
-    println!("{} ms after {line:?}", from.elapsed().as_millis());
+    let took = from.elapsed();
+    println!("{} ms after {line:?}", took.as_millis());
+    assert!(took < QUIT_TIMEOUT + SLACK, "{took:?}\n{}", ended.stderr);
     ended
 }
 
@@ -168,11 +171,14 @@ fn a_hundred_messages_that_hang_when_shown_do_not_hold_up_a_second_signal() {
     };
     let mut program = alone(story);
     program.wait_for("event");
+    let from = Instant::now();
     // One of the signals counts as the first, whatever made the program quit.
     program.send(SIGTERM);
     program.wait_for("Received quit from");
     program.send_later(SIGTERM);
     program.end().with_code(130);
+    let took = from.elapsed();
+    assert!(took < SLACK, "{took:?}");
 }
 
 #[test]
@@ -266,7 +272,9 @@ fn half_a_million_quitters_do_not_hold_up_the_end() {
     program.wait_for("Received quit");
     let from = Instant::now();
     let ended = program.end().with_code(1);
-    println!("{} ms after the quit event", from.elapsed().as_millis());
+    let took = from.elapsed();
+    println!("{} ms after the quit event", took.as_millis());
+    assert!(took < TIME_TO_LOOK + SLACK, "{took:?}");
     ended.saying(&["Failed to quit: 2 routines", "deaf"]);
 }
 

@@ -8,13 +8,16 @@ mod common;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use nix::sys::signal::Signal::SIGTERM;
 use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitSource, Quitter};
 
 use common::{Ended, PATIENCE, Process, alone, hang};
+
+const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_secs(2);
 
 type Body = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -26,7 +29,7 @@ fn program(body: impl FnOnce(&MainQuitter) -> Body) -> ExitReport {
 
 /// The same for a program in which something hangs, with a short quit timeout.
 fn impatient(body: impl FnOnce(&MainQuitter) -> Body) -> ExitReport {
-    let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
+    let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
     builder.source(QuitSource::os_signal()).run(body)
 }
 
@@ -45,8 +48,15 @@ fn hold_stderr(main: &MainQuitter) -> Body {
 /// Asserts that the program quits by itself and ends.
 #[track_caller]
 fn quits_by_itself(mut program: Process) -> Ended {
+    let from = Instant::now();
     program.wait_for("Received quit from");
-    program.end().with_code(1)
+    let quit = from.elapsed();
+    let ended = program.end();
+    let took = from.elapsed();
+    println!("quit after {quit:?}, ended after {took:?}");
+    assert!(quit < SLACK, "{quit:?}");
+    assert!(took < QUIT_TIMEOUT + SLACK, "{took:?}");
+    ended.with_code(1)
 }
 
 #[test]

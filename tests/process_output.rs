@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::{ExitCode, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::pty::openpty;
 use nix::sys::signal::Signal::SIGTERM;
@@ -84,11 +84,13 @@ fn a_function_gets_each_notice_and_stderr_gets_none() {
 
 #[test]
 fn the_last_words_of_a_forced_end_go_to_stderr_when_the_function_hangs() {
+    let from = Instant::now();
     let ended = alone(|| forced(impatient().notices(|_| hang())));
     ended
         .end()
         .with_code(1)
         .saying(&["Failed to quit: 1 routine", "main"]);
+    assert!(from.elapsed() < PATIENCE / 2);
 }
 
 #[test]

@@ -49,8 +49,8 @@ fn processes_of(story: &str) -> usize {
     entries.flatten().filter(is_of_story).count()
 }
 
-/// Kills the program, which is of `own` processes, once its children are ready. All of them must end.
-/// Prints a row of the table in docs/exit.md.
+/// Kills the program, which is of `own` processes, once its children are ready. All of them must end
+/// at once. Prints a row of the table in docs/exit.md.
 #[track_caller]
 fn none_is_left(mut program: Process, own: usize) {
     let story = thread::current().name().unwrap_or_default().to_owned();
@@ -62,7 +62,7 @@ fn none_is_left(mut program: Process, own: usize) {
     let killed = Instant::now();
     program.send(SIGKILL);
     assert_eq!(program.end().code, None);
-    let until = killed + PATIENCE;
+    let until = killed + Duration::from_secs(2);
     while processes_of(&story) > 0 {
         assert!(Instant::now() < until, "{} are left", processes_of(&story));
         thread::sleep(Duration::from_millis(1));

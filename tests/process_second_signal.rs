@@ -27,6 +27,7 @@ use common::{Ended, PATIENCE, Process, alone, command_for, hang, pid_in, says};
 
 /// Longer than any time between two signals of a test.
 const LONG: Duration = Duration::from_secs(3600);
+const SLACK: Duration = Duration::from_secs(2);
 
 /// A byte for each signal of this kind that comes from now on.
 fn each(signal: Signal) -> UnixStream {
@@ -59,7 +60,7 @@ fn quitting(program: &mut Process, first: Signal) {
     assert!(line.contains(first.as_str()), "{line}");
 }
 
-/// Asserts that the second signal ends the program, which has no quit timeout, with the report so far.
+/// Asserts that the second signal ends the program at once, with the report so far.
 #[track_caller]
 fn ends_at_once(mut program: Process, first: Signal, second: Signal) -> Ended {
     quitting(&mut program, first);
@@ -68,6 +69,7 @@ fn ends_at_once(mut program: Process, first: Signal, second: Signal) -> Ended {
     let ended = program.end().with_code(130);
     let took = from.elapsed();
     println!("{} ms after the second signal", took.as_millis());
+    assert!(took < SLACK, "{took:?}");
     assert_eq!(ended.count("Failed to quit: 1 routine had not returned"), 1);
     assert_eq!(ended.count("Received quit from"), 1);
     let again = format!("Received {second} while quitting: ending now");
@@ -233,12 +235,16 @@ fn exit_unless_within_nothing_ends_at_once() {
 
 /// Asserts that a second signal changes nothing: the quit timeout ends the program.
 #[track_caller]
-fn is_ignored(mut program: Process) {
+fn is_ignored(timeout: Duration, mut program: Process) {
     quitting(&mut program, SIGINT);
+    let from = Instant::now();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         program.send(signal);
     }
     let ended = program.end().with_code(1);
+    let took = from.elapsed();
+    assert!(took < timeout + SLACK, "{took:?}");
+    assert!(took > timeout / 2, "{took:?}");
     assert_eq!(ended.count("ending now"), 0, "{}", ended.stderr);
     ended.saying(&["Failed to quit: 1 routine had not returned after 2 s"]);
 }
@@ -247,21 +253,21 @@ fn is_ignored(mut program: Process) {
 fn exit_unless_within_long_ignores_an_accidental_double_tap() {
     let timeout = Duration::from_secs(2);
     let story = move || stuck(SecondSignal::ExitUnlessWithin(LONG), timeout);
-    is_ignored(alone(story));
+    is_ignored(timeout, alone(story));
 }
 
 #[test]
 fn exit_unless_within_for_ever_ignores_a_double_tap() {
     let timeout = Duration::from_secs(2);
     let story = move || stuck(SecondSignal::ExitUnlessWithin(Duration::MAX), timeout);
-    is_ignored(alone(story));
+    is_ignored(timeout, alone(story));
 }
 
 #[test]
 fn ignore_leaves_the_end_to_the_quit_timeout() {
     let timeout = Duration::from_secs(2);
     let story = move || stuck(SecondSignal::Ignore, timeout);
-    is_ignored(alone(story));
+    is_ignored(timeout, alone(story));
 }
 
 /// A program with a forced end that gets a further signal once its exit has returned, and hangs.
@@ -444,8 +450,10 @@ fn a_second_signal_ends_a_program_whose_stderr_is_a_full_pipe() {
     while filled.recv_timeout(Duration::from_millis(300)).is_ok() {}
     program.send(SIGTERM);
     program.wait_for("quitting");
+    let from = Instant::now();
     program.send(SIGTERM);
     program.end().with_code(130);
+    assert!(from.elapsed() < SLACK, "{:?}", from.elapsed());
 }
 
 /// Sends 10,000 signals as fast as possible, or until the process has ended.

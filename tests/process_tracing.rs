@@ -11,7 +11,7 @@ mod stories;
 mod subscriber;
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
 use quitter::{End, ExitReport, MainQuitter, MainQuitterBuilder, Output, QuitSource};
@@ -155,13 +155,15 @@ fn without_a_subscriber_the_outcome_is_written() {
 }
 
 #[test]
-fn where_the_subscriber_hangs_the_outcome_is_written_and_the_end_comes() {
+fn where_the_subscriber_hangs_the_outcome_is_written_and_the_end_is_in_time() {
+    let from = Instant::now();
     let story = || {
         set_global_default(hangs()).unwrap();
         clean(builder().output(Output::Tracing))
     };
     let ended = alone(story).end().with_code(0);
     ended.saying(&["Quit: all routines returned"]);
+    assert!(from.elapsed() < PATIENCE / 2);
 }
 
 #[test]
@@ -181,12 +183,14 @@ fn the_report_of_an_end_by_force_is_written_though_a_subscriber_gets_it() {
 
 #[test]
 fn an_end_by_force_does_not_depend_on_a_subscriber() {
+    let from = Instant::now();
     let story = || {
         set_global_default(hangs()).unwrap();
         forced(builder().output(Output::Tracing))
     };
     let ended = alone(story).end().with_code(1);
     ended.saying(&["Failed to quit: 1 routine", "main"]);
+    assert!(from.elapsed() < PATIENCE / 2);
 }
 
 #[test]

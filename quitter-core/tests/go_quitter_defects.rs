@@ -634,9 +634,11 @@ fn own_process_a_signal_during_a_long_main_body() {
 #[cfg(unix)]
 #[test]
 fn defect_19_a_second_signal_ends_the_process() {
+    let from = Instant::now();
     let output = in_own_process("own_process_a_second_signal_ends_the_process");
     let text = text(&output);
     assert_eq!(output.status.code(), Some(130), "{text}");
+    assert!(from.elapsed() < PATIENCE);
 }
 
 #[cfg(unix)]

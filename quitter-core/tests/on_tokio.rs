@@ -516,12 +516,14 @@ in_own_process!(the_exit_names_tasks_and_threads_that_hang, exit_names, {
         .unwrap();
     waiting.wait();
     main.send_quit();
+    let from = Instant::now();
     let report = in_time(move || runtime.block_on(main.exit_async()));
     assert_eq!(
         outcome(&report),
         (1, vec!["awaits for ever", "blocks"]),
         "{report}"
     );
+    assert!(from.elapsed() < TIMEOUT + PATIENCE / 2);
     end.set();
 });
 
@@ -588,12 +590,14 @@ in_own_process!(
 
 /// A program on tokio whose end a task holds up: the process must end all the same.
 fn ends_by_force(name: &str, says: &[&str]) {
+    let from = Instant::now();
     let output = in_own_process(name);
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for said in says {
         assert!(text.contains(said), "{said}: {text}");
     }
+    assert!(from.elapsed() < PATIENCE, "{text}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use nix::unistd::Pid;
 /// The longest that a test waits for an event.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+const QUIT_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// A delay that no test waits for.
 const AN_HOUR: &str = "3600";
 
@@ -182,6 +184,7 @@ fn every_request_is_answered_when_the_program_is_told_to_quit() {
         client.send("GET / HTTP/1.1");
     }
     // The server has read some of the requests, and answers none.
+    let told_at = Instant::now();
     program.terminate();
     for (i, client) in clients.iter_mut().enumerate() {
         let answer = client.answer();
@@ -191,6 +194,7 @@ fn every_request_is_answered_when_the_program_is_told_to_quit() {
 
     let (code, said) = program.end();
     assert_eq!(code, Some(0), "{said}");
+    assert!(told_at.elapsed() < QUIT_TIMEOUT, "{said}");
     assert_says(
         &said,
         "Received quit from 'OS interrupt/termination signal'",

@@ -22,11 +22,14 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use common::{PATIENCE, Process};
+use common::{Ended, Process};
 use terminal::{Terminal, assert_in_order, is_cooked, start};
 
-/// Says its number, and goes on for longer than any test waits for an end.
-const LONG: &str = "echo pid $$; exec sleep 60";
+/// Says its number, and goes on for long.
+const LONG: &str = "echo pid $$; exec sleep 25";
+
+/// Far less than the commands take, and more than a busy machine does.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 fn monitor(commands: &[&str]) -> Command {
     let mut monitor = Command::new(env!("CARGO_BIN_EXE_ping_monitor"));
@@ -47,14 +50,17 @@ fn pid_on(terminal: &mut Terminal) -> u32 {
 /// Everything on the screen, once the program has ended with exit code 0.
 #[track_caller]
 fn screen_at_the_end(mut terminal: Terminal) -> String {
+    let from = Instant::now();
     terminal.wait_for("uit: ");
-    terminal.end(0)
+    let screen = terminal.end(0);
+    assert!(from.elapsed() < AT_ONCE, "{:?}", from.elapsed());
+    screen
 }
 
 /// Waits until a process is gone. Where nobody reaps orphans, they stay as zombies.
 #[track_caller]
 fn is_gone(pid: u32) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + AT_ONCE;
     let lives = || {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ")
@@ -67,7 +73,7 @@ fn is_gone(pid: u32) {
 }
 
 #[test]
-fn a_key_ends_it_though_its_command_has_a_minute_to_go() {
+fn a_key_ends_it_at_once_though_its_command_has_25_seconds_to_go() {
     for (key, said) in [
         (b"q", "the key q\r\n"),
         (b"\x03", "Ctrl-C\r\n"),
@@ -108,7 +114,7 @@ fn it_ends_when_its_last_command_has() {
 
 #[test]
 fn what_a_command_writes_does_not_move_the_cursor() {
-    let mut terminal = Terminal::start(&mut monitor(&["printf 'a\\033[2Jb\\n'; sleep 60"]));
+    let mut terminal = Terminal::start(&mut monitor(&["printf 'a\\033[2Jb\\n'; sleep 25"]));
     terminal.wait_for("a[2Jb");
     terminal.press(b"q");
     screen_at_the_end(terminal);
@@ -122,8 +128,10 @@ fn a_command_that_floods_a_terminal_that_nobody_reads_holds_nothing_up() {
     assert!(!is_cooked(&inside));
     // By then the terminal is full.
     thread::sleep(Duration::from_millis(500));
+    let from = Instant::now();
     keyboard.write_all(b"q").unwrap();
     program.end();
+    assert!(from.elapsed() < AT_ONCE, "{:?}", from.elapsed());
     assert!(is_cooked(&inside));
 }
 
@@ -136,23 +144,31 @@ fn with_pipe(commands: &[&str]) -> (Process, io::PipeWriter) {
     )
 }
 
+#[track_caller]
+fn ends_at_once(program: Process) -> Ended {
+    let from = Instant::now();
+    let ended = program.end();
+    assert!(from.elapsed() < AT_ONCE, "{:?}", from.elapsed());
+    ended
+}
+
 #[test]
 fn the_end_of_its_input_ends_it_at_once() {
     let (mut program, keyboard) = with_pipe(&[LONG]);
     let line = program.wait_for(": pid ");
     let pid = line.trim_end().rsplit_once(' ').unwrap().1.parse().unwrap();
     drop(keyboard);
-    let ended = program.end().with_code(0);
+    let ended = ends_at_once(program).with_code(0);
     ended.saying(&["the end of the input", "Quit: all"]);
     is_gone(pid);
 }
 
 #[test]
 fn ctrl_c_of_a_terminal_in_its_usual_mode_ends_it_at_once() {
-    let (mut program, _keyboard) = with_pipe(&[LONG, "sleep 60"]);
+    let (mut program, _keyboard) = with_pipe(&[LONG, "sleep 25"]);
     program.wait_for(": pid ");
     program.send(SIGINT);
-    let ended = program.end().with_code(0);
+    let ended = ends_at_once(program).with_code(0);
     ended.saying(&["SIGINT", "Quit: all"]);
 }
 
@@ -166,10 +182,10 @@ fn a_command_that_fails_is_named_and_the_exit_code_is_1() {
         "echo unknown host; read gate < '{}'; exit 2",
         gate.display()
     );
-    let (mut program, _keyboard) = with_pipe(&[&fails, "sleep 60"]);
+    let (mut program, _keyboard) = with_pipe(&[&fails, "sleep 25"]);
     program.wait_for(": unknown host");
     fs::write(&gate, "go\n").unwrap();
-    let ended = program.end().with_code(1);
+    let ended = ends_at_once(program).with_code(1);
     ended.saying(&["exit 2' of main failed: exit status: 2"]);
 }
 
@@ -178,5 +194,5 @@ fn the_pretended_ping_needs_no_network() {
     let (mut program, keyboard) = with_pipe(&[]);
     program.wait_for("reply 2: time=14 ms");
     drop(keyboard);
-    program.end().with_code(0);
+    ends_at_once(program).with_code(0);
 }

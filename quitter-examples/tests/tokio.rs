@@ -15,7 +15,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
@@ -127,7 +127,9 @@ fn one_report_names_the_thread_and_the_tasks_that_hang() {
     thread::scope(|scope| {
         for (args, says) in cases {
             scope.spawn(move || {
+                let from = Instant::now();
                 mixed(args).with_code(1).saying(says);
+                assert!(from.elapsed() < PATIENCE);
             });
         }
     });
@@ -140,7 +142,14 @@ fn one_report_names_the_thread_and_the_tasks_that_hang() {
 #[test]
 fn one_report_shows_a_threads_calls_a_tasks_await_and_the_worker_that_a_task_blocks() {
     says_in_the_end(
-        || mixed(&["--stuck"]),
+        || {
+            let from = Instant::now();
+            let ended = mixed(&["--stuck"]);
+            // The quit timeout is a second, and stacks may take another one.
+            let took = from.elapsed();
+            assert!(took < Duration::from_secs(4), "{took:?}");
+            ended
+        },
         &[
             "    south",
             "      tokio::sync::oneshot::Receiver\n",

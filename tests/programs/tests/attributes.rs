@@ -151,11 +151,12 @@ fn is_ended_by_force(mut program: Process) {
     program.send(SIGTERM);
     program.end().with_code(1).saying(&[
         "Received quit from 'OS",
-        "Failed to quit: 1 routine had not returned after 0.3 s",
+        "Failed to quit: 1 routine had not returned after 0.",
         "\n  main\n    main  running ",
     ]);
     let took = sent.elapsed();
     assert!(took >= Duration::from_millis(300), "{took:?}");
+    assert!(took < Duration::from_millis(2300), "{took:?}");
 }
 
 #[test]

@@ -22,6 +22,9 @@ use nix::sys::signal::Signal::SIGTERM;
 
 use common::{Ended, PATIENCE, Process, after_shell};
 
+const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
+const SLACK: Duration = Duration::from_secs(2);
+
 /// The socket on which a program says that it is set up.
 struct Socket {
     path: PathBuf,
@@ -68,7 +71,9 @@ fn is_ended_in_time(socket: &Socket, program: Process) -> Ended {
     let sent = Instant::now();
     program.send(SIGTERM);
     let ended = program.end();
-    println!("{} ms after the signal", sent.elapsed().as_millis());
+    let took = sent.elapsed();
+    println!("{} ms after the signal", took.as_millis());
+    assert!(took < QUIT_TIMEOUT + SLACK, "{took:?}");
     ended
 }
 
