@@ -16,7 +16,15 @@
 )]
 
 macro_rules! missing {
-    ($needs:ident: $($of:ty { $(fn $name:ident $(<$($generic:ident),+>)? ($($argument:ty),*) -> $result:ty;)+ })+) => {$(
+    ($needs:ident: $($($of:ty),+ { $($methods:tt)+ })+) => {
+        $(missing!(@each $needs [$($of),+] { $($methods)+ });)+
+    };
+    (@each $needs:ident [$($of:ty),+] $methods:tt) => {
+        $(missing!(@one $needs $of, $methods);)+
+    };
+    (@one $needs:ident $of:ty, {
+        $(fn $name:ident $(<$($generic:ident),+>)? ($($argument:ty),*) -> $result:ty;)+
+    }) => {
         impl $of {$(
             #[doc(hidden)]
             pub fn $name<'a, $($($generic),+)?>(&'a self, $(_: $argument),*) -> $result
@@ -26,7 +34,7 @@ macro_rules! missing {
                 unreachable!("nothing fulfils the bound")
             }
         )+}
-    )+};
+    };
 }
 
 #[cfg(not(all(unix, feature = "io")))]
@@ -54,15 +62,7 @@ mod io {
     pub trait NeedsIo<'a> {}
 
     missing! { NeedsIo:
-        Quitter {
-            fn incoming(&impl Sized) -> Empty<Result<TcpStream>>;
-            fn interruptible<S>(S) -> S;
-            fn wait_readable(&impl Sized) -> Result<()>;
-            fn wait_readable_timeout(&impl Sized, impl Sized) -> Result<()>;
-            fn wait_writable(&impl Sized) -> Result<()>;
-            fn wait_writable_timeout(&impl Sized, impl Sized) -> Result<()>;
-        }
-        RoutineQuitter {
+        Quitter, RoutineQuitter {
             fn incoming(&impl Sized) -> Empty<Result<TcpStream>>;
             fn interruptible<S>(S) -> S;
             fn wait_readable(&impl Sized) -> Result<()>;
@@ -84,10 +84,7 @@ mod process {
     pub trait NeedsProcess<'a> {}
 
     missing! { NeedsProcess:
-        Quitter {
-            fn add_process(impl Sized) -> Result<RoutineHandle, AddRoutineError>;
-        }
-        RoutineQuitter {
+        Quitter, RoutineQuitter {
             fn add_process(impl Sized) -> Result<RoutineHandle, AddRoutineError>;
         }
         RoutineBuilder<'_> {
@@ -113,8 +110,7 @@ mod stacks {
     pub trait NeedsStacks<'a> {}
 
     missing! { NeedsStacks:
-        Quitter { fn snapshot_with_stacks() -> Snapshot; }
-        RoutineQuitter { fn snapshot_with_stacks() -> Snapshot; }
+        Quitter, RoutineQuitter { fn snapshot_with_stacks() -> Snapshot; }
     }
 }
 
@@ -151,16 +147,14 @@ mod tokio {
     pub trait NeedsTokio<'a> {}
 
     missing! { NeedsTokio:
-        Quitter {
+        Quitter, RoutineQuitter, RoutineBuilder<'_> {
             fn add_task<Fut>(impl FnOnce(RoutineQuitter) -> Fut) -> Result<RoutineHandle, AddRoutineError>;
+        }
+        Quitter {
             fn wait_done_async(impl Sized) -> Ready<Result<(), Timeouts>>;
             fn quit_and_wait_async(impl Sized) -> Ready<Result<(), Timeouts>>;
         }
-        RoutineQuitter {
-            fn add_task<Fut>(impl FnOnce(RoutineQuitter) -> Fut) -> Result<RoutineHandle, AddRoutineError>;
-        }
         RoutineBuilder<'_> {
-            fn add_task<Fut>(impl FnOnce(RoutineQuitter) -> Fut) -> Result<RoutineHandle, AddRoutineError>;
             fn on(impl Sized) -> &'a Self;
         }
         RoutineHandle {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::guard::RoutineGuard;
 use super::handle::{RoutineHandle, Runner};
 use super::kind::Work;
-use super::live::Live;
+use super::live::{self, Live};
 use super::outcome::RoutineOutcome;
 use super::quitter::RoutineQuitter;
 use super::record::Place;
@@ -18,6 +18,7 @@ use crate::error::{AddRoutineError, Quitting};
 use crate::report::escape::Name;
 use crate::report::failure::OnFailure;
 use crate::system;
+use crate::trace::RoutineSpan;
 use crate::tree::Node;
 
 /// Below this, a thread overflows its stack before it comes to the routine.
@@ -29,11 +30,11 @@ const LARGEST_STACK: usize = isize::MAX.unsigned_abs();
 /// Describes a routine before it starts. Made by [`Quitter::routine`](crate::Quitter::routine).
 #[must_use = "nothing starts until `add` or `guard` is called"]
 pub struct RoutineBuilder<'a> {
-    pub(super) node: &'a Arc<Node>,
+    node: &'a Arc<Node>,
     pub(crate) name: Cow<'static, str>,
     stack_size: Option<usize>,
     /// `None`: as the quitter says.
-    pub(super) on_failure: Option<OnFailure>,
+    on_failure: Option<OnFailure>,
     /// Whether a report may poll a task to find out what it awaits.
     #[cfg(feature = "stacks")]
     pub(super) extra_poll: bool,
@@ -186,7 +187,18 @@ impl<'a> RoutineBuilder<'a> {
         place: Place,
         now: Duration,
     ) -> Result<Live, Quitting> {
-        Live::check_in(self.node, work, self.name, place, self.on_failure, now)
+        self.list(work, place, now).map(Live::new)
+    }
+
+    /// As [`check_in`](Self::check_in), but the caller sees to it that the routine is checked out.
+    #[inline]
+    pub(super) fn list(
+        self,
+        work: Work,
+        place: Place,
+        now: Duration,
+    ) -> Result<(RoutineQuitter, RoutineSpan), Quitting> {
+        live::check_in(self.node, work, self.name, place, self.on_failure, now)
     }
 }
 

@@ -28,18 +28,10 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Lists a routine that has started at `now`, unless the node quits.
+    /// A routine that was [checked in](check_in).
     #[inline]
-    pub(super) fn check_in(
-        node: &Arc<Node>,
-        work: Work,
-        name: Cow<'static, str>,
-        spawned_at: Place,
-        on_failure: Option<OnFailure>,
-        now: Duration,
-    ) -> Result<Self, Quitting> {
-        let (quitter, span) = check_in(node, work, name, spawned_at, on_failure, now)?;
-        Ok(Self { quitter, span })
+    pub(super) fn new((quitter, span): (RoutineQuitter, RoutineSpan)) -> Self {
+        Self { quitter, span }
     }
 
     /// The live routine that `record`, which is listed at `node`, stands for.
@@ -47,8 +39,7 @@ impl Live {
         hook::install();
         panics::forget_last();
         let span = RoutineSpan::start(&node, &record);
-        let quitter = RoutineQuitter::new(node, record);
-        Self { quitter, span }
+        Self::new((RoutineQuitter::new(node, record), span))
     }
 
     pub(super) fn quitter(&self) -> &RoutineQuitter {

@@ -10,7 +10,7 @@ use super::builder::RoutineBuilder;
 use super::current::Lent;
 use super::failing::fail;
 use super::kind::Work;
-use super::live::{check_in, check_out};
+use super::live::check_out;
 use super::outcome::RoutineOutcome;
 use super::panics;
 use super::quitter::RoutineQuitter;
@@ -109,26 +109,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let (mut future, of) = self.parts();
-        if future.is_there() {
+        if let Some(running) = future.as_mut().get() {
             let mut is_pending = false;
-            of.call(|record, failed| {
-                let Some(running) = future.as_mut().get() else {
-                    return;
-                };
-                match poll(record, running, cx) {
-                    Poll::Pending => is_pending = true,
-                    Poll::Ready(outcome) => {
-                        outcome.settle(failed);
-                        future.as_mut().clear_pinned();
-                    }
-                }
+            of.call(|record, failed| match poll(record, running, cx) {
+                Poll::Pending => is_pending = true,
+                Poll::Ready(outcome) => outcome.settle(failed),
             });
             if is_pending {
                 return Poll::Pending;
             }
-        }
-        // It has panicked.
-        if future.is_there() {
             of.drop_future(|| future.clear_pinned());
         }
         of.end();
@@ -225,9 +214,7 @@ impl RoutineBuilder<'_> {
     {
         #[cfg(feature = "stacks")]
         let extra_poll = self.extra_poll;
-        let place = Location::caller();
-        let (node, name, on_failure) = (self.node, self.name, self.on_failure);
-        let routine = check_in(node, Work::Task, name, place, on_failure, system::lately())?;
+        let routine = self.list(Work::Task, Location::caller(), system::lately())?;
         #[cfg(feature = "stacks")]
         if !extra_poll {
             routine.0.record().polls.leave_out();

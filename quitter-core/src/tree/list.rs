@@ -80,8 +80,8 @@ impl<T: Item> List<T> {
         let there = self.places.get(item.slot().get());
         there.is_some_and(|there| {
             there
-                .as_ref()
-                .is_some_and(|there| std::ptr::eq(&**there, item))
+                .as_deref()
+                .is_some_and(|there| std::ptr::eq(there, item))
         })
     }
 
@@ -93,6 +93,7 @@ impl<T: Item> List<T> {
             return None;
         }
         let removed = self.places.swap_remove(at);
+        // The last place is never empty.
         if let Some(Some(moved)) = self.places.get(at) {
             moved.slot().set(at);
         }
