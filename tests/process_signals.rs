@@ -9,12 +9,12 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::never;
-use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
+use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use nix::sys::signal::{kill, raise};
 use quitter::{ExitReport, MainQuitter, MainQuitterError, QuitSource};
 
@@ -71,6 +71,41 @@ fn a_signal_that_was_blocked_at_the_start_makes_the_program_quit() {
         blocked.env(name, value.unwrap_or_default());
     }
     ends_clean_on(Process::start(&mut blocked), SIGTERM);
+}
+
+/// The signals that a thread of this process does not accept, as bits.
+#[cfg(target_os = "linux")]
+fn blocked_by(thread: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    u64::from_str_radix(mask.unwrap().trim(), 16).unwrap()
+}
+
+/// A thread that only waits would have to get a turn first, to wake the one that handles signals.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_thread_that_waits_in_exit_accepts_no_signal_until_exit_returns() {
+    let story = || {
+        let signals = [QuitSource::os_signal(), QuitSource::signal(SIGUSR1 as i32)];
+        let main = MainQuitter::new(PATIENCE, signals);
+        let before = blocked_by("thread-self");
+        let exits = fs::read_link("/proc/thread-self").unwrap();
+        let exits = exits.to_str().unwrap().to_owned();
+        main.add_routine(move |q| {
+            let heeded = [SIGINT, SIGTERM, SIGHUP, SIGUSR1].map(|signal| 1 << (signal as u32 - 1));
+            let heeded: u64 = heeded.iter().sum();
+            while blocked_by(&exits) != before | heeded {
+                thread::yield_now();
+            }
+            println!("listening");
+            q.wait_quit();
+        })
+        .unwrap();
+        let report = main.exit();
+        assert_eq!(blocked_by("thread-self"), before);
+        report
+    };
+    ends_clean_on(alone(story), SIGTERM);
 }
 
 /// Often, since the exit must not overtake what the signal means.

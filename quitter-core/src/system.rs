@@ -90,17 +90,58 @@ fn action_of(signal: c_int) -> Option<libc::sighandler_t> {
 /// Lets this thread receive these signals.
 #[cfg(unix)]
 pub(crate) fn unblock(signals: &[c_int]) {
+    change_mask(libc::SIG_UNBLOCK, &set_of(signals));
+}
+
+/// Until this is dropped, its thread does not receive some signals.
+#[cfg(unix)]
+pub(crate) struct Blocked {
+    /// The signals that it did not receive before.
+    before: libc::sigset_t,
+    /// It belongs to the thread that made it.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+#[cfg(unix)]
+impl Blocked {
+    pub(crate) fn new(signals: &[c_int]) -> Self {
+        Self {
+            before: change_mask(libc::SIG_BLOCK, &set_of(signals)),
+            _not_send: std::marker::PhantomData,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        change_mask(libc::SIG_SETMASK, &self.before);
+    }
+}
+
+#[cfg(unix)]
+fn set_of(signals: &[c_int]) -> libc::sigset_t {
     // SAFETY: a signal set is a C struct of integers, all valid as zero.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: `set` is of the right type, exclusively borrowed and lives on; sigaddset(3) refuses a
-    // number that is no signal. By pthread_sigmask(3) a null old set is not written to.
+    // number that is no signal.
     unsafe {
         libc::sigemptyset(&raw mut set);
         for signal in signals {
             libc::sigaddset(&raw mut set, *signal);
         }
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
     }
+    set
+}
+
+/// Changes the signals that this thread does not receive, and returns those before.
+#[cfg(unix)]
+fn change_mask(how: c_int, signals: &libc::sigset_t) -> libc::sigset_t {
+    let mut before = set_of(&[]);
+    // SAFETY: both sets are of the right type and live on, and the second is exclusively borrowed. By
+    // pthread_sigmask(3) it can only fail for another `how` than the three.
+    unsafe { libc::pthread_sigmask(how, signals, &raw mut before) };
+    before
 }
 
 /// Whether this is a terminal that takes "\n" as it is, and does not go to the first column with it.

@@ -437,6 +437,8 @@ impl MainQuitterBuilder {
         Process::current().tracer.settle();
         // From here on a fork is noticed.
         let _ = system::is_forked();
+        let listens = self.dump_on.is_some() || sources.iter().any(QuitSource::is_signal);
+        let listener = listens.then(signal::Listener::start).transpose()?;
         console::configure(self.output).map_err(MainQuitterError::Thread)?;
         console::open().map_err(MainQuitterError::Thread)?;
         #[cfg(feature = "process")]
@@ -467,7 +469,7 @@ impl MainQuitterBuilder {
             .map_err(MainQuitterError::Thread)?;
         let dumps = ending.start_dumps().map_err(MainQuitterError::Thread);
         let signals = self.dump_on.into_iter().collect();
-        if let Err(error) = dumps.and_then(|()| add_sources(&ending, sources, signals)) {
+        if let Err(error) = dumps.and_then(|()| add_sources(&ending, sources, signals, listener)) {
             ending.ask_watcher(Control::End);
             return Err(error);
         }

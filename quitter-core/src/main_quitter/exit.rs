@@ -112,7 +112,7 @@ impl MainQuitter {
     #[track_caller]
     pub fn add_source(&self, source: QuitSource) -> usize {
         let added = source.check(self.ending.dump_on());
-        match added.and_then(|()| add_sources(&self.ending, [source], Vec::new())) {
+        match added.and_then(|()| add_sources(&self.ending, [source], Vec::new(), None)) {
             Ok(indices) => indices[0],
             Err(error) => panic!("{}", full_text(&error)),
         }
@@ -182,6 +182,9 @@ impl MainQuitter {
     /// Events that channels still hold are listed, which may take up to 100 ms; a signal that comes
     /// at the moment of the exit may be missing from the report.
     ///
+    /// While it waits, this thread blocks the signals that are quit events: they come to the thread that
+    /// handles them. When it returns, the thread accepts them as before.
+    ///
     /// In the child of a `fork(2)` without `exec` there are no routines, since it has none of the
     /// parent's threads: there `exit` returns at once, the report says why, and the exit code is 1.
     ///
@@ -223,10 +226,11 @@ impl MainQuitter {
         self.ending.call_exit();
         console::body_has_returned();
         self.wait_for_event(hint);
-        let live = waiting_routine(|excluding| match self.wait_for_routines(excluding) {
+        let for_routines = |excluding| match self.wait_for_routines(excluding) {
             live if live.is_empty() => Ok(()),
             live => Err(live),
-        });
+        };
+        let live = self.wait(|| waiting_routine(for_routines));
         let live = live.err().unwrap_or_default();
         // The watcher may not have come to this yet.
         self.ending.announce(console::write_here);
@@ -239,20 +243,26 @@ impl MainQuitter {
     fn wait_for_event(&self, hint: &'static str) {
         let node = self.root.node();
         let all_done = self.ending.state().all_done.clone();
-        let done = waiting_routine(|excluding| {
+        let until_quit = |excluding| {
             node.wait_done(Limits {
                 excluding,
                 until_quit: true,
                 ..Limits::default()
             })
-        });
+        };
+        let done = self.wait(|| waiting_routine(until_quit));
         if done.is_ok() && !node.is_quitting() {
             match all_done {
                 Some(source) => self.ending.fire(source, None, false, console::write_here),
                 None => console::say(Notice::Hint(hint.into())),
             }
         }
-        node.wait_quit(None);
+        self.wait(|| node.wait_quit(None));
+    }
+
+    /// Waits on this thread, which takes no signal meanwhile.
+    fn wait<T>(&self, wait: impl FnOnce() -> T) -> T {
+        signal::leave_to_listener(&self.ending.signals(), wait)
     }
 
     /// Waits for the routines to return, and lists those that did not in time.
@@ -298,18 +308,23 @@ impl MainQuitter {
     }
 }
 
-/// Watches sources from now on, and listens to these signals, too. Returns the sources' indices.
+/// Watches sources from now on, and listens to these signals, too, on a thread that is there or is started.
+/// Returns the sources' indices.
 pub(crate) fn add_sources(
     ending: &Arc<Ending>,
     sources: impl IntoIterator<Item = QuitSource>,
     mut signals: Vec<c_int>,
+    listener: Option<signal::Listener>,
 ) -> Result<Vec<usize>, MainQuitterError> {
     let sources = sources.into_iter();
     let indices = sources.map(|source| add_source(ending, source, &mut signals));
     let indices = indices.collect();
     if !signals.is_empty() {
         let handler = Arc::clone(ending);
-        let listening = signal::listen(&signals, move |signal| on_signal(&handler, signal));
+        let listener = listener.map_or_else(signal::Listener::start, Ok);
+        let listening = listener.and_then(|listener| {
+            listener.listen(&signals, move |signal| on_signal(&handler, signal))
+        });
         listening.inspect_err(|_| ending.state().signals.remove(&signals))?;
     }
     Ok(indices)

@@ -101,6 +101,12 @@ impl Ending {
         self.dump_on.as_ref().map(DumpOn::number)
     }
 
+    /// The signals that are listened to.
+    pub(crate) fn signals(&self) -> Vec<c_int> {
+        let for_dumps = self.dump_on();
+        self.state().signals.numbers().chain(for_dumps).collect()
+    }
+
     pub(crate) fn root(&self) -> &Quitter {
         &self.root
     }

@@ -3,6 +3,11 @@
 //! One thread receives those that are known when the main quitter is made, and handles each: the first
 //! one quits the tree without a detour, and a further one can end the process whatever the other
 //! threads do.
+//!
+//! The system gives a signal to any thread that accepts it. Linux asks the first thread of the process first,
+//! and then the others in the order in which they were started. On a busy machine, a thread that is not
+//! this one waits for its turn only to wake this one. So this thread is started before quitter's others,
+//! and the exit [does not accept](leave_to_listener) signals while it waits on the first thread.
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -12,6 +17,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::error::MainQuitterError;
+#[cfg(unix)]
+use crate::system;
 
 /// The effect of a further signal while the program quits.
 ///
@@ -150,8 +157,8 @@ impl QuitSignals {
     }
 }
 
-/// The signals that mean "end" on this system.
-pub(crate) use os::OF_THE_SYSTEM;
+/// The thread that signals come to, and those that mean "end" on this system.
+pub(crate) use os::{Listener, OF_THE_SYSTEM};
 
 /// The signals of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,13 +178,13 @@ impl SignalSet {
     }
 }
 
-/// Starts to listen: calls `handle` with each of these signals, on one thread. The handlers stay for
-/// the life of the process; after an error there are none.
-pub(crate) fn listen(
-    signals: &[c_int],
-    handle: impl Fn(QuitSignal) + Send + Sync + 'static,
-) -> Result<(), MainQuitterError> {
-    os::listen(signals, handle)
+/// Calls `wait`, during which this thread does not accept these signals: others do.
+pub(crate) fn leave_to_listener<T>(signals: &[c_int], wait: impl FnOnce() -> T) -> T {
+    #[cfg(unix)]
+    let _until_then = system::Blocked::new(signals);
+    #[cfg(not(unix))]
+    let _ = signals;
+    wait()
 }
 
 /// Whether a program can listen to this signal.
@@ -223,7 +230,7 @@ mod os {
     use std::sync::Arc;
     use std::{io, thread};
 
-    use crossbeam_channel::bounded;
+    use crossbeam_channel::{Sender, bounded};
     use signal_hook::consts::{FORBIDDEN, SIGBUS, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM};
     use signal_hook::iterator::Signals;
     use signal_hook::{flag, low_level};
@@ -250,42 +257,55 @@ mod os {
 
     const FAULT: &str = "it reports a fault of the program, which cannot go on after it";
 
-    pub(super) fn listen(
-        signals: &[c_int],
-        handle: impl Fn(QuitSignal) + Send + Sync + 'static,
-    ) -> Result<(), MainQuitterError> {
-        listen_on(thread::Builder::new(), signals, handle)
-    }
+    /// The thread that signals come to, before it knows which: it waits for one job, or for the end of this.
+    pub(crate) struct Listener(Sender<Box<dyn FnOnce() + Send>>);
 
-    /// The thread first, then the handlers: they cannot be taken back, and without the thread they
-    /// would make the process deaf.
-    fn listen_on(
-        thread: thread::Builder,
-        signals: &[c_int],
-        handle: impl Fn(QuitSignal) + Send + Sync + 'static,
-    ) -> Result<(), MainQuitterError> {
-        let (opened, is_open) = bounded(1);
-        let known: Vec<_> = signals.iter().map(|number| known(*number)).collect();
-        let listener = move || {
-            let mut signals = match open(&known) {
-                Ok(signals) => signals,
-                Err(error) => return drop(opened.send(Err(error))),
+    impl Listener {
+        pub(crate) fn start() -> Result<Self, MainQuitterError> {
+            Self::start_as(thread::Builder::new())
+        }
+
+        fn start_as(thread: thread::Builder) -> Result<Self, MainQuitterError> {
+            let (give, given) = bounded::<Box<dyn FnOnce() + Send>>(1);
+            let listener = move || given.into_iter().for_each(|job| job());
+            let thread = thread.name("quitter signals".to_owned());
+            thread.spawn(listener).map_err(MainQuitterError::Thread)?;
+            Ok(Self(give))
+        }
+
+        /// Starts to listen: calls `handle` with each of these signals, on this thread. The handlers stay
+        /// for the life of the process; after an error there are none.
+        ///
+        /// The thread is there before the handlers: they cannot be taken back, and without it they would
+        /// make the process deaf.
+        pub(crate) fn listen(
+            self,
+            signals: &[c_int],
+            handle: impl Fn(QuitSignal) + Send + Sync + 'static,
+        ) -> Result<(), MainQuitterError> {
+            let (opened, is_open) = bounded(1);
+            let known: Vec<_> = signals.iter().map(|number| known(*number)).collect();
+            let listen = move || {
+                let mut signals = match open(&known) {
+                    Ok(signals) => signals,
+                    Err(error) => return drop(opened.send(Err(error))),
+                };
+                let _ = opened.send(Ok(()));
+                trace::this_thread_never_waits();
+                let _own = own::mark();
+                for number in signals.forever() {
+                    let signal = known.iter().find(|signal| signal.number == number);
+                    signal.copied().into_iter().for_each(&handle);
+                }
             };
-            let _ = opened.send(Ok(()));
-            trace::this_thread_never_waits();
-            let _own = own::mark();
-            for number in signals.forever() {
-                let signal = known.iter().find(|signal| signal.number == number);
-                signal.copied().into_iter().for_each(&handle);
-            }
-        };
-        let thread = thread.name("quitter signals".to_owned());
-        thread.spawn(listener).map_err(MainQuitterError::Thread)?;
-        let opened = is_open.recv().unwrap_or_else(|_| {
-            let ended = "the thread that handles the signals has ended";
-            Err(io::Error::other(ended))
-        });
-        opened.map_err(MainQuitterError::Signals)
+            // The thread is still waiting for it.
+            let _ = self.0.send(Box::new(listen));
+            let opened = is_open.recv().unwrap_or_else(|_| {
+                let ended = "the thread that handles the signals has ended";
+                Err(io::Error::other(ended))
+            });
+            opened.map_err(MainQuitterError::Signals)
+        }
     }
 
     /// A signal with its name. A name that is made here is kept for the life of the process, as the
@@ -331,7 +351,9 @@ mod os {
             // Addresses of 32 bits may have room for one such stack, but not for two.
             let (_let_go, hold) = bounded::<()>(0);
             let _first = huge().spawn(move || hold.recv());
-            let refused = listen_on(huge(), &OF_THE_SYSTEM, |_| {}).unwrap_err();
+            let refused = Listener::start_as(huge())
+                .and_then(|listener| listener.listen(&OF_THE_SYSTEM, |_| {}))
+                .unwrap_err();
             assert!(
                 matches!(refused, MainQuitterError::Thread(_)),
                 "{refused:?}"
@@ -374,15 +396,26 @@ mod os {
         }
     }
 
-    pub(super) fn listen(
-        _: &[c_int],
-        handler: impl Fn(QuitSignal) + Send + Sync + 'static,
-    ) -> Result<(), MainQuitterError> {
-        let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));
-        set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))?;
-        // ctrlc takes one handler in the life of a process: nobody else has set this.
-        let _ = HANDLE.set(Box::new(handler));
-        // After ctrlc's handler, since the last one is called first.
-        system::on_console_close(handle).map_err(MainQuitterError::Signals)
+    /// Events of the console come on threads that the system starts.
+    pub(crate) struct Listener;
+
+    impl Listener {
+        pub(crate) fn start() -> Result<Self, MainQuitterError> {
+            Ok(Self)
+        }
+
+        /// Calls `handle` with each event. The handlers stay for the life of the process.
+        pub(crate) fn listen(
+            self,
+            _: &[c_int],
+            handler: impl Fn(QuitSignal) + Send + Sync + 'static,
+        ) -> Result<(), MainQuitterError> {
+            let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));
+            set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))?;
+            // ctrlc takes one handler in the life of a process: nobody else has set this.
+            let _ = HANDLE.set(Box::new(handler));
+            // After ctrlc's handler, since the last one is called first.
+            system::on_console_close(handle).map_err(MainQuitterError::Signals)
+        }
     }
 }

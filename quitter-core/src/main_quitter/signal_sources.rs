@@ -48,6 +48,14 @@ impl SignalSources {
         self.sources.retain(|source| !has_any(source));
     }
 
+    /// The signals that are listened to, some of them perhaps more than once.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = c_int> {
+        self.sources
+            .iter()
+            .flat_map(|source| source.set.numbers())
+            .copied()
+    }
+
     /// When the first signal came; `None`: none did.
     pub(crate) fn first(&self) -> Option<Instant> {
         self.first

@@ -229,6 +229,11 @@ impl QuitSource {
         matches!(self.kind, SourceKind::Signals(SignalSet::OfTheSystem))
     }
 
+    /// Whether this is signals, whichever.
+    pub(crate) fn is_signal(&self) -> bool {
+        matches!(self.kind, SourceKind::Signals(_))
+    }
+
     /// Whether the source can be listened to, as far as that can be told beforehand. `dump_on` is the
     /// signal that asks for dumps.
     pub(crate) fn check(&self, dump_on: Option<c_int>) -> Result<(), MainQuitterError> {
