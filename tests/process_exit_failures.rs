@@ -426,6 +426,35 @@ fn a_failure_that_is_said_at_once_says_that_it_came_while_quitting() {
 }
 
 #[test]
+fn a_failure_is_said_with_the_status_of_its_routine() {
+    let story = || {
+        program(|main| -> Body {
+            main.on_failure(OnFailure::Report);
+            for (client, peer) in [
+                ("first", "10.0.0.1:5012"),
+                ("second", "a \"peer\"\nQuit: all"),
+            ] {
+                main.routine(client).add(move |q| {
+                    q.set_status(peer);
+                    Err::<(), _>("connection reset")
+                })?;
+            }
+            // Later failures would be said to come while quitting.
+            main.wait_done(PATIENCE)?;
+            main.send_quit();
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(0);
+    for said in [
+        "routine 'first' of main failed: connection reset (status \"10.0.0.1:5012\")\n",
+        "routine 'second' of main failed: connection reset (status \"a \\\"peer\\\"\\nQuit: all\")\n",
+    ] {
+        assert_eq!(ended.count(said), 1, "{ended:?}");
+    }
+}
+
+#[test]
 fn a_crowd_of_failures_that_are_said_at_once_is_said_or_counted_in_full() {
     const CROWD: usize = 2000;
     let story = || {

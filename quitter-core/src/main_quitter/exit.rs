@@ -44,6 +44,10 @@ const NOTHING_RUNS: &str = "No routine is running, and exit() waits for a quit e
     To end when everything is done, add the quit source all_done(); to end at any time,\n\
     call send_quit() or request_quit(reason)";
 
+/// Said by an exit for which nobody has started the registered routines.
+const NOT_STARTED: &str = "The routines of #[quitter::routine] were not started: call main.start_routines() before exit().\n\
+    #[quitter::main] does so by itself; #[quitter::routine(manual)] is for those that are only added";
+
 /// The root of a program's tree, which listens for quit events. One per process, created in `main`.
 ///
 /// Derefs to [`Quitter`]: children and routines are made from it. From the moment it is created its
@@ -159,6 +163,7 @@ impl MainQuitter {
             spawned_at: place,
             ran_for: Duration::ZERO,
             while_quitting: false,
+            status: None,
             kind,
         });
         let cause = QuitCause::RoutineFailed {
@@ -177,7 +182,8 @@ impl MainQuitter {
     /// is called after the deadline takes one look. The event is printed when it comes, and while
     /// routines are waited for, lines say which; the outcome is printed when the report is returned
     /// from `main`. If no routine is live while it waits for an event, and
-    /// [`all_done`](QuitSource::all_done) is no source, a hint says so once.
+    /// [`all_done`](QuitSource::all_done) is no source, a hint says so once. Another says that registered
+    /// routines were not [started](Self::start_routines).
     ///
     /// Events that channels still hold are listed, which may take up to 100 ms; a signal that comes
     /// at the moment of the exit may be missing from the report.
@@ -224,6 +230,10 @@ impl MainQuitter {
         // It only waits.
         let _own = own::mark();
         self.ending.call_exit();
+        let unstarted = !self.ending.state().routines_started;
+        if unstarted && !self.root.has_to_quit() {
+            console::say(Notice::Hint(NOT_STARTED.into()));
+        }
         console::body_has_returned();
         self.wait_for_event(hint);
         let for_routines = |excluding| match self.wait_for_routines(excluding) {

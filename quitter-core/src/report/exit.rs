@@ -374,6 +374,7 @@ mod tests {
             spawned_at: std::panic::Location::caller(),
             ran_for: Duration::ZERO,
             while_quitting: true,
+            status: Some(long.clone()),
             kind: crate::FailureKind::Panic {
                 message: long.clone(),
                 place: Some(format!("/{}/src/lib.rs:7:5", "x".repeat(120))),

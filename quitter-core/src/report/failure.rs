@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::error::chain;
-use crate::report::escape::{Message, Name};
+use crate::report::escape::{Message, Name, quoted};
 use crate::report::path::{Paths, QuitterPath};
 use crate::report::text::{WIDTH, write_broken};
 
@@ -102,8 +102,8 @@ pub enum FailuresWhileQuitting {
 /// A routine that panicked or returned an error, as the exit report and
 /// [`failures`](crate::Quitter::failures) list it.
 ///
-/// The [`Display`](fmt::Display) form is "routine 'flusher' of main/db failed: disk full". Names, paths
-/// and messages are escaped and shortened there, and all lines of a message but the first are
+/// The [`Display`](fmt::Display) form is "routine 'flusher' of main/db failed: disk full", and in a report
+/// the status follows. Names, paths and messages are escaped and shortened there, and all lines of a message but the first are
 /// indented. The fields hold them as they are.
 ///
 /// # Examples
@@ -135,6 +135,8 @@ pub struct RoutineFailure {
     /// Whether its quitter was already quitting. Then the failure may be a consequence of the quit
     /// rather than its cause.
     pub while_quitting: bool,
+    /// The last status that it set, such as the peer of a connection.
+    pub status: Option<String>,
     /// How it failed.
     pub kind: FailureKind,
 }
@@ -253,7 +255,7 @@ pub(crate) fn write_failures(
 }
 
 impl RoutineFailure {
-    /// The text with "(while quitting)", if it was.
+    /// The text with the status, and "while quitting" if it was.
     pub(crate) fn with_moment(&self) -> impl fmt::Display {
         Alike {
             first: self,
@@ -262,7 +264,7 @@ impl RoutineFailure {
     }
 }
 
-/// Failures that differ only in the routine's number, place and times.
+/// Failures that differ only in the routine's number, place, times and status.
 struct Alike<'a> {
     first: &'a RoutineFailure,
     count: u64,
@@ -295,17 +297,25 @@ impl<'a> Alike<'a> {
 }
 
 /// "routine 'flusher' of main/db failed: disk full (×997, while quitting)". Of several lines it is the
-/// first that says so: the others may be a list.
+/// first that says so: the others may be a list. The status is that of one routine.
 impl fmt::Display for Alike<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const STATUS_WIDTH: usize = 60;
         let text = self.first.to_string();
         let first_line = text.lines().next().unwrap_or_default();
+        let alone = self.count == 1;
+        let status = self.first.status.as_ref().filter(|_| alone);
+        let facts = [
+            (!alone).then(|| format!("×{}", self.count)),
+            status.map(|status| format!("status {}", quoted(status, STATUS_WIDTH))),
+            self.first
+                .while_quitting
+                .then(|| "while quitting".to_owned()),
+        ];
+        let facts: Vec<_> = facts.into_iter().flatten().collect();
         f.write_str(first_line)?;
-        match (self.count, self.first.while_quitting) {
-            (1, false) => {}
-            (1, true) => f.write_str(" (while quitting)")?,
-            (n, false) => write!(f, " (×{n})")?,
-            (n, true) => write!(f, " (×{n}, while quitting)")?,
+        if !facts.is_empty() {
+            write!(f, " ({})", facts.join(", "))?;
         }
         f.write_str(&text[first_line.len()..])
     }

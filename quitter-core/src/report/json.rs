@@ -338,6 +338,7 @@ impl Serialize for RoutineFailure {
             spawned_at,
             ran_for,
             while_quitting,
+            status,
             kind,
         } = self;
         object!(serializer, "RoutineFailure",
@@ -347,6 +348,7 @@ impl Serialize for RoutineFailure {
             spawned_at: &Place(spawned_at),
             ran_for: &Seconds(*ran_for),
             while_quitting: while_quitting,
+            status: status,
             kind: kind,
         )
     }

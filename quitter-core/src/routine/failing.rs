@@ -43,6 +43,7 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
         spawned_at: record.spawned_at,
         ran_for: record.running_for(),
         while_quitting,
+        status: record.own_status(),
         kind,
     };
     let told = trace::Failed::of(quitter, &kind);
@@ -159,6 +160,7 @@ mod tests {
                     spawned_at: std::panic::Location::caller(),
                     ran_for: Duration::ZERO,
                     while_quitting: true,
+                    status: None,
                     kind: FailureKind::of_debug(&"error"),
                 }
             });

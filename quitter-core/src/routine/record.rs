@@ -228,6 +228,12 @@ impl Record {
         None
     }
 
+    /// The last status that the routine set itself: that of a process is its command line.
+    pub(crate) fn own_status(&self) -> Option<String> {
+        let is_process = matches!(self.kind(), RoutineKind::Process { .. });
+        (!is_process).then(|| self.status()).flatten()
+    }
+
     pub(crate) fn set_status(&self, text: Cow<'static, str>) {
         let mut text = Some(text);
         let first = || Box::new(RwLock::new(text.take().unwrap_or_default()));

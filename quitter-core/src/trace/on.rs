@@ -279,6 +279,7 @@ struct Failure {
     path: String,
     id: u64,
     error: String,
+    status: Option<String>,
     while_quitting: bool,
 }
 
@@ -290,6 +291,7 @@ impl Failed {
             path: quitter.node().path(),
             id: record.id,
             error: kind.text(),
+            status: record.own_status(),
             while_quitting: quitter.node().is_quitting(),
         };
         Self(may_be_wanted(Level::ERROR).then(failure))
@@ -305,9 +307,10 @@ impl Failed {
                 path,
                 id,
                 error,
+                status,
                 while_quitting,
             } = failure;
-            error!(target: TARGET, name, path, id, error, while_quitting, "routine failed");
+            error!(target: TARGET, name, path, id, error, status, while_quitting, "routine failed");
         };
         match NEVER_WAITS.get() {
             true => tracer().hand_over(tell),

@@ -219,6 +219,17 @@ fn manual_routines_start_when_added_and_by_no_one_else() {
 }
 
 #[test]
+fn an_exit_for_which_nobody_has_started_the_registered_routines_says_so() {
+    let ended = starts("never").end().with_code(0);
+    assert_eq!(ended.count("'automatic' runs"), 0, "{}", ended.stderr);
+    ended.saying(&[
+        "The routines of #[quitter::routine] were not started",
+        "main.start_routines()",
+        "Quit: all routines returned",
+    ]);
+}
+
+#[test]
 fn a_long_body_that_routines_wait_for_is_told_so_once() {
     let mut program = starts("after_long_body");
     program.wait_for("The body of main still runs");

@@ -81,6 +81,15 @@ mod by_hand_beside_the_attribute {
     }
 }
 
+mod never {
+    use super::*;
+
+    pub(super) fn main() -> ExitReport {
+        let two_seconds = std::time::Duration::from_secs(2);
+        MainQuitter::new(two_seconds, [QuitSource::all_done()]).exit()
+    }
+}
+
 fn main() -> ExitReport {
     let program = match env::args().nth(1).as_deref() {
         Some("after_body") => after_body::main,
@@ -88,6 +97,7 @@ fn main() -> ExitReport {
         Some("before_body") => before_body::main,
         Some("by_hand") => by_hand::main,
         Some("by_hand_beside_the_attribute") => by_hand_beside_the_attribute::main,
+        Some("never") => never::main,
         other => panic!("no main {other:?}"),
     };
     program()
