@@ -145,6 +145,10 @@ pub(super) struct Futures {
 }
 
 impl Futures {
+    fn is_empty(&self) -> bool {
+        self.wakers.is_empty() && self.crowds.is_empty()
+    }
+
     fn len(&self) -> usize {
         self.wakers.len() + self.crowds.iter().map(Crowd::len).sum::<usize>()
     }
@@ -170,11 +174,11 @@ impl Futures {
     pub(super) fn wake(self) {
         /// To wake these takes less than a millisecond.
         const MANY: usize = 2048;
+        if self.is_empty() {
+            return;
+        }
         if self.len() <= MANY && !CALLS_NO_WAKERS.get() {
             return self.wake_here();
-        }
-        if self.len() == 0 {
-            return;
         }
         // Where the thread is refused, they are woken here all the same: a lost wake is the worse fault.
         let futures = Arc::new(std::sync::Mutex::new(self));
