@@ -9,12 +9,12 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::never;
-use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 use nix::sys::signal::{kill, raise};
 use quitter::{ExitReport, MainQuitter, MainQuitterError, QuitSource};
 
@@ -76,24 +76,63 @@ fn a_signal_that_was_blocked_at_the_start_makes_the_program_quit() {
 /// The signals that a thread of this process does not accept, as bits.
 #[cfg(target_os = "linux")]
 fn blocked_by(thread: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
     u64::from_str_radix(mask.unwrap().trim(), 16).unwrap()
+}
+
+/// A signal that another thread took while the handlers are set, one after the other, would be lost.
+#[test]
+#[cfg(target_os = "linux")]
+fn of_quitters_threads_only_the_one_that_handles_signals_accepts_them() {
+    let story = || {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        let heeded = bits(&[SIGINT, SIGTERM, SIGHUP]);
+        // Each thread names itself once it runs.
+        while accepted_by("quitter report") != Some(0)
+            || accepted_by("quitter watcher") != Some(0)
+            || accepted_by("quitter signals") != Some(heeded)
+        {
+            thread::yield_now();
+        }
+        main.add_routine(|q| q.wait_quit()).unwrap();
+        println!("listening");
+        main.exit()
+    };
+    ends_clean_on(alone(story), SIGTERM);
+}
+
+/// Those of the system's signals that the thread of this name accepts.
+#[cfg(target_os = "linux")]
+fn accepted_by(name: &str) -> Option<u64> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let mut tasks = tasks.map(|task| task.unwrap().path());
+    let has_name = |comm: String| comm.trim_end() == name;
+    let task = tasks.find(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(has_name))?;
+    let task = task.strip_prefix("/proc").unwrap().to_str()?.to_owned();
+    Some(bits(&[SIGINT, SIGTERM, SIGHUP]) & !blocked_by(&task))
+}
+
+#[cfg(target_os = "linux")]
+fn bits(signals: &[Signal]) -> u64 {
+    let bits = signals.iter().map(|signal| 1 << (*signal as u32 - 1));
+    bits.sum()
 }
 
 /// A thread that only waits would have to get a turn first, to wake the one that handles signals.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_thread_that_waits_in_exit_accepts_no_signal_until_exit_returns() {
+    use nix::sys::signal::Signal::SIGUSR1;
+
     let story = || {
         let signals = [QuitSource::os_signal(), QuitSource::signal(SIGUSR1 as i32)];
         let main = MainQuitter::new(PATIENCE, signals);
         let before = blocked_by("thread-self");
-        let exits = fs::read_link("/proc/thread-self").unwrap();
+        let exits = std::fs::read_link("/proc/thread-self").unwrap();
         let exits = exits.to_str().unwrap().to_owned();
         main.add_routine(move |q| {
-            let heeded = [SIGINT, SIGTERM, SIGHUP, SIGUSR1].map(|signal| 1 << (signal as u32 - 1));
-            let heeded: u64 = heeded.iter().sum();
+            let heeded = bits(&[SIGINT, SIGTERM, SIGHUP, SIGUSR1]);
             while blocked_by(&exits) != before | heeded {
                 thread::yield_now();
             }

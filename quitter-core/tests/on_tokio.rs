@@ -858,3 +858,27 @@ mod processes {
         assert_eq!(end.by, EndedBy::StopSignal);
     }
 }
+
+#[test]
+fn a_runtime_that_the_system_refuses_is_the_only_thing_said() {
+    let output = in_own_process("has_no_runtime");
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let said = "cannot make the tokio runtime: too many open files";
+    assert!(text.contains(said), "{text}");
+    for unsaid in ["Received quit", "Quit: ", "the body runs"] {
+        assert!(!text.contains(unsaid), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn has_no_runtime() {
+    if is_own_process() {
+        let refused = || Err(std::io::Error::other("too many open files"));
+        let body = async |_: &MainQuitter| println!("the body runs");
+        let report = quitter_core::__private::run_async(MainQuitter::builder(), refused, body);
+        let _ = std::process::Termination::report(report);
+        std::process::exit(1);
+    }
+}

@@ -12,7 +12,7 @@ use crate::main_quitter::body::{AsError, MainOutcome};
 use crate::main_quitter::control::Control;
 use crate::main_quitter::exit::{MainQuitter, add_sources};
 use crate::main_quitter::phase::Ending;
-use crate::main_quitter::run::{self, End, StartRoutines};
+use crate::main_quitter::run::{End, Program, StartRoutines};
 use crate::main_quitter::signal::{self, SecondSignal, SignalExitCode};
 use crate::main_quitter::source::QuitSource;
 use crate::main_quitter::watcher::{Watcher, WatcherConfig};
@@ -256,8 +256,8 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets when [`run`](Self::run) starts the registered routines. The default is after the body; but
-    /// before it, if the program [ends with it](End::WithBody).
+    /// Sets when [`run`](Self::run) starts the registered routines. The default is after the body. For a
+    /// program that [ends with its body](End::WithBody), it is before the body.
     pub fn start(mut self, start: StartRoutines) -> Self {
         self.start = Some(start);
         self
@@ -390,16 +390,14 @@ impl MainQuitterBuilder {
     /// ```
     #[track_caller]
     pub fn run<B: MainOutcome>(self, body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
-        self.run_with(body, |main, hint| main.end(hint))
+        match self.prepare() {
+            Ok(program) => program.run(body, |main, hint| main.end(hint)),
+            Err(reason) => ExitReport::not_started(reason),
+        }
     }
 
-    /// As [`run`](Self::run), and the exit is `exit`, which gets a hint to pass on.
-    #[track_caller]
-    pub(crate) fn run_with<B: MainOutcome>(
-        mut self,
-        body: impl FnOnce(&MainQuitter) -> B,
-        exit: impl FnOnce(MainQuitter, &'static str) -> ExitReport,
-    ) -> ExitReport {
+    /// Creates the main quitter of a program. An error is the reason why it is not started.
+    pub(crate) fn prepare(mut self) -> Result<Program, String> {
         const PATIENCE: Duration = Duration::from_secs(2);
         let (end, known_error) = (self.end, self.known_error);
         let start = self.start.unwrap_or(match end {
@@ -413,17 +411,22 @@ impl MainQuitterBuilder {
             if let Ok(_claim) = Process::current().claim() {
                 let _ = console::configure(self.output);
             }
-            return ExitReport::not_started(full_text(&error));
+            return Err(full_text(&error));
         }
         match self.make(hint_at) {
-            Ok(main) => run::run(main, start, end, known_error, body, exit),
-            Err(error) => ExitReport::not_started(full_text(&error)),
+            Ok(main) => Ok(Program {
+                main,
+                start,
+                end,
+                known_error,
+            }),
+            Err(error) => Err(full_text(&error)),
         }
     }
 
     /// `hint_at`: when to say that registered routines wait for the body of `main`.
-    fn make(self, hint_at: Option<Instant>) -> Result<MainQuitter, MainQuitterError> {
-        let mut sources = self.sources;
+    fn make(mut self, hint_at: Option<Instant>) -> Result<MainQuitter, MainQuitterError> {
+        let mut sources = std::mem::take(&mut self.sources);
         if self.signals && !sources.iter().any(QuitSource::is_os_signal) {
             sources.push(QuitSource::os_signal());
         }
@@ -433,12 +436,25 @@ impl MainQuitterBuilder {
         self.dump_on.map_or(Ok(()), signal::check)?;
         let check = |source: &QuitSource| source.check(self.dump_on);
         sources.iter().try_for_each(check)?;
+        let signals: Vec<c_int> = sources
+            .iter()
+            .flat_map(|source| source.signals())
+            .copied()
+            .chain(self.dump_on)
+            .collect();
+        signal::leave_to_listener(&signals, || self.start_watching(sources, hint_at))
+    }
+
+    /// Makes the main quitter of these sources, and starts the threads that it has.
+    fn start_watching(
+        self,
+        sources: Vec<QuitSource>,
+        hint_at: Option<Instant>,
+    ) -> Result<MainQuitter, MainQuitterError> {
         let claim = Process::current().claim()?;
         Process::current().tracer.settle();
         // From here on a fork is noticed.
         let _ = system::is_forked();
-        let listens = self.dump_on.is_some() || sources.iter().any(QuitSource::is_signal);
-        let listener = listens.then(signal::Listener::start).transpose()?;
         console::configure(self.output).map_err(MainQuitterError::Thread)?;
         console::open().map_err(MainQuitterError::Thread)?;
         #[cfg(feature = "process")]
@@ -469,7 +485,7 @@ impl MainQuitterBuilder {
             .map_err(MainQuitterError::Thread)?;
         let dumps = ending.start_dumps().map_err(MainQuitterError::Thread);
         let signals = self.dump_on.into_iter().collect();
-        if let Err(error) = dumps.and_then(|()| add_sources(&ending, sources, signals, listener)) {
+        if let Err(error) = dumps.and_then(|()| add_sources(&ending, sources, signals)) {
             ending.ask_watcher(Control::End);
             return Err(error);
         }

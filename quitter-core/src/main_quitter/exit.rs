@@ -116,7 +116,7 @@ impl MainQuitter {
     #[track_caller]
     pub fn add_source(&self, source: QuitSource) -> usize {
         let added = source.check(self.ending.dump_on());
-        match added.and_then(|()| add_sources(&self.ending, [source], Vec::new(), None)) {
+        match added.and_then(|()| add_sources(&self.ending, [source], Vec::new())) {
             Ok(indices) => indices[0],
             Err(error) => panic!("{}", full_text(&error)),
         }
@@ -318,23 +318,18 @@ impl MainQuitter {
     }
 }
 
-/// Watches sources from now on, and listens to these signals, too, on a thread that is there or is started.
-/// Returns the sources' indices.
+/// Watches sources from now on, and listens to these signals, too. Returns the sources' indices.
 pub(crate) fn add_sources(
     ending: &Arc<Ending>,
     sources: impl IntoIterator<Item = QuitSource>,
     mut signals: Vec<c_int>,
-    listener: Option<signal::Listener>,
 ) -> Result<Vec<usize>, MainQuitterError> {
     let sources = sources.into_iter();
     let indices = sources.map(|source| add_source(ending, source, &mut signals));
     let indices = indices.collect();
     if !signals.is_empty() {
         let handler = Arc::clone(ending);
-        let listener = listener.map_or_else(signal::Listener::start, Ok);
-        let listening = listener.and_then(|listener| {
-            listener.listen(&signals, move |signal| on_signal(&handler, signal))
-        });
+        let listening = signal::listen(&signals, move |signal| on_signal(&handler, signal));
         listening.inspect_err(|_| ending.state().signals.remove(&signals))?;
     }
     Ok(indices)

@@ -49,28 +49,41 @@ pub enum End {
     WithBody,
 }
 
-/// Runs the body under `main`, starts the registered routines, and exits by `exit`, which gets the hint
-/// for a program in which nothing runs.
-#[track_caller]
-pub(crate) fn run<B: MainOutcome>(
-    main: MainQuitter,
-    start: StartRoutines,
-    end: End,
-    known_error: Option<AsError>,
-    body: impl FnOnce(&MainQuitter) -> B,
-    exit: impl FnOnce(MainQuitter, &'static str) -> ExitReport,
-) -> ExitReport {
-    if start == StartRoutines::BeforeBody {
+/// A program whose main quitter is there, and whose body is to run.
+pub(crate) struct Program {
+    pub(super) main: MainQuitter,
+    pub(super) start: StartRoutines,
+    pub(super) end: End,
+    pub(super) known_error: Option<AsError>,
+}
+
+impl Program {
+    /// Runs the body, starts the registered routines, and exits by `exit`, which gets the hint for a
+    /// program in which nothing runs.
+    #[track_caller]
+    pub(crate) fn run<B: MainOutcome>(
+        self,
+        body: impl FnOnce(&MainQuitter) -> B,
+        exit: impl FnOnce(MainQuitter, &'static str) -> ExitReport,
+    ) -> ExitReport {
+        let Self {
+            main,
+            start,
+            end,
+            known_error,
+        } = self;
+        if start == StartRoutines::BeforeBody {
+            main.start_routines();
+        }
+        run_body(&main, known_error, body);
+        if end == End::WithBody {
+            main.node().quit(QuitCause::MainReturned { code: 0 }, None);
+        }
         main.start_routines();
+        let report = exit(main, NOTHING_RUNS);
+        console::write_here();
+        report
     }
-    run_body(&main, known_error, body);
-    if end == End::WithBody {
-        main.node().quit(QuitCause::MainReturned { code: 0 }, None);
-    }
-    main.start_routines();
-    let report = exit(main, NOTHING_RUNS);
-    console::write_here();
-    report
 }
 
 /// Runs the body as the routine `main`, and does what its outcome asks for.
@@ -94,7 +107,7 @@ fn run_body<B: MainOutcome>(
         }
         Body::Failed(kind) => {
             body_ends();
-            guard.fail(kind);
+            guard.record_failure(kind);
         }
     };
     guard.call(|| body(main).settle(known_error, &ended));

@@ -4,10 +4,13 @@
 //! one quits the tree without a detour, and a further one can end the process whatever the other
 //! threads do.
 //!
-//! The system gives a signal to any thread that accepts it. Linux asks the first thread of the process first,
-//! and then the others in the order in which they were started. On a busy machine, a thread that is not
-//! this one waits for its turn only to wake this one. So this thread is started before quitter's others,
-//! and the exit [does not accept](leave_to_listener) signals while it waits on the first thread.
+//! The system gives a signal to any thread that accepts it, to the first one of the process before all
+//! others. That is why signals are [left to this thread](leave_to_listener) at times:
+//!
+//! * While the main quitter is made. The handler is there a moment before what it is to do, and a signal
+//!   that comes in between would be lost. Threads that are started meanwhile never accept these signals.
+//! * While the exit waits on its thread. On a busy machine a thread that is not this one waits for its
+//!   turn only to wake this one.
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -157,8 +160,8 @@ impl QuitSignals {
     }
 }
 
-/// The thread that signals come to, and those that mean "end" on this system.
-pub(crate) use os::{Listener, OF_THE_SYSTEM};
+/// The signals that mean "end" on this system.
+pub(crate) use os::OF_THE_SYSTEM;
 
 /// The signals of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,13 +181,22 @@ impl SignalSet {
     }
 }
 
-/// Calls `wait`, during which this thread does not accept these signals: others do.
-pub(crate) fn leave_to_listener<T>(signals: &[c_int], wait: impl FnOnce() -> T) -> T {
+/// Starts to listen: calls `handle` with each of these signals, on one thread. The handlers stay for
+/// the life of the process; after an error there are none.
+pub(crate) fn listen(
+    signals: &[c_int],
+    handle: impl Fn(QuitSignal) + Send + Sync + 'static,
+) -> Result<(), MainQuitterError> {
+    leave_to_listener(signals, || os::listen(signals, handle))
+}
+
+/// Calls `f`, during which this thread does not accept these signals.
+pub(crate) fn leave_to_listener<T>(signals: &[c_int], f: impl FnOnce() -> T) -> T {
     #[cfg(unix)]
     let _until_then = system::Blocked::new(signals);
     #[cfg(not(unix))]
     let _ = signals;
-    wait()
+    f()
 }
 
 /// Whether a program can listen to this signal.
@@ -230,7 +242,7 @@ mod os {
     use std::sync::Arc;
     use std::{io, thread};
 
-    use crossbeam_channel::{Sender, bounded};
+    use crossbeam_channel::bounded;
     use signal_hook::consts::{FORBIDDEN, SIGBUS, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM};
     use signal_hook::iterator::Signals;
     use signal_hook::{flag, low_level};
@@ -257,55 +269,42 @@ mod os {
 
     const FAULT: &str = "it reports a fault of the program, which cannot go on after it";
 
-    /// The thread that signals come to, before it knows which: it waits for one job, or for the end of this.
-    pub(crate) struct Listener(Sender<Box<dyn FnOnce() + Send>>);
+    pub(super) fn listen(
+        signals: &[c_int],
+        handle: impl Fn(QuitSignal) + Send + Sync + 'static,
+    ) -> Result<(), MainQuitterError> {
+        listen_on(thread::Builder::new(), signals, handle)
+    }
 
-    impl Listener {
-        pub(crate) fn start() -> Result<Self, MainQuitterError> {
-            Self::start_as(thread::Builder::new())
-        }
-
-        fn start_as(thread: thread::Builder) -> Result<Self, MainQuitterError> {
-            let (give, given) = bounded::<Box<dyn FnOnce() + Send>>(1);
-            let listener = move || given.into_iter().for_each(|job| job());
-            let thread = thread.name("quitter signals".to_owned());
-            thread.spawn(listener).map_err(MainQuitterError::Thread)?;
-            Ok(Self(give))
-        }
-
-        /// Starts to listen: calls `handle` with each of these signals, on this thread. The handlers stay
-        /// for the life of the process; after an error there are none.
-        ///
-        /// The thread is there before the handlers: they cannot be taken back, and without it they would
-        /// make the process deaf.
-        pub(crate) fn listen(
-            self,
-            signals: &[c_int],
-            handle: impl Fn(QuitSignal) + Send + Sync + 'static,
-        ) -> Result<(), MainQuitterError> {
-            let (opened, is_open) = bounded(1);
-            let known: Vec<_> = signals.iter().map(|number| known(*number)).collect();
-            let listen = move || {
-                let mut signals = match open(&known) {
-                    Ok(signals) => signals,
-                    Err(error) => return drop(opened.send(Err(error))),
-                };
-                let _ = opened.send(Ok(()));
-                trace::this_thread_never_waits();
-                let _own = own::mark();
-                for number in signals.forever() {
-                    let signal = known.iter().find(|signal| signal.number == number);
-                    signal.copied().into_iter().for_each(&handle);
-                }
+    /// The thread first, then the handlers: they cannot be taken back, and without the thread they
+    /// would make the process deaf.
+    fn listen_on(
+        thread: thread::Builder,
+        signals: &[c_int],
+        handle: impl Fn(QuitSignal) + Send + Sync + 'static,
+    ) -> Result<(), MainQuitterError> {
+        let (opened, is_open) = bounded(1);
+        let known: Vec<_> = signals.iter().map(|number| known(*number)).collect();
+        let listener = move || {
+            let mut signals = match open(&known) {
+                Ok(signals) => signals,
+                Err(error) => return drop(opened.send(Err(error))),
             };
-            // The thread is still waiting for it.
-            let _ = self.0.send(Box::new(listen));
-            let opened = is_open.recv().unwrap_or_else(|_| {
-                let ended = "the thread that handles the signals has ended";
-                Err(io::Error::other(ended))
-            });
-            opened.map_err(MainQuitterError::Signals)
-        }
+            let _ = opened.send(Ok(()));
+            trace::this_thread_never_waits();
+            let _own = own::mark();
+            for number in signals.forever() {
+                let signal = known.iter().find(|signal| signal.number == number);
+                signal.copied().into_iter().for_each(&handle);
+            }
+        };
+        let thread = thread.name("quitter signals".to_owned());
+        thread.spawn(listener).map_err(MainQuitterError::Thread)?;
+        let opened = is_open.recv().unwrap_or_else(|_| {
+            let ended = "the thread that handles the signals has ended";
+            Err(io::Error::other(ended))
+        });
+        opened.map_err(MainQuitterError::Signals)
     }
 
     /// A signal with its name. A name that is made here is kept for the life of the process, as the
@@ -326,6 +325,8 @@ mod os {
         let heeded: Vec<_> = numbers
             .filter(|number| !system::is_ignored(*number))
             .collect();
+        // First, so that a signal that comes meanwhile is received.
+        let signals = Signals::new(&heeded)?;
         for number in &heeded {
             // In the child of a fork nobody receives them: there they end the process, as ever. Of
             // real-time signals the default is not known.
@@ -333,7 +334,6 @@ mod os {
                 flag::register_conditional_default(*number, Arc::clone(system::forked()))?;
             }
         }
-        let signals = Signals::new(&heeded)?;
         system::unblock(&heeded);
         Ok(signals)
     }
@@ -351,9 +351,7 @@ mod os {
             // Addresses of 32 bits may have room for one such stack, but not for two.
             let (_let_go, hold) = bounded::<()>(0);
             let _first = huge().spawn(move || hold.recv());
-            let refused = Listener::start_as(huge())
-                .and_then(|listener| listener.listen(&OF_THE_SYSTEM, |_| {}))
-                .unwrap_err();
+            let refused = listen_on(huge(), &OF_THE_SYSTEM, |_| {}).unwrap_err();
             assert!(
                 matches!(refused, MainQuitterError::Thread(_)),
                 "{refused:?}"
@@ -396,26 +394,15 @@ mod os {
         }
     }
 
-    /// Events of the console come on threads that the system starts.
-    pub(crate) struct Listener;
-
-    impl Listener {
-        pub(crate) fn start() -> Result<Self, MainQuitterError> {
-            Ok(Self)
-        }
-
-        /// Calls `handle` with each event. The handlers stay for the life of the process.
-        pub(crate) fn listen(
-            self,
-            _: &[c_int],
-            handler: impl Fn(QuitSignal) + Send + Sync + 'static,
-        ) -> Result<(), MainQuitterError> {
-            let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));
-            set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))?;
-            // ctrlc takes one handler in the life of a process: nobody else has set this.
-            let _ = HANDLE.set(Box::new(handler));
-            // After ctrlc's handler, since the last one is called first.
-            system::on_console_close(handle).map_err(MainQuitterError::Signals)
-        }
+    pub(super) fn listen(
+        _: &[c_int],
+        handler: impl Fn(QuitSignal) + Send + Sync + 'static,
+    ) -> Result<(), MainQuitterError> {
+        let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));
+        set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))?;
+        // ctrlc takes one handler in the life of a process: nobody else has set this.
+        let _ = HANDLE.set(Box::new(handler));
+        // After ctrlc's handler, since the last one is called first.
+        system::on_console_close(handle).map_err(MainQuitterError::Signals)
     }
 }

@@ -56,8 +56,8 @@ impl QuitSource {
     /// The operating system's request to end: SIGINT (Ctrl-C), SIGTERM and SIGHUP on Unix; Ctrl-C,
     /// Ctrl-Break, the closing of the console, logoff and shutdown on Windows.
     ///
-    /// A signal that was ignored when the main quitter was made, as `nohup` has it, stays ignored.
-    /// A second signal ends the process, with exit code 130, unless it comes within half a second:
+    /// A signal that was ignored when the main quitter was made stays ignored: SIGHUP under `nohup`, SIGINT
+    /// in a program that a script starts with `&`. A second signal ends the process, with exit code 130, unless it comes within half a second:
     /// see [`SecondSignal`](crate::SecondSignal). On Unix, handlers that other
     /// parts of the program have set are called as before; on Windows a handler that another part
     /// of the program has set with the ctrlc crate is an error.
@@ -229,9 +229,12 @@ impl QuitSource {
         matches!(self.kind, SourceKind::Signals(SignalSet::OfTheSystem))
     }
 
-    /// Whether this is signals, whichever.
-    pub(crate) fn is_signal(&self) -> bool {
-        matches!(self.kind, SourceKind::Signals(_))
+    /// The signals that this listens to.
+    pub(crate) fn signals(&self) -> &[c_int] {
+        match &self.kind {
+            SourceKind::Signals(set) => set.numbers(),
+            _ => &[],
+        }
     }
 
     /// Whether the source can be listened to, as far as that can be told beforehand. `dump_on` is the

@@ -1,5 +1,6 @@
 //! Programs whose `main` is async.
 
+use std::error::Error;
 use std::io;
 
 use tokio::runtime::Runtime;
@@ -23,15 +24,21 @@ pub fn run_async<B: MainOutcome>(
     runtime: impl FnOnce() -> io::Result<Runtime>,
     body: impl AsyncFnOnce(&MainQuitter) -> B,
 ) -> ExitReport {
+    let program = match builder.prepare() {
+        Ok(program) => program,
+        Err(reason) => return ExitReport::not_started(reason),
+    };
+    // After the main quitter, since a signal that comes while that is made must not find other threads.
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             let reason = format!("cannot make the tokio runtime: {}", full_text(&error));
-            return ExitReport::not_started(reason);
+            let failed = |_: &MainQuitter| Err::<(), Box<dyn Error>>(reason.into());
+            return program.run(failed, |main, hint| main.end(hint));
         }
     };
     let entered = runtime.enter();
-    let report = builder.run_with(
+    let report = program.run(
         |main| runtime.block_on(body(main)),
         |main, hint| runtime.block_on(main.exit_by(move |main| main.end(hint))),
     );

@@ -1,9 +1,11 @@
 //! Tracks work started elsewhere as a routine.
 
+use std::error::Error;
 use std::ops::Deref;
 use std::thread::{self, ThreadId};
 
 use super::live::Live;
+use super::outcome::RoutineOutcome;
 use super::panics;
 use super::quitter::RoutineQuitter;
 use crate::report::failure::FailureKind;
@@ -46,8 +48,34 @@ impl RoutineGuard {
         self.live.call(f);
     }
 
+    /// Records that the work has failed, as a routine does that returns an error. For work whose error
+    /// somebody else takes, or that goes on.
+    ///
+    /// The first failure of a routine is kept, and its policy is as ever: see
+    /// [`OnFailure`](crate::OnFailure). An error that is [`Quitting`](crate::Quitting), or has it as a source,
+    /// is not a failure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{OnFailure, Quitter};
+    ///
+    /// let root = Quitter::root("main");
+    /// let job = root.routine("job 17").on_failure(OnFailure::FailAtExit).guard().unwrap();
+    /// if let Err(error) = "seventeen".parse::<u32>() {
+    ///     job.fail(error);
+    /// }
+    /// drop(job);
+    /// let failure = root.failures()[0].to_string();
+    /// assert_eq!(failure, "routine 'job 17' of main failed: invalid digit found in string");
+    /// ```
+    pub fn fail(&self, error: impl Into<Box<dyn Error + Send + Sync>>) {
+        Err::<(), _>(error).settle(&|kind| self.record_failure(kind));
+    }
+
     /// Records that this routine has failed.
-    pub(crate) fn fail(&self, kind: FailureKind) {
+    pub(crate) fn record_failure(&self, kind: FailureKind) {
         self.live.fail(kind);
     }
 }
