@@ -202,7 +202,7 @@ fn owner(call: &Call) -> Owner {
     if is_entry || !is_test && MACHINERY.iter().any(|start| path.starts_with(start)) {
         return Owner::Machinery;
     }
-    const SYSTEM: [&str; 10] = [
+    const SYSTEM: [&str; 11] = [
         "std::",
         "core::",
         "alloc::",
@@ -211,6 +211,7 @@ fn owner(call: &Call) -> Owner {
         "tokio::",
         "parking_lot::",
         "parking_lot_core::",
+        "rustix::",
         "quitter_core::",
         "quitter::",
     ];
@@ -324,6 +325,9 @@ fn public(path: &str) -> String {
                 "quitter::Quitter::cancel_on_quit",
             )
             .replace("quitter_core::quitter::", "quitter::")
+            .replace("quitter_core::io::interruptible::", "quitter::")
+            .replace("quitter_core::io::incoming::", "quitter::")
+            .replace("quitter_core::io::methods::", "quitter::")
             .replace("crossbeam_channel::channel::", "crossbeam_channel::")
             .replace("crossbeam_channel::select::", "crossbeam_channel::");
     };

@@ -82,6 +82,33 @@ fn only_the_call_that_waits_and_the_programs_own_calls_are_kept() {
 }
 
 #[test]
+fn blocking_io_is_shown_as_the_call_of_quitters() {
+    for (inner, shown) in [
+        (
+            "<quitter_core::io::interruptible::Interruptible<S> as std::io::Read>::read",
+            "quitter::Interruptible::read",
+        ),
+        (
+            "<quitter_core::io::incoming::Incoming<L> as core::iter::Iterator>::next",
+            "quitter::Incoming::next",
+        ),
+        (
+            "quitter_core::io::methods::<impl quitter_core::quitter::Quitter>::wait_readable",
+            "quitter::wait_readable",
+        ),
+    ] {
+        let frames = trimmed(&[
+            "rustix::backend::event::syscalls::poll",
+            "rustix::event::poll::poll",
+            "quitter_core::io::Caller::wait",
+            inner,
+            "store::client",
+        ]);
+        assert_eq!(frames, [shown, "store::client"]);
+    }
+}
+
+#[test]
 fn a_routine_that_is_a_call_of_std_shows_that_call() {
     let frames = trimmed(&[
         "std::sys::pal::unix::futex::futex_wait",
