@@ -130,6 +130,27 @@ fn a_message_that_comes_while_the_program_exits_and_hangs_when_dropped_does_not_
         .saying(&["Ended by force: main has its exit report, but has not returned it"]);
 }
 
+/// As in a program that has its own `main`, and hangs before it comes to the exit.
+#[test]
+fn a_program_that_does_not_come_to_its_exit_is_not_said_to_have_ended_well() {
+    let story = || -> ExitReport {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        let main = builder.force_exit(true).build();
+        main.send_quit();
+        eprintln!("hangs");
+        hang()
+    };
+    let ended = ended_in_time_after("hangs", alone(story)).with_code(1);
+    assert_eq!(ended.count("all routines returned"), 0, "{}", ended.stderr);
+    let ended = ended.saying(&[
+        "Received quit from send_quit",
+        "Ended by force: main has not come to its exit",
+    ]);
+    if cfg!(target_os = "linux") {
+        ended.saying(&["; the main thread is blocked in"]);
+    }
+}
+
 /// A source whose messages hang in `Display`, and its sender.
 fn unshowable(name: String) -> (Sender<Unshowable>, QuitSource) {
     let (sender, receiver) = kept(bounded(1));

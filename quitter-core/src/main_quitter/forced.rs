@@ -13,6 +13,7 @@ use crate::main_quitter::{signal, stacks};
 use crate::report::console;
 use crate::report::exit::exit_code;
 use crate::report::notice::{HeldUpAt, Notice};
+use crate::stands::{self, Stands};
 
 /// How long one of the last lines may take to be written, when stderr is blocked.
 const LAST_LINE: Duration = Duration::from_millis(80);
@@ -90,7 +91,9 @@ fn say_last_words(ending: &Ending) {
     let Some(report) = made.or_else(|| ending.report_now()) else {
         return;
     };
-    if is_unsaid {
+    // It would say that all is well.
+    let is_no_end = !came_to_exit && !report.is_trouble();
+    if is_unsaid && !is_no_end {
         console::say_now(Notice::Outcome(Box::new(report.clone())));
     }
     let held_up = match (came_to_exit, ending.voice().has_returned()) {
@@ -100,5 +103,8 @@ fn say_last_words(ending: &Ending) {
         (true, false) => HeldUpAt::AfterExit,
         (true, true) => HeldUpAt::AfterMain,
     };
-    console::say_now(Notice::EndedByForce { held_up });
+    console::say_now(Notice::EndedByForce {
+        held_up,
+        main_thread: stands::of_main_thread(Stands::MOMENT),
+    });
 }

@@ -16,6 +16,7 @@ use crate::report::path::QuitterPath;
 use crate::report::standing::{EVERYONE_WAITS, Standing};
 use crate::report::text::{Seconds, write_broken, write_pieces};
 use crate::report::timeouts::{StuckRoutine, Timeouts};
+use crate::stands::Stands;
 
 /// Something quitter says about the end of a program.
 ///
@@ -100,6 +101,8 @@ pub enum Notice {
     EndedByForce {
         /// How far the program had come.
         held_up: HeldUpAt,
+        /// What the main thread stands on, the first one of the process. `None`: the system does not say.
+        main_thread: Option<Stands>,
     },
 }
 
@@ -112,8 +115,8 @@ pub enum Notice {
 /// use quitter::{HeldUpAt, Notice};
 ///
 /// let held_up = HeldUpAt::BeforeExit;
-/// let text = Notice::EndedByForce { held_up }.to_string();
-/// assert_eq!(text, "Ended by force: main has not come to its exit in time");
+/// let text = Notice::EndedByForce { held_up, main_thread: None }.to_string();
+/// assert_eq!(text, "Ended by force: main has not come to its exit");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -129,7 +132,7 @@ pub enum HeldUpAt {
 impl fmt::Display for HeldUpAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BeforeExit => "main has not come to its exit in time",
+            Self::BeforeExit => "main has not come to its exit",
             Self::AfterExit => {
                 "main has its exit report, but has not returned it: it goes on, a task blocks the \
                  runtime on its thread, or a value that it drops hangs"
@@ -211,6 +214,8 @@ impl fmt::Display for Notice {
         let text = Unbroken(self);
         match self {
             Self::Waiting { .. } | Self::Dump(_) | Self::Outcome(_) => text.fmt(f),
+            // A line of a log, as a server's clients fail.
+            Self::Failure(_) => text.fmt(f),
             #[cfg(feature = "stacks")]
             Self::Stacks { .. } => text.fmt(f),
             _ => write_broken(f, &text.to_string()),
@@ -258,7 +263,16 @@ impl fmt::Display for Unbroken<'_> {
                 f.write_str("Where they hang:")?;
                 write_stacks(f, routines)
             }
-            Notice::EndedByForce { held_up } => write!(f, "Ended by force: {held_up}"),
+            Notice::EndedByForce {
+                held_up,
+                main_thread,
+            } => {
+                write!(f, "Ended by force: {held_up}")?;
+                match main_thread {
+                    Some(stands) => write!(f, "; the main thread is {stands}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -389,6 +403,10 @@ mod tests {
             Notice::Hint(long.clone().into()),
             Notice::EndedByForce {
                 held_up: HeldUpAt::AfterExit,
+                main_thread: Some(Stands::Blocked {
+                    call: "futex".to_owned(),
+                    on: None,
+                }),
             },
         ];
         for notice in notices {
@@ -399,6 +417,29 @@ mod tests {
             let begins = |line: &str| line.starts_with("      ");
             assert!(text.lines().skip(1).all(begins), "{text}");
         }
+    }
+
+    #[test]
+    fn a_failure_that_is_said_at_once_is_one_line() {
+        let failure = RoutineFailure {
+            path: "main/clients".to_owned().into(),
+            name: "client".to_owned(),
+            id: 7,
+            spawned_at: std::panic::Location::caller(),
+            ran_for: Duration::ZERO,
+            while_quitting: true,
+            status: Some("10.0.0.1:5012".to_owned()),
+            kind: FailureKind::Error {
+                message: "many words ".repeat(20),
+                sources: Vec::new(),
+            },
+        };
+        let text = Notice::Failure(failure).to_string();
+        assert!(text.chars().count() > 200 && !text.contains('\n'), "{text}");
+        assert!(
+            text.ends_with("(status \"10.0.0.1:5012\", while quitting)"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -135,6 +135,17 @@ pub(crate) fn of_threads(threads: &[Subject<'_>], moment: Duration) -> Vec<Optio
     }
 }
 
+/// Says what the first thread of this process stands on. `None`: nothing is known. Sleeps for `moment` if
+/// it runs.
+pub(crate) fn of_main_thread(moment: Duration) -> Option<Stands> {
+    let main = Subject {
+        os_id: std::process::id().into(),
+        name: "",
+        path: &QuitterPath::from(String::new()),
+    };
+    of_threads(&[main], moment).pop()?
+}
+
 /// Says what a child process stands on: its first thread. `None`: there is no such child, or nothing is
 /// known. Sleeps for `moment` if it runs.
 pub(crate) fn of_child(pid: u32, moment: Duration) -> Option<Stands> {
