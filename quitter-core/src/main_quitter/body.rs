@@ -16,7 +16,8 @@ use crate::report::timeouts::Timeouts;
 /// Returned by the body of `main`: nothing, never, an [`ExitCode`], or a `Result` of these
 /// whose error implements `Debug`, as with std.
 ///
-/// An `Err` fails the program, unless it is [`Quitting`], by itself or boxed: quitting is not a
+/// An `Err` fails the program, unless it is [`Quitting`] or
+/// [`AddRoutineError::Quitting`](crate::AddRoutineError::Quitting), by itself or boxed: quitting is not a
 /// failure. It is shown by its `Debug`, as std does, but a boxed error by its text and its sources.
 ///
 /// Of an error of another type, such as an enum of the program's own, nothing but its `Debug` is known:

@@ -92,9 +92,9 @@ impl Quitter {
     /// Creates a child quitter, which quits when this one does, or earlier by itself.
     ///
     /// A name is a literal, or a `String` where it is made at run time. Names may repeat: reports list
-    /// two children with the same name separately. The child starts
-    /// with this quitter's [`on_failure`](Self::on_failure) and
-    /// [`failures_while_quitting`](Self::failures_while_quitting).
+    /// two children with the same name separately. The policies of this quitter,
+    /// [`on_failure`](Self::on_failure) and [`failures_while_quitting`](Self::failures_while_quitting), hold
+    /// for the child, too, unless it has its own.
     ///
     /// # Errors
     ///

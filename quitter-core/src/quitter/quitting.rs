@@ -13,6 +13,7 @@ use crate::blocking;
 use crate::error::Quitting;
 use crate::futures::QuitFuture;
 use crate::report::cause::{QuitCause, RequestingRoutine};
+use crate::routine::current;
 use crate::routine::record::Place;
 use crate::routine::ticks::Ticks;
 use crate::tree::{Node, QuitWait};
@@ -179,7 +180,8 @@ impl Quitter {
     ///
     /// Unlike [`send_quit`](Self::send_quit) this does not stop at this quitter: the root quits, and
     /// with it every quitter of the tree. It is no failure: the exit code stays 0. If the tree quits
-    /// already, nothing happens: the first cause is kept.
+    /// already, nothing happens: the first cause is kept. The cause names the routine that calls this, if
+    /// one does, and else the place of the call.
     ///
     /// # Examples
     ///
@@ -196,7 +198,8 @@ impl Quitter {
     /// ```
     #[track_caller]
     pub fn request_quit(&self, reason: impl Into<Cow<'static, str>>) {
-        request_quit(&self.node, reason.into(), None, Location::caller());
+        let routine = current::get().map(|routine| routine.requesting());
+        request_quit(&self.node, reason.into(), routine, Location::caller());
     }
 
     pub(crate) fn quit_by_hand(&self, at: Place, timeout: Option<Duration>) {

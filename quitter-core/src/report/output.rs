@@ -28,7 +28,8 @@ pub enum Output {
     All,
     /// Troubles only: notices that [are trouble](Notice::is_trouble), below the quit event, and dumps, which
     /// were [asked for](crate::MainQuitterBuilder::dump_on). A program
-    /// that ends as it should says nothing.
+    /// that ends as it should says nothing, also if that takes its time: who is waited for, and that a
+    /// second signal was ignored, is no trouble.
     Quiet,
     /// Nothing, not even why the program was ended by force. The exit code tells.
     Silent,
@@ -46,7 +47,7 @@ pub enum Output {
     /// | `INFO` | `told to quit`: a quitter, and with it everything below it | `path`, `cause` |
     /// | `DEBUG` | `routine started` | `name`, `path` of its quitter, `id`, `spawned_at` |
     /// | `DEBUG` | `routine returned` | `name`, `path`, `id`, `ran_ms` |
-    /// | `ERROR` | `routine failed` | `name`, `path`, `id`, `error`, `while_quitting` |
+    /// | `ERROR` | `routine failed` | `name`, `path`, `id`, `error`, `status`, `while_quitting` |
     /// | `ERROR` | `routine stuck`: did not return in time; the first hundred | `name`, `path`, `id`, `running_ms`, `status`, `facts` |
     /// | `INFO`; `ERROR` if something is wrong | `exit` | `exit_code`, `cause`, `took_ms`, and how many routines are `stuck`, `failed`, `slow` |
     /// | `INFO`, `WARN` | the text of any other notice | |

@@ -146,7 +146,8 @@ pub struct StuckRoutine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LastSeen {
-    /// The place of the call.
+    /// The place of the call. For a read or a write of a
+    /// stream made by `interruptible` it is the place where the stream was made.
     pub at: &'static Location<'static>,
     /// How long ago the call returned, or began if it has not returned. Only known for calls that may
     /// block, such as [`sleep`](crate::RoutineQuitter::sleep).

@@ -251,12 +251,16 @@ impl RoutineQuitter {
     pub fn request_quit(&self, reason: impl Into<Cow<'static, str>>) {
         let at = Location::caller();
         self.record.seen(at);
-        let routine = RequestingRoutine {
+        request_quit(&self.node, reason.into(), Some(self.requesting()), at);
+    }
+
+    /// This routine, as the one that requests a quit.
+    pub(crate) fn requesting(&self) -> RequestingRoutine {
+        RequestingRoutine {
             path: self.path().into(),
             name: self.record.name.to_string(),
             id: self.record.id,
-        };
-        request_quit(&self.node, reason.into(), Some(routine), at);
+        }
     }
 
     /// The routine's name.

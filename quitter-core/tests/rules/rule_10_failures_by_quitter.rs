@@ -47,3 +47,40 @@ fn a_routine_sets_what_failures_of_those_that_it_starts_do() {
     assert_eq!(names.len(), 1, "{names:?}");
     assert!(names[0].ends_with("beside"), "{names:?}");
 }
+
+#[test]
+fn work_under_a_guard_can_fail_like_a_routine_and_go_on() {
+    let root = Quitter::root("root");
+    let job = || {
+        root.routine("job")
+            .on_failure(OnFailure::FailAtExit)
+            .guard()
+    };
+    let failed = job().unwrap();
+    failed.fail("disk full");
+    failed.fail("a consequence");
+    assert!(root.wait_done(Duration::ZERO).is_err());
+    drop(failed);
+    let quits = job().unwrap();
+    quits.fail(Quitting);
+    drop(quits);
+    let failures: Vec<_> = root.failures().iter().map(ToString::to_string).collect();
+    assert_eq!(failures, ["routine 'job' of root failed: disk full"]);
+    assert!(!root.has_to_quit());
+    root.guard("job").unwrap().fail("disk full");
+    assert!(root.has_to_quit());
+}
+
+#[test]
+fn a_quit_requested_at_a_plain_quitter_names_the_routine_that_calls() {
+    let root = Quitter::root("root");
+    let child = root.child("child").unwrap();
+    let plain = root.clone();
+    let prompt = child.routine("prompt");
+    prompt
+        .add(move |_| plain.request_quit("exit was typed"))
+        .unwrap();
+    root.wait_done(PATIENCE).unwrap();
+    let cause = root.quit_cause().unwrap().to_string();
+    assert_eq!(cause, "routine 'prompt' of root/child: exit was typed");
+}
