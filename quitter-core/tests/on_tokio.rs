@@ -678,7 +678,7 @@ fn a_wait_that_blocks_tasks_is_said_once_with_its_place() {
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("wait_done at "), "{said:?}");
     assert!(
-        said[0].contains("on_tokio.rs:") && said[0].contains("use wait_done_async"),
+        said[0].contains("on_tokio.rs:") && said[0].contains("Use wait_done_async"),
         "{said:?}"
     );
 }
@@ -754,7 +754,7 @@ fn a_sleep_that_blocks_tasks_is_said() {
     let said = said("sleeps_in_a_task");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
-        said[0].contains("use cancel_on_quit(tokio::time::sleep(..)).await"),
+        said[0].contains("Use cancel_on_quit(tokio::time::sleep(..)).await"),
         "{said:?}"
     );
 }

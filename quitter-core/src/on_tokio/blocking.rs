@@ -23,8 +23,8 @@ pub(crate) fn say(
         let _ = console::open();
         console::say(Notice::Hint(
             format!(
-                "{call} at {}:{} blocks a thread on which tokio polls tasks, so these cannot go on: \
-                 use {instead}",
+                "{call} at {}:{} blocks a thread on which tokio polls tasks, and holds these up. Use \
+                 {instead}",
                 at.file(),
                 at.line()
             )

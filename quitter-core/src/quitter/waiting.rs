@@ -1,7 +1,6 @@
 //! How to wait until a quitter has nothing live.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Quitter;
@@ -10,7 +9,7 @@ use crate::report::timeouts::Timeouts;
 use crate::routine::awaiting::Done;
 use crate::routine::current::{self, waiting_routine};
 use crate::routine::record::Place;
-use crate::tree::{Limits, Node};
+use crate::tree::Limits;
 
 impl Quitter {
     /// A future that is ready when no routine of this quitter and those below it is live.
@@ -80,7 +79,7 @@ impl Quitter {
     /// ```
     #[track_caller]
     pub fn wait_done(&self, timeout: Duration) -> Result<(), Timeouts> {
-        wait_done(&self.node, timeout, Location::caller())
+        self.wait_done_by("wait_done", "wait_done_async", timeout, Location::caller())
     }
 
     /// Tells this quitter and all below it to quit, and waits for at most `timeout` until their
@@ -111,21 +110,30 @@ impl Quitter {
     #[track_caller]
     pub fn quit_and_wait(&self, timeout: Duration) -> Result<(), Timeouts> {
         self.quit_by_hand(Location::caller(), Some(timeout));
-        self.wait_done(timeout)
+        let async_wait = "quit_and_wait_async";
+        self.wait_done_by("quit_and_wait", async_wait, timeout, Location::caller())
     }
-}
 
-fn wait_done(node: &Arc<Node>, timeout: Duration, at: Place) -> Result<(), Timeouts> {
-    blocking::say("wait_done", "wait_done_async", at, || {
-        let excluded = current::excluded().map(|excluded| excluded.id);
-        !timeout.is_zero() && node.owner().look(excluded).is_err()
-    });
-    let from = Instant::now();
-    waiting_routine(|excluding| {
-        node.wait_done(Limits {
-            excluding,
-            ..Limits::within(timeout)
+    /// Waits by a call of this name.
+    fn wait_done_by(
+        &self,
+        call: &'static str,
+        instead: &'static str,
+        timeout: Duration,
+        at: Place,
+    ) -> Result<(), Timeouts> {
+        let node = &self.node;
+        blocking::say(call, instead, at, || {
+            let excluded = current::excluded().map(|excluded| excluded.id);
+            !timeout.is_zero() && node.owner().look(excluded).is_err()
+        });
+        let from = Instant::now();
+        waiting_routine(|excluding| {
+            node.wait_done(Limits {
+                excluding,
+                ..Limits::within(timeout)
+            })
         })
-    })
-    .map_err(|live| Timeouts::of_wait(live, from.elapsed(), timeout))
+        .map_err(|live| Timeouts::of_wait(live, from.elapsed(), timeout))
+    }
 }

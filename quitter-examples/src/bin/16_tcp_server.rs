@@ -1,9 +1,9 @@
 //! A TCP server on tokio: a loop that accepts, and a task for each connection.
 //!
-//! Shows an async `main`, and tasks as routines: named in reports, told to quit, waited for. Each connection is a quitter of
-//! its own with two tasks, of which the one that reads tells the other to quit. Futures that must not
-//! outlast the quit are awaited under `cancel_on_quit`; a client that resets its connection does not
-//! end the server.
+//! Shows an async `main`, and tasks as routines: named in reports, told to quit, waited for. Each
+//! connection is a quitter of its own with two tasks, of which the one that reads tells the other to
+//! quit. Futures that must not outlast the quit are awaited under `cancel_on_quit`; a client that resets
+//! its connection does not end the server.
 //!
 //! Start it with `cargo run -p quitter-examples --bin tcp_server -- 7002`, and talk to it from
 //! other terminals with `nc 127.0.0.1 7002`: it sends back what you type. Press Ctrl-C: it says goodbye

@@ -4,7 +4,7 @@
 //! that are told, and a readiness page that says 503 while the program quits, so that a load balancer
 //! sends no more.
 //!
-//! It has `#[tokio::main]`, as programs have that exist already. Then the main quitter is made by its
+//! It has `#[tokio::main]`, as many existing programs do. Then the main quitter is made by its
 //! builder, and its exit is awaited at the end: `exit_async`. New programs are shorter with
 //! `#[quitter::main]`, as `tcp_server` is.
 //!

@@ -1,6 +1,6 @@
 //! Describes a child process, and starts it.
 
-use std::borrow::Cow;
+use std::borrow::{BorrowMut, Cow};
 use std::ffi::OsStr;
 use std::io;
 use std::panic::Location;
@@ -94,8 +94,11 @@ impl Quitter {
     /// # }
     /// ```
     #[track_caller]
-    pub fn add_process(&self, command: Command) -> Result<ProcessHandle, AddProcessError> {
-        self.routine(name_of(&command)).process(command)
+    pub fn add_process(
+        &self,
+        command: impl BorrowMut<Command>,
+    ) -> Result<ProcessHandle, AddProcessError> {
+        self.routine(name_of(command.borrow())).process(command)
     }
 }
 
@@ -106,8 +109,11 @@ impl RoutineQuitter {
     ///
     /// Those of [`Quitter::add_process`].
     #[track_caller]
-    pub fn add_process(&self, command: Command) -> Result<ProcessHandle, AddProcessError> {
-        self.routine(name_of(&command)).process(command)
+    pub fn add_process(
+        &self,
+        command: impl BorrowMut<Command>,
+    ) -> Result<ProcessHandle, AddProcessError> {
+        self.routine(name_of(command.borrow())).process(command)
     }
 }
 
@@ -209,20 +215,24 @@ impl RoutineBuilder<'_> {
     /// use std::time::Duration;
     ///
     /// let root = quitter::Quitter::root("main");
-    /// let check = root.routine("self-check").process(Command::new("true")).unwrap();
-    /// assert!(check.wait(Duration::MAX).unwrap().is_success());
+    /// let check = root.routine("self-check").process(Command::new("test").args(["1", "=", "1"]));
+    /// assert!(check.unwrap().wait(Duration::MAX).unwrap().is_success());
     /// # }
     /// ```
     #[track_caller]
-    pub fn process(mut self, mut command: Command) -> Result<ProcessHandle, AddProcessError> {
+    pub fn process(
+        mut self,
+        mut command: impl BorrowMut<Command>,
+    ) -> Result<ProcessHandle, AddProcessError> {
+        let command = command.borrow_mut();
         let mut options = std::mem::take(&mut self.process);
         let stop_signal = stop_signal(&options)?;
         let reaper = self.reaper()?;
         let starting = Starting::begin().ok_or(AddProcessError::Quitting)?;
         let live = self.check_in(Work::Process, Location::caller(), system::now())?;
-        options.command = command_line(&command);
+        options.command = command_line(command);
         if options.own_group {
-            os::lead_a_group(&mut command);
+            os::lead_a_group(command);
         }
         if options.output == ProcessOutput::Prefixed {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
