@@ -23,6 +23,7 @@ use crate::report::exit::ExitReport;
 use crate::report::failure::FailuresWhileQuitting;
 use crate::report::output::OutputConfig;
 use crate::routine::held_up;
+use crate::routine::kind::Work;
 use crate::routine::registry;
 use crate::system;
 use crate::tree::Node;
@@ -390,14 +391,15 @@ impl MainQuitterBuilder {
     /// ```
     #[track_caller]
     pub fn run<B: MainOutcome>(self, body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
-        match self.prepare() {
+        match self.prepare(Work::Body) {
             Ok(program) => program.run(body, |main, hint| main.end(hint)),
             Err(reason) => ExitReport::not_started(reason),
         }
     }
 
-    /// Creates the main quitter of a program. An error is the reason why it is not started.
-    pub(crate) fn prepare(mut self) -> Result<Program, String> {
+    /// Creates the main quitter of a program whose body is this kind of work. An error is the reason why
+    /// it is not started.
+    pub(crate) fn prepare(mut self, body: Work) -> Result<Program, String> {
         const PATIENCE: Duration = Duration::from_secs(2);
         let (end, known_error) = (self.end, self.known_error);
         let start = self.start.unwrap_or(match end {
@@ -419,6 +421,7 @@ impl MainQuitterBuilder {
                 start,
                 end,
                 known_error,
+                body,
             }),
             Err(error) => Err(full_text(&error)),
         }

@@ -6,6 +6,7 @@ use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::routine::hook;
+use crate::routine::kind::Work;
 
 /// When [`MainQuitterBuilder::run`](crate::MainQuitterBuilder::run) starts the routines that `#[quitter::routine]` registered.
 ///
@@ -55,6 +56,8 @@ pub(crate) struct Program {
     pub(super) start: StartRoutines,
     pub(super) end: End,
     pub(super) known_error: Option<AsError>,
+    /// The kind of work that the body is.
+    pub(super) body: Work,
 }
 
 impl Program {
@@ -71,11 +74,12 @@ impl Program {
             start,
             end,
             known_error,
+            body: work,
         } = self;
         if start == StartRoutines::BeforeBody {
             main.start_routines();
         }
-        run_body(&main, known_error, body);
+        run_body(&main, work, known_error, body);
         if end == End::WithBody {
             main.node().quit(QuitCause::MainReturned { code: 0 }, None);
         }
@@ -90,11 +94,12 @@ impl Program {
 #[track_caller]
 fn run_body<B: MainOutcome>(
     main: &MainQuitter,
+    work: Work,
     known_error: Option<AsError>,
     body: impl FnOnce(&MainQuitter) -> B,
 ) {
     // After an early quit event there is nothing left to set up.
-    let Ok(guard) = main.routine("main").body() else {
+    let Ok(guard) = main.routine("main").guard_of(work) else {
         return;
     };
     let body_ends = || main.ending().body_ends(guard.record().id);

@@ -1,7 +1,9 @@
 //! Programs whose `main` is async.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 
 use tokio::runtime::Runtime;
 
@@ -10,11 +12,14 @@ use crate::main_quitter::body::MainOutcome;
 use crate::main_quitter::builder::MainQuitterBuilder;
 use crate::main_quitter::exit::MainQuitter;
 use crate::report::exit::ExitReport;
+use crate::routine::kind::Work;
+use crate::routine::quitter::RoutineQuitter;
+use crate::routine::{current, task};
 
 /// Does what `#[quitter::main]` does on an `async fn main`: makes the runtime, and runs the program on
 /// it.
 ///
-/// The body runs on the main thread, as the routine `main`. So does the exit, which drives a
+/// The body runs on the main thread, as the routine `main`, and is asked what it awaits like a task. So does the exit, which drives a
 /// `current_thread` runtime to the end. The runtime is not waited for: it may have threads that block
 /// for ever.
 #[doc(hidden)]
@@ -24,7 +29,7 @@ pub fn run_async<B: MainOutcome>(
     runtime: impl FnOnce() -> io::Result<Runtime>,
     body: impl AsyncFnOnce(&MainQuitter) -> B,
 ) -> ExitReport {
-    let program = match builder.prepare() {
+    let program = match builder.prepare(Work::AsyncBody) {
         Ok(program) => program,
         Err(reason) => return ExitReport::not_started(reason),
     };
@@ -39,10 +44,22 @@ pub fn run_async<B: MainOutcome>(
     };
     let entered = runtime.enter();
     let report = program.run(
-        |main| runtime.block_on(body(main)),
+        |main| runtime.block_on(as_task(body(main))),
         |main, hint| runtime.block_on(main.exit_by(move |main| main.end(hint))),
     );
     drop(entered);
     runtime.shutdown_background();
     report
+}
+
+/// Polls the body of `main`, which is the current routine, so that it can be asked what it awaits.
+async fn as_task<T>(body: impl Future<Output = T>) -> T {
+    let mut body = pin!(body);
+    let routine = current::get();
+    let record = routine.as_ref().map(RoutineQuitter::record);
+    poll_fn(|cx| match record {
+        Some(record) => task::poll_on(record, body.as_mut(), cx),
+        None => body.as_mut().poll(cx),
+    })
+    .await
 }

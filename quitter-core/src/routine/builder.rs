@@ -168,14 +168,9 @@ impl<'a> RoutineBuilder<'a> {
         self.guard_of(Work::Guard)
     }
 
-    /// A guard for the body of `main`.
+    /// A guard of this kind of work.
     #[track_caller]
-    pub(crate) fn body(self) -> Result<RoutineGuard, Quitting> {
-        self.guard_of(Work::Body)
-    }
-
-    #[track_caller]
-    fn guard_of(self, work: Work) -> Result<RoutineGuard, Quitting> {
+    pub(crate) fn guard_of(self, work: Work) -> Result<RoutineGuard, Quitting> {
         // Reading the exact clock may take longer than the guard lives.
         let live = self.check_in(work, Location::caller(), system::lately())?;
         Ok(RoutineGuard::new(live))

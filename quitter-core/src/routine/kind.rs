@@ -68,6 +68,9 @@ pub(crate) enum Work {
     Guard,
     /// The body of `main`.
     Body,
+    /// The body of an async `main`.
+    #[cfg(feature = "tokio")]
+    AsyncBody,
     #[cfg(feature = "process")]
     Process,
 }
@@ -84,6 +87,16 @@ impl Work {
                 pid: u32::try_from(os_id).unwrap_or_default(),
             },
             Self::Task => RoutineKind::Task,
+            #[cfg(feature = "tokio")]
+            Self::AsyncBody => RoutineKind::Task,
         }
+    }
+
+    pub(super) fn is_body(self) -> bool {
+        #[cfg(feature = "tokio")]
+        if self == Self::AsyncBody {
+            return true;
+        }
+        self == Self::Body
     }
 }

@@ -142,7 +142,7 @@ impl Record {
 
     /// Whether this is the body of `main`.
     pub(crate) fn is_body(&self) -> bool {
-        self.work == Work::Body
+        self.work.is_body()
     }
 
     /// Whether this is a guard that has no memory besides its record.

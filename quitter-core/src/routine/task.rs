@@ -137,6 +137,28 @@ fn poll<F: Future>(record: &Record, future: Pin<&mut F>, cx: &mut Context<'_>) -
     return future.poll(cx);
 }
 
+/// Polls a future as the routine of this record, which is the current one, and belongs to this thread only
+/// while it is polled.
+#[cfg(feature = "tokio")]
+pub(crate) fn poll_on<F: Future>(
+    record: &Record,
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    /// No thread.
+    const NONE: u64 = 0;
+    record.set_os_id(system::thread_id());
+    let polled = poll(record, future, cx);
+    match polled {
+        Poll::Pending => _ = record.set_os_id(NONE),
+        #[cfg(feature = "stacks")]
+        Poll::Ready(_) => record.polls.end(),
+        #[cfg(not(feature = "stacks"))]
+        Poll::Ready(_) => {}
+    }
+    polled
+}
+
 impl<F> Drop for Task<F> {
     fn drop(&mut self) {
         let Self { future, of } = self;

@@ -87,3 +87,24 @@ fn a_body_that_is_told_to_quit_while_it_awaits_has_not_failed() {
         process.end().with_code(0).saying(&said);
     }
 }
+
+/// As a connection at the start that is never made.
+#[test]
+fn a_body_that_hangs_is_named_with_the_await_on_which_it_does() {
+    for program in PROGRAMS {
+        let process = start(program, Some("hangs"));
+        let ended = process.signal_at("the body hangs", SIGTERM).with_code(1);
+        let said = [
+            "1 routine had not returned after 1 s",
+            "main  running",
+            #[cfg(all(
+                feature = "stacks",
+                target_os = "linux",
+                any(target_arch = "x86_64", target_arch = "aarch64")
+            ))]
+            "tokio::sync::Mutex::lock\n      async_",
+        ];
+        let ended = ended.saying(&said);
+        assert_eq!(ended.count("on_tokio"), 0, "{}", ended.stderr);
+    }
+}

@@ -54,6 +54,12 @@ pub(crate) async fn body(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
             println!("the body waits");
             main.cancel_on_quit(future::pending::<()>()).await?;
         }
+        Some("hangs") => {
+            let lock = tokio::sync::Mutex::new(());
+            let _held = lock.lock().await;
+            println!("the body hangs");
+            let _never = lock.lock().await;
+        }
         Some(other) => return Err(format!("unknown argument: {other}").into()),
     }
     println!("set up");
