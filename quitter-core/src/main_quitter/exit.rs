@@ -45,7 +45,8 @@ const NOTHING_RUNS: &str = "No routine is running, and exit() waits for a quit e
     call send_quit() or request_quit(reason)";
 
 /// Said by an exit for which nobody has started the registered routines.
-const NOT_STARTED: &str = "The routines of #[quitter::routine] were not started: call main.start_routines() before exit().\n\
+const NOT_STARTED: &str = "The routines of #[quitter::routine] were not started: call main.start_routines() \
+    before exit().\n\
     #[quitter::main] does so by itself; #[quitter::routine(manual)] is for those that are only added";
 
 /// The root of a program's tree, which listens for quit events. One per process, created in `main`.

@@ -1,5 +1,8 @@
 //! Runs a whole program: the body of `main`, the registered routines, and the exit.
 
+#[cfg(feature = "tokio")]
+use std::error::Error;
+
 use crate::main_quitter::body::{AsError, Body, MainOutcome};
 use crate::main_quitter::exit::MainQuitter;
 use crate::report::cause::QuitCause;
@@ -87,6 +90,17 @@ impl Program {
         let report = exit(main, NOTHING_RUNS);
         console::write_here();
         report
+    }
+
+    /// Ends the program, whose body cannot run, for this reason. No routine is started.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn fail(self, reason: String) -> ExitReport {
+        let program = Self {
+            start: StartRoutines::AfterBody,
+            ..self
+        };
+        let body = |_: &MainQuitter| Err::<(), Box<dyn Error>>(reason.into());
+        program.run(body, |main, hint| main.end(hint))
     }
 }
 

@@ -57,9 +57,9 @@ impl QuitSource {
     /// Ctrl-Break, the closing of the console, logoff and shutdown on Windows.
     ///
     /// A signal that was ignored when the main quitter was made stays ignored: SIGHUP under `nohup`, SIGINT
-    /// in a program that a script starts with `&`. A second signal ends the process, with exit code 130, unless it comes within half a second:
-    /// see [`SecondSignal`](crate::SecondSignal). On Unix, handlers that other
-    /// parts of the program have set are called as before; on Windows a handler that another part
+    /// in a program that a script starts with `&`. A second signal ends the process, with exit code 130,
+    /// unless it comes within half a second: see [`SecondSignal`](crate::SecondSignal). On Unix, handlers
+    /// that other parts of the program have set are called as before; on Windows a handler that another part
     /// of the program has set with the ctrlc crate is an error.
     ///
     /// # Examples

@@ -1,6 +1,5 @@
 //! Programs whose `main` is async.
 
-use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -19,9 +18,9 @@ use crate::routine::{current, task};
 /// Does what `#[quitter::main]` does on an `async fn main`: makes the runtime, and runs the program on
 /// it.
 ///
-/// The body runs on the main thread, as the routine `main`, and is asked what it awaits like a task. So does the exit, which drives a
-/// `current_thread` runtime to the end. The runtime is not waited for: it may have threads that block
-/// for ever.
+/// The body runs on the main thread, as the routine `main`, and is asked what it awaits like a task. The exit
+/// runs there, too, and drives a `current_thread` runtime to the end. The runtime is not waited for: it
+/// may have threads that block for ever.
 #[doc(hidden)]
 #[track_caller]
 pub fn run_async<B: MainOutcome>(
@@ -38,8 +37,7 @@ pub fn run_async<B: MainOutcome>(
         Ok(runtime) => runtime,
         Err(error) => {
             let reason = format!("cannot make the tokio runtime: {}", full_text(&error));
-            let failed = |_: &MainQuitter| Err::<(), Box<dyn Error>>(reason.into());
-            return program.run(failed, |main, hint| main.end(hint));
+            return program.fail(reason);
         }
     };
     let entered = runtime.enter();

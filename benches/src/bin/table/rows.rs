@@ -537,9 +537,9 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         what: "the same, and a tenth of the clients send without end and never read",
         figure: "gone",
-        why: "A tenth of the threads are busy and keep both processors. In a trace, the main thread, which takes \
-              the signal, waited up to 19 ms for a turn, and the thread that it wakes up to 28 ms more. From then \
-              on all threads returned within 38 ms. By hand it takes no less.",
+        why: "A tenth of the threads are busy and keep both processors. In a trace, the thread that handles the \
+              signal waited up to 28 ms for a turn, and from then on all threads returned within 38 ms. By hand \
+              it takes no less.",
         ..SERVER
     },
     Row {
