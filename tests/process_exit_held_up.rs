@@ -144,6 +144,7 @@ fn a_program_that_does_not_come_to_its_exit_is_not_said_to_have_ended_well() {
     assert_eq!(ended.count("all routines returned"), 0, "{}", ended.stderr);
     let ended = ended.saying(&[
         "Received quit from send_quit",
+        "Failed to quit: main had not come to its exit after 0.",
         "Ended by force: main has not come to its exit",
     ]);
     if cfg!(target_os = "linux") {

@@ -11,7 +11,7 @@ use crate::main_quitter::phase::Ending;
 use crate::main_quitter::state::Phase;
 use crate::main_quitter::{signal, stacks};
 use crate::report::console;
-use crate::report::exit::exit_code;
+use crate::report::exit::{ExitReport, exit_code};
 use crate::report::notice::{HeldUpAt, Notice};
 use crate::stands::{self, Stands};
 
@@ -88,12 +88,11 @@ fn say_last_words(ending: &Ending) {
         _ => None,
     });
     let came_to_exit = made.is_some();
-    let Some(report) = made.or_else(|| ending.report_now()) else {
+    let now = || ending.report_now().map(ExitReport::without_exit);
+    let Some(report) = made.or_else(now) else {
         return;
     };
-    // It would say that all is well.
-    let is_no_end = !came_to_exit && !report.is_trouble();
-    if is_unsaid && !is_no_end {
+    if is_unsaid {
         console::say_now(Notice::Outcome(Box::new(report.clone())));
     }
     let held_up = match (came_to_exit, ending.voice().has_returned()) {

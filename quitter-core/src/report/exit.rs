@@ -91,6 +91,8 @@ pub struct ExitReport {
     trouble: bool,
     /// The body of `main` failed while nothing was running.
     no_shutdown: bool,
+    /// The process is ended by force before `main` has come to its exit.
+    lacks_exit: bool,
     voice: Arc<Voice>,
 }
 
@@ -172,6 +174,7 @@ impl ExitReport {
             exit_code: outcome.exit_code(),
             trouble: outcome.is_trouble(),
             no_shutdown: outcome.no_shutdown,
+            lacks_exit: false,
             cause: outcome.cause,
             signal: outcome.signal,
             later_causes: outcome.later_causes,
@@ -210,6 +213,7 @@ impl ExitReport {
             started: false,
             trouble: true,
             no_shutdown: false,
+            lacks_exit: false,
             voice: Arc::default(),
         }
     }
@@ -222,10 +226,27 @@ impl ExitReport {
         self.no_shutdown
     }
 
+    /// The report of a process that is ended by force before `main` has come to its exit.
+    pub(crate) fn without_exit(mut self) -> Self {
+        self.lacks_exit = true;
+        self.trouble = true;
+        if self.exit_code == exit_code::CLEAN {
+            self.exit_code = exit_code::FAILURE;
+        }
+        self
+    }
+
     fn write_outcome(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             QuitCause::MainFailed { message } if !self.started => {
                 write_broken(f, &format!("Failed to start: {}", Message(message)))
+            }
+            _ if self.timeouts.is_empty() && self.unread.is_empty() && self.lacks_exit => {
+                let took = Seconds(self.took);
+                write!(
+                    f,
+                    "Failed to quit: main had not come to its exit after {took}"
+                )
             }
             _ if self.timeouts.is_empty() && self.unread.is_empty() => {
                 write!(f, "Quit: all routines returned ({})", Seconds(self.took))?;
