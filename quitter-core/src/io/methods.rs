@@ -24,8 +24,7 @@ impl Quitter {
     /// # Errors
     ///
     /// Those of `poll`; and [`InvalidInput`](std::io::ErrorKind::InvalidInput) for what cannot be
-    /// polled, such as a terminal on macOS. The first call at a quitter takes one descriptor, which
-    /// may be refused.
+    /// polled. The first call at a quitter takes one descriptor, which may be refused.
     ///
     /// # Examples
     ///
@@ -138,7 +137,7 @@ impl Quitter {
     /// by then is not seen: read standard input through this alone. For `&TcpStream` or a clone the
     /// same is true as for the stream: the descriptor's mode is left as it is. Two threads that read
     /// one *pipe* or terminal may still take each other's data, and then block; two that read one
-    /// socket do not. On macOS, terminals cannot be polled: a read of one fails.
+    /// socket do not.
     ///
     /// # Examples
     ///

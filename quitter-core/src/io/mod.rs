@@ -8,6 +8,8 @@ pub(crate) mod descriptor;
 mod incoming;
 mod interruptible;
 mod methods;
+#[cfg(any(target_vendor = "apple", test))]
+mod select;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -103,16 +105,12 @@ impl Caller {
         }
         let quit = self.node.quit_descriptor()?;
         loop {
-            let mut fds = [
-                PollFd::from_borrowed_fd(source, wanted.flags()),
-                PollFd::new(quit, PollFlags::IN),
-            ];
-            poll_until(&mut fds, until)?;
+            let is_ready = poll_until(source, wanted, Some(quit.as_fd()), until);
             // Asked again, since a quit goes before whatever the source has.
             if self.node.is_quitting() {
                 return Ok(Ready::Quitting);
             }
-            if is_ready(&fds[0])? {
+            if is_ready? {
                 return Ok(Ready::Now);
             }
             if is_past(until) {
@@ -126,9 +124,7 @@ impl Caller {
 /// the source is ready.
 fn wait_alone(source: BorrowedFd<'_>, wanted: Wanted, until: Instant) -> io::Result<bool> {
     loop {
-        let mut fds = [PollFd::from_borrowed_fd(source, wanted.flags())];
-        poll_until(&mut fds, Some(until))?;
-        if is_ready(&fds[0])? {
+        if poll_until(source, wanted, None, Some(until))? {
             return Ok(true);
         }
         if is_past(Some(until)) {
@@ -139,33 +135,46 @@ fn wait_alone(source: BorrowedFd<'_>, wanted: Wanted, until: Instant) -> io::Res
 
 /// Whether there is something to accept or to read right now.
 fn is_readable(source: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut fds = [PollFd::from_borrowed_fd(source, PollFlags::IN)];
-    poll_until(&mut fds, Some(Instant::now()))?;
-    is_ready(&fds[0])
+    poll_until(source, Wanted::Readable, None, Some(Instant::now()))
 }
 
-fn is_ready(fd: &PollFd<'_>) -> io::Result<bool> {
-    let events = fd.revents();
-    if events.contains(PollFlags::NVAL) {
-        // Closed, or a terminal on macOS, whose poll refuses these.
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the source cannot be polled",
-        ));
-    }
-    Ok(!events.is_empty())
-}
-
-/// May return early.
-fn poll_until(fds: &mut [PollFd<'_>], until: Option<Instant>) -> io::Result<()> {
+/// Waits until the source is ready, `quit` is readable, or `until` has come, and returns whether the source
+/// is ready. May return early.
+fn poll_until(
+    source: BorrowedFd<'_>,
+    wanted: Wanted,
+    quit: Option<BorrowedFd<'_>>,
+    until: Option<Instant>,
+) -> io::Result<bool> {
     /// Some systems refuse long times.
     const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
     let left = until.map(|until| until.saturating_duration_since(Instant::now()).min(LONGEST));
     let left = left.and_then(|left| Timespec::try_from(left).ok());
+    let mut both = [
+        PollFd::from_borrowed_fd(source, wanted.flags()),
+        PollFd::from_borrowed_fd(quit.unwrap_or(source), PollFlags::IN),
+    ];
+    let fds = match quit {
+        Some(_) => &mut both[..],
+        None => &mut both[..1],
+    };
     match poll(fds, left.as_ref()) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Ok(false),
+        Err(error) => return Err(error.into()),
     }
+    let events = both[0].revents();
+    if !events.contains(PollFlags::NVAL) {
+        return Ok(!events.is_empty());
+    }
+    // A terminal, which `poll` refuses there.
+    #[cfg(target_vendor = "apple")]
+    return select::wait(source, wanted, quit, left.as_ref());
+    #[cfg(not(target_vendor = "apple"))]
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the source cannot be polled",
+    ))
 }
 
 fn is_past(until: Option<Instant>) -> bool {

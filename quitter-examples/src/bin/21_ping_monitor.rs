@@ -6,8 +6,7 @@
 //!
 //! Start it with `cargo run -p quitter-examples --bin ping_monitor`, or name commands:
 //! `ping_monitor --cmd "ping localhost" --cmd "sleep 25"`. Press q: the exit code is 0. Where stdout is no
-//! terminal, each line is printed with the name of its command. It runs on Unix; on macOS the keys cannot
-//! be read.
+//! terminal, each line is printed with the name of its command. It runs on Unix.
 
 #![cfg_attr(
     test,
