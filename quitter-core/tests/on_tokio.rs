@@ -878,7 +878,9 @@ fn has_no_runtime() {
         let refused = || Err(std::io::Error::other("too many open files"));
         let body = async |_: &MainQuitter| println!("the body runs");
         let report = quitter_core::__private::run_async(MainQuitter::builder(), refused, body);
+        let code = report.exit_code;
+        // Says the outcome.
         let _ = std::process::Termination::report(report);
-        std::process::exit(1);
+        std::process::exit(code.into());
     }
 }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::event::{
     FdSetElement, FdSetIter, Timespec, fd_set_insert, fd_set_num_elements, select,
@@ -22,17 +22,16 @@ pub(super) fn wait(
     let source = source.as_raw_fd();
     let quit = quit.map(|quit| quit.as_raw_fd());
     let count = source.max(quit.unwrap_or(source)) + 1;
-    let set = |of: &[RawFd]| {
-        let mut set = vec![FdSetElement::default(); fd_set_num_elements(of.len(), count)];
-        of.iter().for_each(|fd| fd_set_insert(&mut set, *fd));
-        set
+    let empty = || vec![FdSetElement::default(); fd_set_num_elements(2, count)];
+    let (mut read, mut write) = (empty(), empty());
+    let of_source = match wanted {
+        Wanted::Readable => &mut read,
+        Wanted::Writable => &mut write,
     };
-    let (mut readable, writable) = match wanted {
-        Wanted::Readable => (vec![source], vec![]),
-        Wanted::Writable => (vec![], vec![source]),
-    };
-    readable.extend(quit);
-    let (mut read, mut write) = (set(&readable), set(&writable));
+    fd_set_insert(of_source, source);
+    if let Some(quit) = quit {
+        fd_set_insert(&mut read, quit);
+    }
     // SAFETY: both descriptors are borrowed, and so open. The sets have room for them.
     let selected = unsafe { select(count, Some(&mut read), Some(&mut write), None, left) };
     match selected {
