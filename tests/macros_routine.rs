@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use quitter::{Quitter, RoutineQuitter};
+use quitter::{OnFailure, Quitter, RoutineQuitter};
 
 static BEATS: AtomicUsize = AtomicUsize::new(0);
 
@@ -54,6 +54,30 @@ fn a_routine_added_by_hand_has_its_registered_name() {
     assert_eq!((beat.name(), by_hand.name()), ("beat", "by_hand"));
 
     root.quit_and_wait(Duration::MAX).unwrap();
+}
+
+#[quitter::routine(manual, name = "probe", on_failure = OnFailure::FailAtExit)]
+fn fails(_: &RoutineQuitter) -> Result<(), &'static str> {
+    Err("no such device")
+}
+
+#[test]
+fn a_routine_added_by_hand_fails_as_its_attribute_says_unless_it_is_described_anew() {
+    let root = Quitter::root("test");
+    let child = root.child("child").unwrap();
+    child.add_routine(fails).unwrap();
+    child.wait_done(Duration::MAX).unwrap();
+    assert!(!root.has_to_quit());
+    let failures: Vec<_> = root.failures().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        failures,
+        ["routine 'probe' of test/child failed: no such device"]
+    );
+
+    let anew = child.routine("probe").on_failure(OnFailure::QuitOwn);
+    anew.add(fails).unwrap();
+    child.wait_done(Duration::MAX).unwrap();
+    assert!(child.has_to_quit() && !root.has_to_quit());
 }
 
 #[test]

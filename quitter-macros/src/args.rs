@@ -17,8 +17,7 @@ const MAIN_OPTIONS: &str = "`#[quitter::main]` takes
 `output = \"quiet\"`, `notices = function`, `hold_output = \"until_report\"`,
 `before_report = function`, `dump_on = \"SIGUSR1\"`, `reap_orphans`, `crate = path`,
 and on an `async fn` `flavor = \"current_thread\"` and `worker_threads = 4`";
-const ROUTINE_OPTIONS: &str =
-    "`#[quitter::routine]` takes `name = \"…\"`, `manual` and `crate = path`";
+const ROUTINE_OPTIONS: &str = "`#[quitter::routine]` takes `name = \"…\"`, `manual`, `on_failure = OnFailure::Report` and `crate = path`";
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
 
 /// The options of `#[quitter::main]`.
@@ -84,7 +83,10 @@ impl Parse for MainArgs {
                     once(&mut signal_exit_code, option, signal_code(option, input)?)
                 }
                 "start" => once(&mut start, option, start_word(option, input)?),
-                "second_signal" => once(&mut second_signal, option, policy(option, input)?),
+                "second_signal" => {
+                    let policy = policy(option, input, "SecondSignal", "Ignore")?;
+                    once(&mut second_signal, option, policy)
+                }
                 "progress_lines" => once(&mut progress_lines, option, yes_or_no(option, input)?),
                 "failures_while_quitting" => once(
                     &mut failures_while_quitting,
@@ -134,16 +136,22 @@ impl Parse for MainArgs {
 pub(crate) struct RoutineArgs {
     pub(crate) name: Option<LitStr>,
     pub(crate) manual: bool,
+    pub(crate) on_failure: Option<Expr>,
     pub(crate) krate: Path,
 }
 
 impl Parse for RoutineArgs {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let (mut name, mut manual, mut krate) = (None, None, None);
+        let (mut name, mut manual) = (None, None);
+        let (mut on_failure, mut krate) = (None, None);
         for_each_option(input, ROUTINE_OPTIONS, |option| {
             match option.to_string().as_str() {
                 "name" => once(&mut name, option, routine_name(option, input)?),
                 "manual" => once(&mut manual, option, no_value(option, input)?),
+                "on_failure" => {
+                    let policy = policy(option, input, "OnFailure", "Report")?;
+                    once(&mut on_failure, option, policy)
+                }
                 "crate" => once(&mut krate, option, crate_path(option, input)?),
                 _ => Err(unknown(option, ROUTINE_OPTIONS)),
             }
@@ -151,6 +159,7 @@ impl Parse for RoutineArgs {
         Ok(RoutineArgs {
             name,
             manual: manual.is_some(),
+            on_failure,
             krate: krate.unwrap_or_else(facade),
         })
     }
@@ -297,12 +306,13 @@ fn start_word(option: &Ident, input: ParseStream<'_>) -> Result<Start> {
     }
 }
 
-fn policy(option: &Ident, input: ParseStream<'_>) -> Result<Expr> {
-    const WRITE: &str = "write a policy such as `SecondSignal::Ignore`";
-    equals(option, input, WRITE)?;
+/// Reads a value of the enum `of`, which the compiler checks. `such_as` is one of its variants.
+fn policy(option: &Ident, input: ParseStream<'_>, of: &str, such_as: &str) -> Result<Expr> {
+    let write = format!("write a policy such as `{of}::{such_as}`");
+    equals(option, input, &write)?;
     match input.parse()? {
         Expr::Lit(text) => {
-            let message = format!("`{option}` takes a `SecondSignal`: {WRITE}");
+            let message = format!("`{option}` takes a value of `{of}`: {write}");
             Err(Error::new_spanned(text, message))
         }
         policy => Ok(policy),

@@ -76,6 +76,8 @@ fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
     let name = name(args, function);
     let claim = if args.manual { None } else { claim(&name) };
     let registered = registered(&name, !args.manual, function);
+    let on_failure = args.on_failure.as_ref();
+    let on_failure = on_failure.map(|policy| quote!(.on_failure(#policy)));
     let registration = quote! {
         #quiet
         const _: () = {
@@ -83,7 +85,7 @@ fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
 
             use #krate::__private;
 
-            __private::submit! { #registered }
+            __private::submit! { #registered #on_failure }
         };
     };
     let holder = in_a_struct(&function.sig.ident, &cfgs, &registration);

@@ -146,7 +146,7 @@ impl MainQuitter {
             }
         };
         for routine in routines {
-            match routine.add(self.root.routine(routine.name())) {
+            match routine.start(self.root.node()) {
                 Ok(_detached) => {}
                 Err(AddRoutineError::Quitting) => return,
                 Err(error) => return self.cannot_start(routine.name(), routine.place(), &error),

@@ -8,7 +8,7 @@ use crate::error::AddRoutineError;
 use crate::quitter::Quitter;
 use crate::routine::builder::RoutineBuilder;
 use crate::routine::handle::{RoutineHandle, Runner};
-use crate::routine::name::name_of;
+use crate::routine::name::describe;
 use crate::routine::outcome::RoutineOutcome;
 use crate::routine::quitter::RoutineQuitter;
 
@@ -62,7 +62,7 @@ impl Quitter {
         Fut: Future + Send + 'static,
         Fut::Output: RoutineOutcome,
     {
-        self.routine(name_of::<F>()).add_task(f)
+        describe::<F>(self.node()).add_task(f)
     }
 }
 
@@ -79,7 +79,7 @@ impl RoutineQuitter {
         Fut: Future + Send + 'static,
         Fut::Output: RoutineOutcome,
     {
-        self.routine(name_of::<F>()).add_task(f)
+        describe::<F>(self.seen()).add_task(f)
     }
 }
 

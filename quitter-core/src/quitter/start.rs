@@ -8,7 +8,7 @@ use crate::report::failure::{FailuresWhileQuitting, OnFailure};
 use crate::routine::builder::RoutineBuilder;
 use crate::routine::guard::RoutineGuard;
 use crate::routine::handle::RoutineHandle;
-use crate::routine::name::name_of;
+use crate::routine::name::describe;
 use crate::routine::outcome::RoutineOutcome;
 use crate::routine::quitter::RoutineQuitter;
 
@@ -64,7 +64,7 @@ impl Quitter {
         F: FnOnce(&RoutineQuitter) -> R + Send + 'static,
         R: RoutineOutcome,
     {
-        self.routine(name_of::<F>()).add(f)
+        describe::<F>(&self.node).add(f)
     }
 
     /// Begins the description of a routine with its name: a literal, or a `String` where it is made at

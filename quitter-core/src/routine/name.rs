@@ -1,15 +1,19 @@
-//! Names for routines that are added without one.
+//! Routines that are added without a name.
 
 use std::any::{TypeId, type_name};
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use super::builder::RoutineBuilder;
 use super::registry;
+use crate::tree::Node;
 
-/// The name of a routine that is added without one.
-pub(crate) fn name_of<F: 'static>() -> Cow<'static, str> {
+/// Begins the description of a routine that is added without one: as its attribute has it, or else with a
+/// name alone.
+pub(crate) fn describe<F: 'static>(node: &Arc<Node>) -> RoutineBuilder<'_> {
     match registry::find(TypeId::of::<F>()) {
-        Some(registered) => registered.name().into(),
-        None => name_from_type(type_name::<F>()),
+        Some(registered) => registered.describe(node),
+        None => RoutineBuilder::new(node, name_from_type(type_name::<F>())),
     }
 }
 

@@ -12,7 +12,7 @@ use crossbeam_channel::Receiver;
 use super::builder::RoutineBuilder;
 use super::guard::RoutineGuard;
 use super::handle::RoutineHandle;
-use super::name::name_of;
+use super::name::describe;
 use super::outcome::RoutineOutcome;
 use super::panics;
 use super::record::Record;
@@ -107,7 +107,7 @@ impl RoutineQuitter {
         F: FnOnce(&RoutineQuitter) -> R + Send + 'static,
         R: RoutineOutcome,
     {
-        self.routine(name_of::<F>()).add(f)
+        describe::<F>(self.seen()).add(f)
     }
 
     /// Begins the description of a routine beside this one, like [`Quitter::routine`].

@@ -8,13 +8,15 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::builder::RoutineBuilder;
 use super::handle::RoutineHandle;
 use super::record::Place;
 use crate::error::AddRoutineError;
 use crate::report::escape::Name;
+use crate::report::failure::OnFailure;
+use crate::tree::Node;
 
 inventory::collect!(RegisteredRoutine);
 
@@ -29,6 +31,8 @@ pub struct RegisteredRoutine {
     name: &'static str,
     automatic: bool,
     place: Place,
+    /// `None`: as the quitter says.
+    on_failure: Option<OnFailure>,
     type_id: fn() -> TypeId,
     add: fn(RoutineBuilder<'_>) -> Result<RoutineHandle, AddRoutineError>,
 }
@@ -47,6 +51,7 @@ impl RegisteredRoutine {
             name,
             automatic,
             place: Location::caller(),
+            on_failure: None,
             type_id,
             add,
         }
@@ -60,11 +65,24 @@ impl RegisteredRoutine {
         self.place
     }
 
-    pub(crate) fn add(
-        &self,
-        routine: RoutineBuilder<'_>,
-    ) -> Result<RoutineHandle, AddRoutineError> {
-        (self.add)(routine)
+    /// Sets how the program responds to the routine's failure.
+    #[must_use]
+    pub const fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = Some(on_failure);
+        self
+    }
+
+    /// Begins the description of the routine, as the attribute has it.
+    pub(crate) fn describe<'a>(&self, node: &'a Arc<Node>) -> RoutineBuilder<'a> {
+        let routine = RoutineBuilder::new(node, self.name.into());
+        match self.on_failure {
+            Some(on_failure) => routine.on_failure(on_failure),
+            None => routine,
+        }
+    }
+
+    pub(crate) fn start(&self, node: &Arc<Node>) -> Result<RoutineHandle, AddRoutineError> {
+        (self.add)(self.describe(node))
     }
 }
 

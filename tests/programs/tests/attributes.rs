@@ -259,6 +259,16 @@ fn a_routine_of_a_crate_that_is_only_mentioned_runs() {
 }
 
 #[test]
+fn a_failure_of_a_registered_routine_is_handled_as_its_attribute_says() {
+    let ended = starts("fails").end().with_code(0);
+    ended.saying(&[
+        "routine 'automatic' of main failed: no such device",
+        "Received quit from 'all routines done'",
+        "Quit: all routines returned",
+    ]);
+}
+
+#[test]
 fn a_routine_of_a_crate_that_is_not_mentioned_does_not_run() {
     let ended = body("returns_nothing").end().with_code(0);
     assert_eq!(ended.count("routine_of_another_crate"), 0);

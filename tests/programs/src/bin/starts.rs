@@ -2,14 +2,18 @@
 
 use std::env;
 
-use quitter::{ExitReport, MainQuitter, QuitSource, RoutineQuitter};
+use quitter::{ExitReport, MainQuitter, OnFailure, QuitSource, RoutineQuitter};
 
-#[quitter::routine(name = "automatic")]
-fn first(q: &RoutineQuitter) {
+#[quitter::routine(name = "automatic", on_failure = OnFailure::Report)]
+fn first(q: &RoutineQuitter) -> Result<(), &'static str> {
     assert_eq!(q.name(), "automatic");
     // Without arguments the line is written in one piece, so no other line can split it.
     eprintln!("'automatic' runs");
+    if env::args().nth(1).as_deref() == Some("fails") {
+        return Err("no such device");
+    }
     q.wait_quit();
+    Ok(())
 }
 
 /// Starts only where a body adds it.
@@ -81,6 +85,13 @@ mod by_hand_beside_the_attribute {
     }
 }
 
+mod fails {
+    use super::*;
+
+    #[quitter::main(timeout = "2s", sources = [QuitSource::all_done()])]
+    pub(super) fn main() {}
+}
+
 mod never {
     use super::*;
 
@@ -97,6 +108,7 @@ fn main() -> ExitReport {
         Some("before_body") => before_body::main,
         Some("by_hand") => by_hand::main,
         Some("by_hand_beside_the_attribute") => by_hand_beside_the_attribute::main,
+        Some("fails") => fails::main,
         Some("never") => never::main,
         other => panic!("no main {other:?}"),
     };

@@ -1,0 +1,7 @@
+use quitter::{FailuresWhileQuitting, RoutineQuitter};
+
+#[quitter::routine(on_failure = FailuresWhileQuitting::Count)]
+fn heartbeat(_: &RoutineQuitter) {}
+
+#[quitter::main]
+fn main() {}
