@@ -18,14 +18,15 @@ pub(crate) const BUILDS: [Build; 4] = [
         name: "debug",
         about: "`cargo build`.",
         cargo: &[],
-        rustc: &[],
+        // The workspace has less than a new package has.
+        rustc: &["-C", "debuginfo=full"],
     },
     Build {
-        name: "release with line tables",
-        about: "`cargo build --release` with `debug = \"line-tables-only\"` for the program.",
+        name: "release with debug information",
+        about: "`cargo build --release` with `debug = \"limited\"` for the program.",
         cargo: &["--release"],
         // Without debug information in the profile, cargo has it stripped.
-        rustc: &["-C", "debuginfo=line-tables-only", "-C", "strip=none"],
+        rustc: &["-C", "debuginfo=limited", "-C", "strip=none"],
     },
     Build {
         name: "release",
