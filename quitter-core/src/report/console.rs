@@ -9,14 +9,11 @@
 //! [write themselves](write_here) what stderr takes at once, and leave the rest to that thread.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::process::Process;
 use crate::report::notice::Notice;
@@ -307,19 +304,14 @@ pub(crate) fn is_written() -> bool {
 }
 
 /// Waits until everything queued is written. Gives up when one line has taken `a_line`, as it does
-/// on a full pipe, or when all of them have taken `in_all`, as they do on an overloaded machine.
+/// on a full pipe, or when all of them have taken `in_all`. A thread that writes, but gets no processor for
+/// it, has longer: see [`Queue::wait`].
 pub(crate) fn flush(a_line: Duration, in_all: Duration) {
-    const LOOK: Duration = Duration::from_millis(5);
-    if queue().is_some_and(Queue::is_idle) && is_written() {
-        return;
+    if let Some(queue) = queue()
+        && !(queue.is_idle() && is_written())
+    {
+        queue.wait(in_all, || console().writing_for() >= a_line);
     }
-    let (done, written) = bounded::<Infallible>(0);
-    afterwards(move || drop(done));
-    let until = Instant::now() + in_all;
-    while written.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout)
-        && Instant::now() < until
-        && console().writing_for() < a_line
-    {}
 }
 
 /// Writes all of `text`, and retries while a non-blocking stderr is full. Every process that shares

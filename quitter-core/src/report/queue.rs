@@ -5,15 +5,21 @@
 //! thread that is about to wait for its words may run what is queued itself, as long as that cannot
 //! block.
 
+use std::convert::Infallible;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use crate::stands::own;
+use crate::stands::{self, own};
 use crate::sync::lock_within;
+use crate::system;
+
+/// How much longer than asked for a wait may take while the queue's thread gets no processor.
+const STARVED: Duration = Duration::from_secs(5);
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
@@ -24,6 +30,8 @@ pub(super) struct Queue {
     bell: Sender<()>,
     /// Held by the thread that runs jobs.
     turn: Arc<Mutex<()>>,
+    /// The number of the queue's thread, once that has begun.
+    thread: Arc<AtomicU64>,
 }
 
 impl Queue {
@@ -36,11 +44,14 @@ impl Queue {
             take,
             bell,
             turn: Arc::default(),
+            thread: Arc::default(),
         };
         let (jobs, turn) = (queue.take.clone(), Arc::clone(&queue.turn));
+        let number = Arc::clone(&queue.thread);
         let thread = thread::Builder::new().name("quitter report".to_owned());
         thread.spawn(move || {
             let _own = own::mark();
+            number.store(system::thread_id(), Ordering::Relaxed);
             for () in calls {
                 let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 jobs.try_iter().for_each(|job| job());
@@ -63,6 +74,29 @@ impl Queue {
     /// Whether every job has been run.
     pub(super) fn is_idle(&self) -> bool {
         self.take_turn().is_some_and(|_turn| self.take.is_empty())
+    }
+
+    /// Waits until every job that is queued now has been run, for at most `in_all` or until `gives_up`.
+    ///
+    /// The time in which the thread is ready to run does not count: where other threads keep all
+    /// processors busy, it may get some milliseconds of a second, and what it writes is worth more than a
+    /// punctual end. But that adds at most [`STARVED`].
+    pub(super) fn wait(&self, in_all: Duration, gives_up: impl Fn() -> bool) {
+        const LOOK: Duration = Duration::from_millis(5);
+        let (done, has_run) = bounded::<Infallible>(0);
+        self.add(Box::new(move || drop(done)));
+        self.ring();
+        let at_the_latest = Instant::now() + in_all + STARVED;
+        let mut left = in_all;
+        while !left.is_zero() && Instant::now() < at_the_latest && !gives_up() {
+            let from = Instant::now();
+            if has_run.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            if !stands::is_ready_to_run(self.thread.load(Ordering::Relaxed)) {
+                left = left.saturating_sub(from.elapsed());
+            }
+        }
     }
 
     /// The right to run jobs, unless another thread has it.
@@ -119,6 +153,38 @@ mod tests {
         let here = thread::current().id();
         assert_eq!(order[1].1, here);
         assert_ne!(order[2].1, here);
+    }
+
+    #[test]
+    fn a_wait_for_a_job_that_blocks_is_bounded() {
+        let queue = Queue::start().unwrap();
+        let (let_go, hold) = bounded::<()>(0);
+        let (done, is_done) = bounded::<()>(1);
+        queue.add(Box::new(move || {
+            let _ = hold.recv();
+            done.send(()).unwrap();
+        }));
+        queue.wait(Duration::from_millis(20), || false);
+        assert!(is_done.try_recv().is_err());
+        drop(let_go);
+        queue.wait(Duration::from_secs(20), || false);
+        assert!(is_done.try_recv().is_ok());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_job_that_only_lacks_a_processor_is_waited_for_beyond_the_limit() {
+        let queue = Queue::start().unwrap();
+        let (done, is_done) = bounded::<()>(1);
+        queue.add(Box::new(move || {
+            let until = Instant::now() + Duration::from_millis(300);
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            done.send(()).unwrap();
+        }));
+        queue.wait(Duration::from_millis(100), || false);
+        assert!(is_done.try_recv().is_ok());
     }
 
     #[test]

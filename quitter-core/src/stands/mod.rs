@@ -174,6 +174,17 @@ pub(crate) fn everyone_waits(threads: &[u64]) -> bool {
     }
 }
 
+/// Whether a thread of this process runs, or waits for nothing but a processor: as far as that is known.
+pub(crate) fn is_ready_to_run(thread: u64) -> bool {
+    #[cfg(target_os = "linux")]
+    return proc::is_ready_to_run(&proc::System, thread);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = thread;
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

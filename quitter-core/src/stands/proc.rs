@@ -147,6 +147,14 @@ pub(super) fn state(files: &impl Files, whose: Whose, calls_are_known: bool) -> 
     }
 }
 
+/// Whether a thread of this process runs, or waits for nothing but a processor.
+pub(super) fn is_ready_to_run(files: &impl Files, thread: u64) -> bool {
+    let stat = files.read(&format!("{}/stat", Whose::Thread(thread).folder()), SHORT);
+    stat.as_deref()
+        .and_then(Stat::parse)
+        .is_some_and(|stat| stat.state == 'R')
+}
+
 /// Whether this is the number of a child process that was not reaped.
 pub(super) fn is_child(files: &impl Files, pid: u32) -> bool {
     let stat = files.read(&format!("/proc/{pid}/stat"), SHORT);
