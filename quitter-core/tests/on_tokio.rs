@@ -316,7 +316,8 @@ fn an_awaited_wait_looks_once_waits_for_ever_and_stands_any_duration() {
             }
             end.set();
             for wait in waiting {
-                wait.await.unwrap().unwrap();
+                let wait = tokio::time::timeout(PATIENCE, wait).await.unwrap();
+                wait.unwrap().unwrap();
             }
             task.wait_async(PATIENCE).await.unwrap();
         });
@@ -362,10 +363,8 @@ fn the_deadline_of_a_quit_ends_an_awaited_wait_that_has_begun() {
             quits.quit_and_wait_async(SHORT).await.unwrap_err()
         });
         assert_eq!(names(&timeouts), ["thread"]);
-        assert_eq!(
-            names(&runtime.block_on(waiting).unwrap().unwrap_err()),
-            ["thread"]
-        );
+        let waiting = runtime.block_on(async { tokio::time::timeout(PATIENCE, waiting).await });
+        assert_eq!(names(&waiting.unwrap().unwrap().unwrap_err()), ["thread"]);
         end.set();
         root.wait_done(PATIENCE).unwrap();
     }
