@@ -6,8 +6,7 @@
 mod common;
 
 use std::fmt;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
 use quitter::{
@@ -16,6 +15,7 @@ use quitter::{
 };
 use serde_json::{Value, to_value};
 
+use common::waits::eventually;
 use common::{PATIENCE, alone};
 
 /// The JSON of the guide, block by block.
@@ -118,15 +118,6 @@ impl std::error::Error for Caused {
 }
 
 impl std::error::Error for Cause {}
-
-#[track_caller]
-fn eventually(mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < until, "the condition did not come to hold");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
 
 #[test]
 fn a_snapshot_has_the_documented_shape() {

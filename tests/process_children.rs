@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use quitter::{ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter};
 
-use common::{Ended, PATIENCE, Process, after_shell, alone, command_for};
+use common::{
+    Ended, PATIENCE, Process, after_shell, alone, command_for, hang, lives, sh, until_full,
+};
 
 /// Longer than a test that ends at once takes.
 const LONG: Duration = Duration::from_secs(3600);
@@ -31,12 +33,6 @@ const CHILDREN: [&str; 3] = [
 /// How many numbers they print.
 const PIDS: usize = 5;
 
-fn sh(script: &str) -> Command {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(script);
-    command
-}
-
 /// A quit timeout, and how long before its end the children are killed that did not stop. On a busy machine it
 /// may take long until a killed process is gone.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -48,12 +44,6 @@ fn add_children(root: &Quitter) {
         let builder = root.routine("child").failure_on(ProcessFailure::Never);
         let builder = builder.kill_before_deadline(TO_DIE);
         builder.process(sh(script)).unwrap();
-    }
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
     }
 }
 
@@ -102,15 +92,6 @@ impl Parent {
         println!("| `{test}` | {code} | {PIDS} | 0 | {gone} |");
         ended
     }
-}
-
-/// Whether a process lives. Where nobody reaps orphans, they stay as zombies.
-fn lives(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
 }
 
 #[test]
@@ -439,6 +420,7 @@ fn orphans_are_left_alone_otherwise() {
             .unwrap();
         let line = String::from_utf8(output.stdout).unwrap();
         let orphan = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        // The sleep is the thing under test: orphans are looked for every second.
         thread::sleep(Duration::from_millis(2500));
         assert!(exists(orphan) && !lives(orphan));
         main.send_quit();
@@ -486,10 +468,11 @@ fn a_stdout_that_takes_nothing_holds_the_end_of_a_prefixed_process_up_for_a_mome
         main.exit()
     };
     let (reader, writer) = std::io::pipe().unwrap();
+    let stdout = writer.try_clone().unwrap();
     let command = &mut command_for(story);
-    let mut process = Process::start_into(command, writer, std::process::Stdio::piped());
+    let mut process = Process::start_into(command, stdout, std::process::Stdio::piped());
     process.wait_for("started");
-    thread::sleep(Duration::from_millis(300));
+    until_full(&writer);
     let from = Instant::now();
     process.send(SIGTERM);
     process

@@ -18,18 +18,12 @@ use nix::sys::signal::kill;
 use quitter::QuitSource;
 use quitter::{ExitReport, MainQuitter, MainQuitterBuilder, MainQuitterError, Notice, Output};
 
-use common::{PATIENCE, Process, alone, command_for};
+use common::{PATIENCE, Process, alone, command_for, hang};
 
 fn builder() -> MainQuitterBuilder {
     MainQuitter::builder()
         .timeout(PATIENCE)
         .dump_on(libc::SIGUSR1)
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 /// Whether dumps show stacks here.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use quitter::{End, MainQuitter, QuitSource, Quitter, SignalExitCode};
 
+use common::waits::eventually;
 use common::{PATIENCE, alone};
 
 #[test]
@@ -117,7 +118,10 @@ fn a_program_whose_last_routine_returns_says_what_it_waits_for() {
     let story = || {
         MainQuitter::builder().run(|main| {
             main.routine("short")
-                .add(|q| q.sleep(Duration::from_millis(50)))
+                .add(|q| {
+                    // Until the body has returned.
+                    eventually(|| q.snapshot().routines().all(|other| other.name != "main"));
+                })
                 .unwrap();
         })
     };

@@ -22,6 +22,7 @@ use quitter::{
     Output, QuitSource, RoutineQuitter,
 };
 
+use common::waits::until_all_others_sleep;
 use common::{PATIENCE, Process, alone, command_for, hang};
 use stories::{forced, stuck};
 
@@ -128,7 +129,7 @@ fn lines_are_held_until_the_body_has_returned() {
             println!("drawing");
             main.wait_quit();
             // By then the event would be written, which is queued at the quit.
-            thread::sleep(Duration::from_millis(100));
+            until_all_others_sleep();
             eprintln!("drawn");
         })
     };

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::SIGKILL;
 use quitter::{ExitReport, MainQuitter, QuitSource, Quitter};
 
-use common::{PATIENCE, Process, alone};
+use common::{PATIENCE, Process, alone, sh};
 
 /// They go on until their input ends. One has a child that would go on.
 const READ: [&str; 2] = [
@@ -27,12 +27,6 @@ const STUBBORN: [&str; 2] = [
     "trap '' TERM HUP; echo ready; while :; do sleep 1000; done",
     "(trap '' TERM HUP; sleep 1000; wait) & trap '' TERM HUP; echo ready; sleep 1000; wait",
 ];
-
-fn sh(script: &str) -> Command {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(script);
-    command
-}
 
 fn main_quitter() -> MainQuitter {
     MainQuitter::new(PATIENCE, [QuitSource::os_signal()])

@@ -18,7 +18,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal::SIGTERM;
 use quitter::{ExitReport, MainQuitter, MainQuitterBuilder, Notice, Output, QuitSource};
 
-use common::{Ended, PATIENCE, Process, command_for};
+use common::{Ended, PATIENCE, Process, command_for, hang};
 use screen::Screen;
 
 /// A program whose stderr is a terminal.
@@ -124,12 +124,6 @@ fn on_terminal(command: &mut Command) -> OnTerminal {
 fn builder(timeout: Duration) -> MainQuitterBuilder {
     let builder = MainQuitter::builder().timeout(timeout);
     builder.source(QuitSource::os_signal())
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 /// A program with a stuck routine below a child.

@@ -9,7 +9,7 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::process::{self, Stdio};
 use std::sync::Arc;
@@ -17,22 +17,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
-use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
+use nix::sys::signal::Signal::{self, SIGCONT, SIGHUP, SIGINT, SIGTERM};
 use nix::sys::signal::{kill, raise};
 use nix::unistd::Pid;
 use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, SecondSignal};
 
-use common::{Ended, PATIENCE, Process, alone, command_for, hang, pid_in, says};
+use common::waits::until_all_others_sleep;
+use common::{Ended, PATIENCE, Process, alone, command_for, fill, hang, pid_in, says};
 
 /// Longer than any time between two signals of a test.
 const LONG: Duration = Duration::from_secs(3600);
 const SLACK: Duration = Duration::from_secs(2);
 
-/// A byte for each signal of this kind that comes from now on.
-fn each(signal: Signal) -> UnixStream {
+/// A byte for each signal of these kinds that comes from now on.
+fn each(signals: &[Signal]) -> UnixStream {
     let (comes, came) = UnixStream::pair().unwrap();
-    signal_hook::low_level::pipe::register(signal as i32, comes).unwrap();
+    for signal in signals {
+        let comes = comes.try_clone().unwrap();
+        signal_hook::low_level::pipe::register(*signal as i32, comes).unwrap();
+    }
     came
 }
 
@@ -109,14 +112,18 @@ fn exit_at_once_names_a_sighup_after_a_sigterm() {
     );
 }
 
-/// A program whose routine needs a moment to flush.
+/// A program whose routine flushes until the second of a pair of signals could have ended it.
 fn flushes() -> ExitReport {
     let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+    // Of two SIGTERM that are sent at once only one may come, but GNU's `timeout` sends SIGCONT, too.
+    let mut came = each(&[SIGTERM, SIGHUP, SIGINT, SIGCONT]);
+    came.set_read_timeout(Some(SLACK)).unwrap();
     main.routine("flushes")
-        .add(|q| {
+        .add(move |q| {
             says("listening");
             q.wait_quit();
-            thread::sleep(Duration::from_millis(300));
+            let _ = came.read_exact(&mut [0; 2]);
+            until_all_others_sleep();
             println!("flushed");
         })
         .unwrap();
@@ -162,11 +169,12 @@ fn a_pair_of_signals_leaves_the_time_to_quit() {
 fn a_pair_of_signals_leaves_the_time_to_write_the_report_after_the_exit() {
     let story = || {
         let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
-        let mut came = each(SIGTERM);
+        let mut came = each(&[SIGTERM]);
         says("listening");
         let report = main.exit();
         says("exited");
         came.read_exact(&mut [0; 2]).unwrap();
+        until_all_others_sleep();
         report
     };
     let ended = send_pair(|| alone(story), "exited", SIGTERM);
@@ -424,8 +432,7 @@ fn a_second_signal_has_the_failures_so_far_in_the_report() {
 #[test]
 fn a_second_signal_ends_a_program_whose_stderr_is_a_full_pipe() {
     let (_reader, pipe) = io::pipe().unwrap();
-    let mut filler = pipe.try_clone().unwrap();
-    let (fill, filled) = bounded::<()>(0);
+    let to_fill = pipe.try_clone().unwrap();
     let story = || {
         let builder = MainQuitter::builder().timeout(Duration::MAX);
         let builder = builder.second_signal(SecondSignal::ExitAtOnce);
@@ -442,12 +449,7 @@ fn a_second_signal_ends_a_program_whose_stderr_is_a_full_pipe() {
     let mut command = command_for(story);
     let mut program = Process::start_into(&mut command, Stdio::piped(), pipe);
     program.wait_for("listening");
-    thread::spawn(move || {
-        while filler.write(&[b'x'; 4096]).is_ok() {
-            let _ = fill.send(());
-        }
-    });
-    while filled.recv_timeout(Duration::from_millis(300)).is_ok() {}
+    fill(&to_fill);
     program.send(SIGTERM);
     program.wait_for("quitting");
     let from = Instant::now();
@@ -540,7 +542,7 @@ fn a_storm_of_signals_while_routines_return_ends_the_program() {
 fn a_storm_of_signals_between_the_quit_event_and_exit_ends_the_program() {
     let story = || -> ExitReport {
         let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
-        let mut came = each(SIGTERM);
+        let mut came = each(&[SIGTERM]);
         main.send_quit();
         says("quitting");
         came.read_exact(&mut [0]).unwrap();

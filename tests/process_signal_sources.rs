@@ -12,7 +12,9 @@ use nix::sys::signal::raise;
 use quitter::{ExitReport, MainQuitter, MainQuitterBuilder, MainQuitterError, QuitSource};
 use quitter::{SecondSignal, SignalExitCode};
 
-use common::{Ended, PATIENCE, Process, after_shell, alone, command_for, given_time, with_time};
+use common::{
+    Ended, PATIENCE, Process, after_shell, alone, command_for, given_time, hang, with_time,
+};
 
 fn source(signal: Signal) -> QuitSource {
     QuitSource::signal(signal as i32)
@@ -38,12 +40,6 @@ fn hangs(builder: MainQuitterBuilder) -> ExitReport {
     main.add_routine(|_| hang()).unwrap();
     println!("listening");
     main.exit()
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 fn ends_on(mut program: Process, signal: Signal) -> Ended {

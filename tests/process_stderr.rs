@@ -19,7 +19,7 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource};
 
-use common::{PATIENCE, Process, after_shell, broken_pipe, command_for, hang};
+use common::{PATIENCE, Process, after_shell, broken_pipe, command_for, fill, hang};
 
 /// A program that prints its lines and ends cleanly.
 fn clean() -> ExitReport {
@@ -115,9 +115,7 @@ fn a_routine_that_holds_stdout_and_stderr_does_not_hold_up_the_end() {
 /// A full pipe, and its reading end, which is not read.
 fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
-    let mut filler = writer.try_clone().unwrap();
-    // Blocks when the pipe is full, until the reader is gone.
-    thread::spawn(move || while filler.write(&[b'x'; 4096]).is_ok() {});
+    fill(&writer);
     (reader, writer)
 }
 

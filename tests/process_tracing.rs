@@ -10,26 +10,19 @@ mod stories;
 #[path = "../quitter-core/tests/common/subscriber.rs"]
 mod subscriber;
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
 use quitter::{End, ExitReport, MainQuitter, MainQuitterBuilder, Output, QuitSource};
 use tracing::subscriber::{set_global_default, with_default};
 
-use common::{PATIENCE, alone};
+use common::{PATIENCE, alone, hang};
 use stories::{forced, stuck};
 use subscriber::Capture;
 
 fn builder() -> MainQuitterBuilder {
     let builder = MainQuitter::builder().timeout(Duration::from_millis(300));
     builder.source(QuitSource::all_done())
-}
-
-fn hang() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 /// Prints each event on stdout.

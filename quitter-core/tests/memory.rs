@@ -84,7 +84,7 @@ fn settle() {
                 .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
             names.filter(|name| name.starts_with("routine")).count()
         };
-        common::eventually(|| routine_threads() == 0);
+        common::waits::eventually(|| routine_threads() == 0);
     }
 }
 

@@ -15,15 +15,16 @@ use std::time::{Duration, Instant};
 
 use quitter_core::{
     AddRoutineError, ExitReport, MainQuitter, OnFailure, QuitSource, Quitter, Quitting,
-    RoutineKind, RoutineQuitter, Timeouts,
+    RoutineKind, RoutineQuitter,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
+use common::waits::eventually;
 use common::{
-    Event, PATIENCE, SHORT, deaf, eventually, in_own_process, in_time, is_own_process, names,
-    succeeds_in_own_process, text,
+    Event, PATIENCE, SHORT, deaf, in_own_process, in_time, is_own_process, names, only,
+    succeeds_in_own_process, telling, text,
 };
 
 fn several_threads() -> Runtime {
@@ -48,13 +49,6 @@ async fn heartbeat(q: RoutineQuitter) -> Result<(), Quitting> {
         q.cancel_on_quit(tokio::time::sleep(Duration::from_millis(1)))
             .await?;
     }
-}
-
-/// The only listed routine.
-#[track_caller]
-fn only(timeouts: &Timeouts) -> &quitter_core::StuckRoutine {
-    assert_eq!(timeouts.len(), 1, "{timeouts}");
-    timeouts.routines().next().unwrap()
 }
 
 // ── Tasks ───────────────────────────────────────────────────────────────────────────────────────
@@ -307,16 +301,23 @@ fn an_awaited_wait_looks_once_waits_for_ever_and_stands_any_duration() {
             let years =
                 [1, 2, 10, 1000, 1_000_000].map(|years| Duration::from_secs(years * 31_536_000));
             let (task, end) = deaf(&root, "thread");
-            let waits: Vec<_> = years
-                .into_iter()
-                .chain([Duration::MAX, Duration::MAX / 2])
-                .map(|timeout| tokio::spawn(root.wait_done_async(timeout)))
-                .collect();
+            let begin = |timeout| {
+                let (begin, begins) = oneshot::channel();
+                let wait = telling(root.wait_done_async(timeout), || begin.send(()).unwrap());
+                (begins, tokio::spawn(wait))
+            };
+            let longest = [Duration::MAX, Duration::MAX / 2];
+            let waits: Vec<_> = years.into_iter().chain(longest).map(begin).collect();
             assert!(root.wait_done_async(Duration::ZERO).await.is_err());
-            tokio::time::sleep(SHORT).await;
+            let mut waiting = Vec::new();
+            for (begins, wait) in waits {
+                begins.await.unwrap();
+                waiting.push(wait);
+            }
             end.set();
-            for wait in waits {
-                wait.await.unwrap().unwrap();
+            for wait in waiting {
+                let wait = tokio::time::timeout(PATIENCE, wait).await.unwrap();
+                wait.unwrap().unwrap();
             }
             task.wait_async(PATIENCE).await.unwrap();
         });
@@ -353,17 +354,17 @@ fn the_deadline_of_a_quit_ends_an_awaited_wait_that_has_begun() {
         let root = Quitter::root("root");
         let child = root.child("child").unwrap();
         let (_, end) = deaf(&child, "thread");
-        let waiting = runtime.spawn(child.wait_done_async(Duration::MAX));
+        let (begin, begins) = oneshot::channel();
+        let wait = child.wait_done_async(Duration::MAX);
+        let waiting = runtime.spawn(telling(wait, || begin.send(()).unwrap()));
         let quits = root.clone();
         let timeouts = runtime.block_on(async move {
-            tokio::time::sleep(SHORT).await;
+            begins.await.unwrap();
             quits.quit_and_wait_async(SHORT).await.unwrap_err()
         });
         assert_eq!(names(&timeouts), ["thread"]);
-        assert_eq!(
-            names(&runtime.block_on(waiting).unwrap().unwrap_err()),
-            ["thread"]
-        );
+        let waiting = runtime.block_on(async { tokio::time::timeout(PATIENCE, waiting).await });
+        assert_eq!(names(&waiting.unwrap().unwrap().unwrap_err()), ["thread"]);
         end.set();
         root.wait_done(PATIENCE).unwrap();
     }
@@ -474,11 +475,12 @@ fn exit_is_awaited_on(runtime: Runtime) {
         }
         main.add_routine(|q| q.wait_quit()).unwrap();
         let quits = main.clone();
+        let (begin, begins) = oneshot::channel();
         tokio::spawn(async move {
-            tokio::time::sleep(SHORT).await;
+            begins.await.unwrap();
             quits.request_quit("enough");
         });
-        let report = main.exit_async().await;
+        let report = telling(main.exit_async(), || begin.send(()).unwrap()).await;
         assert_eq!(outcome(&report), (0, vec![]), "{report}");
         assert!(
             report.cause.to_string().contains("enough"),
@@ -510,8 +512,7 @@ in_own_process!(the_exit_names_tasks_and_threads_that_hang, exit_names, {
     let begins = waiting.clone();
     waits
         .add_task(move |_| async move {
-            begins.set();
-            of_task.wait_done_async(Duration::MAX).await
+            telling(of_task.wait_done_async(Duration::MAX), || begins.set()).await
         })
         .unwrap();
     waiting.wait();
@@ -532,12 +533,16 @@ in_own_process!(the_task_that_awaits_the_exit_is_left_out, exit_in_task, {
     let report = runtime.block_on(async {
         let main = main_quitter(PATIENCE, false);
         let (send, receive) = oneshot::channel();
+        let (begin, begins) = oneshot::channel();
         let root = main.clone();
         let exits = root.routine("exits");
         exits
-            .add_task(move |_| async move { _ = send.send(main.exit_async().await) })
+            .add_task(move |_| async move {
+                let exit = telling(main.exit_async(), || begin.send(()).unwrap());
+                let _ = send.send(exit.await);
+            })
             .unwrap();
-        tokio::time::sleep(SHORT).await;
+        begins.await.unwrap();
         root.send_quit();
         receive.await.unwrap()
     });

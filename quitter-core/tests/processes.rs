@@ -2,6 +2,8 @@
 
 #![cfg(all(unix, feature = "process"))]
 
+mod common;
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -10,6 +12,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::waits::{eventually, process_state};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use quitter_core::{
@@ -52,20 +55,10 @@ fn until_ready(stdout: &mut ChildStdout) -> Vec<String> {
     lines.take_while(|line| line != "ready").collect()
 }
 
-/// The state of a process, such as 'S', if there is one.
-fn state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
 /// Waits until a process is gone. Where nobody reaps orphans, they stay as zombies.
 #[track_caller]
 fn is_gone(pid: u32) {
-    let until = Instant::now() + PATIENCE;
-    while !matches!(state(pid), None | Some('Z')) {
-        assert!(Instant::now() < until, "process {pid} lives on");
-        thread::sleep(Duration::from_millis(1));
-    }
+    eventually(|| matches!(process_state(pid), None | Some('Z')));
 }
 
 /// The pids of the zombies of this process.
@@ -105,7 +98,7 @@ fn a_quit_ends_a_process_by_the_stop_signal_and_that_is_no_failure() {
     assert_eq!(end.by, EndedBy::StopSignal);
     assert_eq!(end.status.unwrap().signal(), Some(15));
     assert!(root.failures().is_empty());
-    assert_eq!(state(sleep.pid()), None);
+    assert_eq!(process_state(sleep.pid()), None);
 }
 
 #[test]
@@ -138,7 +131,7 @@ fn a_process_that_ignores_the_stop_signal_is_killed_before_the_deadline_and_name
     assert!(text.contains(", with 'sleep' (pid "), "{text}");
     assert!(text.contains("sh -c 'trap '' TERM"), "{text}");
     assert!(root.failures()[0].while_quitting);
-    assert_eq!(state(stubborn.pid()), None);
+    assert_eq!(process_state(stubborn.pid()), None);
 }
 
 #[test]
@@ -186,7 +179,11 @@ fn a_quit_ends_the_grandchildren_of_the_group_too() {
         "sleep 1000 & echo $!; (sleep 1000 & echo $!); echo ready; wait",
     );
     let grandchildren: Vec<_> = lines.iter().map(|line| pid(line)).collect();
-    assert!(grandchildren.iter().all(|pid| state(*pid).is_some()));
+    assert!(
+        grandchildren
+            .iter()
+            .all(|pid| process_state(*pid).is_some())
+    );
     root.quit_and_wait(PATIENCE).unwrap();
     grandchildren.into_iter().for_each(is_gone);
 }
@@ -368,7 +365,7 @@ fn a_process_that_is_added_during_the_quit_is_refused_or_ended() {
         });
         root.wait_done(PATIENCE).unwrap();
         for pid in pids.into_inner().unwrap() {
-            assert_eq!(state(pid), None);
+            assert_eq!(process_state(pid), None);
         }
     }
 }
@@ -380,7 +377,7 @@ fn a_quit_of_one_quitter_leaves_the_others_processes_running() {
     let [of_a, of_b] = [&a, &b].map(|quitter| quitter.add_process(sleeps()).unwrap());
     a.quit_and_wait(PATIENCE).unwrap();
     assert!(of_a.is_finished() && !of_b.is_finished());
-    assert!(state(of_b.pid()).is_some());
+    assert!(process_state(of_b.pid()).is_some());
     root.quit_and_wait(PATIENCE).unwrap();
     assert!(of_b.end().unwrap().is_by_quit());
 }
@@ -404,7 +401,7 @@ fn a_suspended_process_ends_at_the_quit() {
     let sleep = root.add_process(sleeps()).unwrap();
     sleep.send_signal(libc::SIGSTOP).unwrap();
     let until = Instant::now() + PATIENCE;
-    while state(sleep.pid()) != Some('T') {
+    while process_state(sleep.pid()) != Some('T') {
         assert!(Instant::now() < until);
         thread::yield_now();
     }
@@ -450,7 +447,7 @@ fn a_process_in_the_groups_of_others_is_signalled_alone() {
     root.quit_and_wait(PATIENCE).unwrap();
     assert!(process.end().unwrap().is_by_quit());
     let grandchild = pid(&lines[0]);
-    assert!(!matches!(state(grandchild), None | Some('Z' | 'X')));
+    assert!(!matches!(process_state(grandchild), None | Some('Z' | 'X')));
     kill(Pid::from_raw(grandchild.cast_signed()), Signal::SIGKILL).unwrap();
 }
 
@@ -536,7 +533,7 @@ fn an_adopted_process_is_stopped_reaped_and_reported() {
     assert_eq!(routine.kind, RoutineKind::Process { pid: id });
     root.quit_and_wait(PATIENCE).unwrap();
     assert_eq!(adopted.end().unwrap().by, EndedBy::StopSignal);
-    assert_eq!(state(id), None);
+    assert_eq!(process_state(id), None);
 }
 
 #[test]
@@ -568,8 +565,8 @@ fn a_process_whose_adoption_is_refused_is_killed_and_reaped() {
     let id = child.id();
     assert!(root.routine("late").adopt(child).unwrap_err().is_quitting());
     let until = Instant::now() + PATIENCE;
-    while state(id).is_some() {
-        assert!(Instant::now() < until, "{:?}", state(id));
+    while process_state(id).is_some() {
+        assert!(Instant::now() < until, "{:?}", process_state(id));
         thread::yield_now();
     }
 }

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{PATIENCE, deaf, eventually, within};
+use common::waits::eventually;
+use common::{PATIENCE, deaf, within};
 use quitter_core::{
     FailureKind, OnFailure, QuitCause, Quitter, RoutineKind, RoutineState, Snapshot,
 };

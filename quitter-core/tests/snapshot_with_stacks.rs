@@ -18,7 +18,8 @@ use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Event, PATIENCE, eventually};
+use common::waits::eventually;
+use common::{Event, PATIENCE};
 use nix::sys::signal::SigSet;
 use quitter_core::{Quitter, Snapshot, Stack, Stands, StuckRoutine};
 

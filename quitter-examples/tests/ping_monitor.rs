@@ -22,7 +22,7 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use common::{Ended, Process};
+use common::{Ended, Process, lives, until_full};
 use terminal::{Terminal, assert_in_order, is_cooked, start};
 
 /// Says its number, and goes on for long.
@@ -57,16 +57,11 @@ fn screen_at_the_end(mut terminal: Terminal) -> String {
     screen
 }
 
-/// Waits until a process is gone. Where nobody reaps orphans, they stay as zombies.
+/// Waits until a process is gone.
 #[track_caller]
 fn is_gone(pid: u32) {
     let until = Instant::now() + AT_ONCE;
-    let lives = || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| !rest.starts_with('Z'))
-    };
-    while lives() {
+    while lives(pid) {
         assert!(Instant::now() < until, "{pid} is left");
         thread::sleep(Duration::from_millis(1));
     }
@@ -126,8 +121,7 @@ fn a_command_that_floods_a_terminal_that_nobody_reads_holds_nothing_up() {
     // Once something is drawn, the program is in raw mode.
     keyboard.read_exact(&mut [0; 1]).unwrap();
     assert!(!is_cooked(&inside));
-    // By then the terminal is full.
-    thread::sleep(Duration::from_millis(500));
+    until_full(&inside);
     let from = Instant::now();
     keyboard.write_all(b"q").unwrap();
     program.end();

@@ -6,14 +6,13 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use std::fs;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use common::Process;
+use common::{Process, lives};
 
 /// Starts the program, and returns the numbers of all processes that have said theirs.
 fn supervisor() -> (Process, Vec<u32>) {
@@ -26,19 +25,14 @@ fn supervisor() -> (Process, Vec<u32>) {
     (supervisor, pids)
 }
 
-/// Waits until none lives. Where nobody reaps orphans, they stay as zombies.
+/// Waits until none lives.
 #[track_caller]
 fn are_gone(stdout: &str) {
     let numbers = stdout.lines().filter_map(|line| line.rsplit(' ').next());
     let pids: Vec<u32> = numbers.filter_map(|number| number.parse().ok()).collect();
     assert!(pids.len() >= 5, "{stdout}");
     let until = Instant::now() + Duration::from_secs(2);
-    let lives = |pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| !rest.starts_with('Z'))
-    };
-    while pids.iter().any(lives) {
+    while pids.iter().copied().any(lives) {
         assert!(Instant::now() < until, "{stdout}");
         thread::sleep(Duration::from_millis(1));
     }

@@ -13,13 +13,14 @@ mod client;
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use client::{Client, server};
+use client::{Client, server, until_all_is_read};
 use common::{Ended, PATIENCE, Process};
 
 // ── tcp_server ──────────────────────────────────────────────────────────────────────────────────
@@ -183,7 +184,7 @@ fn requests_in_flight_are_answered_streams_told_and_readiness_turns() {
     while !events.line().contains("tick") {}
     let mut slow = Client::connect(&address);
     slow.get("/slow");
-    thread::sleep(Duration::from_millis(100));
+    until_all_is_read(&slow);
 
     server.send(SIGTERM);
     server.wait_for("SIGTERM");
@@ -206,10 +207,7 @@ fn a_request_that_hangs_is_named_with_the_line_that_it_awaits() {
         let (server, address) = server(env!("CARGO_BIN_EXE_axum_server"));
         let mut hangs = Client::connect(&address);
         hangs.get("/hang");
-        // Answered after the other one was received, most likely.
-        let mut page = Client::connect(&address);
-        page.get("/slow");
-        page.answer();
+        until_all_is_read(&hangs);
         server.send(SIGTERM);
         server.end().with_code(1)
     };
@@ -232,21 +230,25 @@ fn a_request_that_hangs_is_named_with_the_line_that_it_awaits() {
 
 #[test]
 fn under_load_no_request_fails_during_the_quit() {
+    /// A little less than the server's time to serve on.
+    const SERVES_ON: Duration = Duration::from_millis(400);
     let (server, address) = server(env!("CARGO_BIN_EXE_axum_server"));
     let before = std::env::var("QUITTER_AXUM_REQUESTS").map_or(500, |count| count.parse().unwrap());
-    let (answered, quits) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (answered, quit_at) = (AtomicUsize::new(0), OnceLock::new());
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 // Until the server refuses connections, which is no failed request.
                 while let Ok(stream) = TcpStream::connect(&address) {
+                    let connected = Instant::now();
                     stream.set_read_timeout(Some(PATIENCE)).unwrap();
                     let mut client = Client(BufReader::new(stream));
                     let request = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
                     let sent = client.0.get_mut().write_all(request);
                     let answer = sent.map(|()| client.line()).unwrap_or_default();
                     // The system has taken the connection, and the server no more.
-                    if answer.is_empty() && quits.load(Ordering::SeqCst) {
+                    let late = |quit_at: &Instant| connected > *quit_at + SERVES_ON;
+                    if answer.is_empty() && quit_at.get().is_some_and(late) {
                         break;
                     }
                     assert_eq!(answer, "HTTP/1.1 200 OK\r\n");
@@ -257,9 +259,8 @@ fn under_load_no_request_fails_during_the_quit() {
         while answered.load(Ordering::SeqCst) < before {
             thread::sleep(Duration::from_millis(1));
         }
+        quit_at.set(Instant::now()).unwrap();
         server.send(SIGTERM);
-        thread::sleep(Duration::from_millis(400));
-        quits.store(true, Ordering::SeqCst);
     });
     server.end().with_code(0);
     let answered = answered.into_inner();

@@ -1,18 +1,23 @@
 //! Starts whole processes in tests, reads their output line by line, sends them signals and waits for
 //! them. Every wait is bounded.
 
+#[path = "../../quitter-core/tests/common/waits.rs"]
+pub(crate) mod waits;
+
 use std::any::type_name;
 use std::env;
 use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::os::fd::AsFd;
 use std::process::{self, Child, Command, ExitCode, ExitStatus, Stdio, Termination};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use waits::{eventually, process_state};
 
 /// The longest that any of these tests waits for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -247,6 +252,27 @@ fn wait(child: &mut Child, readers: impl Iterator<Item = Reader>, to: &Sender<Ev
     let _ = to.send(Event::Ended(status));
 }
 
+/// Fills a pipe that nobody reads. Further writes block until the reader is gone.
+#[track_caller]
+pub(crate) fn fill(pipe: &io::PipeWriter) {
+    let mut filler = pipe.try_clone().expect("a handle");
+    thread::spawn(move || while filler.write(&[b'x'; 4096]).is_ok() {});
+    until_full(pipe);
+}
+
+/// Blocks until a pipe or a terminal that nobody reads is full, so that whoever writes hangs. Apple's systems
+/// say nothing of terminals.
+#[track_caller]
+pub(crate) fn until_full(writer: &impl AsFd) {
+    const MOMENT: u8 = 50;
+    eventually(|| {
+        let mut room = [PollFd::new(writer.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut room, MOMENT).expect("no signal comes");
+        let found = room[0].revents().expect("known flags");
+        !found.contains(PollFlags::POLLOUT)
+    });
+}
+
 /// The writing end of a pipe that has no reader.
 pub(crate) fn broken_pipe() -> io::PipeWriter {
     io::pipe().expect("there is a pipe to be had").1
@@ -306,6 +332,18 @@ fn places<'a>(said: &'a str, text: &str) -> impl Iterator<Item = &'a str> {
     starts.filter_map(behind)
 }
 
+/// Whether a process lives. Where nobody reaps orphans, they stay as zombies.
+pub(crate) fn lives(pid: u32) -> bool {
+    !matches!(process_state(pid), None | Some('Z' | 'X'))
+}
+
+/// A shell that runs this script.
+pub(crate) fn sh(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script);
+    command
+}
+
 pub(crate) fn hang() -> ! {
     loop {
         thread::park();
@@ -360,8 +398,8 @@ where
 /// The environment variable that tells a story how much time it has, in milliseconds.
 const TIME: &str = "QUITTER_TEST_TIME";
 
-/// Runs a story with more and more [time](given_time) until its end is right: nothing tells when a thread of
-/// quitter's has done its part, and on a busy machine that takes long. Returns the time that did, too.
+/// Runs a story with more and more [time](given_time) until its end is right: not every system tells when a thread
+/// of quitter's has done its part, and on a busy machine that takes long. Returns the time that did, too.
 #[track_caller]
 pub(crate) fn with_time(
     times: &[u64],

@@ -1,13 +1,19 @@
 //! Helpers that several test binaries share.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod waits;
+
+use std::future::poll_fn;
 use std::panic::resume_unwind;
+use std::pin::pin;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::task::Wake;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use quitter_core::{Quitter, RoutineHandle, Timeouts};
+use quitter_core::{Quitter, RoutineHandle, StuckRoutine, Timeouts};
 
 /// How long a test waits for something that must happen, so that a fault is a failure and no hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,20 +71,51 @@ pub(crate) fn within<T: Send + 'static>(
     }
 }
 
-/// Polls until `condition` holds, for conditions without an event. Panics if it does not in time.
-#[track_caller]
-pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < until, "the condition did not come to hold");
-        thread::sleep(Duration::from_millis(1));
+/// Awaits a future, and calls `tell` once it waits: a wake is needed from then on.
+pub(crate) async fn telling<F: Future>(future: F, tell: impl FnOnce()) -> F::Output {
+    let (mut future, mut tell) = (pin!(future), Some(tell));
+    poll_fn(|context| {
+        let polled = future.as_mut().poll(context);
+        if let Some(tell) = tell.take_if(|_| polled.is_pending()) {
+            tell();
+        }
+        polled
+    })
+    .await
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+pub(crate) struct Wakes(AtomicUsize);
+
+impl Wakes {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
     }
 }
 
-/// Gives threads that are about to wait the time to fall asleep. It only makes a test likelier to find
-/// a fault: a thread that is still awake must find what it waits for, too.
-pub(crate) fn fall_asleep() {
-    thread::sleep(SHORT / 2);
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Sets off the event when it is dropped.
+pub(crate) struct Told(pub(crate) Event);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+/// Panics when it is dropped.
+pub(crate) struct Bomb(pub(crate) &'static str);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("{}", self.0);
+    }
 }
 
 /// Starts a routine that ignores its quitter and returns when the event happens.
@@ -88,6 +125,13 @@ pub(crate) fn deaf(quitter: &Quitter, name: &'static str) -> (RoutineHandle, Eve
     let ends = end.clone();
     let handle = quitter.routine(name).add(move |_| ends.wait()).unwrap();
     (handle, end)
+}
+
+/// The only listed routine.
+#[track_caller]
+pub(crate) fn only(timeouts: &Timeouts) -> &StuckRoutine {
+    assert_eq!(timeouts.len(), 1, "{timeouts}");
+    timeouts.routines().next().unwrap()
 }
 
 /// The names of the listed routines, in order.

@@ -28,31 +28,14 @@ use std::time::{Duration, Instant};
 
 use quitter_core::{
     AddRoutineError, FailureKind, FailuresWhileQuitting, OnFailure, QuitCause, Quitter, Quitting,
-    RoutineGuard, RoutineQuitter, Timeouts,
+    RoutineGuard, RoutineQuitter,
 };
 
-use common::{Event, PATIENCE, SHORT, deaf, eventually, fall_asleep, ids, in_time, names, paths};
+use common::waits::{Waiter, asleep_in, eventually};
+use common::{Bomb, Event, PATIENCE, SHORT, Told, Wakes, deaf, ids, in_time, names, only, paths};
 
 /// More attempts than a thread can make before a quit that is under way takes effect.
 const FOR_EVER: usize = 200_000;
-
-/// Panics when it is dropped.
-struct Bomb(&'static str);
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        panic!("{}", self.0);
-    }
-}
-
-/// Sets off the event when it is dropped.
-struct Told(Event);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        self.0.set();
-    }
-}
 
 /// An error with a source, as applications define them.
 #[derive(Debug)]
@@ -68,11 +51,4 @@ impl<E: std::error::Error + 'static> std::error::Error for Wrapped<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.1)
     }
-}
-
-/// The only listed routine.
-#[track_caller]
-fn only(timeouts: &Timeouts) -> &quitter_core::StuckRoutine {
-    assert_eq!(timeouts.len(), 1, "{timeouts}");
-    timeouts.routines().next().unwrap()
 }

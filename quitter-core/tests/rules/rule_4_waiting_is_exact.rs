@@ -17,8 +17,7 @@ fn timeout_zero_is_one_honest_look() {
 fn a_wait_ends_when_the_last_routine_returns() {
     let root = Quitter::root("root");
     let (_, end) = deaf(&root.child("child").unwrap(), "deaf");
-    let waiter = thread::spawn(move || root.wait_done(6 * PATIENCE));
-    fall_asleep();
+    let waiter = asleep_in(move || root.wait_done(6 * PATIENCE));
     end.set();
     in_time(move || waiter.join().unwrap()).unwrap();
 }
@@ -191,13 +190,13 @@ fn a_wait_by_a_routine_ends_when_all_others_have_returned() {
     let ends: Vec<_> = (0..3).map(|_| deaf(&root, "deaf").1).collect();
     let whole = root.clone();
     let (send, waited) = mpsc::channel();
+    let (begin, begins) = mpsc::channel();
     root.add_routine(move |_| {
-        send.send(Ok(())).unwrap();
+        begin.send(Waiter::this_thread()).unwrap();
         send.send(whole.wait_done(6 * PATIENCE)).unwrap();
     })
     .unwrap();
-    waited.recv_timeout(PATIENCE).unwrap().unwrap();
-    fall_asleep();
+    begins.recv_timeout(PATIENCE).unwrap().until_asleep();
     for end in ends {
         end.set();
     }
@@ -369,9 +368,8 @@ fn waits_from_many_threads_at_once_all_end() {
                 child.clone()
             }
         })
-        .map(|quitter| thread::spawn(move || quitter.wait_done(6 * PATIENCE)))
+        .map(|quitter| asleep_in(move || quitter.wait_done(6 * PATIENCE)))
         .collect();
-    fall_asleep();
     for end in ends {
         end.set();
     }
@@ -380,16 +378,6 @@ fn waits_from_many_threads_at_once_all_end() {
             .into_iter()
             .for_each(|waiter| waiter.join().unwrap().unwrap())
     });
-}
-
-/// Counts how often a future was woken.
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl std::task::Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 #[test]
@@ -412,8 +400,8 @@ fn a_wait_is_woken_once_however_much_comes_and_goes_beside_work_that_stays() {
                 .unwrap(),
         );
     }
-    assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+    assert_eq!(wakes.count(), 0);
     drop(stays);
-    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    assert_eq!(wakes.count(), 1);
     assert!(done.as_mut().poll(&mut context).is_ready());
 }

@@ -107,9 +107,8 @@ fn a_plain_wait_that_runs_ends_by_the_deadline_of_a_quit() {
     let (handle, end) = deaf(&root, "deaf");
     let waiter = {
         let root = root.clone();
-        thread::spawn(move || root.wait_done(6 * PATIENCE))
+        asleep_in(move || root.wait_done(6 * PATIENCE))
     };
-    fall_asleep();
     let from = Instant::now();
     assert!(root.quit_and_wait(SHORT).is_err());
     assert_eq!(ids(&waiter.join().unwrap().unwrap_err()), [handle.id()]);

@@ -39,19 +39,20 @@ fn the_channel_of_a_quitter_that_is_gone_is_closed_whoever_has_a_handle_of_its_r
 #[test]
 fn whoever_waits_in_whatever_way_wakes_at_once_on_quit() {
     let root = Quitter::root("root");
-    let start = Arc::new(Barrier::new(4 * SLEEPERS.len() + 1));
+    let (begin, begins) = mpsc::channel();
     for sleeper in [SLEEPERS; 4].into_iter().flatten() {
-        let start = Arc::clone(&start);
+        let begin = begin.clone();
         root.child("child")
             .unwrap()
             .add_routine(move |q: &RoutineQuitter| {
-                start.wait();
+                begin.send(Waiter::this_thread()).unwrap();
                 sleeper(q);
             })
             .unwrap();
     }
-    start.wait();
-    fall_asleep();
+    for _ in 0..4 * SLEEPERS.len() {
+        begins.recv_timeout(PATIENCE).unwrap().until_asleep();
+    }
     root.quit_and_wait(PATIENCE).unwrap();
     assert!(root.failures().is_empty(), "{:?}", root.failures());
 }
@@ -77,7 +78,6 @@ fn a_quit_while_somebody_goes_to_sleep_is_not_missed() {
 #[test]
 fn somebody_who_is_no_routine_wakes_too() {
     let root = Quitter::root("root");
-    let start = Arc::new(Barrier::new(5));
     let sleepers: [fn(&Quitter); 4] = [
         |q| q.wait_quit(),
         |q| assert_eq!(q.sleep(6 * PATIENCE), Err(Quitting)),
@@ -92,14 +92,9 @@ fn somebody_who_is_no_routine_wakes_too() {
         },
     ];
     let threads = sleepers.map(|sleeper| {
-        let (child, start) = (root.child("child").unwrap(), Arc::clone(&start));
-        thread::spawn(move || {
-            start.wait();
-            sleeper(&child);
-        })
+        let child = root.child("child").unwrap();
+        asleep_in(move || sleeper(&child))
     });
-    start.wait();
-    fall_asleep();
     root.send_quit();
     in_time(move || threads.map(|thread| thread.join().unwrap()));
 }
@@ -127,9 +122,8 @@ fn the_end_of_a_routine_wakes_whoever_waits_for_it_alone() {
     let handle = Arc::new(handle);
     let waiters = [0, 1].map(|_| {
         let handle = Arc::clone(&handle);
-        thread::spawn(move || handle.wait(6 * PATIENCE))
+        asleep_in(move || handle.wait(6 * PATIENCE))
     });
-    fall_asleep();
     end.set();
     in_time(|| waiters.map(|waiter| waiter.join().unwrap().unwrap()));
 }

@@ -89,9 +89,8 @@ in_own_process!(
         let waiting = Event::new();
         let begins = waiting.clone();
         let awaits = main.routine("awaits").task(move |_| async move {
-            begins.set();
             // As a wait with a timeout does: the wait itself is not over at the deadline.
-            let _ = child.done().await;
+            telling(child.done(), || begins.set()).await;
         });
         for task in [Box::pin(hangs.unwrap()) as executors::Work, Box::pin(awaits.unwrap())] {
             thread::spawn(move || futures_lite::future::block_on(task));

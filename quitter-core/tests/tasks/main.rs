@@ -20,55 +20,15 @@ use std::thread;
 use std::time::Duration;
 
 use quitter_core::{
-    FailureKind, OnFailure, QuitCause, Quitter, Quitting, RoutineKind, RoutineQuitter, Timeouts,
+    FailureKind, OnFailure, QuitCause, Quitter, Quitting, RoutineKind, RoutineQuitter,
 };
 
-use common::{Event, PATIENCE, SHORT, deaf, eventually, fall_asleep, in_time, names};
+use common::waits::{asleep_in, eventually};
+use common::{Bomb, Event, PATIENCE, SHORT, Told, Wakes, deaf, in_time, names, only, telling};
 
 /// Polls a future once, for nobody.
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wakes {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// Sets off the event when it is dropped.
-struct Told(Event);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        self.0.set();
-    }
-}
-
-/// Panics when it is dropped.
-struct Bomb(&'static str);
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        panic!("{}", self.0);
-    }
-}
-
-/// The only listed routine.
-#[track_caller]
-fn only(timeouts: &Timeouts) -> &quitter_core::StuckRoutine {
-    assert_eq!(timeouts.len(), 1, "{timeouts}");
-    timeouts.routines().next().unwrap()
 }
 
 /// The only failure so far.

@@ -7,7 +7,8 @@ use super::*;
 fn tasks_learn_of_the_quit_and_are_waited_for() {
     on_each(|executor| {
         let root = Quitter::root("root");
-        for i in 0..50 {
+        let events: [Event; 50] = std::array::from_fn(|_| Event::new());
+        for (i, begins) in events.clone().into_iter().enumerate() {
             let at = if i % 2 == 0 {
                 root.clone()
             } else {
@@ -15,11 +16,11 @@ fn tasks_learn_of_the_quit_and_are_waited_for() {
             };
             let task = at
                 .routine("task")
-                .task(|q| async move { q.quitting().await });
+                .task(|q| async move { telling(q.quitting(), || begins.set()).await });
             executor.spawn(Box::pin(task.unwrap()));
         }
         assert_eq!(root.wait_done(Duration::ZERO).unwrap_err().len(), 50);
-        fall_asleep();
+        events.iter().for_each(Event::wait);
         root.quit_and_wait(PATIENCE).unwrap();
         assert!(root.failures().is_empty());
     });
@@ -162,14 +163,14 @@ fn a_task_that_awaits_the_others_is_left_out() {
         let root = Quitter::root("root");
         let (routine, end) = deaf(&root, "thread");
         let of_task = root.clone();
-        let done = Event::new();
-        let is_done = done.clone();
+        let (waiting, done) = (Event::new(), Event::new());
+        let (waits, is_done) = (waiting.clone(), done.clone());
         let task = root.routine("awaits").task(move |_| async move {
-            of_task.done().await;
+            telling(of_task.done(), || waits.set()).await;
             is_done.set();
         });
         executor.spawn(Box::pin(task.unwrap()));
-        fall_asleep();
+        waiting.wait();
         end.set();
         done.wait();
         root.wait_done(PATIENCE).unwrap();

@@ -8,12 +8,21 @@ fn is_called_once_at_the_quit_of_a_quitter_above_and_waited_for() {
     let child = root.child("child").unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
     let called = Arc::clone(&calls);
+    let end = Event::new();
+    let ends = end.clone();
     let _on_quit = child.on_quit(move || {
-        thread::sleep(SHORT);
+        ends.wait();
         called.fetch_add(1, Ordering::SeqCst);
     });
     assert_eq!(calls.load(Ordering::SeqCst), 0);
-    root.quit_and_wait(PATIENCE).unwrap();
+    root.send_quit();
+    assert_eq!(
+        names(&root.wait_done(Duration::ZERO).unwrap_err()),
+        ["on_quit"]
+    );
+    end.set();
+    root.wait_done(PATIENCE).unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
     child.send_quit();
     root.quit_and_wait(PATIENCE).unwrap();
     assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -31,9 +40,8 @@ fn is_no_routine_until_the_quit() {
     let (routine, end) = deaf(&child, "routine");
     let waiting = {
         let root = root.clone();
-        thread::spawn(move || root.wait_done(PATIENCE))
+        asleep_in(move || root.wait_done(PATIENCE))
     };
-    fall_asleep();
     let _another = root.on_quit(|| {});
     end.set();
     waiting.join().unwrap().unwrap();

@@ -27,6 +27,11 @@ impl Client {
         self.0.get_mut().write_all(line.as_bytes()).unwrap();
     }
 
+    #[cfg(target_os = "linux")]
+    fn port(&self) -> u16 {
+        self.0.get_ref().local_addr().unwrap().port()
+    }
+
     /// The next line; empty when the connection is closed.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
@@ -65,15 +70,51 @@ impl Client {
 /// matter.
 #[cfg(target_os = "linux")]
 pub(crate) fn all_has_arrived(clients: &[Client]) -> bool {
+    let sides = sides();
+    let sending = sides.iter().filter(|side| side.is_sending);
+    let sending: std::collections::HashSet<_> = sending.map(|side| side.port).collect();
+    !clients
+        .iter()
+        .any(|client| sending.contains(&client.port()))
+}
+
+/// Blocks until the program on the other side has read everything, where the system tells that.
+pub(crate) fn until_all_is_read(client: &Client) {
+    #[cfg(target_os = "linux")]
+    crate::common::waits::eventually(|| {
+        let own = client.port();
+        !sides().iter().any(|side| {
+            let is_unread = side.peer == own && side.has_unread;
+            is_unread || side.port == own && side.is_sending
+        })
+    });
+    #[cfg(not(target_os = "linux"))]
+    let _ = client;
+}
+
+/// One side of a connection.
+#[cfg(target_os = "linux")]
+struct Side {
+    port: u16,
+    peer: u16,
+    is_sending: bool,
+    has_unread: bool,
+}
+
+#[cfg(target_os = "linux")]
+fn sides() -> Vec<Side> {
     let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let port = |address: &str| u16::from_str_radix(address.split_once(':')?.1, 16).ok();
-    let sending = connections.lines().filter_map(|line| {
-        let mut fields = line.split_whitespace();
-        let (local, queues) = (fields.nth(1)?, fields.nth(2)?);
-        let is_empty = queues.starts_with("00000000:");
-        port(local).filter(|_| !is_empty)
-    });
-    let sending: std::collections::HashSet<_> = sending.collect();
-    let own = |client: &Client| client.0.get_ref().local_addr().unwrap().port();
-    !clients.iter().any(|client| sending.contains(&own(client)))
+    let side = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (local, remote, queues) = (fields.next()?, fields.next()?, fields.nth(1)?);
+        let (sending, unread) = queues.split_once(':')?;
+        Some(Side {
+            port: port(local)?,
+            peer: port(remote)?,
+            is_sending: sending != "00000000",
+            has_unread: unread != "00000000",
+        })
+    };
+    connections.lines().filter_map(side).collect()
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 use nix::sys::signal::Signal::SIGTERM;
 
-use common::{Ended, PATIENCE, Process, after_shell};
+use common::{Ended, PATIENCE, Process, after_shell, fill};
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_secs(2);
@@ -81,19 +81,6 @@ fn start(command: &mut Command, stream: impl Into<OwnedFd>) -> Process {
     let stream = stream.into();
     let stdout = Stdio::from(stream.try_clone().unwrap());
     Process::start_into(command, stdout, Stdio::from(stream))
-}
-
-/// Fills a pipe. Further writes block until the reader is gone.
-fn fill(pipe: &io::PipeWriter) {
-    let mut filler = pipe.try_clone().unwrap();
-    let (wrote, written) = bounded(1);
-    thread::spawn(move || {
-        while filler.write(&[b'x'; 4096]).is_ok() {
-            let _ = wrote.send(());
-        }
-    });
-    // Nothing more was written: the pipe is full.
-    while written.recv_timeout(Duration::from_millis(300)).is_ok() {}
 }
 
 /// Ends with `code` when stdout and stderr are both a full pipe.

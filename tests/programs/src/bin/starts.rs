@@ -34,8 +34,11 @@ mod after_body {
 
     #[quitter::main(timeout = "2s")]
     pub(super) fn main(main: &MainQuitter) {
-        // Long enough for a wrongly started thread to show up.
-        let _ = main.sleep(std::time::Duration::from_millis(100));
+        let snapshot = main.snapshot();
+        assert!(
+            snapshot.routines().all(|one| one.name == "main"),
+            "{snapshot}"
+        );
         eprintln!("the body returns");
     }
 }
