@@ -40,6 +40,10 @@ impl<T> Few<T> {
         }
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(&self.others)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none()
     }

@@ -20,6 +20,7 @@
 //!    [`Wakes`], which are performed after unlocking.
 //! 8. **Nothing recurses** (rule 8), not even the drop of a chain of nodes.
 
+mod crowd;
 mod few;
 mod future;
 mod hook;

@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
-use std::thread;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
+use super::crowd;
 use super::few::Few;
 use super::waiters::{Crowd, Waiters};
 use crate::sync::{Condvar, Mutex, lock, wait_until};
@@ -24,6 +24,20 @@ pub(super) enum Waiter {
 impl Waiter {
     pub(super) fn is_thread(&self) -> bool {
         matches!(self, Self::Thread(_))
+    }
+
+    fn wake(self) {
+        match self {
+            Self::Thread(parker) => _ = parker.wake(Vec::new()),
+            Self::Future(waker) => catch(|| waker.wake()),
+        }
+    }
+
+    fn wake_by_ref(&self) {
+        match self {
+            Self::Thread(parker) => _ = parker.wake(Vec::new()),
+            Self::Future(waker) => wake_by_ref(waker),
+        }
     }
 }
 
@@ -119,11 +133,16 @@ fn wake_threads(parkers: Vec<Arc<Parker>>) {
     }
 }
 
-/// Wakes a future by the executor's code. If that panics, the others are woken all the same. The
-/// payload is not dropped, since that may panic, too.
-fn wake_future(waker: Waker) {
-    let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-    std::mem::forget(woken);
+/// Wakes a future, and keeps its waker.
+fn wake_by_ref(waker: &Waker) {
+    catch(|| waker.wake_by_ref());
+}
+
+/// Calls the executor's code. If that panics, it is called for the others all the same. The payload is not
+/// dropped, since that may panic, too.
+fn catch(call: impl FnOnce()) {
+    let called = catch_unwind(AssertUnwindSafe(call));
+    std::mem::forget(called);
 }
 
 thread_local! {
@@ -149,7 +168,8 @@ impl Futures {
         self.wakers.is_empty() && self.crowds.is_empty()
     }
 
-    fn len(&self) -> usize {
+    /// At most how many there are.
+    pub(super) fn len(&self) -> usize {
         self.wakers.len() + self.crowds.iter().map(Crowd::len).sum::<usize>()
     }
 
@@ -159,14 +179,25 @@ impl Futures {
     }
 
     /// Wakes all on this thread.
-    fn wake_here(self) {
-        self.wakers.for_each(wake_future);
-        for crowd in self.crowds {
-            crowd.for_each(|waiter| match waiter {
-                Waiter::Future(waker) => wake_future(waker),
-                Waiter::Thread(parker) => _ = parker.wake(Vec::new()),
-            });
-        }
+    pub(super) fn wake_here(self) {
+        self.for_each(Waiter::wake);
+    }
+
+    /// Wakes all, and keeps their wakers.
+    pub(super) fn wake_each(&self) {
+        self.wakers.iter().for_each(wake_by_ref);
+        let crowds = self.crowds.iter().flat_map(Crowd::iter);
+        crowds.for_each(Waiter::wake_by_ref);
+    }
+
+    /// Drops the wakers, which is the executor's code, too.
+    pub(super) fn let_go(self) {
+        self.for_each(|waiter| catch(|| drop(waiter)));
+    }
+
+    fn for_each(self, f: impl Fn(Waiter)) {
+        self.wakers.for_each(|waker| f(Waiter::Future(waker)));
+        self.crowds.into_iter().for_each(|crowd| crowd.for_each(&f));
     }
 
     /// Wakes all, on a thread of its own if this one calls no wakers, or if there are so many that the
@@ -180,17 +211,7 @@ impl Futures {
         if self.len() <= MANY && !CALLS_NO_WAKERS.get() {
             return self.wake_here();
         }
-        // Where the thread is refused, they are woken here all the same: a lost wake is the worse fault.
-        let futures = Arc::new(std::sync::Mutex::new(self));
-        let take = |futures: &std::sync::Mutex<Self>| {
-            std::mem::take(&mut *futures.lock().unwrap_or_else(PoisonError::into_inner))
-        };
-        let elsewhere = Arc::clone(&futures);
-        let thread = thread::Builder::new().name("quitter wakers".to_owned());
-        let thread = thread.spawn(move || take(&elsewhere).wake_here());
-        if thread.is_err() {
-            take(&futures).wake_here();
-        }
+        crowd::wake(self);
     }
 }
 

@@ -50,6 +50,10 @@ impl Crowd {
         }
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiter> {
+        self.0.iter().flatten().map(|entry| &entry.waiter)
+    }
+
     /// At most how many there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()
