@@ -449,8 +449,10 @@ pub(crate) const ROWS: &[Row] = &[
         ],
         growth: Growth::OfAll,
         plot: Some("tasks"),
-        why: "A thread beside the runtime's wakes the tasks, so that the quit keeps no worker. Each task that \
-              ends takes its record from one list, and its quitters from one count.",
+        why: "A thread beside the runtime's wakes the tasks, so that the quit keeps no worker, and gives their \
+              memory back once they have ended, which is not measured. The workers meet at what all tasks \
+              share: one list, which each leaves under its lock, one count of live routines, and the \
+              quitter's count of holders.",
         ..TASKS
     },
     Row {
