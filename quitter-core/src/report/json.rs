@@ -286,8 +286,16 @@ impl Serialize for TaskState {
 #[cfg(feature = "stacks")]
 impl Serialize for Stack {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { frames, is_cut } = self;
-        object!(serializer, "Stack", frames: frames, is_cut: is_cut)
+        let Self {
+            frames,
+            is_cut,
+            names_unread,
+        } = self;
+        object!(serializer, "Stack",
+            frames: frames,
+            is_cut: is_cut,
+            names_unread: names_unread,
+        )
     }
 }
 
