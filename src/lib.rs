@@ -227,7 +227,7 @@
 //! * `tokio`: tasks on tokio, an async `main`, and waits that they await; see [On
 //!   tokio](guide::tokio).
 //! * `color`: a [`Snapshot`] in the colours of a terminal, by its methods `ansi` and `for_stderr`.
-//! * `serde`: [`Snapshot`], [`ExitReport`], [`Timeouts`] and everything in them implement
+//! * `serde`: [`Snapshot`], [`Dump`], [`ExitReport`], [`Timeouts`] and everything in them implement
 //!   `serde::Serialize`, in a [documented shape](guide::json).
 //! * `process`: [child processes](guide::processes) as routines.
 //! * `progress`: on a terminal, a quit that takes its time [is drawn](MainQuitterBuilder::progress_lines):

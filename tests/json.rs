@@ -8,10 +8,11 @@ mod common;
 use std::fmt;
 use std::time::Duration;
 
+use nix::libc;
 use nix::sys::signal::{Signal, raise};
 use quitter::{
-    FailureKind, MainQuitter, OnFailure, QuitCause, QuitSource, Quitter, RoutineKind, RoutineState,
-    Stands, StuckRoutine,
+    FailureKind, MainQuitter, Notice, OnFailure, QuitCause, QuitSource, Quitter, RoutineKind,
+    RoutineState, Stands, StuckRoutine,
 };
 use serde_json::{Value, to_value};
 
@@ -246,6 +247,69 @@ fn an_exit_report_has_the_documented_shape() {
     alone(story).end().with_code(0);
 }
 
+/// As the guide tells an operator to get it.
+#[test]
+fn a_dump_of_a_running_program_has_the_documented_shape() {
+    let story = || {
+        let say = |notice: &Notice| match notice {
+            Notice::Dump(dump) => eprintln!("{}", serde_json::to_string(dump).unwrap()),
+            other => eprintln!("{other}"),
+        };
+        let resizer = thread::Builder::new().name("resizer".to_owned());
+        let resizer = resizer.spawn(|| {
+            loop {
+                thread::park();
+            }
+        });
+        let builder = MainQuitter::builder().dump_on(libc::SIGUSR1).notices(say);
+        builder.run(move |main| {
+            resizer.unwrap();
+            let flusher = main.routine("flusher");
+            flusher.add(|q| q.wait_quit()).unwrap();
+            eprintln!("listening");
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    let documented = documented().swap_remove(8);
+    let state = |thread: &Value| thread["state"].as_str().unwrap().to_owned();
+    let until = Instant::now() + PATIENCE;
+    // A thread that starts belongs to nobody yet, and one that waits may have to be given a page first.
+    let dump = loop {
+        program.send(Signal::SIGUSR1);
+        let line = program.wait_for("{\"signal\":");
+        let dump: Value = serde_json::from_str(line.trim()).unwrap();
+        let Some(outside) = dump["outside"].as_array() else {
+            assert!(!STANDS && dump["outside"].is_null(), "{dump}");
+            break dump;
+        };
+        if let Some(resizer) = outside.iter().find(|thread| thread["name"] == "resizer")
+            && state(resizer) == "waiting"
+        {
+            assert_alike("thread", &documented["outside"][0], resizer);
+            break dump;
+        }
+        assert!(Instant::now() < until, "{dump}");
+    };
+    let keys =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    assert_eq!(keys(&documented), keys(&dump));
+    assert_eq!(keys(&documented["snapshot"]), keys(&dump["snapshot"]));
+    assert_eq!(dump["signal"]["number"], libc::SIGUSR1);
+    assert_eq!(dump["signal"]["name"], "SIGUSR1");
+    assert_eq!(
+        dump["snapshot"]["quitters"][0]["routines"][0]["name"],
+        "flusher"
+    );
+    program.send(Signal::SIGTERM);
+    let ended = program.end().with_code(0);
+    ended.saying(&[
+        "Received quit from",
+        "SIGTERM",
+        "Quit: all routines returned",
+    ]);
+}
+
 #[test]
 fn causes_have_the_documented_shape() {
     let told = |tell: &dyn Fn(&Quitter)| {
@@ -280,7 +344,7 @@ fn causes_have_the_documented_shape() {
         QuitCause::MainReturned { code: 3 },
         QuitCause::MainDropped,
     ];
-    assert_alike("causes", &documented()[8], &to_value(causes).unwrap());
+    assert_alike("causes", &documented()[9], &to_value(causes).unwrap());
 }
 
 #[test]

@@ -26,6 +26,54 @@ use crate::report::escape::Name;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Quitting;
 
+impl Quitting {
+    /// Whether an error only says that the program was told to quit: whether it is `Quitting`, or has that
+    /// among its sources, as an `io::Error` or an [`AddRoutineError`] may. Only the first 100 sources are
+    /// looked at.
+    ///
+    /// Quitter asks this of all that routines and the body of `main` return. Ask it yourself where you print
+    /// an error before that. A boxed error is given as `&*error`, one of anyhow or eyre as
+    /// `error.as_ref()`.
+    ///
+    /// # Examples
+    ///
+    /// A worker that prints its own errors, and nothing at Ctrl-C:
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use std::error::Error;
+    /// use std::time::Duration;
+    ///
+    /// use quitter::{Quitter, Quitting, RoutineQuitter};
+    ///
+    /// fn index(q: &RoutineQuitter) -> Result<(), Box<dyn Error + Send + Sync>> {
+    ///     loop {
+    ///         q.sleep(Duration::from_secs(1))?;
+    ///         std::fs::metadata("/")?;
+    ///     }
+    /// }
+    ///
+    /// fn worker(q: &RoutineQuitter) {
+    ///     if let Err(error) = index(q) {
+    ///         if Quitting::is_in(&*error) {
+    ///             return;
+    ///         }
+    ///         eprintln!("cannot index: {error}");
+    /// #       unreachable!();
+    ///     }
+    /// }
+    ///
+    /// let root = Quitter::root("main");
+    /// root.add_routine(worker).unwrap();
+    /// root.quit_and_wait(Duration::from_secs(10)).unwrap();
+    /// # assert!(root.failures().is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_in(error: &(dyn Error + 'static)) -> bool {
+        chain(error).any(|error| error.is::<Self>() || error.is::<Marker>())
+    }
+}
+
 impl fmt::Display for Quitting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the quitter is quitting")
@@ -57,11 +105,6 @@ impl From<Quitting> for io::Error {
     fn from(quitting: Quitting) -> Self {
         Self::other(quitting)
     }
-}
-
-/// Whether `error`, or a source of it, is [`Quitting`].
-pub(crate) fn is_quitting(error: &(dyn Error + 'static)) -> bool {
-    chain(error).any(|error| error.is::<Quitting>() || error.is::<Marker>())
 }
 
 /// An error and its sources, outermost first. Limited, since an error may be its own source.
@@ -243,14 +286,41 @@ mod tests {
     use super::*;
 
     #[test]
+    fn quitting_is_found_in_itself_in_boxes_and_in_all_that_has_it_among_its_sources() {
+        #[derive(Debug)]
+        struct Outer(Box<dyn Error + Send + Sync>);
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("cannot read")
+            }
+        }
+        impl Error for Outer {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(&*self.0)
+            }
+        }
+        assert!(Quitting::is_in(&Quitting));
+        let boxed: Box<dyn Error> = Quitting.into();
+        assert!(Quitting::is_in(&*boxed));
+        let inside = io::Error::other(Outer(io::Error::from(Quitting).into()));
+        let inside: Box<dyn Error + Send + Sync> = Outer(inside.into()).into();
+        assert!(Quitting::is_in(&*inside));
+        let other = Outer(Quitting.to_string().into());
+        assert!(!Quitting::is_in(&other), "the text alone says nothing");
+        assert!(!Quitting::is_in(&io::Error::from(
+            io::ErrorKind::Interrupted
+        )));
+    }
+
+    #[test]
     fn quitting_is_recognized_in_an_io_error_that_it_has_become() {
-        assert!(is_quitting(&io::Error::from(Quitting)));
-        assert!(is_quitting(&io::Error::from(AddRoutineError::Quitting)));
+        assert!(Quitting::is_in(&io::Error::from(Quitting)));
+        assert!(Quitting::is_in(&io::Error::from(AddRoutineError::Quitting)));
         let refused = AddRoutineError::Thread {
             name: "server".to_owned(),
             source: io::ErrorKind::OutOfMemory.into(),
         };
-        assert!(!is_quitting(&io::Error::from(refused)));
+        assert!(!Quitting::is_in(&io::Error::from(refused)));
     }
 
     #[test]

@@ -37,6 +37,14 @@ fn the_first_program_of_the_readme_is_the_example() {
     assert_eq!(blocks("rust,no_run").next(), Some(program));
 }
 
+/// Inside of the clone, cargo would make it a member of quitter's workspace.
+#[test]
+fn a_program_of_ones_own_is_made_outside_of_the_clone() {
+    let mut making = blocks("sh").filter(|block| block.contains("cargo new"));
+    let block = making.next().expect("a block that makes a program");
+    assert!(block.starts_with("cd ..\n"), "{block}");
+}
+
 #[test]
 fn the_first_program_ends_as_the_readme_says() {
     let ended = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_first")))

@@ -7,7 +7,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::process::ExitCode;
 
-use crate::error::{AddRoutineError, Quitting, is_quitting};
+use crate::error::{AddRoutineError, Quitting};
 use crate::never::Bang;
 use crate::report::exit::exit_code;
 use crate::report::failure::FailureKind;
@@ -130,7 +130,7 @@ impl<T: MainOutcome, E: fmt::Debug + 'static> MainOutcome for Result<T, E> {
         };
         let shown = known.and_then(|known| known(&error));
         ended(match shown.or_else(|| as_error(&error)) {
-            Some(error) if is_quitting(error) => Body::Done,
+            Some(error) if Quitting::is_in(error) => Body::Done,
             Some(error) => Body::Failed(FailureKind::of_error(error)),
             None => Body::Failed(FailureKind::of_debug(&error)),
         });

@@ -12,8 +12,10 @@ use serde_core::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::main_quitter::signal::QuitSignal;
 use crate::report::cause::{QuitCause, RequestingRoutine};
+use crate::report::dump::Dump;
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
+use crate::report::outside::{OutsideThread, ThreadState};
 use crate::report::path::QuitterPath;
 use crate::report::slow::SlowRoutine;
 use crate::report::snapshot::{LiveQuitter, QuitState, Snapshot};
@@ -84,6 +86,36 @@ impl Serialize for Snapshot {
             failures: failures,
             unlisted_failures: unlisted_failures,
         )
+    }
+}
+
+impl Serialize for Dump {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            signal,
+            snapshot,
+            outside,
+        } = self;
+        object!(serializer, "Dump", signal: signal, snapshot: snapshot, outside: outside)
+    }
+}
+
+impl Serialize for OutsideThread {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { os_id, name, state } = self;
+        object!(serializer, "OutsideThread", os_id: os_id, name: name, state: state)
+    }
+}
+
+impl Serialize for ThreadState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Running => "running",
+            Self::InTheSystem => "in_the_system",
+            Self::Waiting => "waiting",
+            Self::Stopped => "stopped",
+            Self::Ending => "ending",
+        })
     }
 }
 
@@ -254,8 +286,16 @@ impl Serialize for TaskState {
 #[cfg(feature = "stacks")]
 impl Serialize for Stack {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { frames, is_cut } = self;
-        object!(serializer, "Stack", frames: frames, is_cut: is_cut)
+        let Self {
+            frames,
+            is_cut,
+            names_unread,
+        } = self;
+        object!(serializer, "Stack",
+            frames: frames,
+            is_cut: is_cut,
+            names_unread: names_unread,
+        )
     }
 }
 

@@ -30,4 +30,6 @@ mod stacks;
 mod standing;
 pub(crate) mod text;
 pub(crate) mod timeouts;
+#[cfg(feature = "stacks")]
+mod unread;
 pub(crate) mod waiting;

@@ -1,7 +1,7 @@
 //! The stacks in a report's text. Without the feature `stacks` there are none.
 
 #[cfg(feature = "stacks")]
-pub(super) use with::{Shown, Told, write_missing, write_note};
+pub(super) use with::{Shown, Told, write_note, write_notes};
 #[cfg(not(feature = "stacks"))]
 pub(super) use without::{Shown, Told, write_note};
 
@@ -81,6 +81,7 @@ mod with {
     use crate::report::escape::cut;
     use crate::report::text::{WIDTH, write_broken};
     use crate::report::timeouts::{StuckRoutine, Timeouts};
+    use crate::report::unread::write_unread;
     use crate::stacks::{Frame, Stack, TaskState, Why};
 
     /// How many lines the stacks of a list have before further ones are left out.
@@ -266,14 +267,22 @@ mod with {
         f: &mut fmt::Formatter<'_>,
         timeouts: &Timeouts,
     ) -> fmt::Result {
-        write_missing(f, timeouts.stackless())
+        write_notes(f, timeouts.routines(), timeouts.stackless())
+    }
+
+    /// Says of how many threads and tasks there are no stacks, and whether the stacks of these routines
+    /// lack names, each on a new line.
+    pub(in crate::report) fn write_notes<'a>(
+        f: &mut fmt::Formatter<'_>,
+        routines: impl Iterator<Item = &'a StuckRoutine>,
+        missing: &[(Why, usize)],
+    ) -> fmt::Result {
+        write_unread(f, routines.flat_map(|routine| &routine.stacks))?;
+        write_missing(f, missing)
     }
 
     /// Says of how many threads and tasks there are no stacks, and why, each on a new line.
-    pub(in crate::report) fn write_missing(
-        f: &mut fmt::Formatter<'_>,
-        missing: &[(Why, usize)],
-    ) -> fmt::Result {
+    fn write_missing(f: &mut fmt::Formatter<'_>, missing: &[(Why, usize)]) -> fmt::Result {
         for (why, count) in missing {
             let of = if why.is_of_tasks() { "task" } else { "thread" };
             let why = cut(&why.to_string(), WIDTH);
@@ -306,6 +315,7 @@ mod tests_of_text {
         Stack {
             frames,
             is_cut: false,
+            names_unread: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::error::is_quitting;
+use crate::error::Quitting;
 use crate::never::Bang;
 use crate::report::failure::FailureKind;
 
@@ -73,7 +73,7 @@ where
             Ok(outcome) => outcome.settle(failed),
             Err(error) => {
                 let error = error.into();
-                if !is_quitting(&*error) {
+                if !Quitting::is_in(&*error) {
                     failed(FailureKind::of_error(&*error));
                 }
             }

@@ -44,6 +44,7 @@ where_there_are_stacks! {
     mod asking;
     mod modules;
     mod signal;
+    mod stripped;
     mod symbols;
     pub(crate) mod tasks;
     // The C library musl has no unwind tables: what waits in it is not followed to its caller.
@@ -108,6 +109,10 @@ pub struct Stack {
     /// Whether there are calls beyond the last one, which could not be followed or were too many: a
     /// deep recursion, or code without unwind tables.
     pub is_cut: bool,
+    /// Whether names of its calls were not read in time: on a loaded machine, or of a large program. Their
+    /// [`offset`](Frame::offset) tells which they are. `false` where there are none to read, as in a
+    /// program that was stripped.
+    pub names_unread: bool,
 }
 
 /// A call in a [`Stack`].
@@ -128,6 +133,40 @@ pub struct Frame {
     pub module: Option<String>,
     /// The address of the call in that module, as `addr2line` takes it.
     pub offset: u64,
+}
+
+impl Frame {
+    /// What is shown of a call without a name: "store+0x1a2b".
+    fn unnamed(module: Option<&str>, offset: u64) -> String {
+        match module {
+            Some(module) => format!("{module}+{offset:#x}"),
+            None => format!("{offset:#x}"),
+        }
+    }
+
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.function == Self::unnamed(self.module.as_deref(), self.offset)
+    }
+
+    /// Whether its code is in one of the system's libraries.
+    pub(crate) fn is_systems(&self) -> bool {
+        self.module.as_deref().is_some_and(is_systems)
+    }
+}
+
+/// Whether a file of this name is one of the system's libraries: those below std.
+fn is_systems(name: &str) -> bool {
+    const LIBRARIES: [&str; 8] = [
+        "libc.so",
+        "libc-",
+        "libpthread",
+        "ld-linux",
+        "ld-musl",
+        "libm.so",
+        "libdl",
+        "[vdso]",
+    ];
+    LIBRARIES.iter().any(|library| name.starts_with(library))
 }
 
 impl fmt::Display for Frame {

@@ -3,12 +3,16 @@
 //! Everything is read through `/proc/self/mem`, so that a library that is unloaded meanwhile ends the
 //! stack and not the process.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::rc::Rc;
+
+use super::{is_systems, stripped};
 
 /// More than the tables of any program that was seen.
 const MOST_BYTES: u64 = 256 << 20;
@@ -39,6 +43,8 @@ pub(super) struct Module {
     pub(super) bias: u64,
     /// The file is gone, and so are its symbols: another may have its path.
     pub(super) is_deleted: bool,
+    path: PathBuf,
+    has_names: OnceCell<bool>,
     pub(super) tables: Option<Tables>,
 }
 
@@ -120,6 +126,8 @@ impl Mappings {
             range: elf.range(),
             bias: elf.bias,
             is_deleted: path.is_some(),
+            path: map.path.as_str().into(),
+            has_names: OnceCell::new(),
             tables: elf.tables(|range| self.bytes(range)),
         })
     }
@@ -268,25 +276,20 @@ pub(super) struct Address {
     pub(super) module: Option<Rc<Module>>,
 }
 
-/// Whether a file of this name is one of the system's libraries: those below std.
-pub(super) fn is_systems(name: &str) -> bool {
-    const LIBRARIES: [&str; 8] = [
-        "libc.so",
-        "libc-",
-        "libpthread",
-        "ld-linux",
-        "ld-musl",
-        "libm.so",
-        "libdl",
-        "[vdso]",
-    ];
-    LIBRARIES.iter().any(|library| name.starts_with(library))
-}
-
 impl Address {
     pub(super) fn is_systems(&self) -> bool {
         let module = self.module.as_ref();
         module.is_some_and(|module| is_systems(&module.name))
+    }
+
+    /// Whether it is in a file of the program's that has names. Reads the file: that may hang.
+    pub(super) fn may_have_name(&self) -> bool {
+        let own = self.module.as_ref();
+        let own = own.filter(|module| !module.is_deleted && !is_systems(&module.name));
+        own.is_some_and(|module| {
+            let look = || stripped::has_names(&module.path);
+            *module.has_names.get_or_init(look)
+        })
     }
 
     /// By the module's own addresses, as `addr2line` takes it.

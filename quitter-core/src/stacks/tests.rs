@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::SigSet;
 
 use super::{IN_ALL, MOST_THREADS, Stack, Stacks, Why, of, of_exit};
+use crate::report::notice::Notice;
 use crate::Quitter;
 use crate::routine::record::Record;
 
@@ -125,6 +126,55 @@ fn a_thread_that_waits_for_a_lock_shows_the_line_that_does() {
         "waits_for_a_lock",
         WAITS_FOR_A_LOCK,
     );
+    drop(held);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+/// Nobody can read names while this is called.
+#[test]
+fn a_report_says_that_names_were_not_read_in_time_and_how_to_read_them() {
+    let root = Quitter::root("root");
+    let lock = Arc::new(Mutex::new(0));
+    let held = lock.lock().unwrap();
+    let routines = Arc::clone(&lock);
+    root.routine("r")
+        .add(move |_| waits_for_a_lock(&routines))
+        .unwrap();
+    let named = stack_in(&root, "lock");
+    assert!(!named.names_unread, "{named:#?}");
+    let (reads, is_reading) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let reader = thread::spawn(move || {
+        // It looks up the byte before.
+        let inside = waits_for_a_lock as *const () as usize + 1;
+        backtrace::resolve(inside as *mut _, |_| {
+            reads.send(()).unwrap();
+            let _ = released.recv();
+        });
+    });
+    is_reading.recv_timeout(LONG).unwrap();
+    let until = Instant::now() + LONG;
+    let unread = loop {
+        let mut timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+        let records = records(&root);
+        timeouts.add_stacks(of(&records, Instant::now() + IN_ALL / 2));
+        let mut stacks = timeouts.routines().flat_map(|routine| &routine.stacks);
+        if stacks.any(|stack| stack.names_unread) {
+            drop(stacks);
+            break timeouts;
+        }
+        assert!(Instant::now() < until, "{timeouts}");
+    };
+    drop(release);
+    reader.join().unwrap();
+    let text = Notice::Stacks { routines: unread }.to_string();
+    let note = "\nNot all names of calls were read in time. To read more:\n  addr2line -f -C -e ";
+    assert_eq!(text.matches(note).count(), 1, "{text}");
+    // The offsets of the command are those of the calls, which have names by now.
+    let offset = format!(" {:#x}", named.frames[1].offset);
+    let command = text.lines().last().unwrap();
+    assert!(command.contains("quitter_core-") && text.contains(&offset[1..]), "{text}");
+    assert!(!stack_in(&root, "lock").names_unread);
     drop(held);
     root.quit_and_wait(LONG).unwrap();
 }

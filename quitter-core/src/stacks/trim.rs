@@ -1,7 +1,6 @@
 //! Makes a stack readable: leaves out what is not the program's own, and shortens names.
 
-use super::Frame;
-use super::modules::is_systems;
+use super::{Frame, is_systems};
 
 /// A call as the symbols tell it.
 #[derive(Clone, Debug)]
@@ -261,10 +260,9 @@ fn without_prefixes(name: &str) -> &str {
 
 /// "store::flush", or "store+0x1a2b" of a function without a name.
 fn name(call: &Call) -> String {
-    match (&call.function, &call.module) {
-        (Some(function), _) => path_of(function),
-        (None, Some(module)) => format!("{module}+{:#x}", call.offset),
-        (None, None) => format!("{:#x}", call.offset),
+    match &call.function {
+        Some(function) => path_of(function),
+        None => Frame::unnamed(call.module.as_deref(), call.offset),
     }
 }
 

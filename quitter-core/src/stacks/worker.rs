@@ -16,7 +16,7 @@ use super::signal::{self, Copied};
 use super::symbols::{Symbols, unnamed};
 use super::trim::{Call, root_of, trim};
 use super::unwind::{Trace, Unwinding};
-use super::{Found, Stack, Target, TaskState, Thread, Why};
+use super::{Found, Frame, Stack, Target, TaskState, Thread, Why};
 use crate::stands::own;
 
 /// How long threads and tasks may take to answer.
@@ -97,19 +97,26 @@ fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
         let _ = tell.send((at, first.map_err(Clone::clone)));
         drafts.extend(draft.ok().map(|draft| (at, draft)));
     }
+    // Then with the note that stays if the time is over before there are names.
+    for (at, draft) in drafts.iter().filter(|(_, draft)| draft.may_have_names()) {
+        let _ = tell.send((*at, Ok(draft.with_names_unread())));
+    }
     let mut symbols = Symbols::new(modules);
     // The system's libraries come last. Their names are rarely needed, and take longest where their
     // debug information is installed.
     let mut without = Vec::new();
     for (at, draft) in drafts {
-        let found = draft.with_names(|call| match call.is_systems() {
+        let mut found = draft.with_names(|call| match call.is_systems() {
             true => vec![unnamed(call)],
             false => symbols.of(call, limit),
         });
         if limit.is_over() {
             return;
         }
-        if found.stacks.iter().any(waits_in_system) {
+        for stack in &mut found.stacks {
+            stack.names_unread = waits_in_system(stack);
+        }
+        if found.stacks.iter().any(|stack| stack.names_unread) {
             without.push((at, draft));
         }
         let _ = tell.send((at, Ok(found)));
@@ -236,6 +243,20 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// Whether names are to be expected. Reads files: that may hang.
+    fn may_have_names(&self) -> bool {
+        let mut calls = self.traces.iter().flat_map(|trace| &trace.calls);
+        calls.any(Address::may_have_name)
+    }
+
+    fn with_names_unread(&self) -> Found {
+        let mut found = self.without_names();
+        for stack in &mut found.stacks {
+            stack.names_unread = true;
+        }
+        found
+    }
+
     fn with_names(&self, mut names: impl FnMut(&Address) -> Vec<Call>) -> Found {
         self.found(|trace| {
             let calls = trace.calls.iter().flat_map(&mut names).collect();
@@ -252,15 +273,12 @@ impl<'a> Draft<'a> {
         Stack {
             frames: trim(calls, root.as_deref(), self.target.is_task()),
             is_cut: trace.is_cut,
+            names_unread: false,
         }
     }
 }
 
 /// Whether the innermost call that is shown is one of the system's: its name was left out.
 fn waits_in_system(stack: &Stack) -> bool {
-    let module = stack
-        .frames
-        .first()
-        .and_then(|frame| frame.module.as_deref());
-    module.is_some_and(modules::is_systems)
+    stack.frames.first().is_some_and(Frame::is_systems)
 }

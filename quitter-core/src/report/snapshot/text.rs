@@ -10,7 +10,7 @@ use crate::report::escape::cut;
 use crate::report::failure::{RoutineFailure, write_failures};
 use crate::report::stacks::Told;
 #[cfg(feature = "stacks")]
-use crate::report::stacks::write_missing;
+use crate::report::stacks::write_notes;
 use crate::report::text::{Seconds, write_parts_after};
 
 /// How many levels are indented. Quitters further down are shown at the last one, by their paths.
@@ -61,7 +61,7 @@ pub(super) fn write(
         }
     }
     #[cfg(feature = "stacks")]
-    write_missing(f, &snapshot.stackless)?;
+    write_notes(f, snapshot.routines(), &snapshot.stackless)?;
     let failures = Failures(&snapshot.failures, snapshot.unlisted_failures).to_string();
     match failures.trim_end() {
         "" => Ok(()),

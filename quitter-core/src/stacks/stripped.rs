@@ -1,0 +1,82 @@
+//! Whether a file has the names of its functions, or was stripped of them.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Whether the file of a program or library has a table of its symbols. Reads the file: that may hang.
+pub(super) fn has_names(path: &Path) -> bool {
+    let read = |at, length| {
+        let mut bytes = vec![0; length];
+        File::open(path).ok()?.read_exact_at(&mut bytes, at).ok()?;
+        Some(bytes)
+    };
+    has_symbols(read).unwrap_or(false)
+}
+
+/// The same of a 64-bit ELF file, of which `read` gives as many bytes from there.
+fn has_symbols(read: impl Fn(u64, usize) -> Option<Vec<u8>>) -> Option<bool> {
+    const SYMBOLS: [u8; 4] = 2u32.to_le_bytes();
+    let header = read(0, 64)?;
+    if !header.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let at = u64::from_le_bytes(header[40..48].try_into().ok()?);
+    let number = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let (size, count) = (number(58), number(60));
+    if at == 0 || size < 8 {
+        return Some(false);
+    }
+    let sections = read(at, size * count)?;
+    let mut sections = sections.chunks_exact(size);
+    Some(sections.any(|section| section[4..8] == SYMBOLS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with sections of these types.
+    fn file(sections: &[u32]) -> Vec<u8> {
+        let mut file = b"\x7fELF\x02\x01".to_vec();
+        file.resize(64, 0);
+        file[40] = 64;
+        file[58] = 64;
+        file[60] = sections.len().try_into().unwrap();
+        for kind in sections {
+            let mut section = [0; 64];
+            section[4..8].copy_from_slice(&kind.to_le_bytes());
+            file.extend(section);
+        }
+        file
+    }
+
+    fn of(file: &[u8]) -> Option<bool> {
+        has_symbols(|at, length| {
+            let at = usize::try_from(at).ok()?;
+            file.get(at..at.checked_add(length)?).map(<[u8]>::to_vec)
+        })
+    }
+
+    #[test]
+    fn a_program_has_names_unless_it_was_stripped() {
+        // With nothing, the table for the loader, and that of all symbols.
+        assert_eq!(of(&file(&[0, 11, 2])), Some(true));
+        assert_eq!(of(&file(&[0, 11])), Some(false));
+        assert_eq!(of(&file(&[])), Some(false));
+        assert!(has_names(&std::env::current_exe().unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_file_of_a_program_has_no_names() {
+        let mut cut = file(&[0, 11, 2]);
+        cut.truncate(100);
+        assert_eq!(of(&cut), None);
+        assert_eq!(of(b""), None);
+        assert_eq!(of(&[0xff; 4096]), None);
+        let mut hostile = file(&[0, 2]);
+        hostile[40..48].fill(0xff);
+        assert_eq!(of(&hostile), None);
+        assert!(!has_names(Path::new("/none")));
+    }
+}
