@@ -92,8 +92,17 @@ fn a_body_that_is_told_to_quit_while_it_awaits_has_not_failed() {
 #[test]
 fn a_body_that_hangs_is_named_with_the_await_on_which_it_does() {
     for program in PROGRAMS {
-        let process = start(program, Some("hangs"));
-        let ended = process.signal_at("the body hangs", SIGTERM).with_code(1);
+        let end = || {
+            let process = start(program, Some("hangs"));
+            process.signal_at("the body hangs", SIGTERM).with_code(1)
+        };
+        let mut ended = end();
+        // On a busy machine the body may not be polled within the time that the report has for it.
+        for _ in 0..5 {
+            if ended.count("not polled") > 0 {
+                ended = end();
+            }
+        }
         let said = [
             "1 routine had not returned after 1 s",
             "main  running",
