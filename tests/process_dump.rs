@@ -310,6 +310,35 @@ fn a_function_for_notices_gets_a_dump_as_data() {
     end(program);
 }
 
+/// Asks for dumps until one has no thread of quitter's own outside the tree: one that has just started
+/// belongs to nobody yet.
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_that_wait_for_a_function_of_the_program_to_be_called_are_not_outside_the_tree() {
+    let story = || {
+        let notices = |notice: &Notice| {
+            if let Notice::Dump(dump) = notice {
+                let outside = dump.outside.iter().flatten();
+                let names = outside.map(|thread| &thread.name[..]);
+                let own: Vec<_> = names.filter(|name| name.starts_with("quitter")).collect();
+                println!("own: {own:?}");
+            }
+        };
+        works(builder().notices(notices).before_report(|| {}))
+    };
+    let mut program = started(alone(story));
+    let until = Instant::now() + PATIENCE;
+    loop {
+        program.send(SIGUSR1);
+        let own = program.wait_for("own: ");
+        if own.contains("[]") {
+            break;
+        }
+        assert!(Instant::now() < until, "{own}");
+    }
+    end(program);
+}
+
 #[test]
 fn without_any_other_signal_a_dump_works_too() {
     let story = || {
