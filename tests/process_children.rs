@@ -121,7 +121,12 @@ fn none_is_left_after_a_second_signal() {
     parent.process.send_later(SIGINT);
     let ended = parent.ends_with_all(130);
     // The processes that were live then are named.
-    ended.saying(&["Failed to quit: 2 routines", "child", "pid "]);
+    ended.saying(&[
+        "Failed to quit: 2 routines",
+        "child",
+        "pid ",
+        "Killing 2 child processes",
+    ]);
 }
 
 #[test]

@@ -304,6 +304,75 @@ fn a_function_for_notices_gets_a_dump_as_data() {
     end(program);
 }
 
+/// Asks for dumps until one has no thread of quitter's own outside the tree: one that has just started
+/// belongs to nobody yet.
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_that_wait_for_a_function_of_the_program_to_be_called_are_not_outside_the_tree() {
+    let story = || {
+        let notices = |notice: &Notice| {
+            if let Notice::Dump(dump) = notice {
+                let outside = dump.outside.iter().flatten();
+                let names = outside.map(|thread| &thread.name[..]);
+                let own: Vec<_> = names.filter(|name| name.starts_with("quitter")).collect();
+                println!("own: {own:?}");
+            }
+        };
+        works(builder().notices(notices).before_report(|| {}))
+    };
+    let mut program = started(alone(story));
+    let until = Instant::now() + PATIENCE;
+    loop {
+        program.send(SIGUSR1);
+        let own = program.wait_for("own: ");
+        if own.contains("[]") {
+            break;
+        }
+        assert!(Instant::now() < until, "{own}");
+    }
+    end(program);
+}
+
+/// Asks for dumps until ten in a row say this of the main quitter: the first ones may come before they wait
+/// that are to wait.
+fn main_line_is(mut program: Process, says: &str) {
+    const IN_A_ROW: usize = 10;
+    let until = Instant::now() + PATIENCE;
+    let mut right = 0;
+    while right < IN_A_ROW {
+        program.send(SIGUSR1);
+        program.wait_for("Dump on SIGUSR1:");
+        let line = program.wait_for("main");
+        right = if line.trim_end() == says {
+            right + 1
+        } else {
+            0
+        };
+        assert!(Instant::now() < until, "{line}");
+    }
+    end(program);
+}
+
+#[test]
+fn the_exit_that_waits_for_routines_is_not_counted_among_those_that_wait_at_the_main_quitter() {
+    main_line_is(started(alone(|| works(builder()))), "main");
+}
+
+#[test]
+fn the_exit_that_waits_for_the_quit_is_not_counted_either() {
+    let nothing_runs = || {
+        builder().run(|main| {
+            let main = main.clone();
+            thread::spawn(move || main.wait_quit());
+            println!("listening");
+        })
+    };
+    let mut idle = started(alone(nothing_runs));
+    idle.wait_for("no routine is running");
+    let one = "main  a thread or future waits for its quit or its routines";
+    main_line_is(idle, one);
+}
+
 #[test]
 fn without_any_other_signal_a_dump_works_too() {
     let story = || {

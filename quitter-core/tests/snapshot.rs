@@ -225,7 +225,8 @@ fn a_quitter_at_which_a_thread_waits_is_listed() {
     eventually(|| root.snapshot().quitters.len() == 2);
     let snapshot = root.snapshot();
     assert_eq!(snapshot.quitters[1].waiting, 1);
-    assert_eq!(snapshot.to_string(), "main\n└─ child  one waits here");
+    let text = "main\n└─ child  a thread or future waits for its quit or its routines";
+    assert_eq!(snapshot.to_string(), text);
     root.send_quit();
     thread.join().unwrap();
 }

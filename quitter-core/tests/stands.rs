@@ -191,6 +191,50 @@ fn a_connection_that_is_polled_is_shown() {
 }
 
 #[test]
+fn of_several_descriptors_that_are_polled_each_is_shown_with_its_address() {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    let root = root();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (reader, writer) = pipe().unwrap();
+    let fds = [tcp.as_raw_fd(), reader.as_raw_fd(), udp.as_raw_fd()];
+    let address = tcp.local_addr().unwrap();
+    let on = format!(
+        "fd {}, TCP {address}; fd {}, a pipe; fd {}, UDP {}",
+        fds[0],
+        fds[1],
+        fds[2],
+        udp.local_addr().unwrap()
+    );
+    root.routine("poller")
+        .add(move |_| {
+            let mut fds = [tcp.as_fd(), reader.as_fd(), udp.as_fd()]
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            poll(&mut fds, PollTimeout::NONE).unwrap();
+        })
+        .unwrap();
+    comes_between(&root, "poller", "blocked in ", &format!("poll ({on})"));
+    drop(writer);
+    root.wait_done(PATIENCE).unwrap();
+}
+
+/// Quitter's own descriptor, which it polls beside the listener, is left out.
+#[test]
+#[cfg(feature = "io")]
+fn incoming_is_shown_with_the_address_that_is_listened_at_and_nothing_else() {
+    let root = root();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, fd) = (listener.local_addr().unwrap(), listener.as_raw_fd());
+    root.routine("server")
+        .add(move |q| q.incoming(&listener).for_each(drop))
+        .unwrap();
+    let ends = format!("poll (fd {fd}, TCP {address})");
+    comes_between(&root, "server", "blocked in ", &ends);
+    root.quit_and_wait(PATIENCE).unwrap();
+}
+
+#[test]
 fn a_unix_socket_is_shown_with_its_path_which_cannot_forge_a_line() {
     let root = root();
     let path = format!("quitter\nQuit: all {}\u{1b}[2J.sock", std::process::id());

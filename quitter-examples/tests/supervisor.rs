@@ -67,5 +67,10 @@ fn a_second_signal_ends_all_processes_at_once() {
     supervisor.send_later(SIGTERM);
     let ended = supervisor.end().with_code(130);
     are_gone(&ended.stdout);
-    ended.saying(&["Failed to quit: 1 routine", "stubborn", "pid "]);
+    ended.saying(&[
+        "Failed to quit: 1 routine",
+        "stubborn",
+        "pid ",
+        "Killing 1 child process",
+    ]);
 }

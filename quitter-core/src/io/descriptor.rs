@@ -21,6 +21,8 @@ pub(crate) fn pair() -> io::Result<(QuitDescriptor, Unquit)> {
     Ok((QuitDescriptor(polled), Unquit(raise)))
 }
 
+#[cfg(target_os = "linux")]
+pub(crate) use eventfd::is_own;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use eventfd::{Raise, Shared, ends};
 
@@ -28,23 +30,88 @@ use eventfd::{Raise, Shared, ends};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod eventfd {
     use std::io;
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use rustix::event::{EventfdFlags, eventfd};
 
-    pub(super) type Shared = Arc<OwnedFd>;
-    pub(super) type Raise = Arc<OwnedFd>;
+    pub(super) type Shared = Arc<Own>;
+    pub(super) type Raise = Arc<Own>;
 
     pub(super) fn ends() -> io::Result<(Shared, Raise)> {
-        let both = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let both = Arc::new(Own::new(eventfd(0, flags)?));
         Ok((Arc::clone(&both), both))
+    }
+
+    /// A bit for each descriptor that is quitter's. Reports leave those out of a poll. Higher numbers are
+    /// rare, and shown.
+    static OWN: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+
+    pub(in crate::io) struct Own(OwnedFd);
+
+    impl Own {
+        fn new(fd: OwnedFd) -> Self {
+            if let Some((word, bit)) = place(fd.as_raw_fd()) {
+                word.fetch_or(bit, Ordering::Relaxed);
+            }
+            Self(fd)
+        }
+    }
+
+    impl Drop for Own {
+        fn drop(&mut self) {
+            // Before it is closed: the number may be another one's at once.
+            if let Some((word, bit)) = place(self.0.as_raw_fd()) {
+                word.fetch_and(!bit, Ordering::Relaxed);
+            }
+        }
+    }
+
+    impl AsFd for Own {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+
+    /// Whether a descriptor of this number is quitter's.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    pub(crate) fn is_own(fd: RawFd) -> bool {
+        place(fd).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    fn place(fd: RawFd) -> Option<(&'static AtomicU64, u64)> {
+        let fd = usize::try_from(fd).ok()?;
+        Some((OWN.get(fd / 64)?, 1 << (fd % 64)))
     }
 
     impl Drop for super::Unquit {
         fn drop(&mut self) {
             // By eventfd(2) it fails only if the count would overflow, which is one at most.
             let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_number_is_quitters_until_both_ends_are_dropped() {
+            let (shared, raise) = ends().unwrap();
+            // Far from the numbers of other tests.
+            let far = rustix::io::fcntl_dupfd_cloexec(&shared, 900).unwrap();
+            drop((shared, raise));
+            let number = far.as_raw_fd();
+            assert!(!is_own(number));
+            let both = Arc::new(Own::new(far));
+            let other = Arc::clone(&both);
+            drop(both);
+            assert!(is_own(number));
+            drop(other);
+            assert!(!is_own(number));
+            assert!(!is_own(-1) && !is_own(RawFd::MAX));
         }
     }
 }

@@ -256,9 +256,8 @@ impl MainQuitter {
         let all_done = self.ending.state().all_done.clone();
         let until_quit = |excluding| {
             node.wait_done(Limits {
-                excluding,
                 until_quit: true,
-                ..Limits::default()
+                ..of_exit(excluding)
             })
         };
         let done = self.wait(|| waiting_routine(until_quit));
@@ -268,7 +267,10 @@ impl MainQuitter {
                 None => console::say(Notice::Hint(hint.into())),
             }
         }
-        self.wait(|| node.wait_quit(None));
+        // By the channel, since it is not one of those that wait for the program.
+        self.wait(|| {
+            let _closed = self.root.quit_chan().recv();
+        });
     }
 
     /// Waits on this thread, which takes no signal meanwhile.
@@ -279,10 +281,7 @@ impl MainQuitter {
     /// Waits for the routines to return, and lists those that did not in time.
     fn wait_for_routines(&self, excluding: Option<Excluded>) -> Vec<LiveAt> {
         // The limit is the deadline of the quit.
-        let limits = Limits {
-            excluding,
-            ..Limits::default()
-        };
+        let limits = of_exit(excluding);
         let wait = || {
             self.root
                 .node()
@@ -294,6 +293,7 @@ impl MainQuitter {
         let counting = late::counting(&live);
         let grace = Limits {
             ignore_deadlines: true,
+            is_exit: true,
             ..Limits::within(SUPERVISORS_GRACE)
         };
         let mut supervisors = 0;
@@ -316,6 +316,15 @@ impl MainQuitter {
             self.ending.ask_watcher(Control::ListTheLast(done));
             let _closed = listed.recv_timeout(LAST_WORDS);
         }
+    }
+}
+
+/// A wait of the exit, called on this routine.
+fn of_exit(excluding: Option<Excluded>) -> Limits {
+    Limits {
+        excluding,
+        is_exit: true,
+        ..Limits::default()
     }
 }
 

@@ -66,6 +66,15 @@ fn exit(ending: &Ending, trigger: Trigger) -> ! {
     signal::exit_now(code(ending, trigger))
 }
 
+/// Says how many processes [`exit`] is about to kill, if there are some.
+#[cfg(feature = "process")]
+fn say_killing() {
+    let count = crate::routine::process::listed();
+    if count > 0 {
+        console::say_now(Notice::KillingProcesses { count });
+    }
+}
+
 fn code(ending: &Ending, trigger: Trigger) -> u8 {
     match trigger {
         Trigger::Signal(_) => exit_code::SECOND_SIGNAL,
@@ -95,6 +104,8 @@ fn say_last_words(ending: &Ending) {
     if is_unsaid {
         console::say_now(Notice::Outcome(Box::new(report.clone())));
     }
+    #[cfg(feature = "process")]
+    say_killing();
     let held_up = match (came_to_exit, ending.voice().has_returned()) {
         // The report lists the body of `main`, or the routine that is `main`'s.
         (false, _) if !report.timeouts.is_empty() => return ending.say_stacks(report),

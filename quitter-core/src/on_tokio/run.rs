@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Runtime, RuntimeFlavor};
 
 use crate::error::full_text;
 use crate::main_quitter::body::MainOutcome;
@@ -14,6 +14,7 @@ use crate::report::exit::ExitReport;
 use crate::routine::kind::Work;
 use crate::routine::quitter::RoutineQuitter;
 use crate::routine::{current, task};
+use crate::stands::own;
 
 /// Does what `#[quitter::main]` does on an `async fn main`: makes the runtime, and runs the program on
 /// it.
@@ -43,7 +44,12 @@ pub fn run_async<B: MainOutcome>(
     let entered = runtime.enter();
     let report = program.run(
         |main| runtime.block_on(as_task(body(main))),
-        |main, hint| runtime.block_on(main.exit_by(move |main| main.end(hint))),
+        |main, hint| {
+            // Where the runtime has threads for tasks, this one only waits.
+            let flavor = runtime.handle().runtime_flavor();
+            let _own = (flavor != RuntimeFlavor::CurrentThread).then(own::mark);
+            runtime.block_on(main.exit_by(move |main| main.end(hint)))
+        },
     );
     drop(entered);
     runtime.shutdown_background();

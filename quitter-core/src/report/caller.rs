@@ -9,8 +9,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::routine::panics;
+use crate::stands::own;
 
-/// The thread ends with this handle, unless the function hangs.
+/// The thread ends with this handle, unless the function hangs. It is quitter's own while it waits for a
+/// call.
 pub(crate) struct Caller<T> {
     queue: Sender<(T, Sender<()>)>,
     /// How many calls have not ended.
@@ -29,15 +31,17 @@ impl<T: Send + 'static> Caller<T> {
         let unfinished = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&unfinished);
         let run = move || {
+            let mut own = own::mark_as_waking();
             for (value, done) in calls {
-                let returned = panics::catch(|| function(value), |_| ());
+                let call = || panics::catch(|| function(value), |_| ());
+                let returned = own.lend(call);
                 count.fetch_sub(1, Ordering::AcqRel);
                 if returned.is_some() {
                     let _ = done.send(());
                 }
             }
             // Its drop is the program's code, too.
-            panics::drop_quietly(function);
+            own.lend(|| panics::drop_quietly(function));
         };
         thread::Builder::new().name(name.to_owned()).spawn(run)?;
         Ok(Self { queue, unfinished })
@@ -76,6 +80,24 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::system;
+
+    #[test]
+    fn its_thread_is_quitters_own_but_for_the_calls() {
+        let this_is_own = || {
+            let id = system::thread_id();
+            (id, own::is_or_was_own(id))
+        };
+        let (tell, told) = unbounded();
+        let call = move |()| tell.send(this_is_own()).unwrap();
+        let caller = Caller::start("caller", call).unwrap();
+        for _ in 0..2 {
+            assert!(caller.call((), Duration::MAX));
+            let (id, was_own_in_the_call) = told.recv().unwrap();
+            assert!(!was_own_in_the_call);
+            assert!(own::is_or_was_own(id) && !own::wakes_nobody(id));
+        }
+    }
 
     #[test]
     fn a_call_that_panics_or_hangs_costs_itself_and_no_later_wait() {

@@ -15,8 +15,10 @@ pub struct Dump {
     pub signal: QuitSignal,
     /// The tree of the main quitter.
     pub snapshot: Snapshot,
-    /// The threads that run no routine, but for quitter's own. `None`: the system does not tell, which
-    /// Linux does.
+    /// The threads that run no routine, but for quitter's own. A thread that calls a function of the
+    /// program, such as that for [notices](crate::MainQuitterBuilder::notices), is quitter's own except
+    /// during the call. So is the main thread while it waits in the exit, unless it runs the tasks of a
+    /// `current_thread` runtime of tokio's. `None`: the system does not tell, which Linux does.
     pub outside: Option<Vec<OutsideThread>>,
 }
 

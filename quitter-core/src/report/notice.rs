@@ -97,6 +97,14 @@ pub enum Notice {
         /// How many routines are live.
         count: usize,
     },
+    /// The process is about to be ended by force, and kills the child processes that are routines and have
+    /// not ended, with their process groups: "Killing 1 child process". Comes after the
+    /// [`Outcome`](Self::Outcome).
+    #[cfg(feature = "process")]
+    KillingProcesses {
+        /// How many child processes.
+        count: usize,
+    },
     /// The process is about to be ended by force, and no routine held its end up.
     EndedByForce {
         /// How far the program had come.
@@ -179,6 +187,8 @@ impl Notice {
             | Self::Hint(_)
             | Self::LeftRunning { .. }
             | Self::EndedByForce { .. } => true,
+            #[cfg(feature = "process")]
+            Self::KillingProcesses { .. } => true,
             #[cfg(feature = "stacks")]
             Self::Stacks { .. } => true,
             Self::QuitEvent { .. }
@@ -195,7 +205,12 @@ impl Notice {
 
     /// Whether it says how the program ends.
     pub(crate) fn is_last_word(&self) -> bool {
-        matches!(self, Self::Outcome(_) | Self::EndedByForce { .. })
+        match self {
+            Self::Outcome(_) | Self::EndedByForce { .. } => true,
+            #[cfg(feature = "process")]
+            Self::KillingProcesses { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether it is the outcome of a program in which there was nothing to shut down.
@@ -263,6 +278,10 @@ impl fmt::Display for Unbroken<'_> {
                 f.write_str("Where they hang:")?;
                 write_stacks(f, routines)
             }
+            #[cfg(feature = "process")]
+            Notice::KillingProcesses { count: 1 } => f.write_str("Killing 1 child process"),
+            #[cfg(feature = "process")]
+            Notice::KillingProcesses { count } => write!(f, "Killing {count} child processes"),
             Notice::EndedByForce {
                 held_up,
                 main_thread,

@@ -16,6 +16,7 @@ use super::failing::fail;
 use super::held_up::{self, InHooks};
 use super::panics;
 use crate::report::failure::FailureKind;
+use crate::stands::own;
 
 /// Whether our hook was set.
 static IS_SET: AtomicBool = AtomicBool::new(false);
@@ -81,6 +82,8 @@ fn install_elsewhere() {
 }
 
 fn set_hook() {
+    // It may wait for hooks of the program, and calls none.
+    let _own = own::mark_as_waking();
     // By then, the starter of this thread has said that it does this.
     drop(being_set());
     let before = panic::take_hook();

@@ -4,6 +4,8 @@ use std::ffi::c_long;
 
 use super::fd::{self, Object};
 use super::proc::{Call, Files, Whose};
+#[cfg(feature = "io")]
+use crate::io::descriptor;
 
 /// The meaning of a call's arguments.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
@@ -201,25 +203,33 @@ fn poll(files: &impl Files, whose: Whose, call: &Call, is_limited: bool) -> Obje
     let bytes = array.and_then(|array| files.memory(whose, array, count * SIZE));
     let describe = |entry: &[u8]| {
         let fd = i32::from_ne_bytes(*entry.first_chunk()?);
-        fd::describe(files, whose, u64::from(fd.cast_unsigned()))
+        let is_own = matches!(whose, Whose::Thread(_)) && is_own(fd);
+        let object = || fd::describe(files, whose, u64::from(fd.cast_unsigned()));
+        if is_own { None } else { object() }
     };
-    let found = bytes.map(|bytes| bytes.chunks(SIZE as usize).filter_map(describe).collect());
-    let mut found: Vec<Object> = found.unwrap_or_default();
-    let mut object = match (count, found.len()) {
-        (_, 1) => found.remove(0),
-        (1, _) => Object::from("1 descriptor".to_owned()),
-        (_, 0) => Object::from(format!("{count} descriptors")),
-        _ => {
-            let text = |object: Object| match object.socket {
-                Some(_) => object.text + ", a socket",
-                None => object.text,
-            };
-            let texts: Vec<_> = found.into_iter().map(text).collect();
-            Object::from(texts.join("; "))
-        }
-    };
+    let bytes = bytes.unwrap_or_default();
+    let found = bytes.chunks(SIZE as usize).filter_map(describe);
+    let all = found.reduce(|mut all, object| {
+        all.add(&object);
+        all
+    });
+    let mut object = all.unwrap_or_else(|| match count {
+        1 => Object::from("1 descriptor".to_owned()),
+        count => Object::from(format!("{count} descriptors")),
+    });
     object.text = limited(object.text, is_limited);
     object
+}
+
+/// Whether it is a descriptor of quitter's, which this process polls beside those of the program.
+fn is_own(fd: i32) -> bool {
+    #[cfg(feature = "io")]
+    return descriptor::is_own(fd);
+    #[cfg(not(feature = "io"))]
+    {
+        let _ = fd;
+        false
+    }
 }
 
 fn child(files: &impl Files, pid: i32) -> String {
@@ -316,13 +326,10 @@ mod tests {
             let call = call(libc::SYS_ppoll, [0x7f00, count, limit, 0, 0, 0]);
             object(&texts, Whose::Thread(1), &call).unwrap()
         };
-        let one = polled(1, 1);
-        assert_eq!(
-            (&*one.text, one.socket),
-            ("fd 7, with a time limit", Some(1))
-        );
-        assert_eq!(polled(3, 0).text, "fd 7, a socket; fd 2, stderr");
-        assert_eq!(polled(5, 0).text, "5 descriptors");
+        let polled = |count, limit| polled(count, limit).describe(|_| "TCP");
+        assert_eq!(polled(1, 1), "fd 7, TCP, with a time limit");
+        assert_eq!(polled(3, 0), "fd 7, TCP; fd 2, stderr");
+        assert_eq!(polled(5, 0), "5 descriptors");
         assert_eq!(
             shown(libc::SYS_epoll_pwait, [7, 1, 1, none, 0, 0]),
             "fd 7, a pipe"

@@ -6,13 +6,46 @@ use super::proc::{Files, Whose};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
     pub(super) text: String,
-    /// It is a socket with this inode, which is found out about at the end, since that takes long.
-    pub(super) socket: Option<u64>,
+    /// The sockets in it, from the first to the last. They are found out about at the end, since that takes
+    /// long.
+    pub(super) sockets: Vec<Socket>,
+}
+
+/// A socket that an object's text does not describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Socket {
+    pub(super) inode: u64,
+    /// The place of its description in the text, in bytes.
+    at: usize,
 }
 
 impl From<String> for Object {
     fn from(text: String) -> Self {
-        Self { text, socket: None }
+        let sockets = Vec::new();
+        Self { text, sockets }
+    }
+}
+
+impl Object {
+    /// Adds another object.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.text.push_str("; ");
+        let from = self.text.len();
+        self.text.push_str(&other.text);
+        let others = other.sockets.iter().map(|socket| Socket {
+            at: from + socket.at,
+            ..*socket
+        });
+        self.sockets.extend(others);
+    }
+
+    /// The text with every socket described by its inode.
+    pub(super) fn describe<'a>(mut self, socket: impl Fn(u64) -> &'a str) -> String {
+        // Backwards, since a description moves what is behind it.
+        for Socket { inode, at } in self.sockets.into_iter().rev() {
+            self.text.insert_str(at, &format!(", {}", socket(inode)));
+        }
+        self.text
     }
 }
 
@@ -32,9 +65,12 @@ pub(super) fn describe(files: &impl Files, whose: Whose, arg: u64) -> Option<Obj
     let process = whose.process();
     let target = files.link(&format!("{process}/fd/{fd}"));
     if let Some(target) = target {
-        object.socket = inode(&target, "socket:");
-        if object.socket.is_none() {
-            object.text = format!("{}, {}", object.text, kind(&target));
+        match inode(&target, "socket:") {
+            Some(inode) => object.sockets.push(Socket {
+                inode,
+                at: object.text.len(),
+            }),
+            None => object.text = format!("{}, {}", object.text, kind(&target)),
         }
     }
     Some(object)
@@ -81,9 +117,19 @@ mod tests {
     #[test]
     fn a_socket_is_known_by_its_inode_and_a_file_cannot_pass_for_one() {
         let socket = described("socket:[34]", 7).unwrap();
-        assert_eq!((&socket.text[..], socket.socket), ("fd 7", Some(34)));
+        assert_eq!((&socket.text[..], socket.sockets[0].inode), ("fd 7", 34));
         let file = described("/tmp/socket:[34]", 7).unwrap();
         assert_eq!(file, Object::from("fd 7, /tmp/socket:[34]".to_owned()));
+    }
+
+    #[test]
+    fn every_socket_of_several_objects_is_described_in_its_place() {
+        let mut object = described("socket:[34]", 7).unwrap();
+        object.add(&described("pipe:[1]", 8).unwrap());
+        object.add(&described("socket:[35]", 9).unwrap());
+        object.text.push_str(", at the end");
+        let text = object.describe(|inode| if inode == 34 { "TCP" } else { "a socket" });
+        assert_eq!(text, "fd 7, TCP; fd 8, a pipe; fd 9, a socket, at the end");
     }
 
     #[test]

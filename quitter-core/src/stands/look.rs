@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::calls::{self, A_LOCK, Futex, LIMITED};
+use super::fd::Object;
 use super::proc::{self, Call, Files, State, Whose};
 use super::sockets::Sockets;
 use super::{Stands, Subject, own};
@@ -28,10 +29,10 @@ enum Seen {
     /// It ran at this time, and had used so much of a processor.
     Runs(Instant, Duration),
     Futex(Futex),
+    /// There is a socket in the object of the call.
     OnSocket {
         call: String,
-        text: String,
-        inode: u64,
+        object: Object,
     },
 }
 
@@ -110,13 +111,9 @@ fn see(
             let Some(object) = calls::object(files, whose, &call) else {
                 return Some(blocked(name, None));
             };
-            match object.socket {
-                None => blocked(name, Some(object.text)),
-                Some(inode) => Seen::OnSocket {
-                    call: name,
-                    text: object.text,
-                    inode,
-                },
+            match object.sockets.is_empty() {
+                true => blocked(name, Some(object.text)),
+                false => Seen::OnSocket { call: name, object },
             }
         }
         State::Running => match (files.cpu(whose), before) {
@@ -151,7 +148,9 @@ fn conclude(
     for (at, seen) in seen.iter().enumerate() {
         match seen {
             Some(Seen::Futex(futex)) => waiting.entry(futex.address).or_default().push(at),
-            Some(Seen::OnSocket { inode, .. }) => inodes.push(*inode),
+            Some(Seen::OnSocket { object, .. }) => {
+                inodes.extend(object.sockets.iter().map(|socket| socket.inode));
+            }
             _ => {}
         }
     }
@@ -166,10 +165,9 @@ fn conclude(
             let shared = other.map(|other| the_same_as(&threads[*other], others.len() - 1));
             Some(on_futex(&futex, shared.unwrap_or_default()))
         }
-        Seen::OnSocket { call, text, inode } => {
-            let socket = sockets.get(inode).unwrap_or("a socket");
-            let on = Some(format!("{text}, {socket}"));
-            Some(Stands::Blocked { call, on })
+        Seen::OnSocket { call, object } => {
+            let on = object.describe(|inode| sockets.get(inode).unwrap_or("a socket"));
+            Some(Stands::Blocked { call, on: Some(on) })
         }
     };
     seen.into_iter().enumerate().map(conclude).collect()

@@ -1,4 +1,5 @@
-//! Quitter's own threads, which are not waited for and run no code of the program's.
+//! Quitter's own threads, which are not waited for and run no code of the program's. One that calls a
+//! function of the program is quitter's own except during the call.
 //!
 //! Some wake routines when something happens outside of the program, such as the end of a child process.
 //! While there is one of these, it is not true that nothing will wake anybody.
@@ -25,23 +26,23 @@ const WAKES: u64 = 1;
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// This thread is quitter's own until this is dropped.
-pub(crate) struct Own(&'static AtomicU64);
+pub(crate) struct Own {
+    value: u64,
+    /// `None`: code of the program's runs.
+    slot: Option<&'static AtomicU64>,
+}
 
 /// Makes this thread one of quitter's own: it only waits, or works for quitter.
 pub(crate) fn mark() -> Own {
-    take(system::thread_id() << 1)
+    Own::new(system::thread_id() << 1)
 }
 
-/// Makes this thread one of quitter's own that wakes routines.
-#[cfg_attr(
-    not(all(unix, feature = "process")),
-    allow(dead_code, reason = "the threads of child processes do")
-)]
+/// Makes this thread one of quitter's own that wakes routines, or may call code that does.
 pub(crate) fn mark_as_waking() -> Own {
-    take(system::thread_id() << 1 | WAKES)
+    Own::new(system::thread_id() << 1 | WAKES)
 }
 
-fn take(value: u64) -> Own {
+fn take(value: u64) -> &'static AtomicU64 {
     let free = |slot: &&AtomicU64| {
         let taken = slot.compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed);
         taken.is_ok()
@@ -49,7 +50,7 @@ fn take(value: u64) -> Own {
     let mut block = &OWN;
     loop {
         if let Some(slot) = block.slots.iter().find(free) {
-            return Own(slot);
+            return slot;
         }
         block = block.next.get_or_init(|| Box::new(Block::new()));
     }
@@ -88,10 +89,29 @@ fn has(value: u64) -> bool {
     })
 }
 
+impl Own {
+    fn new(value: u64) -> Self {
+        let slot = Some(take(value));
+        Self { value, slot }
+    }
+
+    /// Runs code of the program's. The thread is not quitter's own meanwhile.
+    pub(crate) fn lend<T>(&mut self, f: impl FnOnce() -> T) -> T {
+        if let Some(slot) = self.slot.take() {
+            slot.store(0, Ordering::Relaxed);
+        }
+        let result = f();
+        self.slot = Some(take(self.value));
+        result
+    }
+}
+
 impl Drop for Own {
     fn drop(&mut self) {
-        LAST.store(self.0.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.0.store(0, Ordering::Relaxed);
+        if let Some(slot) = self.slot {
+            LAST.store(self.value, Ordering::Relaxed);
+            slot.store(0, Ordering::Relaxed);
+        }
     }
 }
 
@@ -113,7 +133,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_more_than_a_block() {
-        let marks: Vec<_> = (0..100).map(|n| take((u64::MAX >> 1) - n)).collect();
+        let marks: Vec<_> = (0..100).map(|n| Own::new((u64::MAX >> 1) - n)).collect();
         assert!((0..100).all(|n| has((u64::MAX >> 1) - n)));
         drop(marks);
         assert!((0..100).all(|n| !has((u64::MAX >> 1) - n)));

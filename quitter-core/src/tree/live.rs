@@ -38,7 +38,7 @@ pub(crate) struct Found {
     /// Where the quitter above it stands in the list; the first one has none.
     pub(crate) above: usize,
     pub(crate) routines: Vec<Arc<Record>>,
-    /// How many threads and futures wait here, for a quit or for routines.
+    /// How many threads and futures wait here, for a quit or for routines, but for the exit.
     pub(crate) waiting: usize,
 }
 

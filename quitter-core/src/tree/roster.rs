@@ -65,6 +65,8 @@ pub(super) enum Waited {
 struct Waits {
     tally: Arc<Tally>,
     count: usize,
+    /// How many of them are those of the exit.
+    of_exit: usize,
 }
 
 /// The state that a tree has once.
@@ -111,9 +113,12 @@ impl State {
         others.chain(starting)
     }
 
-    /// How many threads and futures wait here, for a quit or for routines.
+    /// How many threads and futures wait here, for a quit or for routines, but for the exit.
     pub(super) fn waiting(&self) -> usize {
-        let for_routines = self.waited.values().map(|waits| waits.count);
+        let for_routines = self
+            .waited
+            .values()
+            .map(|waits| waits.count - waits.of_exit);
         self.waiters.len() + for_routines.sum::<usize>()
     }
 
@@ -161,7 +166,7 @@ impl State {
     }
 
     /// Joins the waits for `waited`. The tally is made, and then to be attached, by the first.
-    pub(super) fn join(&mut self, waited: Waited) -> (Arc<Tally>, bool) {
+    pub(super) fn join(&mut self, waited: Waited, is_exit: bool) -> (Arc<Tally>, bool) {
         let first = !self.waited.contains_key(&waited);
         let waits = self.waited.entry(waited).or_insert_with(|| Waits {
             tally: match waited {
@@ -169,15 +174,18 @@ impl State {
                 Waited::One(_) => Tally::of_one(),
             },
             count: 0,
+            of_exit: 0,
         });
         waits.count += 1;
+        waits.of_exit += usize::from(is_exit);
         (Arc::clone(&waits.tally), first)
     }
 
     /// Leaves the waits for `waited`. With the last one the tally is over.
-    pub(super) fn part(&mut self, waited: Waited) {
+    pub(super) fn part(&mut self, waited: Waited, is_exit: bool) {
         if let Some(waits) = self.waited.get_mut(&waited) {
             waits.count -= 1;
+            waits.of_exit -= usize::from(is_exit);
             if waits.count == 0 {
                 waits.tally.end();
                 self.waited.remove(&waited);

@@ -29,6 +29,8 @@ pub(crate) struct Limits {
     pub(crate) until_quit: bool,
     /// Only `until` counts, and no deadline.
     pub(crate) ignore_deadlines: bool,
+    /// The exit of the main quitter waits. It is in every program, so snapshots do not count it.
+    pub(crate) is_exit: bool,
 }
 
 /// A live routine that is left out of a wait.
@@ -47,6 +49,7 @@ impl Default for Limits {
             excluding: None,
             until_quit: false,
             ignore_deadlines: false,
+            is_exit: false,
         }
     }
 }
@@ -88,7 +91,9 @@ pub(crate) enum Step {
 impl Wait {
     /// A wait for all routines of the subtree of `node`.
     pub(super) fn for_subtree(node: &Arc<Node>, limits: Limits) -> Self {
-        let (tally, is_new) = node.roster().lock_first().join(Waited::Subtree);
+        let mut state = node.roster().lock_first();
+        let (tally, is_new) = state.join(Waited::Subtree, limits.is_exit);
+        drop(state);
         if is_new {
             walk(node, (), |_, state: &mut State, ()| {
                 let live = state.routines.len();
@@ -114,7 +119,10 @@ impl Wait {
     pub(super) fn for_one(node: &Arc<Node>, record: &Record, limits: Limits) -> Option<Self> {
         let waited = Waited::One(record.id);
         let mut state = node.roster().lock_first();
-        let joined = state.routines.contains(record).then(|| state.join(waited));
+        let joined = state
+            .routines
+            .contains(record)
+            .then(|| state.join(waited, limits.is_exit));
         drop(state);
         let (tally, _) = joined?;
         Some(Self {
@@ -204,7 +212,8 @@ impl Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.node.roster().lock_first().part(self.waited);
+        let mut state = self.node.roster().lock_first();
+        state.part(self.waited, self.limits.is_exit);
     }
 }
 

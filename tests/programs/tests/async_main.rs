@@ -8,6 +8,8 @@ mod common;
 
 use std::process::Command;
 
+#[cfg(target_os = "linux")]
+use nix::sys::signal::Signal::SIGUSR1;
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use common::Process;
@@ -116,4 +118,27 @@ fn a_body_that_hangs_is_named_with_the_await_on_which_it_does() {
         let ended = ended.saying(&said);
         assert_eq!(ended.count("on_tokio"), 0, "{}", ended.stderr);
     }
+}
+
+/// The first dumps may come before the main thread waits for the exit.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_dump_lists_the_threads_of_the_runtime_but_not_the_main_thread_that_waits_for_the_exit() {
+    const IN_A_ROW: usize = 10;
+    let mut process = running(None).next().unwrap();
+    let until = std::time::Instant::now() + common::PATIENCE;
+    let mut right = 0;
+    while right < IN_A_ROW {
+        process.send(SIGUSR1);
+        process.wait_for("outside the tree: ");
+        let threads = process.wait_for("tokio-");
+        right = if threads.contains("async_main") {
+            0
+        } else {
+            right + 1
+        };
+        assert!(std::time::Instant::now() < until, "{threads}");
+    }
+    process.send(SIGINT);
+    process.end().with_code(0);
 }

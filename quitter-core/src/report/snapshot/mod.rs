@@ -115,7 +115,8 @@ pub struct LiveQuitter {
     /// Why it quits, if it does.
     pub quit: Option<QuitState>,
     /// How many threads and futures wait at this quitter, for its quit or for routines. Those of its
-    /// own routines count, too: one that sleeps waits for the quit.
+    /// own routines count, too: one that sleeps waits for the quit. The exit of the main quitter does not
+    /// count. The text has the number where the quitter has no routine itself.
     pub waiting: usize,
     /// Its live routines, in the order of their ids.
     pub routines: Vec<StuckRoutine>,

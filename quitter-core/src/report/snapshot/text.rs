@@ -142,8 +142,8 @@ fn facts(quitter: &LiveQuitter) -> Vec<String> {
     };
     if quitter.routines.is_empty() && quitter.waiting > 0 {
         facts.push(match quitter.waiting {
-            1 => "one waits here".to_owned(),
-            n => format!("{n} wait here"),
+            1 => "a thread or future waits for its quit or its routines".to_owned(),
+            n => format!("{n} threads or futures wait for its quit or its routines"),
         });
     }
     facts

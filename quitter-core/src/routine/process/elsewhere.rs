@@ -60,6 +60,11 @@ impl Starting {
 /// The processes were killed when they were told to stop.
 pub(crate) fn kill_all() {}
 
+/// How many [`kill_all`] would kill.
+pub(crate) fn listed() -> usize {
+    0
+}
+
 /// A process that was started.
 pub(super) struct Leader {
     child: Child,

@@ -4,6 +4,7 @@
 //! are signalling it at this moment. The reaper empties a slot before it reaps the process, and it
 //! cannot while anybody is signalling. So the number in a slot is never that of a stranger.
 
+use std::iter::successors;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 use std::thread;
@@ -170,16 +171,23 @@ pub(crate) fn kill_all() {
 }
 
 fn kill_listed() {
-    let mut chunk = Some(&FIRST);
-    while let Some(now) = chunk {
-        for slot in &now.slots {
-            let word = slot.load(Ordering::SeqCst) & !USERS;
-            if word != FREE {
-                Listed { slot, word }.while_held(|word| send(word, Signal::KILL));
-            }
-        }
-        chunk = now.next.get().map(|next| &**next);
+    for listed in all_listed() {
+        listed.while_held(|word| send(word, Signal::KILL));
     }
+}
+
+/// How many processes are in the list: [`kill_all`] would kill these.
+pub(crate) fn listed() -> usize {
+    let is_owner = OWNER.load(Ordering::Relaxed) == std::process::id();
+    if is_owner { all_listed().count() } else { 0 }
+}
+
+fn all_listed() -> impl Iterator<Item = Listed> {
+    let chunks = successors(Some(&FIRST), |chunk| chunk.next.get().map(|next| &**next));
+    chunks.flat_map(|chunk| &chunk.slots).filter_map(|slot| {
+        let word = slot.load(Ordering::SeqCst) & !USERS;
+        (word != FREE).then_some(Listed { slot, word })
+    })
 }
 
 extern "C" fn at_exit() {

@@ -42,6 +42,6 @@ pub(super) use builder::ProcessOptions;
 pub use error::AddProcessError;
 pub use failure::ProcessFailure;
 pub use handle::{EndedBy, ProcessEnd, ProcessEnded, ProcessHandle};
-pub(crate) use os::kill_all;
+pub(crate) use os::{kill_all, listed};
 pub use output::ProcessOutput;
 pub(crate) use reaper::Reaper;

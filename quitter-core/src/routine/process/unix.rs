@@ -21,7 +21,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use super::ends::Ends;
 use super::groups::Listed;
 pub(super) use super::groups::Starting;
-pub(crate) use super::groups::kill_all;
+pub(crate) use super::groups::{kill_all, listed};
 pub(super) use super::readers::Readers;
 use super::reaper::{Ended, ProcessWaker};
 use crate::stands::own;

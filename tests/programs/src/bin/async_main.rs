@@ -67,7 +67,7 @@ pub(crate) async fn body(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
 }
 
 #[allow(dead_code, reason = "the other program has another `main`")]
-#[quitter::main(timeout = "1s", worker_threads = 2)]
+#[quitter::main(timeout = "1s", worker_threads = 2, dump_on = "SIGUSR1")]
 async fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     body(main).await
 }
