@@ -267,7 +267,7 @@ impl MainQuitter {
                 None => console::say(Notice::Hint(hint.into())),
             }
         }
-        // By the channel, since it is not one of those that wait for the program.
+        // By the channel: a snapshot counts those that wait in the list, and the exit is in every program.
         self.wait(|| {
             let _closed = self.root.quit_chan().recv();
         });

@@ -17,8 +17,9 @@ pub struct Dump {
     pub snapshot: Snapshot,
     /// The threads that run no routine, but for quitter's own. A thread that calls a function of the
     /// program, such as that for [notices](crate::MainQuitterBuilder::notices), is quitter's own except
-    /// during the call. So is the main thread while it waits in the exit, unless it runs the tasks of a
-    /// `current_thread` runtime of tokio's. `None`: the system does not tell, which Linux does.
+    /// during the call. So is a thread in [`exit`](crate::MainQuitter::exit). Under the attribute, so is the
+    /// main thread of an async `main` in the exit, unless it runs the tasks of a `current_thread` runtime.
+    /// `None`: the system does not tell, which Linux does.
     pub outside: Option<Vec<OutsideThread>>,
 }
 
