@@ -24,7 +24,8 @@ fn has_symbols(read: impl Fn(u64, usize) -> Option<Vec<u8>>) -> Option<bool> {
     let at = u64::from_le_bytes(header[40..48].try_into().ok()?);
     let number = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
     let (size, count) = (number(58), number(60));
-    if at == 0 || size < 8 {
+    // Other sizes are of no file of this kind, and might ask for gigabytes.
+    if at == 0 || size != 64 {
         return Some(false);
     }
     let sections = read(at, size * count)?;
