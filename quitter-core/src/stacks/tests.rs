@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::SigSet;
 
 use super::{IN_ALL, MOST_THREADS, Stack, Stacks, Why, of, of_exit};
-use crate::report::notice::Notice;
 use crate::Quitter;
+use crate::report::notice::Notice;
 use crate::routine::record::Record;
 
 const LONG: Duration = Duration::from_secs(20);
