@@ -127,11 +127,14 @@ impl Quitter {
     /// Wraps a stream so that its reads and writes end when this quitter is told to quit: a socket,
     /// a pipe, a terminal, standard input. Unix only.
     ///
-    /// From the quit on they fail with an error that is [`Quitting`](crate::Quitting), also inside of
-    /// [`BufReader`](std::io::BufReader), `lines`, a parser and the like: a routine that returns it
-    /// has quit, not failed. It is not of the kind [`Interrupted`](std::io::ErrorKind::Interrupted),
+    /// From the quit on they fail with an error that is [`Quitting`](crate::Quitting), which
+    /// [`BufReader`](std::io::BufReader), `lines`, a parser and the like pass on: a routine that returns
+    /// it has quit, not failed. It is not of the kind [`Interrupted`](std::io::ErrorKind::Interrupted),
     /// on which std would try again for ever.
     /// [`finish_within`](crate::Interruptible::finish_within) lets a message be finished.
+    ///
+    /// A `BufReader` still yields what it holds at the quit, and fails only when it has to read more. To
+    /// stop at once, ask [`has_to_quit`](Self::has_to_quit) in the loop.
     ///
     /// Reads and writes go to the descriptor itself. Text that [`Stdin`](std::io::Stdin) has buffered
     /// by then is not seen: read standard input through this alone. For `&TcpStream` or a clone the

@@ -34,6 +34,9 @@ use crate::system;
 /// [`run`](crate::MainQuitterBuilder::run) and [`force_exit`](crate::MainQuitterBuilder::force_exit),
 /// where the program is bound to end, the policy still applies after the exit.
 ///
+/// Where a signal ends the process, no destructors run;
+/// [`before_report`](crate::MainQuitterBuilder::before_report) does, if it has not run yet.
+///
 /// # Examples
 ///
 /// ```
