@@ -62,7 +62,8 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
         ("quitter_core::cancel::", "quitter_core::tree::"),
     ];
     let path = |at: usize| path(&calls[at]);
-    let mut found = inner.iter().rposition(|owner| *owner == Owner::System)?;
+    let outermost = inner.iter().rposition(|owner| *owner == Owner::System)?;
+    let mut found = giver_of_items(calls, inner, outermost).unwrap_or(outermost);
     loop {
         let of = path(found);
         let mut both = WITH_OWN_WAITS.iter();
@@ -81,8 +82,39 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
     }
 }
 
+/// The call that an iterator gets its items from, where the outermost call is of an iterator or a collection,
+/// such as `enumerate` or `collect`.
+fn giver_of_items(calls: &[Call], inner: &[Owner], outermost: usize) -> Option<usize> {
+    const OUTERMOST: [&str; 6] = [
+        "core::iter::",
+        "alloc::collections::",
+        "alloc::string::",
+        "alloc::vec::",
+        "hashbrown::",
+        "std::collections::",
+    ];
+    const BETWEEN: [&str; 4] = ["core::", "alloc::", "hashbrown::", "std::collections::"];
+    if !starts_with_one(&module_or_path(&calls[outermost]), &OUTERMOST) {
+        return None;
+    }
+    let is_meant = |at: &usize| {
+        let of = module_or_path(&calls[*at]);
+        inner[*at] == Owner::System && !starts_with_one(&of, &BETWEEN)
+    };
+    let giver = (0..outermost).rev().find(is_meant)?;
+    let of = path(&calls[giver]);
+    // Not the system's call itself, and no allocation.
+    (of.contains("::") && !of.contains("::alloc::")).then_some(giver)
+}
+
 fn path(call: &Call) -> String {
     call.function.as_deref().map(path_of).unwrap_or_default()
+}
+
+/// Where the function is defined, which may not be where its type is: `sum` of a `u64`.
+fn module_or_path(call: &Call) -> String {
+    let module = call.file.as_deref().and_then(module_of);
+    module.map_or_else(|| path(call), |module| module + "::")
 }
 
 fn starts_with_one(path: &str, starts: &[&str]) -> bool {
@@ -239,7 +271,8 @@ fn owner(call: &Call) -> Owner {
 
 /// The libraries of Rust, also where a type of the program's own gave a function its name.
 fn is_rusts_source(file: &str) -> bool {
-    file.starts_with("/rustc/") || file.contains("/lib/rustlib/src/rust/library/")
+    starts_with_one(file, &["/rustc/", "/rust/deps/"])
+        || file.contains("/lib/rustlib/src/rust/library/")
 }
 
 fn frame(call: Call, root: Option<&str>) -> Frame {

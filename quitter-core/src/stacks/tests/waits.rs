@@ -1,5 +1,7 @@
 //! Waits are shown by the public names of the calls that a program makes.
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::{MainQuitter, QuitSource, RoutineQuitter};
 
@@ -36,6 +38,40 @@ fn check_wait<T>(
     root.quit_and_wait(LONG).unwrap();
 }
 
+/// Waits for items of both kinds of channels by what is done with their iterators.
+macro_rules! check_channels {
+    ($(|$items:ident| $wait:expr),+ $(,)?) => {$(
+        let (sender, receiver) = crossbeam_channel::bounded::<u8>(1);
+        let wait = move |_: &_| {
+            let $items = receiver.iter();
+            $wait
+        };
+        check_wait("crossbeam_channel::Iter::next", wait, || drop(sender));
+        let (sender, receiver) = mpsc::channel::<u8>();
+        let wait = move |_: &_| {
+            let $items = receiver.iter();
+            $wait
+        };
+        check_wait("std::sync::mpsc::Iter::next", wait, || drop(sender));
+    )+};
+}
+
+#[test]
+fn a_wait_on_a_channel_behind_iterators_shows_the_channel() {
+    check_channels!(
+        |items| {
+            for (at, item) in items.enumerate() {
+                hint::black_box((at, item));
+            }
+        },
+        |items| items.map(|item| item + 1).collect::<Vec<_>>(),
+        |items| items.collect::<HashSet<_>>(),
+        |items| { items }.try_for_each(|item| (item < 3).then_some(())),
+        |items| items.map(u64::from).sum::<u64>(),
+        |items| Vec::new().extend(items),
+    );
+}
+
 /// A quitter with a routine that waits for the sender to be dropped.
 fn busy() -> (Quitter, crate::RoutineHandle, mpsc::Sender<()>) {
     let quitter = Quitter::root("busy");
@@ -55,7 +91,7 @@ fn a_wait_for_a_quit_has_its_public_name() {
         |q| q.wait_quit(),
         || {},
     );
-    let ticks = |q: &RoutineQuitter| q.ticks(LONG).next();
+    let ticks = |q: &RoutineQuitter| q.ticks(LONG).enumerate().count();
     check_wait("quitter::Ticks::next", ticks, || {});
     let other = Quitter::root("other");
     let theirs = other.clone();
@@ -119,6 +155,6 @@ fn blocking_io_has_its_public_name() {
     let theirs = listener.try_clone().unwrap();
     let waits = move |q: &RoutineQuitter| q.wait_readable(&theirs).is_ok();
     check_wait("quitter::RoutineQuitter::wait_readable", waits, || {});
-    let incoming = move |q: &RoutineQuitter| q.incoming(&listener).next();
+    let incoming = move |q: &RoutineQuitter| q.incoming(&listener).enumerate().count();
     check_wait("quitter::Incoming::next", incoming, || {});
 }

@@ -392,6 +392,51 @@ fn what_optimization_leaves_of_a_call_has_the_name_of_the_call() {
 }
 
 #[test]
+fn a_wait_behind_iterators_is_that_of_the_innermost_iterator() {
+    for adapters in [
+        &["core::iter::adapters::enumerate::Enumerate<I>::next"][..],
+        &[
+            "core::iter::adapters::map::Map<I,F>::next",
+            "alloc::vec::Vec<T>::from_iter",
+            "core::iter::traits::iterator::Iterator::collect",
+        ],
+        &[
+            "alloc::vec::Vec<T,A>::extend_desugared",
+            "alloc::vec::Vec<T,A>::extend",
+        ],
+    ] {
+        for (next, shown) in [
+            (
+                "<crossbeam_channel::channel::Iter<T> as core::iter::Iterator>::next",
+                "crossbeam_channel::Iter::next",
+            ),
+            (
+                "<std::sync::mpsc::IntoIter<T> as core::iter::Iterator>::next",
+                "std::sync::mpsc::IntoIter::next",
+            ),
+            (
+                "<quitter_core::routine::ticks::Ticks as core::iter::Iterator>::next",
+                "quitter::Ticks::next",
+            ),
+        ] {
+            let mut calls = vec!["std::thread::functions::park", next];
+            calls.extend(adapters);
+            calls.push("store::run");
+            assert_eq!(trimmed(&calls), [shown, "store::run"]);
+        }
+    }
+    // Nothing gives items there.
+    let sums = "core::iter::traits::iterator::Iterator::sum";
+    assert_eq!(trimmed(&[sums, "store::run"]), [sums, "store::run"]);
+    let extends = [
+        "std::sys::alloc::unix::alloc",
+        "alloc::vec::Vec<T,A>::extend",
+        "store::run",
+    ];
+    assert_eq!(trimmed(&extends), ["alloc::vec::Vec::extend", "store::run"]);
+}
+
+#[test]
 fn an_async_main_that_no_thread_polls_shows_what_its_thread_waits_in() {
     let frames = trimmed(&[
         "std::thread::functions::park",
