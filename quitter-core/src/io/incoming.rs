@@ -66,6 +66,8 @@ impl<'a, L: Listener> Incoming<'a, L> {
 impl<L: Listener> Iterator for Incoming<'_, L> {
     type Item = io::Result<L::Stream>;
 
+    // So that stacks have its name in optimized programs, too.
+    #[inline(never)]
     fn next(&mut self) -> Option<Self::Item> {
         /// Without a descriptor, the connection stays in the queue: to accept again at once would fail
         /// again. And a listener that was shut down fails for ever.

@@ -166,6 +166,8 @@ fn is_to_be_tried_again(error: rustix::io::Errno) -> bool {
 }
 
 impl<S: AsFd> Read for Interruptible<S> {
+    // So that stacks have its name in optimized programs, too.
+    #[inline(never)]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             self.ready(Wanted::Readable)?;
@@ -178,6 +180,7 @@ impl<S: AsFd> Read for Interruptible<S> {
 }
 
 impl<S: AsFd> Write for Interruptible<S> {
+    #[inline(never)]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         loop {
             self.ready(Wanted::Writable)?;

@@ -11,6 +11,7 @@ use crate::quitter::Quitter;
 use crate::routine::quitter::RoutineQuitter;
 
 /// Blocking I/O that ends when told, with the feature `io`.
+// The waits are not inlined, so that stacks have their names in optimized programs, too.
 impl Quitter {
     /// Blocks until `source` can be read from, or until this quitter is told to quit. For what reads
     /// by itself: a library with a descriptor, a terminal's events. Unix only.
@@ -39,6 +40,7 @@ impl Quitter {
     /// assert_eq!(root.wait_readable(&socket)?, Ready::Now);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline(never)]
     pub fn wait_readable(&self, source: &impl AsFd) -> io::Result<Ready> {
         wait_for(&self.caller(), source, Wanted::Readable, None)
     }
@@ -49,6 +51,7 @@ impl Quitter {
     /// # Errors
     ///
     /// Those of [`wait_readable`](Self::wait_readable).
+    #[inline(never)]
     pub fn wait_readable_timeout(
         &self,
         source: &impl AsFd,
@@ -64,6 +67,7 @@ impl Quitter {
     /// # Errors
     ///
     /// Those of [`wait_readable`](Self::wait_readable).
+    #[inline(never)]
     pub fn wait_writable(&self, source: &impl AsFd) -> io::Result<Ready> {
         wait_for(&self.caller(), source, Wanted::Writable, None)
     }
@@ -74,6 +78,7 @@ impl Quitter {
     /// # Errors
     ///
     /// Those of [`wait_readable`](Self::wait_readable).
+    #[inline(never)]
     pub fn wait_writable_timeout(
         &self,
         source: &impl AsFd,
@@ -186,6 +191,7 @@ impl RoutineQuitter {
     ///
     /// Those of [`Quitter::wait_readable`](crate::Quitter::wait_readable).
     #[track_caller]
+    #[inline(never)]
     pub fn wait_readable(&self, source: &impl AsFd) -> io::Result<Ready> {
         wait_for(&self.caller(), source, Wanted::Readable, None)
     }
@@ -196,6 +202,7 @@ impl RoutineQuitter {
     ///
     /// Those of [`Quitter::wait_readable`](crate::Quitter::wait_readable).
     #[track_caller]
+    #[inline(never)]
     pub fn wait_readable_timeout(
         &self,
         source: &impl AsFd,
@@ -210,6 +217,7 @@ impl RoutineQuitter {
     ///
     /// Those of [`Quitter::wait_readable`](crate::Quitter::wait_readable).
     #[track_caller]
+    #[inline(never)]
     pub fn wait_writable(&self, source: &impl AsFd) -> io::Result<Ready> {
         wait_for(&self.caller(), source, Wanted::Writable, None)
     }
@@ -220,6 +228,7 @@ impl RoutineQuitter {
     ///
     /// Those of [`Quitter::wait_readable`](crate::Quitter::wait_readable).
     #[track_caller]
+    #[inline(never)]
     pub fn wait_writable_timeout(
         &self,
         source: &impl AsFd,

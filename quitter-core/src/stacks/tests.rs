@@ -19,6 +19,8 @@ use crate::Quitter;
 use crate::report::notice::Notice;
 use crate::routine::record::Record;
 
+mod waits;
+
 const LONG: Duration = Duration::from_secs(20);
 
 fn records(root: &Quitter) -> Vec<Arc<Record>> {

@@ -2,6 +2,10 @@
 
 use super::{Frame, is_systems};
 
+mod public;
+
+use public::public;
+
 /// A call as the symbols tell it.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
@@ -57,14 +61,9 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
         ("tokio::time::timeout::", "tokio::time::sleep::"),
         ("quitter_core::cancel::", "quitter_core::tree::"),
     ];
-    let path = |at: usize| {
-        calls[at]
-            .function
-            .as_deref()
-            .map(path_of)
-            .unwrap_or_default()
-    };
-    let mut found = inner.iter().rposition(|owner| *owner == Owner::System)?;
+    let path = |at: usize| path(&calls[at]);
+    let outermost = inner.iter().rposition(|owner| *owner == Owner::System)?;
+    let mut found = giver_of_items(calls, inner, outermost).unwrap_or(outermost);
     loop {
         let of = path(found);
         let mut both = WITH_OWN_WAITS.iter();
@@ -81,6 +80,45 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
             _ => return Some(found),
         }
     }
+}
+
+/// The call that an iterator gets its items from, where the outermost call is of an iterator or a collection,
+/// such as `enumerate` or `collect`.
+fn giver_of_items(calls: &[Call], inner: &[Owner], outermost: usize) -> Option<usize> {
+    const OUTERMOST: [&str; 6] = [
+        "core::iter::",
+        "alloc::collections::",
+        "alloc::string::",
+        "alloc::vec::",
+        "hashbrown::",
+        "std::collections::",
+    ];
+    const BETWEEN: [&str; 4] = ["core::", "alloc::", "hashbrown::", "std::collections::"];
+    if !starts_with_one(&module_or_path(&calls[outermost]), &OUTERMOST) {
+        return None;
+    }
+    let is_meant = |at: &usize| {
+        let of = module_or_path(&calls[*at]);
+        inner[*at] == Owner::System && !starts_with_one(&of, &BETWEEN)
+    };
+    let giver = (0..outermost).rev().find(is_meant)?;
+    let of = path(&calls[giver]);
+    // Not the system's call itself, and no allocation.
+    (of.contains("::") && !of.contains("::alloc::")).then_some(giver)
+}
+
+fn path(call: &Call) -> String {
+    call.function.as_deref().map(path_of).unwrap_or_default()
+}
+
+/// Where the function is defined, which may not be where its type is: `sum` of a `u64`.
+fn module_or_path(call: &Call) -> String {
+    let module = call.file.as_deref().and_then(module_of);
+    module.map_or_else(|| path(call), |module| module + "::")
+}
+
+fn starts_with_one(path: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| path.starts_with(start))
 }
 
 /// The `poll` of a library's future.
@@ -159,7 +197,7 @@ fn owner(call: &Call) -> Owner {
     let Some(function) = &call.function else {
         return Owner::Program;
     };
-    const MACHINERY: [&str; 20] = [
+    const MACHINERY: [&str; 22] = [
         "tokio::future::",
         "core::task::",
         "core::future::",
@@ -179,7 +217,9 @@ fn owner(call: &Call) -> Owner {
         "quitter_core::routine::live::",
         "quitter_core::routine::panics::",
         "quitter_core::routine::guard::",
+        "quitter_core::routine::record::Record::seen_during",
         "quitter_core::main_quitter::",
+        "quitter_core::on_tokio::run::",
     ];
     const ENTRIES: [&str; 7] = [
         "__rust_try",
@@ -194,11 +234,19 @@ fn owner(call: &Call) -> Owner {
     let is_entry = ENTRIES.contains(&&*path);
     let is_test = path.contains("::tests::");
     let is_macro = |file: &str| file.contains("/tokio") && file.contains("/src/macros/");
+    // The exit only leads to the body elsewhere.
+    const EXITS: [&str; 2] = [
+        "quitter_core::main_quitter::exit::MainQuitter::exit",
+        "quitter_core::main_quitter::exit::MainQuitter::exit_async",
+    ];
+    if EXITS.contains(&without_closures(&path)) {
+        return Owner::System;
+    }
     // Keeps a waker for those who await; or is the inside of `join!` or `select!`.
     if path.contains("::atomic_waker::") || call.file.as_deref().is_some_and(is_macro) {
         return Owner::Machinery;
     }
-    if is_entry || !is_test && MACHINERY.iter().any(|start| path.starts_with(start)) {
+    if is_entry || !is_test && starts_with_one(&path, &MACHINERY) {
         return Owner::Machinery;
     }
     const SYSTEM: [&str; 11] = [
@@ -215,7 +263,7 @@ fn owner(call: &Call) -> Owner {
         "quitter::",
     ];
     let is_rusts = call.file.as_deref().is_some_and(is_rusts_source);
-    match is_rusts || !is_test && SYSTEM.iter().any(|start| path.starts_with(start)) {
+    match is_rusts || !is_test && starts_with_one(&path, &SYSTEM) {
         true => Owner::System,
         false => Owner::Program,
     }
@@ -223,7 +271,8 @@ fn owner(call: &Call) -> Owner {
 
 /// The libraries of Rust, also where a type of the program's own gave a function its name.
 fn is_rusts_source(file: &str) -> bool {
-    file.starts_with("/rustc/") || file.contains("/lib/rustlib/src/rust/library/")
+    starts_with_one(file, &["/rustc/", "/rust/deps/"])
+        || file.contains("/lib/rustlib/src/rust/library/")
 }
 
 fn frame(call: Call, root: Option<&str>) -> Frame {
@@ -276,110 +325,6 @@ fn short_file(file: &str, root: Option<&str>) -> String {
         .split_once(REGISTRY)
         .and_then(|(_, file)| file.split_once('/'));
     in_registry.map_or(file, |(_, file)| file).to_owned()
-}
-
-/// Leaves out modules of std that only its authors see: "std::sync::poison::mutex::Mutex::lock".
-fn public(path: &str) -> String {
-    const PRIVATE: [&str; 20] = [
-        "barrier",
-        "builder",
-        "condvar",
-        "functions",
-        "futex",
-        "join_handle",
-        "lazy_lock",
-        "mutex",
-        "net",
-        "once",
-        "once_lock",
-        "pal",
-        "poison",
-        "reentrant_lock",
-        "rwlock",
-        "scoped",
-        "stdio",
-        "tcp",
-        "udp",
-        "unix",
-    ];
-    if let Some(tokio) = path.strip_prefix("tokio::") {
-        return public_of_tokio(path, tokio);
-    }
-    let Some(std) = path.strip_prefix("std::") else {
-        return path
-            .replace("quitter_core::routine::quitter::", "quitter::")
-            .replace("quitter_core::routine::handle::", "quitter::")
-            .replace("quitter_core::routine::ticks::", "quitter::")
-            .replace(
-                "quitter_core::routine::awaiting::Done::poll",
-                "quitter::Quitter::done",
-            )
-            .replace(
-                "quitter_core::futures::QuitFuture::poll",
-                "quitter::Quitter::quitting",
-            )
-            .replace(
-                "quitter_core::cancel::CancelOnQuit::poll",
-                "quitter::Quitter::cancel_on_quit",
-            )
-            .replace("quitter_core::quitter::", "quitter::")
-            .replace("quitter_core::io::interruptible::", "quitter::")
-            .replace("quitter_core::io::incoming::", "quitter::")
-            .replace("quitter_core::io::methods::", "quitter::")
-            .replace("crossbeam_channel::channel::", "crossbeam_channel::")
-            .replace("crossbeam_channel::select::", "crossbeam_channel::");
-    };
-    // With optimization the public call is often gone, and what it calls is left.
-    let std = std
-        .strip_prefix("sys::sync::")
-        .map_or(std.to_owned(), |inner| {
-            format!(
-                "sync::{}",
-                inner.strip_suffix("_contended").unwrap_or(inner)
-            )
-        });
-    let segments = std.split("::").enumerate();
-    let is_public = |(at, name): &(usize, &str)| *at == 0 || !PRIVATE.contains(name);
-    let kept: Vec<_> = segments.filter(is_public).map(|(_, name)| name).collect();
-    format!("std::{}", kept.join("::"))
-}
-
-/// The call that a program has made: "tokio::sync::Mutex::lock", of "tokio::sync::mutex::Mutex::lock", and
-/// "tokio::time::sleep", of "tokio::time::sleep::Sleep::poll".
-fn public_of_tokio(path: &str, tokio: &str) -> String {
-    const CALLS: [(&str, &str); 4] = [
-        ("runtime::task::join::JoinHandle", "task::JoinHandle"),
-        ("sync::notify::Notified", "sync::Notify::notified"),
-        ("time::sleep::Sleep", "time::sleep"),
-        ("time::timeout::Timeout", "time::timeout"),
-    ];
-    const PUBLIC: [&str; 4] = ["broadcast", "mpsc", "oneshot", "watch"];
-    let call = without_closures(tokio);
-    let call = call.strip_suffix("::poll").unwrap_or(call);
-    if let Some((_, known)) = CALLS.iter().find(|(long, _)| *long == call) {
-        return format!("tokio::{known}");
-    }
-    if let Some(method) = call
-        .strip_prefix("io::util::")
-        .and_then(|rest| rest.split("::").next())
-    {
-        return format!("tokio::io::{method}");
-    }
-    let is_type = |name: &str| name.starts_with(|c: char| c.is_ascii_uppercase());
-    let segments: Vec<&str> = call.split("::").collect();
-    let mut kept: Vec<&str> = vec!["tokio"];
-    for (at, name) in segments.iter().enumerate() {
-        let mut later = segments[at + 1..].iter();
-        let is_private =
-            at > 0 && !PUBLIC.contains(name) && !is_type(name) && later.any(|name| is_type(name));
-        if !is_private && kept.last() != Some(name) {
-            kept.push(name);
-        }
-    }
-    match kept.len() {
-        1 => path.to_owned(),
-        _ => kept.join("::"),
-    }
 }
 
 /// A function's path without types in angle brackets:
@@ -455,7 +400,8 @@ fn self_type(text: &str) -> String {
     path_of(of)
 }
 
-/// Leaves out everything in angle brackets, with "::" before it.
+/// Leaves out everything in angle brackets, with "::" before it. The type of an `impl` block of the same crate
+/// takes the place of its module: "store::flush::<impl store::Store>::flush" is "store::Store::flush".
 fn without_brackets(text: &str) -> String {
     let mut path = String::new();
     let mut rest = text;
@@ -465,9 +411,24 @@ fn without_brackets(text: &str) -> String {
             break;
         };
         path.push_str(rest[..at].strip_suffix("::").unwrap_or(&rest[..at]));
+        if let Some(of) = type_of_impl(&inner[..end])
+            && crate_of(&of) == crate_of(&path)
+        {
+            path = of;
+        }
         rest = &inner[end + 1..];
     }
     path + rest
+}
+
+/// The type of "impl store::Store", or of "impl Trait for store::Store".
+fn type_of_impl(text: &str) -> Option<String> {
+    let of = text.strip_prefix("impl ")?;
+    Some(self_type(of.rsplit(" for ").next().unwrap_or(of)))
+}
+
+fn crate_of(path: &str) -> Option<&str> {
+    path.split_once("::").map(|(name, _)| name)
 }
 
 #[cfg(test)]

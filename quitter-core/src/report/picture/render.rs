@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::on::Scene;
+use crate::report::alike::status_label;
 use crate::report::escape::{cut, quoted};
 use crate::report::standing::Standing;
 use crate::report::text::Seconds;
@@ -94,8 +95,9 @@ fn routines(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<String> {
         let mut row = format!("  {name} of {}  running {running}", path.shown(PATH));
         let stands = Standing::of(&routine.stands);
         let stands: Vec<_> = stands.iter().flat_map(|stands| stands.parts(1)).collect();
+        let label = status_label(&routine.kind);
         let status = routine.status.as_ref();
-        let status = status.map(|status| format!("status {}", quoted(status, STATUS)));
+        let status = status.map(|status| format!("{label} {}", quoted(status, STATUS)));
         for fact in status.into_iter().chain(stands) {
             row += &format!(", {fact}");
         }
@@ -210,5 +212,32 @@ impl TermLike for Paper {
 
     fn flush(&self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "process"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::Quitter;
+
+    #[test]
+    fn a_process_shows_its_command_as_it_does_in_the_report() {
+        let root = Quitter::root("main");
+        let mut command = Command::new("sleep");
+        root.add_process(command.arg("100")).unwrap();
+        let routines = root.wait_done(Duration::ZERO).unwrap_err();
+        let scene = Scene {
+            count: 1,
+            routines: &routines,
+            passed: Duration::ZERO,
+            timeout: None,
+        };
+        let rows = Renderer::new().rows(&scene, 200, 2);
+        let row = rows.last().unwrap();
+        assert!(row.contains(", command \"sleep 100\""), "{row}");
+        assert!(!row.contains("status"), "{row}");
+        root.quit_and_wait(Duration::from_secs(20)).unwrap();
     }
 }

@@ -38,6 +38,15 @@ fn names_lose_generics_references_and_traits() {
         ),
         ("store::main::{{closure}}", "store::main::{closure}"),
         (
+            "store::flush::<impl store::Store<T>>::flush",
+            "store::Store::flush",
+        ),
+        (
+            "store::text::<impl core::fmt::Display for store::Store>::fmt",
+            "store::Store::fmt",
+        ),
+        ("alloc::slice::<impl [T]>::sort", "alloc::slice::sort"),
+        (
             "<dyn store::Sink<u8> as store::Close>::close",
             "store::Sink::close",
         ),
@@ -94,6 +103,11 @@ fn blocking_io_is_shown_as_the_call_of_quitters() {
         ),
         (
             "quitter_core::io::methods::<impl quitter_core::quitter::Quitter>::wait_readable",
+            "quitter::Quitter::wait_readable",
+        ),
+        // Line tables alone.
+        (
+            "quitter_core::io::methods::wait_readable",
             "quitter::wait_readable",
         ),
     ] {
@@ -325,6 +339,38 @@ fn what_optimization_leaves_of_a_call_has_the_name_of_the_call() {
             "std::sys::sync::condvar::futex::Condvar::wait",
             "std::sync::Condvar::wait",
         ),
+        (
+            "std::sync::mpmc::list::Channel<T>::recv",
+            "std::sync::mpsc::Receiver::recv",
+        ),
+        (
+            "std::sync::mpmc::zero::Channel<T>::send",
+            "std::sync::mpsc::SyncSender::send",
+        ),
+        (
+            "std::sync::mpmc::Receiver<T>::recv_timeout",
+            "std::sync::mpsc::Receiver::recv_timeout",
+        ),
+        (
+            "crossbeam_channel::flavors::zero::Channel<T>::recv",
+            "crossbeam_channel::Receiver::recv",
+        ),
+        (
+            "crossbeam_channel::flavors::array::Channel<T>::send",
+            "crossbeam_channel::Sender::send",
+        ),
+        (
+            "crossbeam_channel::select::run_select",
+            "crossbeam_channel::select",
+        ),
+        (
+            "quitter_core::tree::node::Node::wait_quit",
+            "quitter::Quitter::wait_quit",
+        ),
+        (
+            "quitter_core::routine::handle::wait_for",
+            "quitter::RoutineHandle::wait",
+        ),
     ] {
         assert_eq!(
             trimmed(&[left, "store::flusher"]),
@@ -342,5 +388,98 @@ fn what_optimization_leaves_of_a_call_has_the_name_of_the_call() {
         };
         let frames = trim(vec![inner, call("store::flusher")], None, false);
         assert_eq!(frames[0].function, public);
+    }
+}
+
+#[test]
+fn a_wait_behind_iterators_is_that_of_the_innermost_iterator() {
+    for adapters in [
+        &["core::iter::adapters::enumerate::Enumerate<I>::next"][..],
+        &[
+            "core::iter::adapters::map::Map<I,F>::next",
+            "alloc::vec::Vec<T>::from_iter",
+            "core::iter::traits::iterator::Iterator::collect",
+        ],
+        &[
+            "alloc::vec::Vec<T,A>::extend_desugared",
+            "alloc::vec::Vec<T,A>::extend",
+        ],
+    ] {
+        for (next, shown) in [
+            (
+                "<crossbeam_channel::channel::Iter<T> as core::iter::Iterator>::next",
+                "crossbeam_channel::Iter::next",
+            ),
+            (
+                "<std::sync::mpsc::IntoIter<T> as core::iter::Iterator>::next",
+                "std::sync::mpsc::IntoIter::next",
+            ),
+            (
+                "<quitter_core::routine::ticks::Ticks as core::iter::Iterator>::next",
+                "quitter::Ticks::next",
+            ),
+        ] {
+            let mut calls = vec!["std::thread::functions::park", next];
+            calls.extend(adapters);
+            calls.push("store::run");
+            assert_eq!(trimmed(&calls), [shown, "store::run"]);
+        }
+    }
+    // Nothing gives items there.
+    let sums = "core::iter::traits::iterator::Iterator::sum";
+    assert_eq!(trimmed(&[sums, "store::run"]), [sums, "store::run"]);
+    let extends = [
+        "std::sys::alloc::unix::alloc",
+        "alloc::vec::Vec<T,A>::extend",
+        "store::run",
+    ];
+    assert_eq!(trimmed(&extends), ["alloc::vec::Vec::extend", "store::run"]);
+}
+
+#[test]
+fn an_async_main_that_no_thread_polls_shows_what_its_thread_waits_in() {
+    let frames = trimmed(&[
+        "std::thread::functions::park",
+        "tokio::runtime::park::CachedParkThread::block_on",
+        "tokio::runtime::runtime::Runtime::block_on",
+        "quitter_core::on_tokio::run::run_async::{{closure}}",
+        "quitter_core::main_quitter::run::Program::run",
+        "quitter_core::on_tokio::run::run_async",
+        "store::main",
+    ]);
+    assert_eq!(frames, ["tokio::runtime::Runtime::block_on", "store::main"]);
+}
+
+#[test]
+fn calls_of_quitters_have_their_public_names() {
+    for (inner, shown) in [
+        (
+            "quitter_core::routine::process::handle::ProcessHandle::wait",
+            "quitter::ProcessHandle::wait",
+        ),
+        (
+            "quitter_core::quitter::waiting::<impl quitter_core::quitter::Quitter>::wait_done",
+            "quitter::Quitter::wait_done",
+        ),
+        (
+            "quitter_core::on_tokio::process::<impl \
+             quitter_core::routine::process::handle::ProcessHandle>::wait_async::{{closure}}",
+            "quitter::ProcessHandle::wait_async",
+        ),
+        (
+            "<quitter_core::routine::process::handle::ProcessEnded as core::future::Future>::poll",
+            "quitter::ProcessHandle::ended",
+        ),
+        (
+            "quitter_core::main_quitter::exit::MainQuitter::exit",
+            "quitter::MainQuitter::exit",
+        ),
+        // Line tables alone.
+        (
+            "quitter_core::routine::process::handle::wait",
+            "quitter::wait",
+        ),
+    ] {
+        assert_eq!(trimmed(&[inner, "store::run"]), [shown, "store::run"]);
     }
 }
