@@ -5,7 +5,8 @@
 //! back under one lock what one thread has allocated. Half of their time would go there. So the thread
 //! keeps the wakers until the tasks have had time to end, and then lets go of them alone. It holds nobody
 //! up: an executor drops a future, and all that it holds, when it ends. Only the bare memory of the tasks
-//! stays for longer.
+//! stays for longer. (A hand-made executor may leave an ended future in what its wakers hold. That future
+//! is dropped up to a second later; a quitter's own task has ended its routine by then.)
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
