@@ -90,6 +90,9 @@ pub(crate) struct Lent<'a> {
     lender: &'a mut Option<RoutineQuitter>,
     outer: Option<RoutineQuitter>,
     before: u64,
+    /// The lent routine's.
+    #[cfg(feature = "stacks")]
+    record: Option<Arc<Record>>,
 }
 
 impl<'a> Lent<'a> {
@@ -98,17 +101,30 @@ impl<'a> Lent<'a> {
         if let Some(routine) = lender {
             before = routine.record().set_os_id(system::thread_id());
         }
+        #[cfg(feature = "stacks")]
+        let record = lender.as_ref().map(|routine| Arc::clone(routine.record()));
         let outer = exchange(lender.take());
         Self {
             lender,
             outer,
             before,
+            #[cfg(feature = "stacks")]
+            record,
         }
     }
 
     /// As [`Current::mark_stack`].
-    pub(crate) fn mark_stack(&self, record: &Record) {
-        mark_stack(record, std::ptr::from_ref(self).addr());
+    pub(crate) fn mark_stack(&self) {
+        #[cfg(feature = "stacks")]
+        if let Some(record) = &self.record {
+            mark_stack(record, std::ptr::from_ref(self).addr());
+        }
+    }
+
+    /// The record of the routine that is lent.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.record.as_deref()
     }
 
     /// The routine, while it is lent.

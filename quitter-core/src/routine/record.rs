@@ -145,10 +145,14 @@ impl Record {
         self.work.is_body()
     }
 
-    /// Whether this is a guard that has no memory besides its record.
-    pub(super) fn is_plain_guard(&self) -> bool {
+    /// Whether this is a guard or a task that has no memory besides its record.
+    pub(super) fn is_plain(&self) -> bool {
+        #[cfg(feature = "stacks")]
+        let was_pending = !self.polls.is_empty();
+        #[cfg(not(feature = "stacks"))]
+        let was_pending = false;
         let has_own_text = matches!(self.name, Cow::Owned(_)) || self.status.get().is_some();
-        self.work == Work::Guard && !has_own_text
+        matches!(self.work, Work::Guard | Work::Task) && !has_own_text && !was_pending
     }
 
     /// The system's number of the thread that runs this right now, or of the process that it is; 0:

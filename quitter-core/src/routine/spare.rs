@@ -1,5 +1,5 @@
-//! The memory of the last guard's record that this thread let go, for its next routine. So most guards
-//! take none from the heap.
+//! The memory of the last record that this thread let go, for its next routine. So most guards, and
+//! tasks that start others, take none from the heap.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ thread_local! {
 #[inline]
 pub(super) fn keep(left: Option<Arc<Record>>) {
     // Others hold more: the text of a status, which may be long, or the waker of an executor.
-    if let Some(left) = left.filter(|record| record.is_plain_guard()) {
+    if let Some(left) = left.filter(|record| record.is_plain()) {
         // A thread that drops its thread-local values keeps none.
         let _ = SPARE.try_with(|spare| spare.replace(Some(left)));
     }
@@ -43,10 +43,10 @@ mod tests {
     use crate::routine::kind::Work;
     use crate::system;
 
-    fn guard(name: impl Into<Cow<'static, str>>) -> Arc<Record> {
+    fn record(work: Work, name: impl Into<Cow<'static, str>>) -> Arc<Record> {
         let now = system::now();
         fill(Record::new(
-            Work::Guard,
+            work,
             name.into(),
             Location::caller(),
             None,
@@ -55,22 +55,24 @@ mod tests {
     }
 
     #[test]
-    fn a_record_takes_the_place_of_a_guard_that_nobody_holds() {
-        let first = guard("first");
-        let place = Arc::as_ptr(&first);
-        keep(Some(first));
-        let second = guard("second");
-        assert_eq!(Arc::as_ptr(&second), place);
-        assert_eq!(second.name, "second");
-        let held = Arc::clone(&second);
-        keep(Some(second));
-        assert_ne!(Arc::as_ptr(&guard("third")), Arc::as_ptr(&held));
+    fn a_record_takes_the_place_of_a_guard_or_task_that_nobody_holds() {
+        for work in [Work::Guard, Work::Task] {
+            let first = record(work, "first");
+            let place = Arc::as_ptr(&first);
+            keep(Some(first));
+            let second = record(work, "second");
+            assert_eq!(Arc::as_ptr(&second), place);
+            assert_eq!(second.name, "second");
+            let held = Arc::clone(&second);
+            keep(Some(second));
+            assert_ne!(Arc::as_ptr(&record(work, "third")), Arc::as_ptr(&held));
+        }
     }
 
     #[test]
     fn no_text_of_the_programs_is_kept() {
-        let named = guard("its own name".to_owned());
-        let with_status = guard("guard");
+        let named = record(Work::Task, "its own name".to_owned());
+        let with_status = record(Work::Guard, "guard");
         with_status.set_status("flushing 3/10".into());
         for record in [named, with_status] {
             let left = Arc::downgrade(&record);

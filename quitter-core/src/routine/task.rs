@@ -3,7 +3,6 @@
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::builder::RoutineBuilder;
@@ -14,6 +13,7 @@ use super::live::check_out;
 use super::outcome::RoutineOutcome;
 use super::panics;
 use super::quitter::RoutineQuitter;
+#[cfg(feature = "tokio")]
 use super::record::Record;
 use crate::error::Quitting;
 use crate::pinned::Inner;
@@ -28,6 +28,9 @@ use crate::trace::RoutineSpan;
 /// routine's failure is recorded, so that nothing is left to return. Polled again after that it is
 /// ready again. To poll it by hand, pin it, like the future of an `async` block.
 ///
+/// Once it is ready it holds its quitter until it is dropped, as a clone of a
+/// [`RoutineQuitter`](crate::RoutineQuitter) does.
+///
 /// Dropped before its end it is cancelled: what it holds is dropped, and the routine is done, without a
 /// failure. A report that lists it nevertheless, since it was dropped after the deadline or a value
 /// that it holds hangs in its drop, says that it was dropped unfinished.
@@ -39,8 +42,8 @@ pub struct Task<F> {
 
 /// The routine that a task is.
 pub(crate) struct Of {
-    record: Arc<Record>,
-    /// `None`: it has ended, or is lent to the thread that polls it.
+    /// `None`: it is lent to the thread that polls it. The record says whether it has ended: a field for
+    /// that would make small tasks take twice the memory, since executors round it up.
     routine: Option<RoutineQuitter>,
     span: RoutineSpan,
 }
@@ -51,8 +54,7 @@ impl<F> Task<F> {
         make: impl FnOnce(RoutineQuitter) -> F,
     ) -> Self {
         let future = panics::catch(|| make(quitter.clone()), |kind| fail(&quitter, kind));
-        let mut of = Of {
-            record: Arc::clone(quitter.record()),
+        let of = Of {
             routine: Some(quitter),
             span,
         };
@@ -66,36 +68,36 @@ impl<F> Task<F> {
     /// The routine's number, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.of.record.id
+        let routine = self.of.routine.as_ref();
+        routine.expect("lent only during a poll").id()
     }
 }
 
 impl Of {
     /// Makes this the routine that runs on this thread, and calls `f` with it and a function for its
     /// failures. A panic is one.
-    fn call(&mut self, f: impl FnOnce(&Record, &dyn Fn(FailureKind))) {
+    fn call(&mut self, f: impl FnOnce(&Lent<'_>, &dyn Fn(FailureKind))) {
         let current = Lent::new(&mut self.routine);
         let _span = self.span.enter();
-        current.mark_stack(&self.record);
+        current.mark_stack();
         let failed = |kind| {
             if let Some(routine) = current.routine() {
                 fail(&routine, kind);
             }
         };
-        panics::catch(|| f(&self.record, &failed), failed);
+        panics::catch(|| f(&current, &failed), failed);
     }
 
-    /// Calls `drop`, which drops the future, as this routine.
-    fn drop_future(&mut self, drop: impl FnOnce()) {
-        #[cfg(feature = "stacks")]
-        self.record.polls.end();
-        self.call(|_, _| drop());
+    /// The routine, unless it has ended.
+    fn live(&self) -> Option<&RoutineQuitter> {
+        let routine = self.routine.as_ref();
+        routine.filter(|routine| !routine.record().is_finished())
     }
 
     /// Ends the routine, unless it has ended.
-    fn end(&mut self) {
-        if let Some(routine) = self.routine.take() {
-            check_out(&routine, &self.span);
+    fn end(&self) {
+        if let Some(routine) = self.live() {
+            check_out(routine, &self.span);
         }
     }
 }
@@ -109,32 +111,60 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let (mut future, of) = self.parts();
-        if let Some(running) = future.as_mut().get() {
-            let mut is_pending = false;
-            of.call(|record, failed| match poll(record, running, cx) {
-                Poll::Pending => is_pending = true,
-                Poll::Ready(outcome) => outcome.settle(failed),
+        let mut is_pending = false;
+        if future.is_there() {
+            of.call(|lent, failed| {
+                let Some(running) = future.as_mut().get() else {
+                    return;
+                };
+                match poll(lent, running, cx) {
+                    Poll::Pending => is_pending = true,
+                    Poll::Ready(outcome) => {
+                        outcome.settle(failed);
+                        end_polls(lent);
+                        future.as_mut().clear_pinned();
+                    }
+                }
             });
-            if is_pending {
-                return Poll::Pending;
-            }
-            of.drop_future(|| future.clear_pinned());
+        }
+        if is_pending {
+            return Poll::Pending;
+        }
+        // It has panicked.
+        if future.is_there() {
+            of.call(|lent, _| {
+                end_polls(lent);
+                future.clear_pinned();
+            });
         }
         of.end();
         Poll::Ready(())
     }
 }
 
-/// Polls a future as the routine of this record, which may be asked what it awaits.
+/// Polls a future as the routine that is lent, which may be asked what it awaits.
 #[cfg_attr(
     not(feature = "stacks"),
     expect(unused_variables, reason = "nobody asks")
 )]
-fn poll<F: Future>(record: &Record, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+fn poll<F: Future>(lent: &Lent<'_>, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
     #[cfg(feature = "stacks")]
-    return record.polls.poll(future, cx, record.os_id());
-    #[cfg(not(feature = "stacks"))]
-    return future.poll(cx);
+    if let Some(record) = lent.record() {
+        return record.polls.poll(future, cx, record.os_id());
+    }
+    future.poll(cx)
+}
+
+/// Lets go of the executor's waker: the future is not polled any more.
+#[cfg_attr(
+    not(feature = "stacks"),
+    expect(unused_variables, reason = "nobody asks")
+)]
+fn end_polls(lent: &Lent<'_>) {
+    #[cfg(feature = "stacks")]
+    if let Some(record) = lent.record() {
+        record.polls.end();
+    }
 }
 
 /// Polls a future as the routine of this record, which is the current one, and belongs to this thread only
@@ -148,7 +178,10 @@ pub(crate) fn poll_on<F: Future>(
     /// No thread.
     const NONE: u64 = 0;
     record.set_os_id(system::thread_id());
-    let polled = poll(record, future, cx);
+    #[cfg(feature = "stacks")]
+    let polled = record.polls.poll(future, cx, record.os_id());
+    #[cfg(not(feature = "stacks"))]
+    let polled = future.poll(cx);
     match polled {
         Poll::Pending => _ = record.set_os_id(NONE),
         #[cfg(feature = "stacks")]
@@ -162,11 +195,14 @@ pub(crate) fn poll_on<F: Future>(
 impl<F> Drop for Task<F> {
     fn drop(&mut self) {
         let Self { future, of } = self;
-        if of.routine.is_some() {
-            of.record.set_cancelled();
+        if let Some(routine) = of.live() {
+            routine.record().set_cancelled();
         }
         if future.is_there() {
-            of.drop_future(|| future.clear());
+            of.call(|lent, _| {
+                end_polls(lent);
+                future.clear();
+            });
         }
         of.end();
     }
@@ -176,7 +212,7 @@ impl<F> fmt::Debug for Task<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task")
             .field("id", &self.id())
-            .field("live", &self.of.routine)
+            .field("live", &self.of.live())
             .finish()
     }
 }
@@ -242,5 +278,16 @@ impl RoutineBuilder<'_> {
             routine.0.record().polls.leave_out();
         }
         Ok(Task::new(routine, f))
+    }
+}
+
+#[cfg(all(test, not(feature = "tracing")))]
+mod tests {
+    use super::*;
+
+    /// Tokio rounds a task's memory up to 128 bytes.
+    #[test]
+    fn a_task_is_two_words_larger_than_its_future() {
+        assert_eq!(size_of::<Of>(), size_of::<[usize; 2]>());
     }
 }

@@ -54,6 +54,11 @@ pub(super) enum Answer {
 }
 
 impl Polls {
+    /// Whether nothing is kept.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.get().is_none()
+    }
+
     /// Makes that nobody asks this task. To be called before its first poll.
     pub(crate) fn leave_out(&self) {
         let kept = Kept {
