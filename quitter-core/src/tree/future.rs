@@ -2,26 +2,35 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 #[cfg(feature = "tokio")]
 use super::live::LiveAt;
 use super::node::Node;
 use super::wait::{Limits, Step, Wait};
-use super::waiter::{Waiter, WakerId};
-use super::waiters::Key;
+use super::waiter::Waiter;
+use super::waiters::{Key, Place};
+use super::waker_id::WakerId;
 use crate::routine::record::Record;
 
-/// A future's place in a list, and the waker that is there.
-struct Entered {
-    key: Key,
-    /// That of the clone, which is not always that of the waker it is a clone of.
+/// Where a future is in a list, and which waker is there.
+///
+/// Kept small, since futures that wait are parts of others, which the compiler often keeps twice, and there
+/// may be a million.
+struct Entered<K> {
+    at: K,
     waker: WakerId,
 }
 
-impl Entered {
-    fn has(&self, cx: &Context<'_>) -> bool {
-        self.waker == WakerId::of(cx.waker())
+impl<K> Entered<K> {
+    /// `waker` is the clone that is in the list: it is not always like the waker that it is a clone of.
+    fn new(at: K, waker: WakerId) -> Self {
+        Self { at, waker }
+    }
+
+    /// Whether this waker is known to be there.
+    fn has(&self, waker: &Waker) -> bool {
+        self.waker.is_of(waker)
     }
 }
 
@@ -31,7 +40,7 @@ pub(crate) struct QuitWait {
     /// number 3 in `quit.rs`.
     node: Arc<Node>,
     /// Since the first poll that had to wait.
-    entered: Option<Entered>,
+    entered: Option<Entered<Place>>,
 }
 
 impl QuitWait {
@@ -56,17 +65,18 @@ impl Future for QuitWait {
             return Poll::Ready(());
         }
         // Only a quit takes it from the list. So this waker is there, or has just been woken.
-        if this.entered.as_ref().is_some_and(|entered| entered.has(cx)) {
+        let entered = this.entered.as_ref();
+        if entered.is_some_and(|entered| entered.has(cx.waker())) {
             return Poll::Pending;
         }
-        let before = this.entered.as_ref().map(|entered| entered.key);
+        let before = entered.map(|entered| entered.at);
         // To clone a waker is the executor's code: not under the lock.
         let clone = cx.waker().clone();
         let waker = WakerId::of(&clone);
         match this.node.enter(Waiter::Future(clone), before) {
             None => Poll::Ready(()),
-            Some(key) => {
-                this.entered = Some(Entered { key, waker });
+            Some(place) => {
+                this.entered = Some(Entered::new(place, waker));
                 Poll::Pending
             }
         }
@@ -79,7 +89,7 @@ impl Drop for QuitWait {
         if let Some(entered) = &self.entered
             && !self.node.is_settled()
         {
-            self.node.leave_quit_list(entered.key);
+            self.node.leave_quit_list(entered.at);
         }
     }
 }
@@ -91,7 +101,7 @@ pub(crate) struct DoneWait {
     record: Option<Arc<Record>>,
     limits: Limits,
     /// Made at the first poll.
-    wait: Option<(Wait, Option<Entered>)>,
+    wait: Option<(Wait, Option<Entered<Key>>)>,
 }
 
 impl DoneWait {
@@ -128,13 +138,14 @@ impl DoneWait {
         let Some((wait, entered)) = &mut self.wait else {
             return Step::Done;
         };
-        let is_entered = |entered: &Entered| entered.has(cx) && wait.is_entered(entered.key);
+        let is_entered =
+            |entered: &Entered<Key>| entered.has(cx.waker()) && wait.is_entered(entered.at);
         if !entered.as_ref().is_some_and(is_entered) {
-            let before = entered.as_ref().map(|entered| entered.key);
+            let before = entered.as_ref().map(|entered| entered.at);
             let clone = cx.waker().clone();
             let waker = WakerId::of(&clone);
             let key = wait.enter(Waiter::Future(clone), before);
-            *entered = Some(Entered { key, waker });
+            *entered = Some(Entered::new(key, waker));
         }
         wait.step()
     }
@@ -153,7 +164,18 @@ impl DoneWait {
 impl Drop for DoneWait {
     fn drop(&mut self) {
         if let Some((wait, Some(entered))) = &self.wait {
-            wait.leave(entered.key);
+            wait.leave(entered.at);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_wait_for_a_quit_is_small() {
+        assert_eq!(size_of::<QuitWait>(), 24);
     }
 }

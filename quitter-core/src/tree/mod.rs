@@ -35,6 +35,7 @@ mod tally;
 mod wait;
 mod waiter;
 mod waiters;
+mod waker_id;
 mod walk;
 
 pub(crate) use future::{DoneWait, QuitWait};

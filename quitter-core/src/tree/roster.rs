@@ -16,7 +16,7 @@ use super::policies::Policies;
 use super::shards::Shards;
 use super::tally::Tally;
 use super::waiter::{Open, Parker, Waiter, Wakes, is_past};
-use super::waiters::{Key, Waiters};
+use super::waiters::{Place, Waiters};
 use super::walk::{self, GoesFirst};
 use crate::error::Quitting;
 use crate::report::failure::FailureLog;
@@ -417,10 +417,10 @@ impl Node {
         let parker = Parker::new();
         // Of a crowd that a quit has woken, and so taken from the list, nobody takes the lock again.
         while !self.is_quitting()
-            && let Some(key) = self.enter(Waiter::Thread(Arc::clone(&parker)), None)
+            && let Some(place) = self.enter(Waiter::Thread(Arc::clone(&parker)), None)
         {
             if !parker.park(until) {
-                self.leave_quit_list(key);
+                self.leave_quit_list(place);
                 parker.leave();
                 break;
             }
@@ -429,8 +429,8 @@ impl Node {
     }
 
     /// Lets a waiter wait for the quit, unless this node quits already, in the place of the one that was
-    /// entered before, if any.
-    pub(super) fn enter(self: &Arc<Self>, waiter: Waiter, before: Option<Key>) -> Option<Key> {
+    /// entered before, if any. Only a quit takes others from this list, and then nobody comes any more.
+    pub(super) fn enter(self: &Arc<Self>, waiter: Waiter, before: Option<Place>) -> Option<Place> {
         let owner = self.owner();
         let mut state = owner.roster().lock();
         // Under the lock that a quit takes after it has marked the node, or counted (rule 9).
@@ -439,16 +439,16 @@ impl Node {
             drop(waiter);
             return None;
         }
-        let left = before.and_then(|before| state.waiters.remove(before));
-        let key = state.waiters.enter(waiter, 0);
+        let left = before.and_then(|before| state.waiters.remove_at(before));
+        let place = state.waiters.enter(waiter, 0).place();
         drop(state);
         drop(left);
-        Some(key)
+        Some(place)
     }
 
     /// To be called for a waiter that goes.
-    pub(super) fn leave_quit_list(self: &Arc<Self>, key: Key) {
-        let left = self.owner().roster().lock().waiters.remove(key);
+    pub(super) fn leave_quit_list(self: &Arc<Self>, place: Place) {
+        let left = self.owner().roster().lock().waiters.remove_at(place);
         drop(left);
     }
 }

@@ -41,22 +41,6 @@ impl Waiter {
     }
 }
 
-/// Tells wakers apart without keeping one, which would be the executor's memory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct WakerId {
-    data: usize,
-    vtable: usize,
-}
-
-impl WakerId {
-    pub(super) fn of(waker: &Waker) -> Self {
-        Self {
-            data: waker.data().addr(),
-            vtable: std::ptr::from_ref(waker.vtable()).addr(),
-        }
-    }
-}
-
 /// Where one thread sleeps.
 pub(super) struct Parker {
     state: Mutex<State>,

@@ -10,9 +10,12 @@ use super::waiter::Waiter;
 /// Kept small, as the entries are: there may be a million of both.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
-    at: u32,
+    place: Place,
     number: Number,
 }
+
+/// Finds a waiter in a list to which nobody is added once others have taken it.
+pub(super) type Place = NonZero<u32>;
 
 /// Tells those apart that have one place after each other. It comes again after four thousand million others,
 /// which nobody lets pass between being taken and the next look.
@@ -34,7 +37,7 @@ pub(super) struct Waiters {
     /// How many of all are threads.
     threads: usize,
     /// The places of others that have left.
-    free: Vec<u32>,
+    free: Vec<Place>,
     /// The number of the one that entered last.
     last: Option<Number>,
 }
@@ -60,8 +63,19 @@ impl Crowd {
     }
 }
 
-/// The key's place of the first one. The others count from one.
-const FIRST: u32 = 0;
+/// The place of the first one. The others follow.
+const FIRST: Place = Place::MIN;
+
+/// Where the waiter of a place is among the others. `None`: it is the first one.
+fn among_others(place: Place) -> Option<usize> {
+    (place.get() as usize).checked_sub(2)
+}
+
+impl Key {
+    pub(super) fn place(self) -> Place {
+        self.place
+    }
+}
 
 impl Waiters {
     pub(super) fn enter(&mut self, waiter: Waiter, spare: u32) -> Key {
@@ -73,37 +87,42 @@ impl Waiters {
             spare,
             waiter,
         });
-        let at = if self.first.is_none() {
+        let place = if self.first.is_none() {
             self.first = entry;
             FIRST
-        } else if let Some(at) = self.free.pop() {
-            self.others[at as usize - 1] = entry;
-            at
+        } else if let Some(place) = self.free.pop() {
+            if let Some(at) = among_others(place) {
+                self.others[at] = entry;
+            }
+            place
         } else {
             self.others.push(entry);
-            u32::try_from(self.others.len()).expect("so many do not fit into memory")
+            let place = u32::try_from(self.others.len()).ok();
+            let place = place.and_then(|count| FIRST.checked_add(count));
+            place.expect("so many do not fit into memory")
         };
-        Key { at, number }
+        Key { place, number }
     }
 
     /// Takes a waiter from the list, if it is in it. It is to be dropped after unlocking.
     pub(super) fn remove(&mut self, key: Key) -> Option<Waiter> {
-        if !self.contains(key) {
-            return None;
-        }
-        let removed = match key.at {
-            FIRST => self.first.take(),
-            at => self.take_other(at),
-        };
-        let removed = removed.map(|entry| entry.waiter);
-        let is_thread = removed.as_ref().is_some_and(Waiter::is_thread);
-        self.threads -= usize::from(is_thread);
-        removed
+        self.contains(key).then(|| self.remove_at(key.place))?
     }
 
-    fn take_other(&mut self, at: u32) -> Option<Entry> {
-        let removed = self.others[at as usize - 1].take();
-        self.free.push(at);
+    /// The same, where nobody else has come to that place.
+    pub(super) fn remove_at(&mut self, place: Place) -> Option<Waiter> {
+        let removed = match among_others(place) {
+            None => self.first.take(),
+            Some(at) => self.take_other(at, place),
+        };
+        let removed = removed?.waiter;
+        self.threads -= usize::from(removed.is_thread());
+        Some(removed)
+    }
+
+    fn take_other(&mut self, at: usize, place: Place) -> Option<Entry> {
+        let removed = Some(self.others.get_mut(at)?.take()?);
+        self.free.push(place);
         if self.free.len() == self.others.len() {
             self.others.clear();
             self.free.clear();
@@ -115,9 +134,9 @@ impl Waiters {
     }
 
     pub(super) fn contains(&self, key: Key) -> bool {
-        let there = match key.at {
-            FIRST => self.first.as_ref(),
-            at => self.others.get(at as usize - 1).and_then(Option::as_ref),
+        let there = match among_others(key.place) {
+            None => self.first.as_ref(),
+            Some(at) => self.others.get(at).and_then(Option::as_ref),
         };
         there.is_some_and(|there| there.number == key.number)
     }
@@ -139,18 +158,16 @@ impl Waiters {
 
     /// Moves those out of the list that want to know that `live` routines are left.
     pub(super) fn take_wanting(&mut self, live: usize, mut to: impl FnMut(Waiter)) {
-        let first = self.first.as_ref().map(|entry| (FIRST, entry));
-        let others = (1..).zip(&self.others);
-        let others = others.filter_map(|(at, entry)| Some((at, entry.as_ref()?)));
-        let wanting = first.into_iter().chain(others);
-        let wanting = wanting.filter(|(_, entry)| live <= entry.spare as usize);
-        let number_of = |(at, entry): (u32, &Entry)| Key {
-            at,
-            number: entry.number,
-        };
-        let keys: Vec<Key> = wanting.map(number_of).collect();
-        keys.into_iter()
-            .filter_map(|key| self.remove(key))
+        let all = std::iter::once(&self.first).chain(&self.others);
+        let wants = |entry: &Entry| live <= entry.spare as usize;
+        let wanting = (FIRST.get()..).zip(all).filter_map(|(place, entry)| {
+            entry.as_ref().filter(|entry| wants(entry))?;
+            Place::new(place)
+        });
+        let wanting: Vec<Place> = wanting.collect();
+        wanting
+            .into_iter()
+            .filter_map(|place| self.remove_at(place))
             .for_each(&mut to);
     }
 
