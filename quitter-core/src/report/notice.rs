@@ -16,6 +16,7 @@ use crate::report::path::QuitterPath;
 use crate::report::standing::{EVERYONE_WAITS, Standing};
 use crate::report::text::{Seconds, write_broken, write_pieces};
 use crate::report::timeouts::{StuckRoutine, Timeouts};
+use crate::routine::kind::RoutineState;
 use crate::stands::Stands;
 
 /// Something quitter says about the end of a program.
@@ -327,13 +328,19 @@ fn write_waiting(
     }
 }
 
-/// "'flusher' of main/db (running 7.0 s, status "3/10")" and `end`, in pieces.
+/// "'flusher' of main/db (running 7.0 s, status "3/10")" and `end`, in pieces. Of a routine that waits for
+/// others, the call that it is blocked in says nothing more.
 fn waited_for(path: &QuitterPath, routine: &StuckRoutine, end: &str) -> Vec<String> {
     let name = &routine.name;
     let running = Seconds(routine.running_for);
     let mut pieces = vec![format!("{} (running {running}", Routine { name, path })];
-    let standing = Standing::of(&routine.stands);
-    pieces.extend(standing.iter().flat_map(|standing| standing.parts(1)));
+    match routine.state {
+        RoutineState::Waiting => pieces.extend(routine.state.words().map(str::to_owned)),
+        _ => {
+            let standing = Standing::of(&routine.stands);
+            pieces.extend(standing.iter().flat_map(|standing| standing.parts(1)));
+        }
+    }
     let label = status_label(&routine.kind);
     let status = routine.status.as_ref();
     pieces.extend(status.map(|status| format!("{label} {}", quoted(status, 50))));
@@ -369,6 +376,26 @@ mod tests {
         let first = parts.next().unwrap_or_default().to_owned();
         let rest = parts.filter_map(|part| Some(part.split_once(" s")?.1));
         rest.fold(first, |text, rest| text + "running …" + rest)
+    }
+
+    #[test]
+    fn a_waiting_notice_names_those_last_that_only_wait_for_others() {
+        let root = Quitter::root("main");
+        let _guards = ["main", "flusher"].map(|name| root.guard(name).unwrap());
+        let mut routines = root.wait_done(Duration::ZERO).unwrap_err();
+        let main = &mut routines.quitters[0].routines[0];
+        main.state = RoutineState::Waiting;
+        main.stands = Some(Stands::Blocked {
+            call: "futex".to_owned(),
+            on: None,
+        });
+        let left = None;
+        let text = Notice::Waiting { routines, left }.to_string();
+        assert_eq!(
+            without_running_times(&text),
+            "Waiting for 2 routines: 'flusher' of main (running …), 'main' of main (running …,\n  \
+             waits for others)"
+        );
     }
 
     #[test]

@@ -298,18 +298,18 @@ impl Timeouts {
         self.quitters.iter().flat_map(|at| &at.routines)
     }
 
-    /// The first `count` routines, each with the path of its quitter.
+    /// The first `count` routines, each with the path of its quitter: those that only wait for others come
+    /// last.
     pub(crate) fn first(
         &self,
         count: usize,
     ) -> impl Iterator<Item = (&QuitterPath, &StuckRoutine)> {
         let quitters = self.quitters.iter();
-        let routines = quitters.flat_map(|at| {
-            at.routines
-                .iter()
-                .map(move |routine| (&at.quitter, routine))
-        });
-        routines.take(count)
+        let all = quitters.flat_map(|at| at.routines.iter().map(move |it| (&at.quitter, it)));
+        let (working, waiting) = (all.clone(), all);
+        let working = working.filter(|(_, routine)| routine.state != RoutineState::Waiting);
+        let waiting = waiting.filter(|(_, routine)| routine.state == RoutineState::Waiting);
+        working.chain(waiting).take(count)
     }
 
     /// How long they were waited for.
