@@ -159,6 +159,17 @@ mod with {
             let mut stacks = self.stacks.clone();
             stacks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             let is_only = stacks.len() == 1 && stacks[0].1 == self.routines;
+            // A task that awaits several futures, which `select!` polls in an order of its own.
+            if self.routines == 1
+                && stacks.len() > 1
+                && let Some(by) = told.has_all(stacks.iter().map(|(stack, _)| *stack))
+            {
+                return told.push(format!(
+                    "{:indent$}at the same places as '{}'",
+                    "",
+                    cut(by, 30)
+                ));
+            }
             let mut shown = Vec::new();
             for (at, (stack, count)) in stacks.iter().take(MOST_STACKS).enumerate() {
                 let mut further = indent;
@@ -171,7 +182,9 @@ mod with {
                 }
                 shown.extend(told.lines(stack, name, further));
             }
-            match stacks.len().saturating_sub(MOST_STACKS) {
+            let left_out = stacks.get(MOST_STACKS..).unwrap_or_default();
+            told.know(left_out.iter().map(|(stack, _)| *stack), name);
+            match left_out.len() {
                 0 => {}
                 1 => shown.push(format!("{:indent$}and 1 other stack", "")),
                 more => shown.push(format!("{:indent$}and {more} other stacks", "")),
@@ -184,10 +197,32 @@ mod with {
     #[derive(Default)]
     pub(in crate::report) struct Told<'a> {
         stacks: HashMap<&'a Stack, &'a str>,
+        /// Those that only count among others, since a line has too many.
+        left_out: HashMap<&'a Stack, &'a str>,
         lines: usize,
     }
 
     impl<'a> Told<'a> {
+        /// The name of the line that has all of these stacks.
+        fn has_all(&self, mut stacks: impl Iterator<Item = &'a Stack>) -> Option<&'a str> {
+            let by = |stack| self.stacks.get(stack).or(self.left_out.get(stack)).copied();
+            let first = by(stacks.next()?)?;
+            stacks
+                .all(|stack| by(stack) == Some(first))
+                .then_some(first)
+        }
+
+        fn know(&mut self, stacks: impl Iterator<Item = &'a Stack>, name: &'a str) {
+            for stack in stacks {
+                self.left_out.entry(stack).or_insert(name);
+            }
+        }
+
+        fn push(&mut self, line: String) -> Vec<String> {
+            self.lines += 1;
+            vec![line]
+        }
+
         fn lines(&mut self, stack: &'a Stack, name: &'a str, indent: usize) -> Vec<String> {
             let by = self.stacks.get(stack);
             let lines = match by {
@@ -370,6 +405,33 @@ mod tests_of_text {
         assert!(text.ends_with(stacks), "{text}");
     }
 
+    /// The order in which `select!` polls its futures is random.
+    #[test]
+    fn tasks_that_await_the_same_futures_in_another_order_are_at_the_same_places() {
+        let root = crate::Quitter::root("main");
+        let names = ["first", "second", "third"];
+        let _tasks = names.map(|name| root.guard(name).unwrap());
+        let mut timeouts = stuck(&root);
+        let leaf = |name: &str| stack(vec![frame(name, None), frame("store::flush", Some(88))]);
+        let leaves = ["read", "lock", "sleep", "recv"].map(leaf);
+        let reversed = || leaves.iter().rev().cloned().collect::<Vec<_>>();
+        let routines = &mut timeouts.quitters[0].routines;
+        routines[0].stacks = leaves.to_vec();
+        routines[1].stacks = reversed();
+        routines[2].stacks = reversed();
+        routines[2].stacks[0] = leaf("accept");
+        let text = timeouts.to_string();
+        let same: Vec<_> = text
+            .match_indices("at the same places as 'first'")
+            .collect();
+        assert_eq!(same.len(), 1, "{text}");
+        let after = &text[same[0].0..];
+        assert!(
+            after.contains("third") && after.contains("accept"),
+            "{text}"
+        );
+    }
+
     #[test]
     fn tasks_in_different_states_share_a_line_that_counts_them() {
         let root = crate::Quitter::root("main");
@@ -395,12 +457,12 @@ mod tests_of_text {
             "{text}"
         );
         assert!(!text.contains('\u{1b}'), "{text}");
-        timeouts.quitters[0].routines.truncate(1);
+        let routines = &mut timeouts.quitters[0].routines;
+        routines.truncate(1);
+        let woken = std::time::Duration::from_millis(300);
+        routines[0].task = Some(TaskState::NotPolled { woken });
         let alone = timeouts.to_string();
-        assert!(
-            alone.contains(", woken 3.0 s ago and not polled"),
-            "{alone}"
-        );
+        assert!(alone.contains(", woken and not polled: "), "{alone}");
         drop(guards);
     }
 

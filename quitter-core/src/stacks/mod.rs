@@ -251,7 +251,8 @@ pub(crate) struct Found {
 /// Reports with stacks have it: they wake each of these tasks once, and its next poll tells what it
 /// awaits.
 ///
-/// The [`Display`](fmt::Display) form is "woken 0.3 s ago and not polled: the runtime's threads are busy".
+/// The [`Display`](fmt::Display) form is "woken and not polled: the runtime's threads are busy", with the
+/// time if that is a second or more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskState {
@@ -269,7 +270,7 @@ pub enum TaskState {
     /// It was woken, and no thread has polled it since. Its stack is that of the thread that polled it
     /// last, as it stands.
     NotPolled {
-        /// How long ago it was woken.
+        /// How long ago it was woken: by this report, or by one before it.
         woken: Duration,
     },
     /// No thread has polled it yet.
@@ -286,10 +287,13 @@ impl fmt::Display for TaskState {
                 write!(f, "holds up thread {os_id} '{}'", cut(thread, 20))
             }
             Self::NotPolled { woken } => {
-                let woken = woken.as_secs_f64();
+                // Within a report, the time says no more than how long that waits for an answer.
+                let is_told = *woken >= Duration::from_secs(1);
+                let ago = is_told.then(|| format!(" {:.1} s ago", woken.as_secs_f64()));
+                let ago = ago.unwrap_or_default();
                 write!(
                     f,
-                    "woken {woken:.1} s ago and not polled: the runtime's threads are busy"
+                    "woken{ago} and not polled: the runtime's threads are busy"
                 )
             }
             Self::NeverPolled => f.write_str("never polled"),

@@ -229,6 +229,7 @@ impl<'a> Draft<'a> {
                 stacks.push(stack);
             }
         }
+        leave_out_quits(&mut stacks);
         Found {
             task: self.task.clone(),
             stacks,
@@ -276,6 +277,18 @@ impl<'a> Draft<'a> {
             names_unread: false,
         }
     }
+}
+
+/// Leaves the quit out that would cancel a future, if the stack of that future is there.
+fn leave_out_quits(stacks: &mut Vec<Stack>) {
+    let is_cancelled = |stack: &Stack| match &stack.frames[..] {
+        [first, outer @ ..] if first.function.ends_with("::cancel_on_quit") => stacks
+            .iter()
+            .any(|other| other != stack && other.frames.ends_with(outer)),
+        _ => false,
+    };
+    let mut left_out: Vec<bool> = stacks.iter().map(is_cancelled).collect();
+    stacks.retain(|_| !left_out.remove(0));
 }
 
 /// Whether the innermost call that is shown is one of the system's: its name was left out.

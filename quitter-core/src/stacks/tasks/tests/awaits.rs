@@ -246,7 +246,7 @@ fn of_join_and_of_select_each_future_is_shown() {
 }
 
 #[test]
-fn a_future_that_the_quit_cancels_is_shown_beside_the_quit() {
+fn of_a_future_that_the_quit_cancels_and_the_quit_the_future_is_shown() {
     let root = Quitter::root("root");
     let runtime = several_threads();
     let borrows = |q: RoutineQuitter| async move {
@@ -257,11 +257,12 @@ fn a_future_that_the_quit_cancels_is_shown_beside_the_quit() {
         .on(runtime.handle())
         .add_task(borrows)
         .unwrap();
-    let both = [
-        "quitter::Quitter::cancel_on_quit",
-        "tokio::sync::Notify::notified",
-    ];
-    until_it_awaits(&root, "task", &both);
+    root.routine("for ever")
+        .on(runtime.handle())
+        .add_task(|q| async move { q.cancel_on_quit(pending::<()>()).await })
+        .unwrap();
+    until_it_awaits(&root, "task", &["tokio::sync::Notify::notified"]);
+    until_it_awaits(&root, "for ever", &["quitter::Quitter::cancel_on_quit"]);
     root.quit_and_wait(LONG).unwrap();
 }
 
