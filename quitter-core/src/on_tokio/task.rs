@@ -21,8 +21,8 @@ impl Quitter {
     /// [runtime](RoutineBuilder::on).
     ///
     /// The task is the routine from here to the end of its future, as a [`Task`](crate::Task) is. A
-    /// task that its runtime drops, as when that shuts down, is cancelled. A detached task ends the
-    /// program's wait for it by returning, so it has to learn of the quit:
+    /// task that its runtime drops, as when that shuts down, is cancelled. The program's end waits for the
+    /// task, so it has to learn of the quit, and to return:
     /// [`quitting`](RoutineQuitter::quitting), [`cancel_on_quit`](RoutineQuitter::cancel_on_quit).
     /// Calls of the routine that block, such as [`sleep`](RoutineQuitter::sleep), block a thread of
     /// the runtime.

@@ -69,6 +69,10 @@ impl Quitter {
     /// reported, and a panic is its failure; until the quit it is no routine, and no wait waits for
     /// it. Should the system refuse the thread, that is the failure, and `f` is not called.
     ///
+    /// Calls that the quit ends, such as [`sleep`](Self::sleep), may return before `f` has run. So a
+    /// routine that wants to know whether it was told to quit asks [`has_to_quit`](Self::has_to_quit), and no
+    /// flag that `f` sets.
+    ///
     /// Dropping what this returns takes `f` back. Keep it, or [`detach`](OnQuit::detach) it.
     ///
     /// # Examples
