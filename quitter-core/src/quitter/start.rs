@@ -96,7 +96,7 @@ impl Quitter {
     ///
     /// The guard is a routine's view of this quitter. A guard that is dropped by a panic records a
     /// failure, as a routine that panics does. Unlike a routine of a thread, a guard is waited for
-    /// even by a wait on its own thread.
+    /// even by a wait on its own thread, unless it [runs](RoutineGuard::run) its work.
     ///
     /// # Errors
     ///

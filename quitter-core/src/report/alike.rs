@@ -127,10 +127,12 @@ impl<'a> Alike<'a> {
             (Some(seen), Some(ago)) => Some(format!("last seen {ago} ago at {}", Line(seen.at))),
             (Some(seen), None) => Some(format!("last seen at {}", Line(seen.at))),
             (None, _) if *is_body => None,
-            (None, _) => Some(match kind {
-                RoutineKind::Process { pid } => format!("pid {pid}"),
-                _ => "never asked its quitter".to_owned(),
-            }),
+            (None, _) => match kind {
+                RoutineKind::Process { pid } => Some(format!("pid {pid}")),
+                // It may be a job that waits in a queue.
+                RoutineKind::Guard => None,
+                _ => Some("never asked its quitter".to_owned()),
+            },
         });
         let label = status_label(kind);
         let status = status.as_ref();

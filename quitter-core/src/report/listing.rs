@@ -147,7 +147,7 @@ mod tests {
         StuckRoutine {
             id,
             name: name.into(),
-            kind: RoutineKind::Guard,
+            kind: RoutineKind::Task,
             state: RoutineState::Running,
             spawned_at: PLACE,
             running_for: Duration::from_secs(7),

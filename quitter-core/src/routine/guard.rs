@@ -48,8 +48,40 @@ impl RoutineGuard {
         self.live.call(f);
     }
 
+    /// Runs `f` on this thread as this routine, to its end: for a job on a thread that does many, such as
+    /// one of a pool. What is true of a routine with a thread of its own is true of it: an error that `f`
+    /// returns is its failure, and so is a panic, which is caught; waits that `f` makes leave the routine
+    /// out; and a report knows the thread, and so where `f` hangs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// use quitter::{OnFailure, Quitter};
+    ///
+    /// let root = Quitter::root("main");
+    /// for job in ["17", "seventeen", ""] {
+    ///     let guard = root.routine(job).on_failure(OnFailure::FailAtExit).guard().unwrap();
+    ///     guard.run(|_| {
+    ///         assert!(!job.is_empty(), "there is nothing to parse");
+    ///         job.parse::<u32>().map(drop)
+    ///     });
+    /// }
+    /// let failures = root.failures();
+    /// assert_eq!(failures[0].kind.to_string(), "failed: invalid digit found in string");
+    /// assert!(failures[1].kind.to_string().contains("there is nothing to parse"));
+    /// ```
+    pub fn run<F, R>(self, f: F)
+    where
+        F: FnOnce(&RoutineQuitter) -> R,
+        R: RoutineOutcome,
+    {
+        self.live.settle(f);
+    }
+
     /// Records that the work has failed, as a routine does that returns an error. For work whose error
-    /// somebody else takes, or that goes on.
+    /// somebody else takes, or that goes on. Where the work is a call, [`run`](Self::run) does this, and
+    /// catches panics, too.
     ///
     /// The first failure of a routine is kept, and its policy is as ever: see
     /// [`OnFailure`](crate::OnFailure). An error that is [`Quitting`](crate::Quitting), or has it as a source,

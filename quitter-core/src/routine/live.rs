@@ -65,14 +65,23 @@ impl Live {
         F: FnOnce(&RoutineQuitter) -> R,
         R: RoutineOutcome,
     {
+        self.settle(f);
+        if let Some(crowd) = self.end() {
+            linger::in_a_crowd(crowd);
+        }
+    }
+
+    /// Calls `f` as [`call`](Self::call) does, and records what it returns.
+    pub(super) fn settle<F, R>(&self, f: F)
+    where
+        F: FnOnce(&RoutineQuitter) -> R,
+        R: RoutineOutcome,
+    {
         self.call(|| {
             let failed = |kind| self.fail(kind);
             // The user's error is shown and dropped in here, since its code may panic, too.
             f(&self.quitter).settle(&failed);
         });
-        if let Some(crowd) = self.end() {
-            linger::in_a_crowd(crowd);
-        }
     }
 
     /// Checks out. Returns how many others are live and waited for, if the routine was told to quit.

@@ -125,6 +125,20 @@ fn a_guard_is_what_a_routine_sees_of_its_quitter() {
     assert!(guard.add_routine(|_| {}).unwrap_err().is_quitting());
 }
 
+/// So a report shows where it hangs.
+#[test]
+fn a_guard_that_runs_a_job_is_the_thread_that_does_it() {
+    let root = Quitter::root("root");
+    let kind = |root: &Quitter| root.snapshot().routines().next().unwrap().kind;
+    let job = root.guard("job").unwrap();
+    assert_eq!(kind(&root), RoutineKind::Guard);
+    job.run(|_| {
+        let runs = |os_id: u64| os_id != 0;
+        assert!(matches!(kind(&root), RoutineKind::Thread { os_id } if runs(os_id)));
+    });
+    assert!(root.failures().is_empty());
+}
+
 #[test]
 fn a_guard_may_end_on_another_thread() {
     let root = Quitter::root("root");

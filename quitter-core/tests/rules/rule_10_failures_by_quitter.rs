@@ -49,6 +49,29 @@ fn a_routine_sets_what_failures_of_those_that_it_starts_do() {
 }
 
 #[test]
+fn a_job_that_a_guard_runs_fails_as_a_routine_does_and_its_thread_goes_on() {
+    let root = Quitter::root("root");
+    let job = |name: &'static str| {
+        let job = root.routine(name).on_failure(OnFailure::FailAtExit);
+        job.guard().unwrap()
+    };
+    job("fails").run(|q| {
+        assert_eq!(q.name(), "fails");
+        // It leaves itself out, since it is what runs here.
+        root.wait_done(PATIENCE).unwrap();
+        Err::<(), _>("disk full")
+    });
+    job("panics").run(|_| panic!("no such frame"));
+    job("quits").run(|_| Err::<(), _>(Quitting));
+    job("returns").run(|_| ());
+    root.wait_done(Duration::ZERO).unwrap();
+    let failures: Vec<_> = root.failures().iter().map(ToString::to_string).collect();
+    assert_eq!(failures.len(), 2, "{failures:?}");
+    assert_eq!(failures[0], "routine 'fails' of root failed: disk full");
+    assert!(failures[1].contains("'panics'") && failures[1].contains("no such frame"));
+}
+
+#[test]
 fn work_under_a_guard_can_fail_like_a_routine_and_go_on() {
     let root = Quitter::root("root");
     let job = || {
