@@ -58,7 +58,10 @@ fn routines_of_all_threads_are_listed_at_the_one_quitter_in_order() {
     let tables = ["main/db/table"; THREADS];
     assert_eq!(paths(&timeouts), [&tables[..], &["main/db"]].concat());
     let last = timeouts.iter().last().unwrap();
-    assert_eq!(last.routines.len(), THREADS);
+    assert_eq!(
+        (last.routines.len(), db.live_routines()),
+        (THREADS, THREADS)
+    );
     assert!(last.routines.is_sorted_by_key(|routine| routine.id));
     let again = root.wait_done(Duration::ZERO).unwrap_err();
     assert_eq!(ids(&again), ids(&timeouts));
@@ -144,6 +147,9 @@ fn what_was_made_stays_when_the_last_quitter_is_dropped() {
     let more = by_several(|at| guards[at].guard("more").unwrap());
     let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
     assert_eq!(timeouts.len(), guards.len() + more.len());
+    let shown = format!("{:?}", *guards[0]);
+    let live = format!("live_routines: {}", timeouts.len());
+    assert!(shown.contains(&live), "{shown}");
     drop(guards);
     drop(more);
     root.wait_done(Duration::ZERO).unwrap();

@@ -82,6 +82,25 @@ impl Quitter {
         self.wait_done_by("wait_done", "wait_done_async", timeout, Location::caller())
     }
 
+    /// How many routines of this quitter are live, without those of quitters below it: to turn a client
+    /// away where there are too many, or for a metric. Others may come and go meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use quitter_core as quitter;
+    /// let root = quitter::Quitter::root("main");
+    /// let clients = root.child("clients").unwrap();
+    /// let client = clients.guard("10.0.0.1:5012").unwrap();
+    /// assert_eq!((clients.live_routines(), root.live_routines()), (1, 0));
+    /// drop(client);
+    /// assert_eq!(clients.live_routines(), 0);
+    /// ```
+    #[must_use]
+    pub fn live_routines(&self) -> usize {
+        self.node.live_here()
+    }
+
     /// Tells this quitter and all below it to quit, and waits for at most `timeout` until their
     /// routines have returned.
     ///

@@ -353,10 +353,13 @@ impl Node {
         let owner = self.owner();
         let mut parts = vec![Arc::clone(owner)];
         if let Some(roster) = owner.roster.get() {
-            // Upgraded after unlocking, since each may be the last handle by the time it is dropped.
-            let children = roster.lock().children.clone();
-            let children = children.iter().filter_map(Weak::upgrade);
-            parts.extend(children.filter(|child| child.is_shard()));
+            let among_children = || {
+                // Upgraded after unlocking, since each may be the last handle by the time it is dropped.
+                let children = roster.lock().children.clone();
+                let children = children.iter().filter_map(Weak::upgrade);
+                children.filter(|child| child.is_shard()).collect()
+            };
+            parts.extend(roster.shards().all().unwrap_or_else(among_children));
         }
         parts
     }

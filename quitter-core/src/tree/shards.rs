@@ -72,6 +72,19 @@ impl Shards {
         }
     }
 
+    /// All that there are. `None`: the circle was cut, and only who looks through the children finds them.
+    pub(super) fn all(&self) -> Option<Vec<Arc<Node>>> {
+        let mut shards = Vec::new();
+        for slot in self.slots.get().into_iter().flat_map(|slots| slots.iter()) {
+            match &*lock(slot) {
+                Slot::Empty => {}
+                Slot::Shard(shard) => shards.push(Arc::clone(shard)),
+                Slot::Closed => return None,
+            }
+        }
+        Some(shards)
+    }
+
     /// Counts a use by a thread that is not the node's first. After many there are shards.
     fn count(&self) {
         let uses = self.uses.load(Ordering::Relaxed);
