@@ -245,7 +245,8 @@ pub use quitter_core::{
     QuitSignal, QuitSource, QuitState, Quitter, QuitterPath, Quitting, RequestingRoutine,
     RoutineBuilder, RoutineFailure, RoutineGuard, RoutineHandle, RoutineKind, RoutineOutcome,
     RoutineQuitter, RoutineState, SecondSignal, SignalExitCode, SlowRoutine, Snapshot, Stands,
-    StartRoutines, StuckRoutine, Task, ThreadState, Ticks, TimedOutQuitter, Timeouts, exit_code,
+    StartRoutines, StuckRoutine, Task, ThreadState, Ticks, TimedOutQuitter, Timeouts, Tracked,
+    exit_code,
 };
 
 #[cfg(all(unix, feature = "io"))]

@@ -93,6 +93,7 @@ pub use routine::process::{
 pub use routine::quitter::RoutineQuitter;
 pub use routine::task::Task;
 pub use routine::ticks::Ticks;
+pub use routine::tracked::Tracked;
 #[cfg(feature = "stacks")]
 pub use stacks::{Frame, Stack, TaskState};
 pub use stands::Stands;

@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use crate::cancel::{CancelOnQuit, Quits};
 use crate::routine::task::{Of, Task};
+use crate::routine::tracked::Tracked;
 
 /// A future inside of another one, until it has ended.
 pub(crate) struct Inner<F>(Option<F>);
@@ -43,26 +44,25 @@ impl<F> Inner<F> {
     }
 }
 
-impl<F> Task<F> {
-    /// The future, pinned, and what is beside it.
-    pub(crate) fn parts(self: Pin<&mut Self>) -> (Pin<&mut Inner<F>>, &mut Of) {
-        // SAFETY: nothing is moved out of `this`.
-        let this = unsafe { self.get_unchecked_mut() };
-        // SAFETY: it is pinned with the task, of which it is a field: see above.
-        let future = unsafe { Pin::new_unchecked(&mut this.future) };
-        (future, &mut this.of)
-    }
+/// Projects a type with an `Inner<F>` in its field `future` to that, pinned, and to what is beside it.
+macro_rules! parts {
+    ($($type:ident { $beside:ident: $of:ty })*) => {$(
+        impl<F> $type<F> {
+            pub(crate) fn parts(self: Pin<&mut Self>) -> (Pin<&mut Inner<F>>, &mut $of) {
+                // SAFETY: nothing is moved out of `this`.
+                let this = unsafe { self.get_unchecked_mut() };
+                // SAFETY: it is pinned with the value of which it is a field: see above.
+                let future = unsafe { Pin::new_unchecked(&mut this.future) };
+                (future, &mut this.$beside)
+            }
+        }
+    )*};
 }
 
-impl<F> CancelOnQuit<F> {
-    /// The future, pinned, and what is beside it.
-    pub(crate) fn parts(self: Pin<&mut Self>) -> (Pin<&mut Inner<F>>, &mut Quits) {
-        // SAFETY: nothing is moved out of `this`.
-        let this = unsafe { self.get_unchecked_mut() };
-        // SAFETY: as for a task.
-        let future = unsafe { Pin::new_unchecked(&mut this.future) };
-        (future, &mut this.quits)
-    }
+parts! {
+    CancelOnQuit { quits: Quits }
+    Task { of: Of }
+    Tracked { of: Option<Of> }
 }
 
 // These run under Miri: `cargo +nightly miri test -p quitter-core --lib pinned`.
@@ -127,6 +127,20 @@ mod tests {
         assert_eq!(seen.get(), 3 + 4);
         drop(routine(1));
         assert_eq!(seen.get(), 3 + 4);
+        let tracked = |rounds| {
+            let future = refers_to_itself(Rc::clone(&seen), rounds);
+            Box::pin(root.routine("tracked").track(future))
+        };
+        let mut ends = tracked(1);
+        assert!(poll(ends.as_mut()).is_pending());
+        assert_eq!(poll(ends.as_mut()), Poll::Ready(Some(())));
+        assert_eq!(poll(ends.as_mut()), Poll::Ready(None));
+        let mut dropped = tracked(9);
+        for _ in 0..3 {
+            assert!(poll(dropped.as_mut()).is_pending());
+        }
+        drop(dropped);
+        assert_eq!(seen.get(), 3 + 4 + 1 + 2);
         assert!(root.wait_done(std::time::Duration::ZERO).is_ok());
     }
 

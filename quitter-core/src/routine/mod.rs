@@ -23,3 +23,4 @@ pub(crate) mod registry;
 mod spare;
 pub(crate) mod task;
 pub(crate) mod ticks;
+pub(crate) mod tracked;

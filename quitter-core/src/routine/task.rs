@@ -49,31 +49,19 @@ pub(crate) struct Of {
 }
 
 impl<F> Task<F> {
-    fn new(
-        (quitter, span): (RoutineQuitter, RoutineSpan),
-        make: impl FnOnce(RoutineQuitter) -> F,
-    ) -> Self {
-        let future = panics::catch(|| make(quitter.clone()), |kind| fail(&quitter, kind));
-        let of = Of {
-            routine: Some(quitter),
-            span,
-        };
-        if future.is_none() {
-            of.end();
-        }
-        let future = Inner::new(future);
-        Self { future, of }
-    }
-
     /// The routine's number, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
-        let routine = self.of.routine.as_ref();
-        routine.expect("lent only during a poll").id()
+        self.of.routine().id()
     }
 }
 
 impl Of {
+    fn routine(&self) -> &RoutineQuitter {
+        let routine = self.routine.as_ref();
+        routine.expect("it is lent only during a poll")
+    }
+
     /// Makes this the routine that runs on this thread, and calls `f` with it and a function for its
     /// failures. A panic is one.
     fn call(&mut self, f: impl FnOnce(&Lent<'_>, &dyn Fn(FailureKind))) {
@@ -88,8 +76,59 @@ impl Of {
         panics::catch(|| f(&current, &failed), failed);
     }
 
+    /// Polls the future as this routine, and calls `done` with what it yields.
+    pub(super) fn poll<F: Future>(
+        &mut self,
+        mut future: Pin<&mut Inner<F>>,
+        cx: &mut Context<'_>,
+        done: impl FnOnce(F::Output, &dyn Fn(FailureKind)),
+    ) -> Poll<()> {
+        let mut is_pending = false;
+        if future.is_there() {
+            self.call(|lent, failed| {
+                let Some(running) = future.as_mut().get() else {
+                    return;
+                };
+                match poll(lent, running, cx) {
+                    Poll::Pending => is_pending = true,
+                    Poll::Ready(output) => {
+                        done(output, failed);
+                        end_polls(lent);
+                        future.as_mut().clear_pinned();
+                    }
+                }
+            });
+        }
+        if is_pending {
+            return Poll::Pending;
+        }
+        // It has panicked.
+        if future.is_there() {
+            self.call(|lent, _| {
+                end_polls(lent);
+                future.clear_pinned();
+            });
+        }
+        self.end();
+        Poll::Ready(())
+    }
+
+    /// Drops the future as this routine, which is cancelled unless it has ended.
+    pub(super) fn drop<F>(&mut self, future: &mut Inner<F>) {
+        if let Some(routine) = self.live() {
+            routine.record().set_cancelled();
+        }
+        if future.is_there() {
+            self.call(|lent, _| {
+                end_polls(lent);
+                future.clear();
+            });
+        }
+        self.end();
+    }
+
     /// The routine, unless it has ended.
-    fn live(&self) -> Option<&RoutineQuitter> {
+    pub(super) fn live(&self) -> Option<&RoutineQuitter> {
         let routine = self.routine.as_ref();
         routine.filter(|routine| !routine.record().is_finished())
     }
@@ -110,35 +149,8 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let (mut future, of) = self.parts();
-        let mut is_pending = false;
-        if future.is_there() {
-            of.call(|lent, failed| {
-                let Some(running) = future.as_mut().get() else {
-                    return;
-                };
-                match poll(lent, running, cx) {
-                    Poll::Pending => is_pending = true,
-                    Poll::Ready(outcome) => {
-                        outcome.settle(failed);
-                        end_polls(lent);
-                        future.as_mut().clear_pinned();
-                    }
-                }
-            });
-        }
-        if is_pending {
-            return Poll::Pending;
-        }
-        // It has panicked.
-        if future.is_there() {
-            of.call(|lent, _| {
-                end_polls(lent);
-                future.clear_pinned();
-            });
-        }
-        of.end();
-        Poll::Ready(())
+        let (future, of) = self.parts();
+        of.poll(future, cx, |outcome, failed| outcome.settle(failed))
     }
 }
 
@@ -194,17 +206,7 @@ pub(crate) fn poll_on<F: Future>(
 
 impl<F> Drop for Task<F> {
     fn drop(&mut self) {
-        let Self { future, of } = self;
-        if let Some(routine) = of.live() {
-            routine.record().set_cancelled();
-        }
-        if future.is_there() {
-            of.call(|lent, _| {
-                end_polls(lent);
-                future.clear();
-            });
-        }
-        of.end();
+        self.of.drop(&mut self.future);
     }
 }
 
@@ -270,14 +272,28 @@ impl RoutineBuilder<'_> {
         Fut: Future,
         Fut::Output: RoutineOutcome,
     {
+        let of = self.list_task()?;
+        let quitter = of.routine();
+        let future = panics::catch(|| f(quitter.clone()), |kind| fail(quitter, kind));
+        if future.is_none() {
+            of.end();
+        }
+        let future = Inner::new(future);
+        Ok(Task { future, of })
+    }
+
+    /// Lists a routine that is a future.
+    #[track_caller]
+    pub(super) fn list_task(self) -> Result<Of, Quitting> {
         #[cfg(feature = "stacks")]
         let extra_poll = self.extra_poll;
-        let routine = self.list(Work::Task, Location::caller(), system::lately())?;
+        let (routine, span) = self.list(Work::Task, Location::caller(), system::lately())?;
         #[cfg(feature = "stacks")]
         if !extra_poll {
-            routine.0.record().polls.leave_out();
+            routine.record().polls.leave_out();
         }
-        Ok(Task::new(routine, f))
+        let routine = Some(routine);
+        Ok(Of { routine, span })
     }
 }
 

@@ -10,6 +10,7 @@ mod executors;
 mod on_every_executor;
 mod on_quit;
 mod polled_by_hand;
+mod tracked;
 mod waits;
 
 use std::pin::{Pin, pin};

@@ -17,7 +17,6 @@ use std::convert::Infallible;
 use std::env;
 use std::error::Error;
 use std::net::Ipv4Addr;
-use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -80,20 +79,9 @@ async fn serve(
 /// and ends nothing but itself.
 async fn as_routine(State(requests): State<Quitter>, request: Request, next: Next) -> Response {
     let name = format!("{} {}", request.method(), request.uri().path());
-    let mut answer = pin!(next.run(request));
-    let mut response = None;
     let routine = requests.routine(name).on_failure(OnFailure::Report);
-    let is_listed = match routine.task(|_| async { response = Some(answer.as_mut().await) }) {
-        Ok(task) => {
-            task.await;
-            true
-        }
-        // Refused once the program quits: then the request is answered without being listed.
-        Err(_quitting) => false,
-    };
-    if !is_listed {
-        response = Some(answer.await);
-    }
+    // One that comes after the quit is answered without being listed.
+    let response = routine.track(next.run(request)).await;
     response.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 

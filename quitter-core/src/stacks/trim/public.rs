@@ -93,7 +93,7 @@ fn of_quitter(path: &str) -> Option<String> {
         ("Node::wait_quit", "Quitter::wait_quit"),
         ("Quitter::wait_done_by", "Quitter::wait_done"),
     ];
-    const TYPES: [&str; 14] = [
+    const TYPES: [&str; 15] = [
         "Incoming",
         "Interruptible",
         "MainQuitter",
@@ -108,6 +108,7 @@ fn of_quitter(path: &str) -> Option<String> {
         "Snapshot",
         "Task",
         "Ticks",
+        "Tracked",
     ];
     /// The modules of their methods. Line tables alone do not tell the type.
     const MODULES: [&str; 8] = [
