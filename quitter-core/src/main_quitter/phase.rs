@@ -26,6 +26,7 @@ use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::{ExitReport, Outcome, Voice};
 use crate::report::failure::{FailureKind, Failures};
+use crate::report::look::Before;
 use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
 use crate::sync::lock_within;
@@ -308,12 +309,13 @@ impl Ending {
         let awaited = |state: &State| matches!(state.at_deadline, AtDeadline::ByWatcher);
         if self.try_state().is_some_and(|state| awaited(&state)) {
             let Look { live, unread } = self.look();
+            let before = Before::of(&live);
             let look = Look {
                 live: late::counting(&live),
                 unread,
             };
             if let Some(mut state) = self.try_state().filter(|state| awaited(state)) {
-                state.at_deadline = AtDeadline::Taken(look);
+                state.at_deadline = AtDeadline::Taken(look, before);
             }
         }
     }
@@ -373,6 +375,7 @@ impl Ending {
         let Looks {
             half_time,
             at_deadline,
+            before,
         } = looks.unwrap_or_default();
         let slow = half_time.slow(quit.at, quit_timeout);
         let live = late::merge(&at_deadline.live, now.live);
@@ -380,7 +383,7 @@ impl Ending {
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
         let late = deadline.and_then(past);
-        let timeouts = Timeouts::of_exit(&live, after, late, unread.is_empty());
+        let timeouts = Timeouts::of_exit(&live, after, late, &before, unread.is_empty());
         let (facts, failures) = read();
         let all_read = looks_read && facts.is_some() && failures.is_some();
         let facts = facts.unwrap_or_default();
@@ -423,13 +426,11 @@ mod tests {
     use super::*;
     use crate::tree::Node;
 
-    #[test]
-    fn the_report_of_a_forced_end_waits_for_no_lock_and_says_what_it_could_not_read() {
-        const PATIENCE: Duration = Duration::from_secs(10);
+    /// With a main quitter that has no time to quit.
+    fn ending() -> Arc<Ending> {
         let (watcher, _requests) = crossbeam_channel::unbounded();
         let root = Node::root("main".into(), Some(Duration::ZERO));
-        root.quit(QuitCause::MainDropped, None);
-        let ending = Arc::new(Ending::new(
+        Arc::new(Ending::new(
             Quitter::of_new(root),
             true,
             SecondSignal::default(),
@@ -437,7 +438,32 @@ mod tests {
             true,
             None,
             watcher,
-        ));
+        ))
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn at_the_deadline_it_is_read_how_much_threads_have_run() {
+        let ending = ending();
+        let (begun, has_begun) = mpsc::channel();
+        let (go_on, hangs) = mpsc::channel::<()>();
+        let hang = move |_: &_| {
+            begun.send(()).unwrap();
+            let _ = hangs.recv();
+        };
+        ending.root().routine("hangs").add(hang).unwrap();
+        has_begun.recv().unwrap();
+        ending.root().node().quit(QuitCause::MainDropped, None);
+        ending.look_at_deadline();
+        assert!(!ending.state().looks().before.is_empty());
+        drop(go_on);
+    }
+
+    #[test]
+    fn the_report_of_a_forced_end_waits_for_no_lock_and_says_what_it_could_not_read() {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let ending = ending();
+        ending.root().node().quit(QuitCause::MainDropped, None);
         let held = ending.state();
         let (made, reports) = mpsc::channel();
         let forced = Arc::clone(&ending);

@@ -296,6 +296,7 @@ mod os {
             let _ = opened.send(Ok(()));
             trace::this_thread_never_waits();
             let _own = own::mark();
+            system::run_soon();
             for number in signals.forever() {
                 let signal = known.iter().find(|signal| signal.number == number);
                 signal.copied().into_iter().for_each(&handle);
@@ -344,6 +345,21 @@ mod os {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        #[cfg(target_os = "linux")]
+        fn the_thread_that_handles_signals_runs_soon() {
+            let (say, turns) = bounded(1);
+            let handle = move |_| say.send(system::turn()).unwrap();
+            let signal = signal_hook::consts::SIGALRM;
+            listen_on(thread::Builder::new(), &[signal], handle).unwrap();
+            low_level::raise(signal).unwrap();
+            let soon = || {
+                system::run_soon();
+                system::turn()
+            };
+            assert_eq!(turns.recv().unwrap(), thread::spawn(soon).join().unwrap());
+        }
 
         #[test]
         fn a_refused_thread_leaves_the_signals_as_they_were() {

@@ -8,6 +8,7 @@ use crate::main_quitter::signal_sources::SignalSources;
 use crate::main_quitter::source::SourceInfo;
 use crate::report::cause::QuitCause;
 use crate::report::exit::ExitReport;
+use crate::report::look::Before;
 use crate::tree::{LiveAt, Node};
 
 /// How far the program is. It only ever goes on to a later phase.
@@ -60,8 +61,8 @@ pub(super) enum AtDeadline {
     ByWatcher,
     /// `exit` has been called, and waits until then.
     ByExit,
-    /// The watcher has taken it, and these count.
-    Taken(Look),
+    /// The watcher has taken it: those who count, and readings of all who were live.
+    Taken(Look, Before),
 }
 
 /// The routines that were live at one moment.
@@ -86,6 +87,7 @@ pub(super) struct Facts {
 pub(super) struct Looks {
     pub(super) half_time: HalfTime,
     pub(super) at_deadline: Look,
+    pub(super) before: Before,
 }
 
 impl State {
@@ -136,12 +138,14 @@ impl State {
     }
 
     pub(super) fn looks(&self) -> Looks {
+        let (at_deadline, before) = match &self.at_deadline {
+            AtDeadline::Taken(look, before) => (look.clone(), before.clone()),
+            AtDeadline::ByWatcher | AtDeadline::ByExit => Default::default(),
+        };
         Looks {
             half_time: self.half_time.clone(),
-            at_deadline: match &self.at_deadline {
-                AtDeadline::Taken(look) => look.clone(),
-                AtDeadline::ByWatcher | AtDeadline::ByExit => Look::default(),
-            },
+            at_deadline,
+            before,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A look at what the routines of a list stand on, the same for reports, waits and snapshots.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,24 +8,61 @@ use crate::report::path::QuitterPath;
 use crate::report::timeouts::StuckRoutine;
 use crate::routine::kind::RoutineKind;
 use crate::routine::record::Record;
-use crate::stands::{self, Stands, Subject};
+use crate::stands::{self, Stands, Subject, Used};
 use crate::system;
+use crate::tree::LiveAt;
+
+/// How much of a processor the threads of routines had used some time before a look, which measures from
+/// then on. By the numbers of routine and thread.
+#[derive(Clone, Default)]
+pub(crate) struct Before(HashMap<(u64, u64), Used>);
+
+impl Before {
+    /// As of now. No more threads are read than a look looks at.
+    pub(crate) fn of(live: &[LiveAt]) -> Self {
+        let records = live.iter().flat_map(|at| &at.routines);
+        let runs = records.map(|record| (record.id, record.os_id()));
+        let runs = runs.filter(|(_, os_id)| *os_id != 0).take(stands::MOST);
+        let used = runs.filter_map(|run| Some((run, Used::by_thread(run.1)?)));
+        Self(used.collect())
+    }
+
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn used(&self, routine: u64, os_id: u64) -> Option<Used> {
+        self.0.get(&(routine, os_id)).copied()
+    }
+}
 
 /// How thorough a look is.
 #[derive(Clone, Copy)]
-pub(crate) struct Look {
+pub(crate) struct Look<'a> {
     /// Over what time to measure how much a thread runs.
     moment: Duration,
+    /// Of these no more is to be measured.
+    before: Option<&'a Before>,
     /// How long all processes may take.
     processes: Duration,
 }
 
-impl Look {
+impl<'a> Look<'a> {
     /// A look that measures over `moment`, if a thread runs.
     pub(crate) const fn over(moment: Duration) -> Self {
         Self {
             moment,
+            before: None,
             processes: moment,
+        }
+    }
+
+    /// A thorough look that measures from these readings on.
+    pub(crate) fn since(before: &'a Before) -> Self {
+        Self {
+            before: Some(before),
+            ..Self::THOROUGH
         }
     }
 
@@ -33,6 +71,7 @@ impl Look {
     /// A look that pauses for nothing.
     pub(crate) const GLANCE: Self = Self {
         moment: Duration::ZERO,
+        before: None,
         processes: Stands::MOMENT,
     };
 }
@@ -62,7 +101,7 @@ impl<'a> Listed<'a> {
 
 /// Adds to the routines what they stand on. Nothing is added to the one that runs on this thread: it
 /// stands on this very look.
-pub(super) fn look<'a>(listed: impl Iterator<Item = Listed<'a>>, how: Look) {
+pub(super) fn look<'a>(listed: impl Iterator<Item = Listed<'a>>, how: Look<'_>) {
     let this = system::thread_id();
     let (mut threads, mut processes) = (Vec::new(), Vec::new());
     for one in listed {
@@ -74,18 +113,21 @@ pub(super) fn look<'a>(listed: impl Iterator<Item = Listed<'a>>, how: Look) {
         }
     }
     if !threads.is_empty() {
-        look_at_threads(threads, how.moment);
+        look_at_threads(threads, how);
     }
     look_at_processes(processes, how);
 }
 
-fn look_at_threads(threads: Vec<(u64, Listed<'_>)>, moment: Duration) {
+fn look_at_threads(threads: Vec<(u64, Listed<'_>)>, how: Look<'_>) {
     let subjects = threads.iter().map(|(os_id, one)| Subject {
         os_id: *os_id,
         name: &one.record.name,
         path: one.path,
+        before: how
+            .before
+            .and_then(|before| before.used(one.record.id, *os_id)),
     });
-    let stands = stands::of_threads(&subjects.collect::<Vec<_>>(), moment);
+    let stands = stands::of_threads(&subjects.collect::<Vec<_>>(), how.moment);
     for ((os_id, one), stands) in threads.into_iter().zip(stands) {
         // Else it was another thread, or the same one in something else.
         if one.record.os_id() == os_id && !one.record.is_finished() {
@@ -95,7 +137,7 @@ fn look_at_threads(threads: Vec<(u64, Listed<'_>)>, moment: Duration) {
 }
 
 /// Looks at the first threads of child processes, as far as there is time.
-fn look_at_processes(processes: Vec<Listed<'_>>, how: Look) {
+fn look_at_processes(processes: Vec<Listed<'_>>, how: Look<'_>) {
     let until = Instant::now() + how.processes;
     for one in processes {
         let RoutineKind::Process { pid } = one.routine.kind else {
@@ -108,5 +150,48 @@ fn look_at_processes(processes: Vec<Listed<'_>>, how: Look) {
         if !one.record.is_finished() {
             one.routine.stands = stands;
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::Quitter;
+    use crate::report::timeouts::Timeouts;
+
+    #[test]
+    fn a_look_since_earlier_readings_does_not_pause_for_a_thread_that_runs() {
+        const PAUSE: Duration = Duration::from_secs(60);
+        let root = Quitter::root("main");
+        let turns = Arc::new(AtomicU32::new(0));
+        let spinning = Arc::clone(&turns);
+        root.routine("spins")
+            .add(move |q| {
+                while !q.has_to_quit() {
+                    spinning.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+            .unwrap();
+        while turns.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+        let from = Instant::now();
+        let (live, _unread) = root.node().try_look(from + PAUSE);
+        let before = Before::of(&live);
+        let mut timeouts = Timeouts::of_wait(live.clone(), Duration::ZERO, Duration::ZERO);
+        let main = &mut timeouts.quitters[0];
+        let listed = Listed::of(&main.quitter, &mut main.routines, &live[0].routines);
+        let how = Look {
+            moment: PAUSE,
+            ..Look::since(&before)
+        };
+        look(listed, how);
+        assert!(from.elapsed() < PAUSE);
+        let stands = &main.routines[0].stands;
+        assert!(matches!(stands, Some(Stands::Running { .. })), "{stands:?}");
+        root.quit_and_wait(Duration::MAX).unwrap();
     }
 }

@@ -17,7 +17,7 @@ pub(crate) mod failure;
 #[cfg(feature = "serde")]
 mod json;
 mod listing;
-mod look;
+pub(crate) mod look;
 pub(crate) mod notice;
 pub(crate) mod output;
 pub(crate) mod outside;

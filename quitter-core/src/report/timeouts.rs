@@ -8,7 +8,7 @@ use std::slice;
 use std::time::Duration;
 use std::vec;
 
-use crate::report::look::{Listed, Look, look};
+use crate::report::look::{Before, Listed, Look, look};
 use crate::report::path::{Paths, QuitterPath};
 use crate::routine::kind::{RoutineKind, RoutineState};
 use crate::routine::record::Record;
@@ -176,18 +176,20 @@ impl Timeouts {
     pub(crate) fn of_wait(live: Vec<LiveAt>, after: Duration, timeout: Duration) -> Self {
         let moment = (timeout / 10).min(Stands::MOMENT);
         let moment = (timeout > Duration::ZERO).then_some(moment);
-        Self::new(&live, after, None, moment)
+        Self::new(&live, after, None, moment.map(Look::over))
     }
 
     /// The list of an exit that has gone on for `after`. If its deadline was `late` ago, routines that
-    /// have returned since are marked so. `is_whole`: nobody is live who is not among them.
+    /// have returned since are marked so. `before`: readings of their threads at the deadline. `is_whole`:
+    /// nobody is live who is not among them.
     pub(crate) fn of_exit(
         live: &[LiveAt],
         after: Duration,
         late: Option<Duration>,
+        before: &Before,
         is_whole: bool,
     ) -> Self {
-        let mut timeouts = Self::new(live, after, late, Some(Stands::MOMENT));
+        let mut timeouts = Self::new(live, after, late, Some(Look::since(before)));
         timeouts.everyone_waits = is_whole && timeouts.find_everyone_waiting();
         timeouts
     }
@@ -196,7 +198,7 @@ impl Timeouts {
         live: &[LiveAt],
         after: Duration,
         late: Option<Duration>,
-        moment: Option<Duration>,
+        how: Option<Look<'_>>,
     ) -> Self {
         let mut paths = Paths::default();
         // Parents first, so that their paths are there to be shared.
@@ -205,12 +207,12 @@ impl Timeouts {
             .map(|at| TimedOutQuitter::new(at, &mut paths, late))
             .collect();
         quitters.reverse();
-        if let Some(moment) = moment {
+        if let Some(how) = how {
             let listed = quitters
                 .iter_mut()
                 .zip(live)
                 .flat_map(|(at, live)| Listed::of(&at.quitter, &mut at.routines, &live.routines));
-            look(listed, Look::over(moment));
+            look(listed, how);
         }
         Self {
             quitters,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::report::console;
+use crate::report::look::Before;
 use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::timeouts::Timeouts;
@@ -70,7 +71,8 @@ impl WaitingLines {
             // The report is about to come.
             let is_ending = left.is_some_and(|left| left < LOOK / 2);
             if names_live && !is_ending && !live.is_empty() {
-                let routines = Timeouts::of_exit(&live, quit_at.elapsed(), None, true);
+                let routines =
+                    Timeouts::of_exit(&live, quit_at.elapsed(), None, &Before::default(), true);
                 remember(&mut named, &routines);
                 console::say_now(Notice::Waiting { routines, left });
             }

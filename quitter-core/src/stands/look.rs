@@ -8,12 +8,9 @@ use super::calls::{self, A_LOCK, Futex, LIMITED};
 use super::fd::Object;
 use super::proc::{self, Call, Files, State, Whose};
 use super::sockets::Sockets;
-use super::{Stands, Subject, own};
+use super::{MOST, Stands, Subject, Used, own};
 use crate::report::escape::cut;
 use crate::system;
-
-/// How many threads are looked at.
-const MOST: usize = 1000;
 
 /// How long it may take to look at them for the first time, and in all.
 const FIRST_PASS: Duration = Duration::from_millis(20 * PACE);
@@ -26,8 +23,8 @@ const PACE: u64 = if cfg!(test) { 100 } else { 1 };
 #[derive(Clone)]
 enum Seen {
     Stands(Stands),
-    /// It ran at this time, and had used so much of a processor.
-    Runs(Instant, Duration),
+    /// It ran, and had used so much of a processor.
+    Runs(Used),
     Futex(Futex),
     /// There is a socket in the object of the call.
     OnSocket {
@@ -54,14 +51,14 @@ pub(super) fn at_threads(
         if from.elapsed() > FIRST_PASS {
             break;
         }
-        *seen = look(thread.os_id, None);
+        *seen = look(thread.os_id, thread.before.filter(Used::is_recent));
     }
     let runs = |seen: &Option<Seen>| match seen {
-        Some(Seen::Runs(at, cpu)) => Some((*at, *cpu)),
+        Some(Seen::Runs(used)) => Some(*used),
         _ => None,
     };
-    if let Some((first, _)) = seen.iter().find_map(runs) {
-        thread::sleep(moment.saturating_sub(first.elapsed()));
+    if let Some(first) = seen.iter().find_map(runs) {
+        thread::sleep(moment.saturating_sub(first.at.elapsed()));
         for (thread, seen) in threads.iter().zip(&mut seen) {
             if let Some(before) = runs(seen)
                 && from.elapsed() < IN_ALL
@@ -81,20 +78,20 @@ pub(super) fn at_process(files: &impl Files, pid: u32, moment: Duration) -> Opti
     let whose = Whose::Process(pid);
     let calls_are_known = proc::calls_are_known(files);
     let mut seen = see(files, whose, calls_are_known, None)?;
-    if let Seen::Runs(at, cpu) = seen {
+    if let Seen::Runs(used) = seen {
         thread::sleep(moment);
-        seen = see(files, whose, calls_are_known, Some((at, cpu)))?;
+        seen = see(files, whose, calls_are_known, Some(used))?;
     }
     let stands = conclude(files, whose, &[], vec![Some(seen)], from + IN_ALL);
     stands.into_iter().next()?
 }
 
-/// Reads what a thread does, and makes sense of it. `before` is when it was first seen running.
+/// Reads what a thread does, and makes sense of it. `before` is an earlier reading.
 fn see(
     files: &impl Files,
     whose: Whose,
     calls_are_known: bool,
-    before: Option<(Instant, Duration)>,
+    before: Option<Used>,
 ) -> Option<Seen> {
     let blocked = |call, on| Seen::Stands(Stands::Blocked { call, on });
     Some(match proc::state(files, whose, calls_are_known)? {
@@ -118,10 +115,10 @@ fn see(
         }
         State::Running => match (files.cpu(whose), before) {
             (None, _) => Seen::Stands(Stands::Unknown),
-            (Some(cpu), None) => Seen::Runs(Instant::now(), cpu),
-            (Some(cpu), Some((at, used))) => {
-                let used = cpu.saturating_sub(used);
-                let share = used.as_secs_f64() / at.elapsed().as_secs_f64().max(1e-9);
+            (Some(cpu), None) => Seen::Runs(Used::now(cpu)),
+            (Some(cpu), Some(before)) => {
+                let used = cpu.saturating_sub(before.cpu);
+                let share = used.as_secs_f64() / before.at.elapsed().as_secs_f64().max(1e-9);
                 let cpu = Stands::MOMENT.mul_f64(share.min(1.0));
                 Seen::Stands(Stands::Running { cpu })
             }

@@ -17,10 +17,12 @@ mod proc;
 mod sockets;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::report::escape::cut;
 use crate::report::path::QuitterPath;
+#[cfg(target_os = "linux")]
+use crate::system;
 
 /// The call that a thread was blocked in, or how much it ran, when a report or a snapshot looked.
 ///
@@ -80,9 +82,9 @@ impl Stands {
     /// The time over which [`cpu`](Stands::Running::cpu) is measured.
     ///
     /// A wait that is shorter than ten times this measures over a tenth of its timeout, and a busy
-    /// machine over a longer time. A snapshot does not pause to measure: it compares two readings that
-    /// are microseconds apart, so that `cpu` is nearly all of the time or none of it. `cpu` is converted
-    /// to this time then.
+    /// machine over a longer time. An end by force measures from the deadline on. A snapshot does not
+    /// pause to measure: it compares two readings that are microseconds apart, so that `cpu` is nearly all
+    /// of the time or none of it. `cpu` is converted to this time then.
     pub const MOMENT: Duration = Duration::from_millis(20);
 }
 
@@ -108,6 +110,9 @@ impl fmt::Display for Stands {
     }
 }
 
+/// How many threads are looked at.
+pub(crate) const MOST: usize = 1000;
+
 /// A thread of this process to look at.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 #[derive(Clone, Copy, Debug)]
@@ -118,11 +123,48 @@ pub(crate) struct Subject<'a> {
     pub(crate) name: &'a str,
     /// The path of the routine's quitter.
     pub(crate) path: &'a QuitterPath,
+    /// A reading of the thread. If it is recent, and the thread runs, its time is measured from there on,
+    /// without a pause.
+    pub(crate) before: Option<Used>,
+}
+
+/// How much of a processor a thread had used at some time.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    at: Instant,
+    cpu: Duration,
+}
+
+impl Used {
+    /// As of now. `None`: there is no such thread, or the system does not say.
+    pub(crate) fn by_thread(os_id: u64) -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        return system::thread_cpu_time(os_id).map(Self::now);
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = os_id;
+            None
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn now(cpu: Duration) -> Self {
+        let at = Instant::now();
+        Self { at, cpu }
+    }
+
+    /// Whether what the thread has done since then says what it does now.
+    #[cfg(target_os = "linux")]
+    fn is_recent(&self) -> bool {
+        self.at.elapsed() < Duration::from_secs(1)
+    }
 }
 
 /// Says of each thread what it stands on. `None`: there is no such thread, or nothing is known.
 ///
-/// Looks at the first thousand, and for 50 ms at most. Sleeps for `moment` if one of them runs.
+/// Looks at the first thousand, and for 50 ms at most. Sleeps for `moment` if one of them runs of which
+/// there is no recent reading.
 /// The caller has to check afterwards that the routine still runs on that thread: the system gives a
 /// number to the next thread when one has ended.
 pub(crate) fn of_threads(threads: &[Subject<'_>], moment: Duration) -> Vec<Option<Stands>> {
@@ -142,6 +184,7 @@ pub(crate) fn of_main_thread(moment: Duration) -> Option<Stands> {
         os_id: std::process::id().into(),
         name: "",
         path: &QuitterPath::from(String::new()),
+        before: None,
     };
     of_threads(&[main], moment).pop()?
 }

@@ -78,9 +78,9 @@ const NODE: &str = "Each node can keep a quit of its own, so that a quit takes n
 const LISTED: &str = "What waits is listed at its node, and the node at its parent's: an allocation, and \
     turns of two locks that a child which only polls does without.";
 const CHANNEL: &str = "crossbeam's channel takes three allocations, which its `select!` needs.";
-const SCHEDULED: &str = "No lock is waited for. In a trace of quitter's threads, each hand-over from one to the next waits 10 \
-    to 40 ms for a processor, which 64 threads that never sleep keep busy. And the report measures for 20 ms how \
-    much each of them runs.";
+const SCHEDULED: &str = "No lock is waited for, and nobody pauses. In a trace, the thread that handles the signal waits \
+    some 20 ms for a processor, which 64 threads that never sleep keep busy, and the two that end the program wait \
+    up to 20 ms.";
 
 const CONNECTION: Row = Row {
     peers: &["tokio-util"],

@@ -55,7 +55,7 @@ impl Taken {
         self.snapshot
     }
 
-    fn look(&mut self, how: Look) {
+    fn look(&mut self, how: Look<'_>) {
         let quitters = self.snapshot.quitters.iter_mut().zip(&self.records);
         let listed =
             quitters.flat_map(|(at, records)| Listed::of(&at.path, &mut at.routines, records));

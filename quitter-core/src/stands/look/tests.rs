@@ -18,6 +18,7 @@ fn look(texts: &Texts, threads: &[(u64, &str)]) -> Vec<Option<String>> {
         os_id: *os_id,
         name,
         path: &path,
+        before: None,
     });
     let subjects: Vec<_> = subjects.collect();
     let stands = at_threads(texts, &subjects, MOMENT);
@@ -72,6 +73,36 @@ fn the_proc_of_another_namespace_is_not_read() {
     let other = texts.link("/proc/self", "1");
     assert_eq!(look(&other, &[(7, "here")]), [None]);
     assert_eq!(look(&Texts::default(), &[(7, "here")]), [None]);
+}
+
+#[test]
+fn a_running_thread_is_measured_from_a_recent_reading_on_without_a_pause() {
+    const PAUSE: Duration = Duration::from_secs(60);
+    let took = time_to_look_at_one_that_runs(Used::now(Duration::ZERO), PAUSE);
+    assert!(took < PAUSE);
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(2));
+    let old = Used {
+        at: long_ago.expect("the machine runs for longer"),
+        cpu: Duration::ZERO,
+    };
+    let took = time_to_look_at_one_that_runs(old, MOMENT);
+    assert!(took >= MOMENT);
+}
+
+fn time_to_look_at_one_that_runs(before: Used, moment: Duration) -> Duration {
+    let thread = Subject {
+        os_id: 7,
+        name: "spins",
+        path: &QuitterPath::from("main".to_owned()),
+        before: Some(before),
+    };
+    let texts = Texts::new().file("/proc/self/task/7/syscall", "running\n");
+    let from = Instant::now();
+    let looked = at_threads(&texts, &[thread], moment);
+    let took = from.elapsed();
+    let cpu = Duration::ZERO;
+    assert_eq!(looked, [Some(Stands::Running { cpu })]);
+    took
 }
 
 #[test]
