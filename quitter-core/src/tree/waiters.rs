@@ -82,25 +82,25 @@ impl Waiters {
         self.threads += usize::from(waiter.is_thread());
         let next = self.last.and_then(|last| last.checked_add(1));
         let number = *self.last.insert(next.unwrap_or(Number::MIN));
-        let entry = Some(Entry {
-            number,
-            spare,
-            waiter,
-        });
         let place = if self.first.is_none() {
-            self.first = entry;
             FIRST
         } else if let Some(place) = self.free.pop() {
-            if let Some(at) = among_others(place) {
-                self.others[at] = entry;
-            }
             place
         } else {
-            self.others.push(entry);
+            self.others.push(None);
             let place = u32::try_from(self.others.len()).ok();
             let place = place.and_then(|count| FIRST.checked_add(count));
             place.expect("so many do not fit into memory")
         };
+        let there = match among_others(place) {
+            None => &mut self.first,
+            Some(at) => &mut self.others[at],
+        };
+        *there = Some(Entry {
+            number,
+            spare,
+            waiter,
+        });
         Key { place, number }
     }
 
