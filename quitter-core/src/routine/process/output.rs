@@ -1,11 +1,12 @@
 //! The output of child processes, line by line, with the routine's name before each line.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
-use crate::report::console::write_all;
+use super::os;
 use crate::report::escape::Name;
 
 /// Where the output of a child process goes. Set by
@@ -55,10 +56,10 @@ impl Lines {
         }
     }
 
-    /// Writes all lines that are whole by now.
+    /// Writes all lines that are whole by now. Nothing can be done about an error.
     pub(super) fn write(&mut self, read: &[u8]) {
         let whole = self.whole(read);
-        self.put(&whole);
+        let _ = self.put(&whole);
     }
 
     /// Writes what is left of a last line.
@@ -94,16 +95,59 @@ impl Lines {
         lines.push(b'\n');
     }
 
-    /// Nothing can be done about an error.
-    fn put(&self, text: &[u8]) {
-        match self.to {
-            _ if text.is_empty() => {}
-            Stream::Out => {
-                let mut stdout = io::stdout().lock();
-                write_all(&mut stdout, text);
-                let _ = stdout.flush();
+    fn put(&self, mut text: &[u8]) -> io::Result<()> {
+        while !text.is_empty() {
+            let (piece, rest) = text.split_at(piece(text, os::WRITTEN_AT_ONCE));
+            match self.to {
+                Stream::Out => put_piece(self.to, || io::stdout().lock(), piece)?,
+                Stream::Err => put_piece(self.to, || io::stderr().lock(), piece)?,
             }
-            Stream::Err => write_all(&mut io::stderr().lock(), text),
+            text = rest;
+        }
+        Ok(())
+    }
+}
+
+/// The length of as many lines as fit into this, or of the first.
+fn piece(lines: &[u8], room: usize) -> usize {
+    let end = |byte: &u8| *byte == b'\n';
+    let fitting = &lines[..lines.len().min(room)];
+    let last = fitting.iter().rposition(end);
+    let last = last.or_else(|| lines.iter().position(end));
+    last.map_or(lines.len(), |last| last + 1)
+}
+
+/// Writes lines that the stream takes at once. It is waited for without its lock: a thread of the program that
+/// prints then blocks in its own write, and reports say so, and not in the lock.
+fn put_piece<W: Write>(to: Stream, lock: impl Fn() -> W, lines: &[u8]) -> io::Result<()> {
+    loop {
+        let mut locked = lock();
+        if os::takes_text(to, Some(Duration::ZERO)) {
+            return write_all(to, &mut locked, lines);
+        }
+        drop(locked);
+        os::takes_text(to, None);
+    }
+}
+
+/// Writes all of it, also to a descriptor that is non-blocking and full.
+fn write_all(to: Stream, locked: &mut impl Write, mut text: &[u8]) -> io::Result<()> {
+    loop {
+        let written = match text {
+            [] => match locked.flush() {
+                Ok(()) => return Ok(()),
+                Err(error) => Err(error),
+            },
+            _ => locked.write(text),
+        };
+        match written {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => text = &text[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                os::takes_text(to, None);
+            }
+            Err(error) => return Err(error),
         }
     }
 }
@@ -174,6 +218,13 @@ mod tests {
         assert_eq!(text(&mut lines, b""), "");
         assert_eq!(text(&mut lines, b"o\n\nthree"), "web\\n | two\nweb\\n | \n");
         assert_eq!(text(&mut lines, b"\n"), "web\\n | three\n");
+    }
+
+    #[test]
+    fn pieces_are_of_whole_lines() {
+        assert_eq!(piece(b"one\ntwo\nthree\n", 9), 8);
+        assert_eq!(piece(b"one\ntwo\n", 8), 8);
+        assert_eq!(piece(b"longer\ntwo\n", 3), 7);
     }
 
     #[test]
