@@ -6,7 +6,7 @@
 mod common;
 
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -514,6 +514,45 @@ fn a_thread_that_prints_beside_prefixed_output_blocks_in_its_own_write() {
     let ended = process.signal_at("prints", SIGTERM).with_code(1);
     ended.saying(&["printer", "blocked in write (fd 1, stdout, a pipe)"]);
     drop(reader);
+}
+
+#[test]
+fn a_prefixed_process_that_writes_on_gets_sigpipe_when_the_programs_stdout_is_closed() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        let yes = main.routine("yes").output(ProcessOutput::Prefixed);
+        yes.process(Command::new("yes")).unwrap();
+        main.exit()
+    };
+    let (reader, stdout) = io::pipe().unwrap();
+    let process = Process::start_into(&mut command_for(story), stdout, Stdio::piped());
+    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "yes | y"));
+    drop(lines);
+    process.end().with_code(1).saying(&[
+        "routine 'yes' of main failed: signal: 13 (SIGPIPE), after the program's stdout was closed",
+        "Quit: all routines returned",
+    ]);
+}
+
+#[test]
+fn a_prefixed_process_finishes_at_the_quit_though_nobody_reads_the_programs_stdout() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        // It goes on writing for much longer than until a closed stdout is passed on.
+        let script = "trap 'for i in 1 2 3 4 5; do echo bye; sleep 0.1; done; exit 0' TERM; \
+                      echo hello; echo ready >&2; while :; do sleep 0.01; done";
+        let server = main.routine("server").output(ProcessOutput::Prefixed);
+        server.process(sh(script)).unwrap();
+        main.exit()
+    };
+    let (reader, stdout) = io::pipe().unwrap();
+    let process = Process::start_into(&mut command_for(story), stdout, Stdio::piped());
+    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "server | hello"));
+    drop(lines);
+    let ended = process.signal_at("server | ready", SIGTERM);
+    ended.with_code(0).saying(&["Quit: all routines returned"]);
 }
 
 #[test]

@@ -232,8 +232,11 @@ fn read_on_a_thread(
     thread.spawn(move || {
         let mut read = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from.read(&mut read) {
-            lines.write(&read[..count]);
+            if !lines.write(&read[..count]) && drain.cut_off(lines.to()) {
+                break;
+            }
         }
+        drop(from);
         lines.end();
         drain.close();
     })?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::handle::{EndedBy, ProcessEnd};
 use super::os;
+use super::output::Stream;
 use crate::report::failure::FailureKind;
 use crate::report::text::Seconds;
 
@@ -62,6 +63,8 @@ pub(super) struct Judged<'a> {
     pub(super) stop_signal: i32,
     /// If it was killed: how long after the stop signal, and where it stood then.
     pub(super) kill: Option<&'a (Duration, String)>,
+    /// The program's own stream that nobody reads any more, so that the process could not write on.
+    pub(super) unread: Option<Stream>,
 }
 
 impl ProcessFailure {
@@ -89,7 +92,10 @@ impl ProcessFailure {
                 let after = Seconds(*after);
                 format!("killed, since it had not ended {after} after the stop signal: {place}")
             }
-            (Some(status), _) => status.to_string(),
+            (Some(status), _) => match judged.unread {
+                Some(stream) => format!("{status}, after the program's {stream} was closed"),
+                None => status.to_string(),
+            },
             (None, _) => {
                 "ended, and other code of the program has taken its exit status".to_owned()
             }

@@ -19,7 +19,7 @@ use crate::tree::{DoneWait, Limits, Node, QuitWait};
 
 /// How long an end that looks asked for waits for the quit that explains it. A supervisor signals all
 /// processes of a program at once, and a child may end before the program has noticed.
-const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
+pub(super) const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
 
 /// A child process until its routine is done. (Fields are dropped in this order: the routine is done when all
 /// else is gone, and then those who wait are woken.)
@@ -110,6 +110,9 @@ impl Supervised {
         // Once it is reaped, its number may be another's.
         let is_asked = self.stopped_at.is_some() || self.end.is_some();
         if is_quitting && !is_asked && self.leader.look() {
+            if let Some(output) = &self.output {
+                output.stop();
+            }
             self.leader.stop(self.stop_signal);
             self.stopped_at = Some(Instant::now());
         }
@@ -262,6 +265,7 @@ impl Supervised {
             is_quitting,
             stop_signal: self.stop_signal.number(),
             kill: self.kill.as_ref(),
+            unread: self.output.as_ref().and_then(|output| output.unread()),
         }
     }
 
