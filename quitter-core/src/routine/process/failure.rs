@@ -17,7 +17,8 @@ use crate::report::text::Seconds;
 ///
 /// An end that the quit has asked for is no failure: whatever exit code a process has after the stop
 /// signal, and also if that signal, SIGINT, SIGTERM or SIGHUP ended it. Two ends while quitting are:
-/// one by another signal, such as SIGSEGV, and a kill, since the process did not stop when asked.
+/// one by another signal, such as SIGSEGV, and a kill, of the process or of others in its group, since
+/// they did not stop when asked.
 ///
 /// # Examples
 ///
@@ -90,7 +91,11 @@ impl ProcessFailure {
         (!is_fine).then(|| match (status, judged.kill) {
             (_, Some((after, place))) if by == EndedBy::Kill => {
                 let after = Seconds(*after);
-                format!("killed, since it had not ended {after} after the stop signal: {place}")
+                let killed = match judged.end.is_own_kill() {
+                    true => "killed",
+                    false => "the rest of its group was killed",
+                };
+                format!("{killed}, since it had not ended {after} after the stop signal: {place}")
             }
             (Some(status), _) => match judged.unread {
                 Some(stream) => format!("{status}, after the program's {stream} was closed"),
