@@ -6,9 +6,9 @@
 mod common;
 
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::panic::{self, AssertUnwindSafe};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -472,10 +472,10 @@ fn a_stdout_that_takes_nothing_holds_the_end_of_a_prefixed_process_up_for_a_mome
         eprintln!("started");
         main.exit()
     };
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
     let stdout = writer.try_clone().unwrap();
     let command = &mut command_for(story);
-    let mut process = Process::start_into(command, stdout, std::process::Stdio::piped());
+    let mut process = Process::start_into(command, stdout, Stdio::piped());
     process.wait_for("started");
     until_full(&writer);
     let from = Instant::now();
@@ -492,6 +492,69 @@ fn a_stdout_that_takes_nothing_holds_the_end_of_a_prefixed_process_up_for_a_mome
     drop(reader);
 }
 
+/// The lock of stdout is nobody's while stdout is full, so the thread that prints is named with the pipe.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_thread_that_prints_beside_prefixed_output_blocks_in_its_own_write() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(Duration::from_secs(1), [QuitSource::os_signal()]);
+        let yes = main.routine("yes").failure_on(ProcessFailure::Never);
+        let yes = yes.output(ProcessOutput::Prefixed);
+        yes.process(Command::new("yes")).unwrap();
+        let prints = || {
+            until_full(&io::stdout());
+            eprintln!("prints");
+            println!("{}", "x".repeat(100_000));
+        };
+        main.routine("printer").add(move |_| prints()).unwrap();
+        main.exit()
+    };
+    let (reader, stdout) = io::pipe().unwrap();
+    let process = Process::start_into(&mut command_for(story), stdout, Stdio::piped());
+    let ended = process.signal_at("prints", SIGTERM).with_code(1);
+    ended.saying(&["printer", "blocked in write (fd 1, stdout, a pipe)"]);
+    drop(reader);
+}
+
+#[test]
+fn a_prefixed_process_that_writes_on_gets_sigpipe_when_the_programs_stdout_is_closed() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        let yes = main.routine("yes").output(ProcessOutput::Prefixed);
+        yes.process(Command::new("yes")).unwrap();
+        main.exit()
+    };
+    let (reader, stdout) = io::pipe().unwrap();
+    let process = Process::start_into(&mut command_for(story), stdout, Stdio::piped());
+    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "yes | y"));
+    drop(lines);
+    process.end().with_code(1).saying(&[
+        "routine 'yes' of main failed: signal: 13 (SIGPIPE), after the program's stdout was closed",
+        "Quit: all routines returned",
+    ]);
+}
+
+#[test]
+fn a_prefixed_process_finishes_at_the_quit_though_nobody_reads_the_programs_stdout() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        // It goes on writing for much longer than until a closed stdout is passed on.
+        let script = "trap 'for i in 1 2 3 4 5; do echo bye; sleep 0.1; done; exit 0' TERM; \
+                      echo hello; echo ready >&2; while :; do sleep 0.01; done";
+        let server = main.routine("server").output(ProcessOutput::Prefixed);
+        server.process(sh(script)).unwrap();
+        main.exit()
+    };
+    let (reader, stdout) = io::pipe().unwrap();
+    let process = Process::start_into(&mut command_for(story), stdout, Stdio::piped());
+    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "server | hello"));
+    drop(lines);
+    let ended = process.signal_at("server | ready", SIGTERM);
+    ended.with_code(0).saying(&["Quit: all routines returned"]);
+}
+
 #[test]
 fn a_daemon_that_keeps_the_pipe_of_a_prefixed_process_open_does_not_hold_up_its_end() {
     let story = || -> ExitReport {
@@ -499,7 +562,7 @@ fn a_daemon_that_keeps_the_pipe_of_a_prefixed_process_open_does_not_hold_up_its_
         let builder = main.routine("daemon").output(ProcessOutput::Prefixed);
         // The daemon reads until the test lets go.
         let mut command = sh("exec 3<&0; setsid cat <&3 & echo started");
-        command.stdin(std::process::Stdio::inherit());
+        command.stdin(Stdio::inherit());
         builder.process(command).unwrap().wait(PATIENCE).unwrap();
         main.exit()
     };

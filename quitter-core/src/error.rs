@@ -134,6 +134,24 @@ pub(crate) fn full_text(error: &(dyn Error + 'static)) -> String {
 /// let refused = root.add_routine(|_| {}).unwrap_err();
 /// assert!(matches!(refused, AddRoutineError::Quitting));
 /// ```
+///
+/// The system's reason is not in the text. It is the source:
+///
+/// ```
+/// # use quitter_core as quitter;
+/// use std::error::Error;
+/// use quitter::AddRoutineError;
+///
+/// fn text(error: &AddRoutineError) -> String {
+///     match error.source() {
+///         Some(reason) => format!("{error}: {reason}"),
+///         None => error.to_string(),
+///     }
+/// }
+/// # let (name, source) = ("worker".to_owned(), std::io::ErrorKind::WouldBlock.into());
+/// # let refused = text(&AddRoutineError::Thread { name, source });
+/// # assert!(refused.starts_with("the operating system refused a thread for routine 'worker': "));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AddRoutineError {

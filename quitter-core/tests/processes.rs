@@ -196,7 +196,16 @@ fn grandchildren_that_ignore_the_stop_signal_are_killed_though_their_leader_has_
     let from = Instant::now();
     root.quit_and_wait(Duration::from_secs(2)).unwrap();
     assert!(from.elapsed() >= Duration::from_millis(1500));
-    assert_eq!(process.end().unwrap().by, EndedBy::StopSignal);
+    let end = process.end().unwrap();
+    let text = "signal: 15 (SIGTERM), the rest of its group killed";
+    assert_eq!((end.by, end.to_string().as_str()), (EndedBy::Kill, text));
+    let message = message(&root);
+    assert!(
+        message.starts_with("the rest of its group was killed, since it had not ended 1."),
+        "{message}"
+    );
+    let who = format!(", with 'sleep' (pid {}) in its group: sh -c ", lines[0]);
+    assert!(message.contains(&who), "{message}");
     is_gone(pid(&lines[0]));
 }
 

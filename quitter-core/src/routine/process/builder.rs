@@ -404,6 +404,7 @@ fn had_ended(
         is_quitting: false,
         stop_signal: os::DEFAULT_STOP_SIGNAL,
         kill: None,
+        unread: None,
     };
     if let Some(failure) = failure_on.judge(&judged) {
         live.fail(failure);

@@ -184,6 +184,17 @@ impl Sleeper {
 /// The system gives no orphans to other processes.
 pub(super) fn reap_orphan(_: u32) {}
 
+/// Text is written in pieces of at most this length.
+pub(super) const WRITTEN_AT_ONCE: usize = usize::MAX;
+
+/// Whether a stream takes text cannot be known before it is written. Without a timeout, waits a moment.
+pub(super) fn takes_text(_: Stream, timeout: Option<Duration>) -> bool {
+    if timeout.is_none() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
 /// Reads the output of processes, on a thread for each stream.
 pub(super) struct Readers(());
 
@@ -221,8 +232,11 @@ fn read_on_a_thread(
     thread.spawn(move || {
         let mut read = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from.read(&mut read) {
-            lines.write(&read[..count]);
+            if !lines.write(&read[..count]) && drain.cut_off(lines.to()) {
+                break;
+            }
         }
+        drop(from);
         lines.end();
         drain.close();
     })?;

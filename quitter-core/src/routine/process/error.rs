@@ -13,12 +13,17 @@ use crate::report::escape::Name;
 ///
 /// ```
 /// # use quitter_core as quitter;
+/// use std::error::Error;
 /// use std::process::Command;
 /// use quitter::{AddProcessError, Quitter};
 ///
 /// let root = Quitter::root("example");
 /// let missing = root.add_process(Command::new("/no/such/program")).unwrap_err();
 /// assert!(matches!(missing, AddProcessError::Start { .. }));
+/// // The system's reason is not in the text. It is the source.
+/// let reason = missing.source().unwrap();
+/// let text = format!("{missing}: {reason}");
+/// assert!(text.starts_with("cannot start '/no/such/program': "));
 ///
 /// root.send_quit();
 /// let refused = root.add_process(Command::new("true")).unwrap_err();

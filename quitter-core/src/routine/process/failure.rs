@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::handle::{EndedBy, ProcessEnd};
 use super::os;
+use super::output::Stream;
 use crate::report::failure::FailureKind;
 use crate::report::text::Seconds;
 
@@ -16,7 +17,8 @@ use crate::report::text::Seconds;
 ///
 /// An end that the quit has asked for is no failure: whatever exit code a process has after the stop
 /// signal, and also if that signal, SIGINT, SIGTERM or SIGHUP ended it. Two ends while quitting are:
-/// one by another signal, such as SIGSEGV, and a kill, since the process did not stop when asked.
+/// one by another signal, such as SIGSEGV, and a kill, of the process or of others in its group, since
+/// they did not stop when asked.
 ///
 /// # Examples
 ///
@@ -62,6 +64,8 @@ pub(super) struct Judged<'a> {
     pub(super) stop_signal: i32,
     /// If it was killed: how long after the stop signal, and where it stood then.
     pub(super) kill: Option<&'a (Duration, String)>,
+    /// The program's own stream that nobody reads any more, so that the process could not write on.
+    pub(super) unread: Option<Stream>,
 }
 
 impl ProcessFailure {
@@ -87,9 +91,16 @@ impl ProcessFailure {
         (!is_fine).then(|| match (status, judged.kill) {
             (_, Some((after, place))) if by == EndedBy::Kill => {
                 let after = Seconds(*after);
-                format!("killed, since it had not ended {after} after the stop signal: {place}")
+                let killed = match judged.end.is_own_kill() {
+                    true => "killed",
+                    false => "the rest of its group was killed",
+                };
+                format!("{killed}, since it had not ended {after} after the stop signal: {place}")
             }
-            (Some(status), _) => status.to_string(),
+            (Some(status), _) => match judged.unread {
+                Some(stream) => format!("{status}, after the program's {stream} was closed"),
+                None => status.to_string(),
+            },
             (None, _) => {
                 "ended, and other code of the program has taken its exit status".to_owned()
             }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::os::Remote;
+use super::os::{self, Remote};
 use crate::blocking;
 use crate::report::timeouts::Timeouts;
 use crate::routine::handle::wait_for;
@@ -135,7 +135,8 @@ fn end_of(end: &End) -> ProcessEnd {
 /// How a child process ended.
 ///
 /// The [`Display`](fmt::Display) form is "exit status: 3", "signal: 11 (SIGSEGV)", and at a quit
-/// "signal: 15 (SIGTERM), after the stop signal".
+/// "signal: 15 (SIGTERM), after the stop signal". If it ended in time, and others in its group had to be
+/// killed, it is "signal: 15 (SIGTERM), the rest of its group killed".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessEnd {
@@ -153,7 +154,9 @@ pub enum EndedBy {
     Itself,
     /// The quit had sent it the stop signal, and it ended after that.
     StopSignal,
-    /// The quit had sent it the stop signal, and it did not end. So it was killed.
+    /// The quit had sent it the stop signal, and it did not end. So it was killed. If it had ended by
+    /// then, but others in the group that it led had not, they were killed: then the exit status, which
+    /// is its own, is another than that of a kill, such as SIGTERM. That is known where there is `/proc`.
     Kill,
 }
 
@@ -162,6 +165,11 @@ impl ProcessEnd {
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.status.is_some_and(|status| status.success())
+    }
+
+    /// Whether it was killed itself, and not only others in its group.
+    pub(super) fn is_own_kill(&self) -> bool {
+        self.by == EndedBy::Kill && self.status.is_none_or(os::is_killed)
     }
 
     /// Whether the quit ended it, and not itself.
@@ -180,7 +188,8 @@ impl fmt::Display for ProcessEnd {
         f.write_str(match self.by {
             EndedBy::Itself => "",
             EndedBy::StopSignal => ", after the stop signal",
-            EndedBy::Kill => ", killed",
+            EndedBy::Kill if self.is_own_kill() => ", killed",
+            EndedBy::Kill => ", the rest of its group killed",
         })
     }
 }

@@ -1,11 +1,14 @@
 //! The output of child processes, line by line, with the routine's name before each line.
 
-use std::io::{self, Write};
-use std::sync::Arc;
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
-use crate::report::console::write_all;
+use super::os;
+use super::supervised::QUIT_FOLLOWS;
 use crate::report::escape::Name;
 
 /// Where the output of a child process goes. Set by
@@ -25,6 +28,14 @@ pub enum ProcessOutput {
     /// One thread does this for all processes. A stdout that takes nothing holds it up, and so the
     /// processes that write, but neither the quit nor the reports. When a process ends, what it has
     /// written is waited for, for at most 200 ms; what others write to the pipes after that is lost.
+    ///
+    /// When nobody reads the program's stdout any more, as after `prog | head -2`, a process that goes on
+    /// writing to its own gets SIGPIPE, as it would without a prefix, or on Windows an error. The same goes
+    /// for stderr. The end by SIGPIPE is a failure, unless
+    /// [`failure_on`](crate::RoutineBuilder::failure_on) says otherwise: "signal: 13 (SIGPIPE), after the
+    /// program's stdout was closed". The reader may have ended by the Ctrl-C that also tells the program to
+    /// quit. So this begins 100 ms later, and after the stop signal what nobody reads is thrown away: the
+    /// process can finish.
     Prefixed,
 }
 
@@ -35,12 +46,23 @@ pub(super) enum Stream {
     Err,
 }
 
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Out => "stdout",
+            Self::Err => "stderr",
+        })
+    }
+}
+
 /// Makes prefixed lines of what a process writes.
 pub(super) struct Lines {
     prefix: String,
     to: Stream,
     /// The beginning of a line.
     begun: Vec<u8>,
+    /// Since when nobody reads what is written.
+    unread_since: Option<Instant>,
 }
 
 impl Lines {
@@ -52,13 +74,32 @@ impl Lines {
             prefix: format!("{} | ", Name(name)),
             to,
             begun: Vec::new(),
+            unread_since: None,
         }
     }
 
-    /// Writes all lines that are whole by now.
-    pub(super) fn write(&mut self, read: &[u8]) {
+    /// The stream that they are written to.
+    pub(super) fn to(&self) -> Stream {
+        self.to
+    }
+
+    /// Writes all lines that are whole by now. Returns whether there is a use in more.
+    pub(super) fn write(&mut self, read: &[u8]) -> bool {
         let whole = self.whole(read);
-        self.put(&whole);
+        if whole.is_empty() {
+            return true;
+        }
+        match self.put(&whole) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                let since = self.unread_since.get_or_insert_with(Instant::now);
+                since.elapsed() < QUIT_FOLLOWS
+            }
+            // Nothing can be done about other errors, which may pass, as that of a full disk.
+            _ => {
+                self.unread_since = None;
+                true
+            }
+        }
     }
 
     /// Writes what is left of a last line.
@@ -94,16 +135,59 @@ impl Lines {
         lines.push(b'\n');
     }
 
-    /// Nothing can be done about an error.
-    fn put(&self, text: &[u8]) {
-        match self.to {
-            _ if text.is_empty() => {}
-            Stream::Out => {
-                let mut stdout = io::stdout().lock();
-                write_all(&mut stdout, text);
-                let _ = stdout.flush();
+    fn put(&self, mut text: &[u8]) -> io::Result<()> {
+        while !text.is_empty() {
+            let (piece, rest) = text.split_at(piece(text, os::WRITTEN_AT_ONCE));
+            match self.to {
+                Stream::Out => put_piece(self.to, || io::stdout().lock(), piece)?,
+                Stream::Err => put_piece(self.to, || io::stderr().lock(), piece)?,
             }
-            Stream::Err => write_all(&mut io::stderr().lock(), text),
+            text = rest;
+        }
+        Ok(())
+    }
+}
+
+/// The length of as many lines as fit into this, or of the first.
+fn piece(lines: &[u8], room: usize) -> usize {
+    let end = |byte: &u8| *byte == b'\n';
+    let fitting = &lines[..lines.len().min(room)];
+    let last = fitting.iter().rposition(end);
+    let last = last.or_else(|| lines.iter().position(end));
+    last.map_or(lines.len(), |last| last + 1)
+}
+
+/// Writes lines that the stream takes at once. It is waited for without its lock: a thread of the program that
+/// prints then blocks in its own write, and reports say so, and not in the lock.
+fn put_piece<W: Write>(to: Stream, lock: impl Fn() -> W, lines: &[u8]) -> io::Result<()> {
+    loop {
+        let mut locked = lock();
+        if os::takes_text(to, Some(Duration::ZERO)) {
+            return write_all(to, &mut locked, lines);
+        }
+        drop(locked);
+        os::takes_text(to, None);
+    }
+}
+
+/// Writes all of it, also to a descriptor that is non-blocking and full.
+fn write_all(to: Stream, locked: &mut impl Write, mut text: &[u8]) -> io::Result<()> {
+    loop {
+        let written = match text {
+            [] => match locked.flush() {
+                Ok(()) => return Ok(()),
+                Err(error) => Err(error),
+            },
+            _ => locked.write(text),
+        };
+        match written {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => text = &text[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                os::takes_text(to, None);
+            }
+            Err(error) => return Err(error),
         }
     }
 }
@@ -114,6 +198,10 @@ pub(super) struct Drain {
     open: AtomicUsize,
     /// The process has ended: what is in the pipes by now is all that is read.
     has_ended: AtomicBool,
+    /// The process was asked to stop: it is read to its end, though nobody reads what it says.
+    is_stopping: AtomicBool,
+    /// The program's stream that nobody reads any more, so that a pipe was closed.
+    cut_off: OnceLock<Stream>,
     readers: Waker,
     reaper: Waker,
 }
@@ -123,6 +211,8 @@ impl Drain {
         Arc::new(Self {
             open: AtomicUsize::new(pipes),
             has_ended: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+            cut_off: OnceLock::new(),
             readers,
             reaper,
         })
@@ -141,6 +231,25 @@ impl Drain {
         if !self.has_ended.swap(true, Ordering::AcqRel) {
             self.readers.wake_by_ref();
         }
+    }
+
+    /// The process is about to be asked to stop.
+    pub(super) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+    }
+
+    /// Nobody reads this stream of the program's any more. Returns whether the process is to learn that.
+    pub(super) fn cut_off(&self, stream: Stream) -> bool {
+        let is_stopping = self.is_stopping.load(Ordering::Acquire);
+        if !is_stopping {
+            let _ = self.cut_off.set(stream);
+        }
+        !is_stopping
+    }
+
+    /// The program's stream that nobody reads any more, if the process can have learned that.
+    pub(super) fn unread(&self) -> Option<Stream> {
+        self.cut_off.get().copied()
     }
 
     #[cfg_attr(
@@ -174,6 +283,13 @@ mod tests {
         assert_eq!(text(&mut lines, b""), "");
         assert_eq!(text(&mut lines, b"o\n\nthree"), "web\\n | two\nweb\\n | \n");
         assert_eq!(text(&mut lines, b"\n"), "web\\n | three\n");
+    }
+
+    #[test]
+    fn pieces_are_of_whole_lines() {
+        assert_eq!(piece(b"one\ntwo\nthree\n", 9), 8);
+        assert_eq!(piece(b"one\ntwo\n", 8), 8);
+        assert_eq!(piece(b"longer\ntwo\n", 3), 7);
     }
 
     #[test]

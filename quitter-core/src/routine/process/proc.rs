@@ -128,6 +128,17 @@ impl Census {
         Ok(now)
     }
 
+    /// Whether others are in the group of this process, by a look that is as new as can be had.
+    pub(super) fn has_others(&mut self, leader: u32) -> bool {
+        let _ = self.look(Instant::now());
+        self.others(leader).next().is_some()
+    }
+
+    fn others(&self, leader: u32) -> impl Iterator<Item = &Stat> {
+        let living = self.living(leader);
+        living.filter(move |member| member.pid != leader)
+    }
+
     fn living(&self, group: u32) -> impl Iterator<Item = &Stat> {
         let stats = self.last.as_ref().and_then(|(_, stats)| stats.as_deref());
         let stats = stats.unwrap_or_default();
@@ -149,8 +160,7 @@ impl Census {
         }
         // A look that is a bit older will do.
         let _ = self.look(since);
-        let others = self.living(pid).filter(|other| other.pid != pid);
-        text + &Others(others.collect()).to_string()
+        text + &Others(self.others(pid).collect()).to_string()
     }
 }
 

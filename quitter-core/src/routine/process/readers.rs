@@ -187,7 +187,12 @@ impl Pipe {
         for _ in 0..times {
             match (&*self.from).read(room) {
                 Ok(0) => return false,
-                Ok(count) => self.lines.write(&room[..count]),
+                Ok(count) => {
+                    let is_read = self.lines.write(&room[..count]);
+                    if !is_read && self.drain.cut_off(self.lines.to()) {
+                        return false;
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return !has_ended,
                 Err(_) => return false,

@@ -19,7 +19,7 @@ use crate::tree::{DoneWait, Limits, Node, QuitWait};
 
 /// How long an end that looks asked for waits for the quit that explains it. A supervisor signals all
 /// processes of a program at once, and a child may end before the program has noticed.
-const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
+pub(super) const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
 
 /// A child process until its routine is done. (Fields are dropped in this order: the routine is done when all
 /// else is gone, and then those who wait are woken.)
@@ -33,8 +33,10 @@ pub(super) struct Supervised {
     /// Woken when the deadline of the quit changes.
     deadlines: Option<DoneWait>,
     stopped_at: Option<Instant>,
-    /// It was killed: how long after the stop signal, and where it stood.
+    /// It was killed, or what was left of its group: how long after the stop signal, and where it stood.
     kill: Option<(Duration, String)>,
+    /// It had ended, and others of its group had not.
+    is_group_killed: bool,
     ended_at: Option<Instant>,
     /// Whether others may be in its group after its own end.
     may_have_members: Option<bool>,
@@ -82,6 +84,7 @@ impl Supervised {
             deadlines: None,
             stopped_at: None,
             kill: None,
+            is_group_killed: false,
             ended_at: None,
             may_have_members: None,
             group_seen_at: None,
@@ -110,6 +113,9 @@ impl Supervised {
         // Once it is reaped, its number may be another's.
         let is_asked = self.stopped_at.is_some() || self.end.is_some();
         if is_quitting && !is_asked && self.leader.look() {
+            if let Some(output) = &self.output {
+                output.stop();
+            }
             self.leader.stop(self.stop_signal);
             self.stopped_at = Some(Instant::now());
         }
@@ -179,6 +185,12 @@ impl Supervised {
         if Instant::now() < at {
             return Some(at);
         }
+        self.kill_and_note(stopped_at, census);
+        None
+    }
+
+    /// Kills it, or what is left of its group, and notes that.
+    fn kill_and_note(&mut self, stopped_at: Instant, census: &mut Census) {
         // To look takes time, so after the kill it is too late, and before it must not take long.
         let place = census.describe(self.leader.pid(), stopped_at);
         self.leader.kill();
@@ -186,24 +198,27 @@ impl Supervised {
         record.set_status(format!("{} (killed)", self.options.command).into());
         let place = format!("{place}: {}", self.options.command);
         self.kill = Some((stopped_at.elapsed(), place));
-        None
     }
 
     /// While the group of a process that was asked to stop, and has ended, is given time to end: until
-    /// when to look again. Whoever is left then is killed before the process is reaped.
+    /// when to look again. Whoever is left then is killed.
     fn group_awaited_until(&mut self, ended_at: Instant, census: &mut Census) -> Option<Instant> {
         /// A group that is still there is looked for again after this.
         const AGAIN: Duration = Duration::from_millis(20);
-        if !self.options.own_group || self.stopped_at.is_none() || self.kill.is_some() {
+        let (stopped_at, None, true) = (self.stopped_at?, &self.kill, self.options.own_group)
+        else {
             return None;
-        }
-        let now = Instant::now();
-        let kill_at = self.kill_at();
-        if kill_at.is_some_and(|at| at <= now) {
-            return None;
-        }
+        };
         let ask = || self.leader.may_have_members();
         if !*self.may_have_members.get_or_insert_with(ask) {
+            return None;
+        }
+        let kill_at = self.kill_at();
+        if kill_at.is_some_and(|at| at <= Instant::now()) {
+            if census.has_others(self.leader.pid()) {
+                self.is_group_killed = true;
+                self.kill_and_note(stopped_at, census);
+            }
             return None;
         }
         let since = self.group_seen_at.map_or(ended_at, |seen| seen + AGAIN);
@@ -228,10 +243,10 @@ impl Supervised {
     }
 
     fn end_with(&self, status: Option<ExitStatus>) -> ProcessEnd {
-        let by_kill = || status.is_none_or(os::is_killed);
+        let is_killed = || self.is_group_killed || status.is_none_or(os::is_killed);
         let by = match (self.stopped_at, &self.kill) {
             (None, _) => EndedBy::Itself,
-            (Some(_), Some(_)) if by_kill() => EndedBy::Kill,
+            (Some(_), Some(_)) if is_killed() => EndedBy::Kill,
             (Some(_), _) => EndedBy::StopSignal,
         };
         ProcessEnd { status, by }
@@ -262,6 +277,7 @@ impl Supervised {
             is_quitting,
             stop_signal: self.stop_signal.number(),
             kill: self.kill.as_ref(),
+            unread: self.output.as_ref().and_then(|output| output.unread()),
         }
     }
 

@@ -22,6 +22,7 @@ use super::ends::Ends;
 use super::groups::Listed;
 pub(super) use super::groups::Starting;
 pub(crate) use super::groups::{kill_all, listed};
+use super::output::Stream;
 pub(super) use super::readers::Readers;
 use super::reaper::{Ended, ProcessWaker};
 use crate::stands::own;
@@ -280,6 +281,32 @@ impl Wake for Wakeup {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.call();
+    }
+}
+
+/// Text is written in pieces of at most this length: what a pipe takes at once if it takes anything, which is
+/// a page on Linux, and in general what POSIX demands.
+pub(super) const WRITTEN_AT_ONCE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// Waits until one of the program's own streams takes text, or is broken. Returns whether that is so.
+pub(super) fn takes_text(stream: Stream, timeout: Option<Duration>) -> bool {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let stream = match stream {
+        Stream::Out => stdout.as_fd(),
+        Stream::Err => stderr.as_fd(),
+    };
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match poll(
+        &mut [PollFd::from_borrowed_fd(stream, PollFlags::OUT)],
+        timeout.as_ref(),
+    ) {
+        Ok(ready) => ready > 0,
+        Err(Errno::INTR) => false,
+        // No memory, or a lower limit of descriptors: the write finds out, and not all the time.
+        Err(_) => {
+            thread::sleep(Duration::from_millis(1));
+            true
+        }
     }
 }
 
