@@ -180,22 +180,75 @@ fn the_terminal_is_restored_before_a_forced_end_when_stderr_is_not_read() {
     program.end().with_code(1);
 }
 
+const LATE_HOOK: &str =
+    "before_report had not returned after 100 ms, and nothing waits for it any more\n";
+
 #[test]
-fn a_hook_that_hangs_holds_up_no_exit() {
+fn a_hook_that_hangs_holds_up_no_exit_and_is_mentioned_once() {
     let ended = alone(|| clean(builder().before_report(|| hang())));
-    ended
-        .end()
-        .with_code(0)
-        .saying(&["Quit: all routines returned"]);
+    let ended = ended.end().with_code(0);
+    assert_eq!(ended.count(LATE_HOOK), 1, "{}", ended.stderr);
+    ended.saying(&[LATE_HOOK, "Quit: all routines returned"]);
 }
 
 #[test]
-fn a_hook_that_hangs_holds_up_no_forced_end() {
-    let ended = alone(|| forced(impatient().before_report(|| hang())));
-    ended
-        .end()
-        .with_code(1)
-        .saying(&["Failed to quit: 1 routine"]);
+fn a_hook_that_hangs_is_mentioned_once_below_the_held_lines() {
+    let story = || {
+        let builder = builder().hold_output(HoldOutput::UntilReport);
+        clean(builder.before_report(|| hang()))
+    };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.count(LATE_HOOK), 1, "{}", ended.stderr);
+    let said = format!("Received quit from 'all routines done'\n{LATE_HOOK}Quit: all");
+    assert!(ended.stderr.starts_with(&said), "{}", ended.stderr);
+}
+
+#[test]
+fn a_hook_that_hangs_holds_up_no_forced_end_and_is_mentioned_above_the_last_words() {
+    let story = || {
+        let builder = impatient().hold_output(HoldOutput::UntilReport);
+        forced(builder.before_report(|| hang()))
+    };
+    let ended = alone(story).end().with_code(1);
+    assert_eq!(ended.count(LATE_HOOK), 1, "{}", ended.stderr);
+    ended.saying(&[
+        "Received quit from send_quit",
+        LATE_HOOK,
+        "Failed to quit: 1 routine",
+    ]);
+}
+
+#[test]
+fn a_quiet_program_mentions_a_hook_that_hangs() {
+    let story = || clean(builder().output(Output::Quiet).before_report(|| hang()));
+    let ended = alone(story).end().with_code(0);
+    let said = format!("Received quit from 'all routines done'\n{LATE_HOOK}");
+    assert_eq!(ended.stderr, said);
+}
+
+#[test]
+fn a_silent_program_mentions_no_hook_that_hangs() {
+    let story = || clean(builder().output(Output::Silent).before_report(|| hang()));
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn a_function_for_notices_gets_a_hook_that_hangs_as_data() {
+    let story = || {
+        let tell = |notice: &Notice| {
+            if let Notice::BeforeReportUnfinished { after } = notice {
+                println!("{after:?}, trouble: {}", notice.is_trouble());
+            }
+        };
+        clean(builder().notices(tell).before_report(|| hang()))
+    };
+    let ended = alone(story).end().with_code(0);
+    assert!(
+        ended.stdout.contains("100ms, trouble: true\n"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]

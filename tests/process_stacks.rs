@@ -9,8 +9,12 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
+use std::env;
+use std::fs;
 use std::hint;
-use std::process::{self, Command};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -19,7 +23,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{SIGTERM, SIGUSR1};
 use quitter::{ExitReport, MainQuitter, QuitSource, Quitter, RoutineQuitter};
 
-use common::{Ended, PATIENCE, alone};
+use common::{Ended, PATIENCE, Process, alone, command_for};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -59,7 +63,11 @@ fn shows_where_it_hangs(ended: &Ended, name: &str) {
     assert_eq!(calls[0], "std::thread::sleep", "{}", ended.stderr);
     let place = format!("process_stacks::hangs  {}:{HANGS}", file!());
     assert_eq!(calls[1], place, "{}", ended.stderr);
+    assert_eq!(ended.count(WITHOUT_LINES), 0, "{}", ended.stderr);
 }
+
+const WITHOUT_LINES: &str =
+    "For the files and lines of these calls, build with debug = \"limited\" in the profile";
 
 /// Waits until so many routines are where they hang, and the names of the calls there are known. To look
 /// those up for the first time may take longer than a report may.
@@ -113,6 +121,54 @@ fn the_exit_report_shows_where_a_thread_hangs_as_text_and_as_data() {
     let ended = program.end().with_code(1);
     shows_where_it_hangs(&ended, "flusher");
     assert_eq!(ended.count("Failed to quit"), 1, "{}", ended.stderr);
+}
+
+/// A copy of this program in which nobody finds the debug information, as in a release build.
+fn without_debug_information() -> PathBuf {
+    let mut file = fs::read(env::current_exe().unwrap()).unwrap();
+    let number = |at: usize, length: usize| {
+        let bytes = file[at..at + length].iter().rev();
+        bytes.fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
+    // Only in the names of the sections: a reader of debug information in this program keeps its own.
+    let names = number(0x28, 8) + number(0x3a, 2) * number(0x3e, 2);
+    let (start, length) = (number(names + 0x18, 8), number(names + 0x20, 8));
+    for at in start..start + length {
+        if file[at..].starts_with(b".debug_") {
+            file[at..at + 7].copy_from_slice(b".other_");
+        }
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("without_debug_information");
+    // By another process: a file that any process has open for writing cannot be started, and other tests
+    // fork.
+    let mut copy = Command::new("sh");
+    copy.args(["-c", "cat > \"$0\" && chmod +x \"$0\""])
+        .arg(&path);
+    let mut copy = copy.stdin(Stdio::piped()).spawn().unwrap();
+    copy.stdin.take().unwrap().write_all(&file).unwrap();
+    assert!(copy.wait().unwrap().success());
+    path
+}
+
+#[test]
+fn a_program_without_line_tables_says_how_to_get_them_once() {
+    let story = command_for(|| -> ExitReport {
+        let main = main_quitter();
+        main.routine("flusher").add(hangs).unwrap();
+        until_they_hang(&main, 1);
+        main.send_quit();
+        main.exit()
+    });
+    let program = without_debug_information();
+    let mut copy = Command::new(&program);
+    copy.args(story.get_args());
+    let set = |(name, value)| Some((name, value?));
+    copy.envs(story.get_envs().filter_map(set));
+    let ended = Process::start(&mut copy).end().with_code(1);
+    let _ = fs::remove_file(program);
+    let calls = ["std::thread::sleep", "process_stacks::hangs"];
+    assert_eq!(below(&ended.stderr, "flusher"), calls, "{}", ended.stderr);
+    assert_eq!(ended.count(WITHOUT_LINES), 1, "{}", ended.stderr);
 }
 
 #[test]

@@ -91,6 +91,19 @@ fn a_stuck_routine_is_an_event_with_its_facts() {
 }
 
 #[test]
+fn a_hook_that_hangs_is_an_event() {
+    let story = || {
+        set_global_default(prints()).unwrap();
+        let builder = builder().before_report(|| hang());
+        clean(builder.output(Output::Tracing))
+    };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.stderr, "");
+    let event = "event: WARN before_report had not returned after 100 ms, and";
+    assert_eq!(ended.stdout.matches(event).count(), 1, "{}", ended.stdout);
+}
+
+#[test]
 fn beside_a_subscriber_stderr_gets_what_it_always_got() {
     let story = || {
         set_global_default(prints()).unwrap();

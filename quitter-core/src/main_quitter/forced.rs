@@ -47,7 +47,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
         });
     }
     // Even if the console's thread is held up.
-    console::restore_terminal();
+    console::call_hook();
     let last_words = Arc::clone(ending);
     console::afterwards(move || {
         say_last_words(&last_words);

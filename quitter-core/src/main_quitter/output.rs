@@ -76,14 +76,18 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets a function that restores the terminal before the outcome, and before an end by force,
-    /// whatever hangs.
+    /// Sets a function that is called before the outcome, and before an end by force, whatever hangs. It
+    /// does what must be done however the program ends: it restores the terminal, removes a temporary file,
+    /// or prints a total.
     ///
     /// It is called once, on a thread of its own: when the notices that were
     /// [held back](Self::hold_output) are written, when [`exit`](crate::MainQuitter::exit) has its
     /// report, when the main quitter is dropped, or just before the process is ended by force, whichever
-    /// comes first. It is waited for at most 100 ms. If it panics, the end goes on. A routine that hangs
-    /// may still hold a lock, so the function should take none that such a routine holds.
+    /// comes first. It is waited for at most 100 ms. If it takes longer, the end goes on, and
+    /// [a notice](crate::Notice::BeforeReportUnfinished) says so; the exit code stays that of the work.
+    /// What may take longer belongs in a routine, which the quit timeout bounds and the report names. If the
+    /// function panics, the end goes on. A routine that hangs may still hold a lock, so the function should
+    /// take none that such a routine holds.
     ///
     /// While the terminal is in raw mode, the lines that quitter writes end with CR LF.
     ///
@@ -100,8 +104,8 @@ impl MainQuitterBuilder {
     ///     .before_report(leave_alternate_screen);
     /// assert_eq!(builder.run(|_| println!("draws")).exit_code, 0);
     /// ```
-    pub fn before_report(mut self, restore: impl FnOnce() + Send + 'static) -> Self {
-        self.output.hook = Some(Box::new(restore));
+    pub fn before_report(mut self, function: impl FnOnce() + Send + 'static) -> Self {
+        self.output.hook = Some(Box::new(function));
         self
     }
 

@@ -193,6 +193,10 @@ impl QuitSource {
 
     /// Replaces the description, which is shown in "Received quit from '…'".
     ///
+    /// That of [`os_signal`](Self::os_signal) is "OS interrupt/termination signal", and that of each
+    /// [`signal`](Self::signal) is "OS signal". What searches a log for one of them finds the other if both
+    /// are described alike.
+    ///
     /// # Examples
     ///
     /// ```

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::routine::panics;
 use crate::stands::own;
@@ -55,6 +55,15 @@ impl<T: Send + 'static> Caller<T> {
             .is_some_and(|(before, returned)| before == 0 && returned.recv_timeout(timeout).is_ok())
     }
 
+    /// Calls the function, and returns whether it is still running after that time. One that has panicked is
+    /// not.
+    pub(crate) fn outlasts(&self, value: T, time: Duration) -> bool {
+        let queued = self.queue(value);
+        queued.is_some_and(|(_, returned)| {
+            returned.recv_timeout(time) == Err(RecvTimeoutError::Timeout)
+        })
+    }
+
     /// As [`call`](Self::call), but waits for the calls before this one, too.
     #[cfg(feature = "tracing")]
     pub(crate) fn call_in_turn(&self, value: T, timeout: Duration) -> bool {
@@ -97,6 +106,21 @@ mod tests {
             assert!(!was_own_in_the_call);
             assert!(own::is_or_was_own(id) && !own::wakes_nobody(id));
         }
+    }
+
+    #[test]
+    fn only_a_call_that_hangs_outlasts_its_time() {
+        let (let_go, hang) = bounded::<()>(0);
+        let caller = Caller::start("caller", move |n| match n {
+            0 => panic!("of the function"),
+            1 => drop(hang.recv()),
+            _ => {}
+        });
+        let caller = caller.unwrap();
+        assert!(!caller.outlasts(0, Duration::MAX));
+        assert!(!caller.outlasts(2, Duration::MAX));
+        assert!(caller.outlasts(1, Duration::from_millis(1)));
+        drop(let_go);
     }
 
     #[test]

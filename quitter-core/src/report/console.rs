@@ -250,13 +250,13 @@ pub(crate) fn configure(config: OutputConfig) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the program's hook that restores the terminal, unless it has run. Waits for it for a bounded
-/// time, on any thread.
-pub(crate) fn restore_terminal() {
+/// Runs the program's hook `before_report`, unless it has run. Waits for it for a bounded time, on any
+/// thread. The next release says that it has not returned by then.
+pub(crate) fn call_hook() {
     const HOOK_RETURNS: Duration = Duration::from_millis(100);
     let hook = console().speech().take_hook();
-    if let Some(hook) = hook {
-        hook.call((), HOOK_RETURNS);
+    if hook.is_some_and(|hook| hook.outlasts((), HOOK_RETURNS)) {
+        console().speech().keep_late_hook(HOOK_RETURNS);
     }
 }
 
@@ -279,16 +279,18 @@ pub(crate) fn draw(picture: impl FnOnce(system::TerminalSize) -> String) {
     }
 }
 
-/// Restores the terminal, then says what was held. For the console's thread. From then on nothing is
-/// drawn.
+/// Calls the hook `before_report`, then says what was held. For the console's thread. From then on nothing
+/// is drawn.
 pub(crate) fn release_now() {
     match console().picture.end() {
         "" => {}
         erased => console().put(erased),
     }
-    restore_terminal();
+    call_hook();
     let held = console().speech().release();
     held.into_iter().for_each(say_past_tracing);
+    let late_hook = console().speech().take_late_hook();
+    late_hook.into_iter().for_each(say_now);
 }
 
 /// The body of `main` has returned.

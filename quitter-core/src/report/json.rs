@@ -290,6 +290,7 @@ impl Serialize for Stack {
             frames,
             is_cut,
             names_unread,
+            lacks_lines: _,
         } = self;
         object!(serializer, "Stack",
             frames: frames,

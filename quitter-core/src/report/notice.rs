@@ -83,6 +83,13 @@ pub enum Notice {
     /// Everything that lives in the program, which was asked for with a signal and runs on: see
     /// [`dump_on`](crate::MainQuitterBuilder::dump_on).
     Dump(Box<Dump>),
+    /// The function that was given as [`before_report`](crate::MainQuitterBuilder::before_report) has not
+    /// returned in time. Nothing waits for it any more: if the process ends before it returns, it is cut
+    /// short. The exit code does not tell.
+    BeforeReportUnfinished {
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// The outcome of the shutdown.
     Outcome(Box<ExitReport>),
     /// Where the routines hang that the [`Outcome`](Self::Outcome) of an end by force lists. It comes
@@ -159,8 +166,8 @@ impl Notice {
     pub(crate) const NAMED: usize = 5;
 
     /// Whether something is wrong: a failure, an outcome with a failure or with routines that did not
-    /// return, an end by a further signal or by force, and advice about a program that uses quitter
-    /// wrongly. These are what [`Output::Quiet`](crate::Output::Quiet) writes.
+    /// return, an end by a further signal or by force, a `before_report` that takes too long, and advice
+    /// about a program that uses quitter wrongly. These are what [`Output::Quiet`](crate::Output::Quiet) writes.
     ///
     /// # Examples
     ///
@@ -186,6 +193,7 @@ impl Notice {
             Self::Failure(_)
             | Self::MoreFailures { .. }
             | Self::Hint(_)
+            | Self::BeforeReportUnfinished { .. }
             | Self::LeftRunning { .. }
             | Self::EndedByForce { .. } => true,
             #[cfg(feature = "process")]
@@ -264,6 +272,11 @@ impl fmt::Display for Unbroken<'_> {
             Notice::Failure(failure) => failure.with_moment().fmt(f),
             Notice::Hint(text) => Message(text).fmt(f),
             Notice::Dump(dump) => dump.fmt(f),
+            Notice::BeforeReportUnfinished { after } => write!(
+                f,
+                "before_report had not returned after {} ms, and nothing waits for it any more",
+                after.as_millis()
+            ),
             Notice::Outcome(report) => report.fmt(f),
             Notice::MoreFailures { count: 1 } => f.write_str("and 1 more failure"),
             Notice::MoreFailures { count } => write!(f, "and {count} more failures"),
@@ -447,6 +460,9 @@ mod tests {
                 path: long.clone().into(),
             },
             Notice::Hint(long.clone().into()),
+            Notice::BeforeReportUnfinished {
+                after: Duration::MAX,
+            },
             Notice::EndedByForce {
                 held_up: HeldUpAt::AfterExit,
                 main_thread: Some(Stands::Blocked {

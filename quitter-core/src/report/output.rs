@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::report::caller::Caller;
 use crate::report::notice::Notice;
@@ -131,6 +132,8 @@ pub(crate) struct Speech {
     pub(crate) output: Output,
     pub(crate) function: Option<Arc<Caller<Notice>>>,
     hook: Option<Caller<()>>,
+    /// Says that the hook did not return in time, once there is a place for it.
+    late_hook: Option<Notice>,
     hold: HoldOutput,
     held: Vec<Notice>,
     /// Whether the process is being ended by force: then it waits for nobody any more.
@@ -148,6 +151,7 @@ impl Speech {
             output: Output::All,
             function: None,
             hook: None,
+            late_hook: None,
             hold: HoldOutput::Never,
             held: Vec::new(),
             is_ending: false,
@@ -236,9 +240,18 @@ impl Speech {
         self.is_ending = true;
     }
 
-    /// The hook that restores the terminal, once.
+    /// The hook `before_report`, once.
     pub(crate) fn take_hook(&mut self) -> Option<Caller<()>> {
         self.hook.take()
+    }
+
+    /// The hook has not returned after this time.
+    pub(crate) fn keep_late_hook(&mut self, after: Duration) {
+        self.late_hook = Some(Notice::BeforeReportUnfinished { after });
+    }
+
+    pub(crate) fn take_late_hook(&mut self) -> Option<Notice> {
+        self.late_hook.take()
     }
 
     /// Whether nothing of the program's is called for a notice.
@@ -266,8 +279,6 @@ impl Speech {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::report::timeouts::Timeouts;
 

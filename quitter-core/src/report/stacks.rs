@@ -306,13 +306,14 @@ mod with {
     }
 
     /// Says of how many threads and tasks there are no stacks, and whether the stacks of these routines
-    /// lack names, each on a new line.
+    /// lack names or lines, each on a new line.
     pub(in crate::report) fn write_notes<'a>(
         f: &mut fmt::Formatter<'_>,
         routines: impl Iterator<Item = &'a StuckRoutine>,
         missing: &[(Why, usize)],
     ) -> fmt::Result {
-        write_unread(f, routines.flat_map(|routine| &routine.stacks))?;
+        let stacks: Vec<_> = routines.flat_map(|routine| &routine.stacks).collect();
+        write_unread(f, &stacks)?;
         write_missing(f, missing)
     }
 
@@ -351,6 +352,7 @@ mod tests_of_text {
             frames,
             is_cut: false,
             names_unread: false,
+            lacks_lines: false,
         }
     }
 

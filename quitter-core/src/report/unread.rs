@@ -1,4 +1,5 @@
-//! Says below stacks that their names were not read in time, and how to read them.
+//! Says below stacks what they lack, and how to get it: names that were not read in time, or lines that the
+//! program was built without.
 
 use std::env;
 use std::fmt;
@@ -11,15 +12,18 @@ use crate::stacks::{Frame, Stack};
 /// Columns of the program's path in the command.
 const PATH_WIDTH: usize = 60;
 
-/// Writes the note, on new lines, if there is such a stack. The command has as many of the offsets of the
-/// first one as fit on a line.
-pub(super) fn write_unread<'a>(
-    f: &mut fmt::Formatter<'_>,
-    stacks: impl Iterator<Item = &'a Stack>,
-) -> fmt::Result {
-    let mut unread = stacks.filter(|stack| stack.names_unread).peekable();
+const WITHOUT_LINES: &str =
+    "For the files and lines of these calls, build with debug = \"limited\" in the profile";
+
+/// Writes the note, on new lines, if there is something to say. The command has as many of the offsets of the
+/// first stack without names as fit on a line.
+pub(super) fn write_unread(f: &mut fmt::Formatter<'_>, stacks: &[&Stack]) -> fmt::Result {
+    let mut unread = stacks.iter().filter(|stack| stack.names_unread).peekable();
     if unread.peek().is_none() {
-        return Ok(());
+        return match lack_lines(stacks) {
+            true => write!(f, "\n{WITHOUT_LINES}"),
+            false => Ok(()),
+        };
     }
     f.write_str("\nNot all names of calls were read in time")?;
     let program = env::current_exe().ok();
@@ -28,6 +32,12 @@ pub(super) fn write_unread<'a>(
         // They are the system's, whose files rarely have more than the names of their public functions.
         None => Ok(()),
     }
+}
+
+/// Whether the program was built without line tables. All names are known.
+fn lack_lines(stacks: &[&Stack]) -> bool {
+    let mut frames = stacks.iter().flat_map(|stack| &stack.frames);
+    stacks.iter().any(|stack| stack.lacks_lines) && frames.all(|frame| frame.file.is_none())
 }
 
 /// "  addr2line -f -C -e target/debug/store 0x1a2b3 0x1a2c4", for the module of the first call that may
@@ -75,6 +85,7 @@ mod tests {
             frames,
             is_cut: false,
             names_unread: true,
+            lacks_lines: false,
         }
     }
 
@@ -82,7 +93,8 @@ mod tests {
         struct Note<'a>(&'a [Stack]);
         impl fmt::Display for Note<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_unread(f, self.0.iter())
+                let stacks: Vec<_> = self.0.iter().collect();
+                write_unread(f, &stacks)
             }
         }
         Note(stacks).to_string()
@@ -121,6 +133,22 @@ mod tests {
         own.function = "store::flush".to_owned();
         let stack = unread(vec![call("libc.so.6", 0xcf545), own]);
         assert_eq!(note(&[stack]), "\nNot all names of calls were read in time");
+    }
+
+    #[test]
+    fn stacks_without_lines_come_with_the_setting_that_adds_them_unless_one_has_lines() {
+        let mut stack = unread(vec![call("libc.so.6", 0xcf545), call("store", 0x1a2b3)]);
+        stack.names_unread = false;
+        stack.frames[1].function = "store::flush".to_owned();
+        assert_eq!(note(&[stack.clone()]), "");
+        stack.lacks_lines = true;
+        let other = unread(vec![call("store", 0x1a2c4)]);
+        let said = format!("\n{WITHOUT_LINES}");
+        assert_eq!(note(&[stack.clone(), stack.clone()]), said);
+        assert!(!note(&[stack.clone(), other]).contains(WITHOUT_LINES));
+        let mut with_lines = stack.clone();
+        with_lines.frames[1].file = Some("src/store.rs".to_owned());
+        assert_eq!(note(&[stack, with_lines]), "");
     }
 
     #[test]

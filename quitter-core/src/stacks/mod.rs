@@ -113,6 +113,9 @@ pub struct Stack {
     /// [`offset`](Frame::offset) tells which they are. `false` where there are none to read, as in a
     /// program that was stripped.
     pub names_unread: bool,
+    /// Whether the names of all calls in the program were read, and no file of its code: it was built without
+    /// line tables.
+    pub(crate) lacks_lines: bool,
 }
 
 /// A call in a [`Stack`].

@@ -269,6 +269,17 @@ fn owner(call: &Call) -> Owner {
     }
 }
 
+/// Whether all calls outside of the system's libraries have names, and none has a file. Rust's own libraries
+/// have files or not, whatever the program was built with.
+pub(super) fn lacks_lines(calls: &[Call]) -> bool {
+    let is_systems = |call: &Call| call.module.as_deref().is_some_and(is_systems);
+    let is_rusts = |call: &Call| call.file.as_deref().is_some_and(is_rusts_source);
+    let mut outside = calls.iter().filter(|call| !is_systems(call)).peekable();
+    let has_name_alone =
+        |call: &Call| call.function.is_some() && (call.file.is_none() || is_rusts(call));
+    outside.peek().is_some() && outside.all(has_name_alone)
+}
+
 /// The libraries of Rust, also where a type of the program's own gave a function its name.
 fn is_rusts_source(file: &str) -> bool {
     starts_with_one(file, &["/rustc/", "/rust/deps/"])

@@ -14,7 +14,7 @@ use super::limit::Limit;
 use super::modules::{self, Address, Mappings};
 use super::signal::{self, Copied};
 use super::symbols::{Symbols, unnamed};
-use super::trim::{Call, root_of, trim};
+use super::trim::{Call, lacks_lines, root_of, trim};
 use super::unwind::{Trace, Unwinding};
 use super::{Found, Frame, Stack, Target, TaskState, Thread, Why};
 use crate::stands::own;
@@ -272,6 +272,7 @@ impl<'a> Draft<'a> {
             .find_map(|file| root_of(file, place))
             .map(str::to_owned);
         Stack {
+            lacks_lines: lacks_lines(&calls),
             frames: trim(calls, root.as_deref(), self.target.is_task()),
             is_cut: trace.is_cut,
             names_unread: false,

@@ -483,3 +483,34 @@ fn calls_of_quitters_have_their_public_names() {
         assert_eq!(trimmed(&[inner, "store::run"]), [shown, "store::run"]);
     }
 }
+
+#[test]
+fn a_program_lacks_lines_if_all_its_calls_have_names_and_no_call_but_those_of_std_has_a_file() {
+    let without_file = |function: &str| Call {
+        file: None,
+        line: None,
+        ..call(function)
+    };
+    let unnamed = || Call {
+        function: None,
+        ..without_file("")
+    };
+    let systems = || Call {
+        module: Some("libc.so.6".to_owned()),
+        ..unnamed()
+    };
+    let of_std = || Call {
+        file: Some("/rustc/0123/library/std/src/thread/mod.rs".to_owned()),
+        ..call("std::thread::sleep")
+    };
+    let own = || without_file("store::flush");
+    assert!(lacks_lines(&[systems(), own()]));
+    assert!(lacks_lines(&[systems(), of_std(), own()]));
+    // The program was stripped, or a part of it was.
+    assert!(!lacks_lines(&[systems(), unnamed()]));
+    assert!(!lacks_lines(&[systems(), own(), unnamed()]));
+    // A dependency in another language has no lines, and the program has.
+    assert!(!lacks_lines(&[systems(), own(), call("store::flusher")]));
+    assert!(!lacks_lines(&[systems()]));
+    assert!(!lacks_lines(&[]));
+}
