@@ -1,5 +1,5 @@
-//! The memory of the last record that this thread let go, for its next routine. So most guards, and
-//! tasks that start others, take none from the heap.
+//! The memory of the last record that this thread let go, for its next routine. So most guards take none
+//! from the heap, nor do tasks that a thread spawns where others have ended.
 
 use std::cell::Cell;
 use std::sync::Arc;

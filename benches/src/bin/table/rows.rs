@@ -472,7 +472,6 @@ pub(crate) const ROWS: &[Row] = &[
         floor: Some(Floor::of("bare task")),
         peers: &["tokio-util"],
         goals: &[Goal::times(1.0, Of::Peer("tokio-util"))],
-        why: "Half of it is the record: the name, the places and the status that a report shows.",
         ..ROW
     },
     Row {
@@ -485,7 +484,8 @@ pub(crate) const ROWS: &[Row] = &[
             "tokio-graceful-shutdown",
         ],
         goals: &[Goal::times(1.15, Of::Floor)],
-        why: "A task is a record in a list: an allocation, and a lock that is taken twice.",
+        why: "A task is a record in a list: a lock that is taken twice, and counts of who holds the record and the \
+              quitter.",
         ..OPS
     },
     Row {
