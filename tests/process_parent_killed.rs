@@ -6,7 +6,7 @@
 mod common;
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -94,7 +94,7 @@ fn none_is_left_in_a_container_whose_first_process_is_killed() {
         main.exit()
     };
     let container = || {
-        let mut unshare = Command::new("unshare");
+        let mut unshare = std::process::Command::new("unshare");
         unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
         unshare
     };

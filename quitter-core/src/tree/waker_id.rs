@@ -46,21 +46,25 @@ fn from_here(address: usize) -> i32 {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::Wake;
 
     use super::*;
 
-    struct Nobody;
+    #[derive(Default)]
+    struct Woken(AtomicBool);
 
-    impl Wake for Nobody {
-        fn wake(self: Arc<Self>) {}
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 
     #[test]
     fn an_id_is_that_of_a_waker_and_its_clones_and_of_no_other() {
         let wakers = [
-            Arc::new(Nobody).into(),
-            Arc::new(Nobody).into(),
+            Arc::new(Woken::default()).into(),
+            Arc::new(Woken::default()).into(),
             Waker::noop().clone(),
         ];
         for (at, waker) in wakers.iter().enumerate() {
