@@ -226,13 +226,19 @@ impl Timeouts {
     /// Whether nobody can wake anybody: each routine is a thread in a futex, and so is every other
     /// thread.
     fn find_everyone_waiting(&self) -> bool {
+        // Another routine of the list runs on its thread.
+        let has_handed_over = |routine: &&StuckRoutine| {
+            let has_no_thread = matches!(routine.kind, RoutineKind::Thread { os_id: 0 });
+            has_no_thread && routine.state == RoutineState::Waiting
+        };
         let thread = |routine: &StuckRoutine| match (&routine.kind, &routine.stands) {
             (RoutineKind::Thread { os_id }, Some(Stands::Blocked { call, .. })) => {
                 (call == "futex").then_some(*os_id)
             }
             _ => None,
         };
-        let threads = self.routines().map(thread).collect::<Option<Vec<_>>>();
+        let on_threads = self.routines().filter(|routine| !has_handed_over(routine));
+        let threads = on_threads.map(thread).collect::<Option<Vec<_>>>();
         threads.is_some_and(|threads| !threads.is_empty() && stands::everyone_waits(&threads))
     }
 

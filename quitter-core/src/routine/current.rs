@@ -4,8 +4,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::kind::RoutineKind;
 use super::quitter::RoutineQuitter;
-use super::record::{Record, Waiting};
+use super::record::{Before, Record, Waiting};
 use crate::system;
 use crate::tree::Excluded;
 
@@ -38,6 +39,8 @@ fn mark_stack(record: &Record, address: usize) {
 /// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
     outer: Option<RoutineQuitter>,
+    /// How the outer one was before it handed its thread over.
+    handed_over: Option<Before>,
     /// The record that names this thread. `None`: another thread runs the routine.
     record: Option<Arc<Record>>,
     /// The thread that the routine's record named before: it may be current on several threads.
@@ -49,8 +52,14 @@ impl Current {
         let record = Arc::clone(quitter.record());
         let before = record.set_os_id(system::thread_id());
         let outer = exchange(Some(quitter.clone()));
+        // A task stays on its thread, which it holds up.
+        let outer_record = outer.as_ref().map(RoutineQuitter::record);
+        let is_task = |record: &&Arc<Record>| record.kind() == RoutineKind::Task;
+        let handing_over = outer_record.filter(|record| !is_task(record));
+        let handed_over = handing_over.map(|record| record.hand_over());
         Self {
             outer,
+            handed_over,
             record: Some(record),
             before,
         }
@@ -68,6 +77,7 @@ impl Current {
     pub(crate) fn stand_in(routine: RoutineQuitter) -> Self {
         Self {
             outer: exchange(Some(routine)),
+            handed_over: None,
             record: None,
             before: 0,
         }
@@ -78,6 +88,9 @@ impl Drop for Current {
     fn drop(&mut self) {
         if let Some(record) = &self.record {
             record.set_os_id(self.before);
+        }
+        if let (Some(outer), Some(before)) = (&self.outer, self.handed_over.take()) {
+            outer.record().take_back(before);
         }
         // Dropped only here, after the borrow: the last handle of a quitter may go with it.
         let _inner = exchange(self.outer.take());

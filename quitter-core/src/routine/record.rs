@@ -82,6 +82,12 @@ pub(crate) enum Waiting {
     TimedOut,
 }
 
+/// What a routine that hands its thread over takes back.
+pub(super) struct Before {
+    os_id: u64,
+    waiting: Waiting,
+}
+
 /// The states of a record that has not ended.
 const NOT_SLOW: u64 = 0;
 const SLOW: u64 = 1;
@@ -166,6 +172,21 @@ impl Record {
         let before = self.os_id();
         self.os_id.store(id, Ordering::Relaxed);
         before
+    }
+
+    /// Another routine runs on the thread of this one, which waits for it: the thread is that of the other,
+    /// for as long. Reports would show both in the same call otherwise, and take that for a lock that both
+    /// want.
+    pub(super) fn hand_over(&self) -> Before {
+        let waiting = self.waiting.swap(Waiting::Now);
+        let os_id = self.set_os_id(0);
+        Before { os_id, waiting }
+    }
+
+    /// The other routine has ended.
+    pub(super) fn take_back(&self, before: Before) {
+        self.set_os_id(before.os_id);
+        self.set_waiting(before.waiting);
     }
 
     /// An address on the stack of the thread, in the call that runs the routine; 0: none.

@@ -140,6 +140,46 @@ fn a_guard_that_runs_a_job_is_the_thread_that_does_it() {
 }
 
 #[test]
+fn a_worker_waits_for_the_job_that_a_guard_runs_on_its_thread() {
+    let root = Quitter::root("root");
+    let (begun, end) = (Event::new(), Event::new());
+    let (begins, ends) = (begun.clone(), end.clone());
+    let (done, after) = (Event::new(), Event::new());
+    let (is_done, goes_on) = (done.clone(), after.clone());
+    root.routine("worker")
+        .add(move |q| {
+            let job = q.guard("job").unwrap();
+            job.run(|_| {
+                begins.set();
+                ends.wait();
+            });
+            is_done.set();
+            goes_on.wait();
+        })
+        .unwrap();
+    let seen = || {
+        let snapshot = root.snapshot();
+        let seen = snapshot.routines().map(|routine| {
+            let RoutineKind::Thread { os_id } = routine.kind else {
+                panic!("{routine:?}");
+            };
+            (routine.name.clone(), routine.state, os_id != 0)
+        });
+        seen.collect::<Vec<_>>()
+    };
+    begun.wait();
+    let worker = ("worker".to_owned(), RoutineState::Waiting, false);
+    let job = ("job".to_owned(), RoutineState::Running, true);
+    assert_eq!(seen(), [worker, job]);
+    end.set();
+    done.wait();
+    let worker = ("worker".to_owned(), RoutineState::Running, true);
+    assert_eq!(seen(), [worker]);
+    after.set();
+    root.wait_done(PATIENCE).unwrap();
+}
+
+#[test]
 fn a_guard_may_end_on_another_thread() {
     let root = Quitter::root("root");
     let guard = root.guard("guard").unwrap();

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use quitter_core::{
     AddRoutineError, FailureKind, FailuresWhileQuitting, OnFailure, QuitCause, Quitter, Quitting,
-    RoutineGuard, RoutineKind, RoutineQuitter,
+    RoutineGuard, RoutineKind, RoutineQuitter, RoutineState,
 };
 
 use common::waits::{Waiter, asleep_in, eventually};
