@@ -13,7 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
-use quitter::{ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter};
+use quitter::{
+    ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter, Timeouts,
+};
 
 use common::{
     Ended, PATIENCE, Process, after_shell, alone, command_for, hang, lives, sh, until_full,
@@ -532,6 +534,36 @@ fn a_prefixed_process_that_writes_on_gets_sigpipe_when_the_programs_stdout_is_cl
     process.end().with_code(1).saying(&[
         "routine 'yes' of main failed: signal: 13 (SIGPIPE), after the program's stdout was closed",
         "Quit: all routines returned",
+    ]);
+}
+
+/// A shell whose command got the signal goes on, and then ends by itself.
+#[test]
+fn the_end_of_a_process_says_that_its_output_was_closed_whatever_its_status() {
+    let story = || -> ExitReport {
+        let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
+        let shell = main.routine("shell").failure_on(ProcessFailure::Never);
+        let shell = shell.output(ProcessOutput::Prefixed);
+        let shell = shell.process(sh("yes; exit 7")).unwrap();
+        let keeper = main.routine("keeper").add(move |q| {
+            let end = shell.wait(Duration::MAX)?;
+            eprintln!("{end}");
+            if end.is_output_closed() {
+                q.request_quit("nobody reads");
+            }
+            Ok::<(), Timeouts>(())
+        });
+        keeper.unwrap();
+        main.exit()
+    };
+    let (reader, stdout) = io::pipe().unwrap();
+    let process = Process::start_into(&mut command_for(story), stdout, Stdio::piped());
+    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "shell | y"));
+    drop(lines);
+    process.end().with_code(0).saying(&[
+        "exit status: 7, after the program's stdout was closed",
+        "Received quit from routine 'keeper' of main: nobody reads",
     ]);
 }
 

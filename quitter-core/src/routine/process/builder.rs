@@ -397,6 +397,7 @@ fn had_ended(
     let end = ProcessEnd {
         status: Some(status),
         by: EndedBy::Itself,
+        unread: None,
     };
     handle.end.set(end);
     let judged = Judged {
@@ -404,7 +405,6 @@ fn had_ended(
         is_quitting: false,
         stop_signal: os::DEFAULT_STOP_SIGNAL,
         kill: None,
-        unread: None,
     };
     if let Some(failure) = failure_on.judge(&judged) {
         live.fail(failure);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::handle::{EndedBy, ProcessEnd};
 use super::os;
-use super::output::Stream;
 use crate::report::failure::FailureKind;
 use crate::report::text::Seconds;
 
@@ -64,8 +63,6 @@ pub(super) struct Judged<'a> {
     pub(super) stop_signal: i32,
     /// If it was killed: how long after the stop signal, and where it stood then.
     pub(super) kill: Option<&'a (Duration, String)>,
-    /// The program's own stream that nobody reads any more, so that the process could not write on.
-    pub(super) unread: Option<Stream>,
 }
 
 impl ProcessFailure {
@@ -77,7 +74,7 @@ impl ProcessFailure {
     }
 
     fn text(self, judged: &Judged<'_>) -> Option<String> {
-        let ProcessEnd { status, by } = judged.end;
+        let ProcessEnd { status, by, unread } = judged.end;
         let was_asked = match by {
             EndedBy::StopSignal => status.is_none_or(|status| judged.is_stop(status)),
             EndedBy::Itself => judged.is_quitting && status.is_some_and(|s| judged.looks_asked(s)),
@@ -97,7 +94,7 @@ impl ProcessFailure {
                 };
                 format!("{killed}, since it had not ended {after} after the stop signal: {place}")
             }
-            (Some(status), _) => match judged.unread {
+            (Some(status), _) => match unread {
                 Some(stream) => format!("{status}, after the program's {stream} was closed"),
                 None => status.to_string(),
             },

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::os::{self, Remote};
+use super::output::Stream;
 use crate::blocking;
 use crate::report::timeouts::Timeouts;
 use crate::routine::handle::wait_for;
@@ -128,6 +129,7 @@ fn end_of(end: &End) -> ProcessEnd {
     let unknown = ProcessEnd {
         status: None,
         by: EndedBy::Itself,
+        unread: None,
     };
     end.end.get().copied().unwrap_or(unknown)
 }
@@ -136,7 +138,8 @@ fn end_of(end: &End) -> ProcessEnd {
 ///
 /// The [`Display`](fmt::Display) form is "exit status: 3", "signal: 11 (SIGSEGV)", and at a quit
 /// "signal: 15 (SIGTERM), after the stop signal". If it ended in time, and others in its group had to be
-/// killed, it is "signal: 15 (SIGTERM), the rest of its group killed".
+/// killed, it is "signal: 15 (SIGTERM), the rest of its group killed". If nobody read its output any more,
+/// it is "signal: 13 (SIGPIPE), after the program's stdout was closed".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessEnd {
@@ -144,6 +147,8 @@ pub struct ProcessEnd {
     pub status: Option<ExitStatus>,
     /// Why it ended.
     pub by: EndedBy,
+    /// The program's own stream that nobody reads any more, so that the process could not write on.
+    pub(super) unread: Option<Stream>,
 }
 
 /// Why a child process ended.
@@ -172,6 +177,14 @@ impl ProcessEnd {
         self.by == EndedBy::Kill && self.status.is_none_or(os::is_killed)
     }
 
+    /// Whether its pipe was closed before it ended, since nobody reads the program's stdout or stderr any
+    /// more: see [`ProcessOutput::Prefixed`](crate::ProcessOutput::Prefixed). Most programs end by that, with
+    /// SIGPIPE, or with an exit code of their own. To start it anew would be of no use.
+    #[must_use]
+    pub fn is_output_closed(&self) -> bool {
+        self.unread.is_some()
+    }
+
     /// Whether the quit ended it, and not itself.
     #[must_use]
     pub fn is_by_quit(&self) -> bool {
@@ -184,6 +197,9 @@ impl fmt::Display for ProcessEnd {
         match self.status {
             Some(status) => status.fmt(f)?,
             None => f.write_str("exit status unknown")?,
+        }
+        if let (EndedBy::Itself, Some(stream)) = (self.by, self.unread) {
+            return write!(f, ", after the program's {stream} was closed");
         }
         f.write_str(match self.by {
             EndedBy::Itself => "",

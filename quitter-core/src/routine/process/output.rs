@@ -40,7 +40,7 @@ pub enum ProcessOutput {
 }
 
 /// One of the program's own streams.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {
     Out,
     Err,

@@ -249,7 +249,9 @@ impl Supervised {
             (Some(_), Some(_)) if is_killed() => EndedBy::Kill,
             (Some(_), _) => EndedBy::StopSignal,
         };
-        ProcessEnd { status, by }
+        let output = self.output.as_ref();
+        let unread = output.and_then(|output| output.unread());
+        ProcessEnd { status, by, unread }
     }
 
     /// Until when an end that looks asked for waits for the quit.
@@ -277,7 +279,6 @@ impl Supervised {
             is_quitting,
             stop_signal: self.stop_signal.number(),
             kill: self.kill.as_ref(),
-            unread: self.output.as_ref().and_then(|output| output.unread()),
         }
     }
 
