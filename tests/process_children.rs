@@ -518,6 +518,15 @@ fn a_thread_that_prints_beside_prefixed_output_blocks_in_its_own_write() {
     drop(reader);
 }
 
+/// Starts a program, and reads its stdout until it has written this line. From then on nobody does.
+fn read_until(command: &mut Command, line: &str) -> Process {
+    let (reader, stdout) = io::pipe().unwrap();
+    let process = Process::start_into(command, stdout, Stdio::piped());
+    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+    assert!(lines.any(|written| written == line));
+    process
+}
+
 #[test]
 fn a_prefixed_process_that_writes_on_gets_sigpipe_when_the_programs_stdout_is_closed() {
     let story = || -> ExitReport {
@@ -526,11 +535,7 @@ fn a_prefixed_process_that_writes_on_gets_sigpipe_when_the_programs_stdout_is_cl
         yes.process(Command::new("yes")).unwrap();
         main.exit()
     };
-    let (reader, stdout) = io::pipe().unwrap();
-    let process = Process::start_into(&mut command_for(story), stdout, Stdio::piped());
-    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line == "yes | y"));
-    drop(lines);
+    let process = read_until(&mut command_for(story), "yes | y");
     process.end().with_code(1).saying(&[
         "routine 'yes' of main failed: signal: 13 (SIGPIPE), after the program's stdout was closed",
         "Quit: all routines returned",
@@ -556,11 +561,7 @@ fn the_end_of_a_process_says_that_its_output_was_closed_whatever_its_status() {
         keeper.unwrap();
         main.exit()
     };
-    let (reader, stdout) = io::pipe().unwrap();
-    let process = Process::start_into(&mut command_for(story), stdout, Stdio::piped());
-    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line == "shell | y"));
-    drop(lines);
+    let process = read_until(&mut command_for(story), "shell | y");
     process.end().with_code(0).saying(&[
         "exit status: 7, after the program's stdout was closed",
         "Received quit from routine 'keeper' of main: nobody reads",
@@ -578,11 +579,7 @@ fn a_prefixed_process_finishes_at_the_quit_though_nobody_reads_the_programs_stdo
         server.process(sh(script)).unwrap();
         main.exit()
     };
-    let (reader, stdout) = io::pipe().unwrap();
-    let process = Process::start_into(&mut command_for(story), stdout, Stdio::piped());
-    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line == "server | hello"));
-    drop(lines);
+    let process = read_until(&mut command_for(story), "server | hello");
     let ended = process.signal_at("server | ready", SIGTERM);
     ended.with_code(0).saying(&["Quit: all routines returned"]);
 }
