@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::kind::RoutineKind;
 use super::quitter::RoutineQuitter;
-use super::record::{Before, Record, Waiting};
+use super::record::{HandedOver, Record, Waiting};
 use crate::system;
 use crate::tree::Excluded;
 
@@ -40,7 +40,7 @@ fn mark_stack(record: &Record, address: usize) {
 pub(crate) struct Current {
     outer: Option<RoutineQuitter>,
     /// How the outer one was before it handed its thread over.
-    handed_over: Option<Before>,
+    handed_over: Option<HandedOver>,
     /// The record that names this thread. `None`: another thread runs the routine.
     record: Option<Arc<Record>>,
     /// The thread that the routine's record named before: it may be current on several threads.
@@ -50,13 +50,15 @@ pub(crate) struct Current {
 impl Current {
     pub(crate) fn enter(quitter: &RoutineQuitter) -> Self {
         let record = Arc::clone(quitter.record());
-        let before = record.set_os_id(system::thread_id());
+        let thread = system::thread_id();
+        let before = record.set_os_id(thread);
         let outer = exchange(Some(quitter.clone()));
-        // A task stays on its thread, which it holds up.
         let outer_record = outer.as_ref().map(RoutineQuitter::record);
-        let is_task = |record: &&Arc<Record>| record.kind() == RoutineKind::Task;
-        let handing_over = outer_record.filter(|record| !is_task(record));
-        let handed_over = handing_over.map(|record| record.hand_over());
+        // A task stays on its thread, which it holds up. One that a thread stands in for has its own.
+        let has_this_thread =
+            |outer: &&Arc<Record>| outer.os_id() == thread && outer.kind() != RoutineKind::Task;
+        let handing_over = outer_record.filter(has_this_thread);
+        let handed_over = handing_over.map(|outer| outer.hand_over());
         Self {
             outer,
             handed_over,
@@ -181,4 +183,22 @@ pub(crate) fn waiting_routine<E>(
         Err(_) => Waiting::TimedOut,
     });
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quitter::Quitter;
+
+    #[test]
+    fn a_thread_that_stands_in_for_a_routine_does_not_hand_that_ones_thread_over() {
+        const ELSEWHERE: u64 = u64::MAX;
+        let root = Quitter::root("root");
+        let [waits, job] = ["waits", "job"].map(|name| root.guard(name).unwrap());
+        waits.record().set_os_id(ELSEWHERE);
+        let _stands_in = Current::stand_in((*waits).clone());
+        let _runs = Current::enter(&job);
+        let record = waits.record();
+        assert_eq!((record.os_id(), record.is_waiting()), (ELSEWHERE, false));
+    }
 }

@@ -50,8 +50,12 @@ impl RoutineGuard {
 
     /// Runs `f` on this thread as this routine, to its end: for a job on a thread that does many, such as
     /// one of a pool. What is true of a routine with a thread of its own is true of it: an error that `f`
-    /// returns is its failure, and so is a panic, which is caught; waits that `f` makes leave the routine
-    /// out; and a report knows the thread, and so where `f` hangs.
+    /// returns is its failure, and so is a panic, which is caught, and [`OnFailure`](crate::OnFailure) says
+    /// what follows; waits that `f` makes leave the routine out; and a report knows the thread, and so where
+    /// `f` hangs.
+    ///
+    /// A quit does not keep `f` from running: the guard was made before. A routine that calls this on its
+    /// own thread waits for the job, and reports say so.
     ///
     /// # Examples
     ///

@@ -83,7 +83,7 @@ pub(crate) enum Waiting {
 }
 
 /// What a routine that hands its thread over takes back.
-pub(super) struct Before {
+pub(super) struct HandedOver {
     os_id: u64,
     waiting: Waiting,
 }
@@ -177,14 +177,14 @@ impl Record {
     /// Another routine runs on the thread of this one, which waits for it: the thread is that of the other,
     /// for as long. Reports would show both in the same call otherwise, and take that for a lock that both
     /// want.
-    pub(super) fn hand_over(&self) -> Before {
+    pub(super) fn hand_over(&self) -> HandedOver {
         let waiting = self.waiting.swap(Waiting::Now);
         let os_id = self.set_os_id(0);
-        Before { os_id, waiting }
+        HandedOver { os_id, waiting }
     }
 
     /// The other routine has ended.
-    pub(super) fn take_back(&self, before: Before) {
+    pub(super) fn take_back(&self, before: HandedOver) {
         self.set_os_id(before.os_id);
         self.set_waiting(before.waiting);
     }
