@@ -59,7 +59,11 @@ mod tests {
         for work in [Work::Guard, Work::Task] {
             let first = record(work, "first");
             let place = Arc::as_ptr(&first);
+            let is_kept = Arc::downgrade(&first);
             keep(Some(first));
+            // The allocator, too, could give the same place again.
+            assert!(is_kept.upgrade().is_some());
+            drop(is_kept);
             let second = record(work, "second");
             assert_eq!(Arc::as_ptr(&second), place);
             assert_eq!(second.name, "second");

@@ -21,7 +21,7 @@ use crossbeam_utils::CachePadded;
 use once_cell::race::OnceBox;
 
 use super::node::Node;
-use crate::sync::{Mutex, Ordering, lock};
+use crate::sync::{Mutex, Ordering, lock, try_lock};
 
 /// The mark of a shard in its id, since a field of its own would cost each node eight bytes, and half
 /// of what it takes to copy a new node to the heap.
@@ -60,9 +60,16 @@ fn slots() -> Box<[CachePadded<Mutex<Slot>>]> {
 
 impl Shards {
     /// The shard of this thread. `None`: it uses the node itself.
+    // Inlined, it would make its callers a quarter slower.
+    #[inline(never)]
     fn of(&self, node: &Arc<Node>, thread: u32) -> Option<Arc<Node>> {
         let slots = self.slots.get()?;
-        let mut slot = lock(&slots[thread as usize % slots.len()]);
+        let slot = || &slots[thread.wrapping_add(MOVES.get()) as usize % slots.len()];
+        // Two threads at one slot would meet there at each use, which takes five times as long.
+        let mut slot = try_lock(slot()).unwrap_or_else(|| {
+            MOVES.set(MOVES.get().wrapping_add(1));
+            lock(slot())
+        });
         if let Slot::Empty = *slot {
             *slot = Slot::Shard(node.new_shard());
         }
@@ -146,6 +153,11 @@ impl Node {
     }
 }
 
+thread_local! {
+    /// How many slots this thread has left to others, each time for the next one.
+    static MOVES: Cell<u32> = const { Cell::new(0) };
+}
+
 /// No thread's number.
 pub(super) const NO_THREAD: u32 = 0;
 
@@ -165,4 +177,44 @@ fn this_thread() -> u32 {
         OWN.set(next());
     }
     OWN.get()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_leaves_its_shard_to_another_that_it_meets_there() {
+        const LONGEST: Duration = Duration::from_secs(5);
+        let root = Node::root("root".into(), None);
+        let shards = root.roster().shards();
+        (0..=OFTEN).for_each(|_| shards.count());
+        let own = || shards.of(&root, this_thread()).expect("it is used often");
+        let first = own();
+        assert!(Arc::ptr_eq(&own(), &first));
+        let slots = shards.slots.get().expect("it is used often");
+        let is_first =
+            |slot: &Slot| matches!(slot, Slot::Shard(shard) if Arc::ptr_eq(shard, &first));
+        let second = thread::scope(|scope| {
+            let (is_held, held) = mpsc::channel();
+            let (release, released) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                let _slot = slots
+                    .iter()
+                    .map(|slot| lock(slot))
+                    .find(|slot| is_first(slot));
+                is_held.send(()).expect("it is waited for");
+                _ = released.recv_timeout(LONGEST);
+            });
+            held.recv().expect("a slot has the first shard");
+            let second = own();
+            drop(release);
+            second
+        });
+        assert!(!Arc::ptr_eq(&second, &first));
+        assert!(Arc::ptr_eq(&own(), &second));
+    }
 }
