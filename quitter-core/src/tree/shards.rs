@@ -33,13 +33,15 @@ pub(super) struct Shards {
     /// How often threads used the node that were not its first, up to [`OFTEN`]. Roughly: they may
     /// lose counts.
     uses: AtomicUsize,
-    slots: OnceBox<Box<[CachePadded<Mutex<Slot>>]>>,
+    slots: OnceBox<Slots>,
     /// Set when the circle is cut. Held while the slots are made.
     closed: Mutex<bool>,
 }
 
 /// A node that is used less often by others than its first thread is better off without shards.
 const OFTEN: usize = 64;
+
+type Slots = Box<[CachePadded<Mutex<Slot>>]>;
 
 #[derive(Default)]
 enum Slot {
@@ -50,7 +52,7 @@ enum Slot {
 }
 
 /// How many shards a node gets: twice as many as threads can run at once, so that these rarely meet.
-fn slots() -> Box<[CachePadded<Mutex<Slot>>]> {
+fn slots() -> Slots {
     static COUNT: LazyLock<usize> = LazyLock::new(|| {
         let cores = thread::available_parallelism().map_or(8, usize::from);
         (2 * cores).min(16)
@@ -60,10 +62,14 @@ fn slots() -> Box<[CachePadded<Mutex<Slot>>]> {
 
 impl Shards {
     /// The shard of this thread. `None`: it uses the node itself.
+    #[inline]
+    fn of(&self, node: &Arc<Node>, thread: u32) -> Option<Arc<Node>> {
+        Self::among(self.slots.get()?, node, thread)
+    }
+
     // Inlined, it would make its callers a quarter slower.
     #[inline(never)]
-    fn of(&self, node: &Arc<Node>, thread: u32) -> Option<Arc<Node>> {
-        let slots = self.slots.get()?;
+    fn among(slots: &Slots, node: &Arc<Node>, thread: u32) -> Option<Arc<Node>> {
         let slot = || &slots[thread.wrapping_add(MOVES.get()) as usize % slots.len()];
         // Two threads at one slot would meet there at each use, which takes five times as long.
         let mut slot = try_lock(slot()).unwrap_or_else(|| {
