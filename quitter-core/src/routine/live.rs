@@ -103,7 +103,7 @@ pub(super) fn check_in(
 ) -> Result<(RoutineQuitter, RoutineSpan), Quitting> {
     hook::install();
     panics::forget_last();
-    let record = spare::fill(Record::new(work, name, spawned_at, on_failure, now));
+    let record = spare::fill(|| Record::new(work, name, spawned_at, on_failure, now));
     let node = node.shard_node();
     node.check_in(&record)?;
     let span = RoutineSpan::start(&node, &record);

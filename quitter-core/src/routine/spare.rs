@@ -21,17 +21,17 @@ pub(super) fn keep(left: Option<Arc<Record>>) {
     }
 }
 
-/// Puts a record where the last one was, if nobody holds that any more, or else elsewhere.
+/// Makes a record where the last one was, if nobody holds that any more, or else elsewhere.
 #[inline]
-pub(super) fn fill(record: Record) -> Arc<Record> {
+pub(super) fn fill(record: impl FnOnce() -> Record) -> Arc<Record> {
     let spare = SPARE.try_with(Cell::take).ok().flatten();
     if let Some(mut spare) = spare
         && let Some(place) = Arc::get_mut(&mut spare)
     {
-        *place = record;
+        *place = record();
         return spare;
     }
-    Arc::new(record)
+    Arc::new(record())
 }
 
 #[cfg(test)]
@@ -45,13 +45,8 @@ mod tests {
 
     fn record(work: Work, name: impl Into<Cow<'static, str>>) -> Arc<Record> {
         let now = system::now();
-        fill(Record::new(
-            work,
-            name.into(),
-            Location::caller(),
-            None,
-            now,
-        ))
+        let place = Location::caller();
+        fill(|| Record::new(work, name.into(), place, None, now))
     }
 
     #[test]
