@@ -30,8 +30,8 @@
 //!
 //! The attribute makes the [`MainQuitter`], which listens for SIGINT, SIGTERM and SIGHUP from that
 //! moment. It runs the body as the set-up, starts the annotated routines, and waits for the quit. It
-//! is short for [`MainQuitterBuilder::run`]. Where the body is the foreground work, its return ends the
-//! program if the attribute says `end = "with_body"`: see [`End`].
+//! is shorthand for [`MainQuitterBuilder::run`]. If the body is the foreground work, say
+//! `end = "with_body"` in the attribute: then the return of the body ends the program. See [`End`].
 //!
 //! # Quitters and routines
 //!
@@ -99,7 +99,7 @@
 //! # Failures
 //!
 //! An error that a routine returns is recorded, unless it is [`Quitting`], and so is a panic. What
-//! follows is up to [`OnFailure`], of the routine or of the nearest quitter that
+//! follows depends on the [`OnFailure`] of the routine, or of the nearest quitter that
 //! [has one](Quitter::on_failure):
 //!
 //! | | quits | exit code | reported |
@@ -175,22 +175,22 @@
 //! [`quit_cause`](RoutineQuitter::quit_cause). A second signal ends the process, unless it comes
 //! within half a second of the first: see [`SecondSignal`].
 //!
-//! The exit codes are constants in [`exit_code`]. A clean end has 0, also after a signal, as services
-//! need it; tools choose [`SignalExitCode::Plus128`].
+//! The exit codes are constants in [`exit_code`]. A clean end has exit code 0, even after a signal, as
+//! services need; tools choose [`SignalExitCode::Plus128`].
 //!
 //! # What it prints
 //!
 //! A program with a main quitter says on stderr what told it to quit, after a second which routines it
-//! [waits for](MainQuitterBuilder::progress_lines), and at last the outcome. Hints say what would
-//! otherwise be a riddle, such as a program that waits for a quit event though nothing is running.
-//! [`Notice`] has the kinds of lines, with their data. A tree made by [`Quitter::root`] prints nothing
+//! is [waiting for](MainQuitterBuilder::progress_lines), and finally the outcome. Hints explain what would
+//! otherwise be puzzling, such as a program that waits for a quit event although nothing is running.
+//! [`Notice`] lists the kinds of lines, with their data. A tree made by [`Quitter::root`] prints nothing
 //! but the failures under [`OnFailure::Report`].
 //!
 //! # The live tree
 //!
-//! [`snapshot`](Quitter::snapshot) lists what lives in a tree, at any time: quitters, their routines
-//! and in which state these are. It is shown as a tree for people, and drawn by
-//! [Mermaid](Snapshot::to_mermaid) and [Graphviz](Snapshot::to_dot).
+//! [`snapshot`](Quitter::snapshot) lists, at any time, what lives in a tree: the quitters, their routines,
+//! and the state of each routine. It prints as a tree of text, and [Mermaid](Snapshot::to_mermaid) and
+//! [Graphviz](Snapshot::to_dot) can draw it.
 //!
 //! ```
 //! # let main = quitter::Quitter::root("main");
@@ -218,20 +218,20 @@
 //! * [Child processes](guide::processes): groups, terminals, service managers, output.
 //! * [Where it hangs](guide::diagnosis): the stacks of threads that did not return, and the awaits of
 //!   tasks.
-//! * [Guarantees and limits](guide::guarantees): what to rely on, and what no library can do.
+//! * [Guarantees and limits](guide::guarantees): what you can rely on, and what no library can do.
 //!
 //! # Features
 //!
 //! * `macros` (default): the attributes [`main`] and [`routine`].
 //! * `io`: [blocking I/O](guide::io) that ends when told, on Unix.
-//! * `tokio`: tasks on tokio, an async `main`, and waits that they await; see [On
+//! * `tokio`: tasks on tokio, an async `main`, and waits that tasks await; see [On
 //!   tokio](guide::tokio).
-//! * `color`: a [`Snapshot`] in the colours of a terminal, by its methods `ansi` and `for_stderr`.
+//! * `color`: a [`Snapshot`] in the colours of a terminal, through its methods `ansi` and `for_stderr`.
 //! * `serde`: [`Snapshot`], [`Dump`], [`ExitReport`], [`Timeouts`] and everything in them implement
 //!   `serde::Serialize`, in a [documented shape](guide::json).
 //! * `process`: [child processes](guide::processes) as routines.
-//! * `progress`: on a terminal, a quit that takes its time [is drawn](MainQuitterBuilder::progress_lines):
-//!   who is waited for, and how much time is left. Unix.
+//! * `progress`: on a terminal, a slow quit [is drawn](MainQuitterBuilder::progress_lines): the routines
+//!   that the program is waiting for, and how much time is left. Unix.
 //! * `stacks`: the exit report shows on which lines threads and tasks hang. Linux on x86-64 and
 //!   aarch64; see [Where it hangs](guide::diagnosis).
 //! * `tracing`: events and a span for each routine, for a `tracing` subscriber; see [`Output`].
