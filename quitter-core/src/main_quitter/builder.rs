@@ -125,7 +125,7 @@ impl MainQuitter {
         }
     }
 
-    /// Creates the main quitter of this process, as [`new`](Self::new).
+    /// Creates the main quitter of this process, like [`new`](Self::new).
     ///
     /// # Errors
     ///
@@ -283,11 +283,13 @@ impl MainQuitterBuilder {
     /// Sets whether lines say, from a second after the quit event, which routines are waited for and
     /// which of those have returned. The default is `true`.
     ///
-    /// With the feature `progress` the quit is drawn instead, where stderr is a Unix terminal: from 200 ms
-    /// after the event on, in place and several times a second, up to ten of the routines that are still
-    /// running, since when, with which status and, on Linux, what it stands on; and how much time is left. The picture stands two lines
-    /// below the cursor, so that lines that the program itself prints have room, and is gone when the
-    /// report comes. It is not drawn, and the lines stay, on a terminal that is dumb (`TERM` is missing or
+    /// With the feature `progress`, and where stderr is a terminal on Unix, the quit is drawn instead, from
+    /// 200 ms after the event on. The picture shows how much time is left, and up to ten of the routines
+    /// that are still running: for how long, with which status and, on Linux, what each stands on. It is
+    /// redrawn in place several times a second. It stands two lines below the cursor, so that lines that
+    /// the program itself prints have room, and is gone when the report comes.
+    ///
+    /// The picture is not drawn, and the lines stay, on a terminal that is dumb (`TERM` is missing or
     /// `dumb`), in raw mode, smaller than 20 columns and 6 lines, or not this program's at the moment
     /// (as after `&` in a shell); nor if the program asks for another [`output`](Self::output), for
     /// [notices](Self::notices), or to [hold](Self::hold_output) them.
@@ -297,7 +299,7 @@ impl MainQuitterBuilder {
     }
 
     /// Sets how the program responds to failures while quitting. The default is
-    /// [`FailuresWhileQuitting::Count`]. A failure of the body while the program quits is one of them.
+    /// [`FailuresWhileQuitting::Count`]. A failure of the body while the program quits counts as one, too.
     /// [`Quitter::failures_while_quitting`] sets it for a part of the tree.
     ///
     /// # Examples

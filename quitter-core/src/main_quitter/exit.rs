@@ -51,12 +51,13 @@ const NOT_STARTED: &str = "The routines of #[quitter::routine] were not started:
 
 /// The root of a program's tree, which listens for quit events. One per process, created in `main`.
 ///
-/// Derefs to [`Quitter`]: children and routines are made from it. From the moment it is created its
+/// Derefs to [`Quitter`]: children and routines are made from it. From the moment it is created, its
 /// quit sources are watched: a quit event at once tells the whole tree to quit, and starts the clock
-/// of the quit timeout. [`exit`](Self::exit) waits for that, and for the routines to return.
+/// of the quit timeout. [`exit`](Self::exit) waits for the event, and for the routines to return.
 ///
-/// Dropped without `exit`, it tells the tree to quit and waits for no routine, but up to 100 ms for
-/// stderr to take the line that says so. If it listened to signals, a further signal after `exit` or drop ends the process, with exit code 130.
+/// If it is dropped without `exit`, it tells the tree to quit and waits for no routine, but up to 100 ms
+/// for stderr to take the line that says so. If it listened to signals, a further signal after `exit` or
+/// the drop ends the process, with exit code 130.
 ///
 /// # Examples
 ///
@@ -98,8 +99,8 @@ impl MainQuitter {
     ///
     /// # Panics
     ///
-    /// When it is [`os_signal`](QuitSource::os_signal) or [`signal`](QuitSource::signal), and its signals
-    /// cannot be listened to.
+    /// If the source is [`os_signal`](QuitSource::os_signal) or [`signal`](QuitSource::signal), and its
+    /// signals cannot be listened to.
     ///
     /// # Examples
     ///
@@ -123,11 +124,11 @@ impl MainQuitter {
         }
     }
 
-    /// Starts the routines that `#[quitter::routine]` registered. Called again it does nothing.
+    /// Starts the routines that `#[quitter::routine]` registered. A second call does nothing.
     ///
     /// Under `#[quitter::main]` this happens when the body has returned; a body that is itself the
-    /// foreground loop calls it first. Does nothing once the tree was told to quit. If two of them
-    /// have the same name, or the operating system refuses a thread, that is recorded as the
+    /// foreground loop calls it first. Does nothing once the tree has been told to quit. If two of the
+    /// routines have the same name, or the operating system refuses a thread, that is recorded as the
     /// routine's failure, and the program quits.
     #[track_caller]
     pub fn start_routines(&self) {
@@ -180,17 +181,17 @@ impl MainQuitter {
     ///
     /// An event that already came counts, and so do [`send_quit`](Quitter::send_quit) on the main
     /// quitter and a failed routine. The clock of the quit timeout starts at the event: an `exit` that
-    /// is called after the deadline takes one look. The event is printed when it comes, and while
+    /// is called after the deadline checks once. The event is printed when it comes, and while
     /// routines are waited for, lines say which; the outcome is printed when the report is returned
     /// from `main`. If no routine is live while it waits for an event, and
-    /// [`all_done`](QuitSource::all_done) is no source, a hint says so once. Another says that registered
-    /// routines were not [started](Self::start_routines).
+    /// [`all_done`](QuitSource::all_done) is not a source, a hint says so once. Another hint says that
+    /// registered routines were not [started](Self::start_routines).
     ///
     /// Events that channels still hold are listed, which may take up to 100 ms; a signal that comes
     /// at the moment of the exit may be missing from the report.
     ///
-    /// While it waits, this thread blocks the signals that are quit events: they come to the thread that
-    /// handles them. When it returns, the thread accepts them as before.
+    /// While it waits, this thread blocks the signals that are quit events, so that they go to the thread
+    /// that handles them. When it returns, this thread accepts them as before.
     ///
     /// In the child of a `fork(2)` without `exec` there are no routines, since it has none of the
     /// parent's threads: there `exit` returns at once, the report says why, and the exit code is 1.

@@ -74,17 +74,17 @@ impl QuitSource {
         Self::new("OS interrupt/termination signal", signals)
     }
 
-    /// One signal, as a source of its own: with its own index and description, and a failure or not.
+    /// One signal, as a source of its own: it has its own index and description, and may be a failure.
     ///
     /// Its number is in [`ExitReport::signal`](crate::ExitReport::signal), its name in the message of the
     /// [`QuitCause`](crate::QuitCause). It may stand beside [`os_signal`](Self::os_signal), which then
-    /// has the other signals. Handlers that other parts of the program have set are called as before,
+    /// covers the other signals. Handlers that other parts of the program have set are called as before,
     /// and a signal that was ignored when the main quitter was made stays ignored. (Rust programs
     /// ignore SIGPIPE from the start.)
     ///
-    /// While the program quits, a signal of any source is a further signal, with the effect that
-    /// [`SecondSignal`](crate::SecondSignal) says. One that does not end the program is among
-    /// [`later_causes`](crate::ExitReport::later_causes).
+    /// While the program quits, a signal of any source is a further signal, and
+    /// [`SecondSignal`](crate::SecondSignal) says what it does. One that does not end the program is listed
+    /// in [`later_causes`](crate::ExitReport::later_causes).
     ///
     /// A main quitter cannot be made with a signal that no program can handle (SIGKILL, SIGSTOP), that
     /// reports a fault of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL), or that does not exist: see
@@ -92,7 +92,7 @@ impl QuitSource {
     ///
     /// # Examples
     ///
-    /// A watchdog's signal is a failure, and an operator's is none:
+    /// A watchdog's signal is a failure, and an operator's is not:
     ///
     /// ```no_run
     /// # use quitter_core as quitter;
@@ -147,9 +147,9 @@ impl QuitSource {
         Self::new(description, SourceKind::Channel(Box::new(channel)))
     }
 
-    /// As [`channel`](Self::channel), with a function that makes a text of the message.
+    /// Like [`channel`](Self::channel), with a function that makes a text of the message.
     ///
-    /// If `show` panics or takes longer than 100 ms, the report goes without the text. It delays the
+    /// If `show` panics or takes longer than 100 ms, the report does without the text. It delays the
     /// quit by 100 ms at most.
     ///
     /// # Examples
@@ -194,8 +194,8 @@ impl QuitSource {
     /// Replaces the description, which is shown in "Received quit from '…'".
     ///
     /// That of [`os_signal`](Self::os_signal) is "OS interrupt/termination signal", and that of each
-    /// [`signal`](Self::signal) is "OS signal". What searches a log for one of them finds the other if both
-    /// are described alike.
+    /// [`signal`](Self::signal) is "OS signal". If two sources are described alike, a search of the log for
+    /// one also finds the other.
     ///
     /// # Examples
     ///
@@ -211,9 +211,9 @@ impl QuitSource {
 
     /// Makes the event of this source a failure: the exit code will be 1.
     ///
-    /// The loss of all senders is such an event, too, unless the program quits already. If the routines
-    /// that own the senders end by themselves, as with [`all_done`](Self::all_done), keep one sender in
-    /// `main`.
+    /// The loss of all senders is such an event, too, unless the program is already quitting. If the
+    /// routines that own the senders end by themselves, as with [`all_done`](Self::all_done), keep one
+    /// sender in `main`.
     ///
     /// # Examples
     ///

@@ -21,8 +21,8 @@ use crate::tree::Node;
 /// quit is for good: from then on the quitter refuses children and routines.
 ///
 /// This is a cheap handle, and a clone is the same quitter. Dropping the last handle quits nothing:
-/// the routines go on, supervised by the quitters above. A quitter without handle, live routine and
-/// child is gone from memory.
+/// the routines go on, supervised by the quitters above. A quitter without handles, live routines and
+/// children is gone from memory.
 ///
 /// # Examples
 ///
@@ -66,7 +66,7 @@ impl Quitter {
     /// Creates the root of a separate tree, without any claim on the process. For libraries and
     /// tests; programs create a [`MainQuitter`](crate::MainQuitter).
     ///
-    /// It quits when its owner tells it to, or when a routine fails whose
+    /// It quits when its owner tells it to, or when a routine fails and its
     /// [`OnFailure`](crate::OnFailure) says so.
     ///
     /// # Examples
@@ -89,12 +89,12 @@ impl Quitter {
         &self.node
     }
 
-    /// Creates a child quitter, which quits when this one does, or earlier by itself.
+    /// Creates a child quitter, which quits when this one does, or earlier on its own.
     ///
-    /// A name is a literal, or a `String` where it is made at run time. Names may repeat: reports list
+    /// A name is a literal, or a `String` if it is made at run time. Names may repeat: reports list
     /// two children with the same name separately. The policies of this quitter,
-    /// [`on_failure`](Self::on_failure) and [`failures_while_quitting`](Self::failures_while_quitting), hold
-    /// for the child, too, unless it has its own.
+    /// [`on_failure`](Self::on_failure) and [`failures_while_quitting`](Self::failures_while_quitting),
+    /// apply to the child, too, unless it has its own.
     ///
     /// # Errors
     ///

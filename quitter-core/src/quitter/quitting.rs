@@ -86,7 +86,7 @@ impl Quitter {
     ///
     /// # Examples
     ///
-    /// A server that takes the future of its end, as axum's `with_graceful_shutdown` does:
+    /// A server that takes a future to end it, as axum's `with_graceful_shutdown` does:
     ///
     /// ```
     /// # use quitter_core as quitter;
@@ -134,7 +134,7 @@ impl Quitter {
     /// The iterator yields the moments at which the ticks were due. If the loop was busy for longer
     /// than a period, the overdue tick comes at once, further missed ticks are skipped, and the beat
     /// is kept. A zero period ticks as fast as the loop runs; [`Duration::MAX`] never ticks, and
-    /// still ends on quit.
+    /// still ends at the quit.
     ///
     /// # Examples
     ///
@@ -178,10 +178,10 @@ impl Quitter {
     /// Asks the whole tree to quit, for a reason that the event line and the report show: an `exit`
     /// typed at a prompt, an admin's request.
     ///
-    /// Unlike [`send_quit`](Self::send_quit) this does not stop at this quitter: the root quits, and
-    /// with it every quitter of the tree. It is no failure: the exit code stays 0. If the tree quits
-    /// already, nothing happens: the first cause is kept. The cause names the routine that calls this, if
-    /// one does, and else the place of the call.
+    /// Unlike [`send_quit`](Self::send_quit), this does not stop at this quitter: the root quits, and
+    /// with it every quitter of the tree. It is not a failure: the exit code stays 0. If the tree is
+    /// already quitting, nothing happens: the first cause is kept. The cause names the routine that calls
+    /// this, or the place of the call if no routine does.
     ///
     /// # Examples
     ///

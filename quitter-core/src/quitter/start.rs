@@ -19,8 +19,8 @@ impl Quitter {
     /// function's own. A closure in `main` is named "closure in main". Use
     /// [`routine`](Self::routine) to choose a name.
     ///
-    /// The routine returns nothing, or a `Result`. An error is recorded as its failure, unless it is
-    /// [`Quitting`] or has that as a source. A panic is caught and recorded, too. By default, a
+    /// The routine returns nothing, or a `Result`. An error is recorded as the routine's failure, unless
+    /// it is [`Quitting`] or has that as a source. A panic is caught and recorded, too. By default, a
     /// failure makes the root of the tree quit; see [`OnFailure`](crate::OnFailure).
     ///
     /// A panic that `f` catches itself is not a failure. There is one exception: if the program's
@@ -28,9 +28,9 @@ impl Quitter {
     /// quitter no longer waits to see whether the panic is caught.
     ///
     /// The routine is done once `f` has returned and what `f` captured is dropped. The thread's
-    /// thread-local values are dropped after that: at once, or up to 100 ms later where 32 and more
-    /// routines that somebody waits for end at the same time, or not at all in a program that has ended
-    /// by then. Work that must be done before the program ends belongs in `f`.
+    /// thread-local values are dropped after that: at once, or up to 100 ms later if 32 or more routines
+    /// that somebody waits for end at the same time, or not at all if the program has ended by then. Work
+    /// that must be done before the program ends belongs in `f`.
     ///
     /// # Errors
     ///
@@ -67,8 +67,9 @@ impl Quitter {
         describe::<F>(&self.node).add(f)
     }
 
-    /// Begins the description of a routine with its name: a literal, or a `String` where it is made at
-    /// run time. Stack size and response to a failure may follow; [`add`](RoutineBuilder::add) starts it.
+    /// Begins the description of a routine with its name: a literal, or a `String` if it is made at run
+    /// time. Stack size and response to a failure may follow; [`add`](RoutineBuilder::add) starts the
+    /// routine.
     ///
     /// # Examples
     ///
@@ -91,12 +92,13 @@ impl Quitter {
         RoutineBuilder::new(&self.node, name.into())
     }
 
-    /// Tracks work started elsewhere as a routine for as long as the guard lives: a thread of a
-    /// library's, a job in a pool, a plain call in a test.
+    /// Tracks work started elsewhere as a routine for as long as the guard lives: a library's thread,
+    /// a job in a pool, a plain call in a test.
     ///
     /// The guard is a routine's view of this quitter. A guard that is dropped by a panic records a
-    /// failure, as a routine that panics does. Unlike a routine of a thread, a guard is waited for
-    /// even by a wait on its own thread, unless it [runs](RoutineGuard::run) its work.
+    /// failure, as a routine that panics does. Unlike a routine with a thread of its own, a guard is
+    /// waited for even by a wait on the guard's thread, unless the guard [runs](RoutineGuard::run) its
+    /// work.
     ///
     /// # Errors
     ///
@@ -119,11 +121,11 @@ impl Quitter {
         self.routine(name).guard()
     }
 
-    /// Sets how the program responds to failures of routines from now on, here and below.
-    /// [`OnFailure::QuitMain`] otherwise.
+    /// Sets how the program responds to failures of routines from now on, here and below. The default is
+    /// [`OnFailure::QuitMain`].
     ///
-    /// A routine's own [`RoutineBuilder::on_failure`] takes precedence, and then the nearest quitter on
-    /// which this was called.
+    /// A routine's own [`RoutineBuilder::on_failure`] takes precedence; after that, the nearest quitter on
+    /// which this was called counts.
     ///
     /// # Examples
     ///
@@ -146,9 +148,9 @@ impl Quitter {
     /// Sets how the program responds, from now on, to failures of routines whose quitter is quitting,
     /// here and below.
     ///
-    /// The nearest quitter on which this was called counts. Without one it is
-    /// [`MainQuitterBuilder::failures_while_quitting`](crate::MainQuitterBuilder::failures_while_quitting).
-    /// Failures under [`OnFailure::Report`] change no exit code in any case.
+    /// The nearest quitter on which this was called counts. If there is none,
+    /// [`MainQuitterBuilder::failures_while_quitting`](crate::MainQuitterBuilder::failures_while_quitting)
+    /// does. Failures under [`OnFailure::Report`] never change the exit code.
     ///
     /// # Examples
     ///

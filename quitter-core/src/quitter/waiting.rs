@@ -12,11 +12,11 @@ use crate::routine::record::Place;
 use crate::tree::Limits;
 
 impl Quitter {
-    /// A future that is ready when no routine of this quitter and those below it is live.
+    /// A future that is ready when no routine of this quitter or of those below it is live.
     ///
-    /// It quits nothing, and no deadline ends it: put it under your executor's timeout. A routine that
-    /// awaits it is left out, and counts as one that only waits for others. Dropping it leaves nothing
-    /// behind.
+    /// It makes nothing quit, and no deadline ends it: put it under your executor's timeout. A routine
+    /// that awaits it is left out, and counts as one that only waits for others. Dropping the future
+    /// leaves nothing behind.
     ///
     /// # Examples
     ///
@@ -37,25 +37,25 @@ impl Quitter {
         Done::new(&self.node)
     }
 
-    /// Blocks until no routine of this quitter and those below it is live, for at most `timeout`.
+    /// Blocks until no routine of this quitter or of those below it is live, for at most `timeout`.
     ///
-    /// Does not quit anything: without a quit, it waits for the routines to return by themselves.
+    /// Makes nothing quit: without a quit, it waits for the routines to return by themselves.
     /// Afterwards the quitter can get new routines, and be waited for again.
     ///
-    /// A zero `timeout` checks once, and [`Duration::MAX`] waits for ever. If all finish exactly at
-    /// the deadline, that counts as done. Once another timeout is over, the list says what the threads
-    /// [stand on](crate::Stands); to find that out takes 50 ms at most, a millisecond as a rule, and
-    /// some 20 ms if one of them runs.
+    /// A zero `timeout` checks once, and [`Duration::MAX`] waits for ever. If all routines finish exactly
+    /// at the deadline, that counts as done. When any other timeout is over, the list says what the
+    /// threads [stand on](crate::Stands); to find that out takes a millisecond as a rule, about 20 ms if
+    /// one of them is running, and 50 ms at most.
     ///
     /// The wait also ends by the [`deadline`](Self::deadline) of a quit, whenever that quit comes. A
-    /// deadline that was over before the wait began does not count, except for that of the main
-    /// quitter: after it, a wait checks once.
+    /// deadline that was over before the wait began does not count, except that of the main quitter:
+    /// after that one, a wait checks once.
     ///
     /// A wait that a routine calls leaves that routine out. [Guards](Self::guard) are still waited
     /// for.
     ///
     /// It blocks the thread, and with it the tasks that an executor polls there: async code awaits
-    /// [`done`](Self::done), or with the feature `tokio` `wait_done_async`.
+    /// [`done`](Self::done) or, with the feature `tokio`, `wait_done_async`.
     ///
     /// # Errors
     ///
@@ -82,8 +82,8 @@ impl Quitter {
         self.wait_done_by("wait_done", "wait_done_async", timeout, Location::caller())
     }
 
-    /// How many routines of this quitter are live, without those of quitters below it: to turn a client
-    /// away where there are too many, or for a metric. Others may come and go meanwhile.
+    /// How many routines of this quitter are live, not counting those of quitters below it: to turn a
+    /// client away if there are too many, or for a metric. Routines may come and go meanwhile.
     ///
     /// # Examples
     ///

@@ -22,11 +22,11 @@ use crate::report::timeouts::Timeouts;
 pub mod exit_code {
     /// Everything returned, and nothing failed.
     pub const CLEAN: u8 = 0;
-    /// A routine did not return in time, something failed, or a quit source fired that is marked
-    /// [`as_failure`](crate::QuitSource::as_failure).
+    /// A routine did not return in time, something failed, or a quit source marked
+    /// [`as_failure`](crate::QuitSource::as_failure) fired.
     pub const FAILURE: u8 = 1;
-    /// A second signal ended the process. It is 128 plus the number of SIGINT, as is the shells'
-    /// convention (`bash(1)`, "EXIT STATUS").
+    /// A second signal ended the process. It is 128 plus the number of SIGINT, by the convention of
+    /// shells (`bash(1)`, "EXIT STATUS").
     pub const SECOND_SIGNAL: u8 = 130;
 }
 
@@ -47,33 +47,33 @@ pub mod exit_code {
 /// ```
 ///
 /// The [`Display`](fmt::Display) form is for people, and of bounded length: the failures, equal ones on
-/// one line with their count; then whether all routines returned, and which were slow to, or which did
+/// one line with their count; then whether all routines returned, and which were slow to return, or did
 /// not; then what else told the program to quit. Lines break at 100 columns, unless a single word is
 /// longer. Names, paths, statuses and messages are escaped, so that they cannot forge a line or control
 /// the terminal, and long ones are shortened. The fields hold everything as it is. If the body of
-/// `main` returned an error while no routine was live, there was nothing to shut down: the form is that
-/// error alone, "Error: no such file".
+/// `main` returned an error while no routine was live, there was nothing to shut down: then the form is
+/// that error alone, "Error: no such file".
 #[derive(Clone, Debug)]
 #[must_use = "return it from main, or pass on its exit code"]
 #[non_exhaustive]
 pub struct ExitReport {
     /// The exit code that the process should have; see [`exit_code`].
     ///
-    /// If the body of `main` returned an [`ExitCode`] other than zero, it is that.
+    /// If the body of `main` returned an [`ExitCode`] other than zero, it is that code.
     pub exit_code: u8,
     /// The cause of the quit.
     pub cause: QuitCause,
-    /// The signal that was this cause, if it was one: its [`signal`](QuitCause::signal).
+    /// The signal that was this cause, if a signal was: its [`signal`](QuitCause::signal).
     pub signal: Option<QuitSignal>,
     /// The quit sources that fired after that.
     pub later_causes: Vec<QuitCause>,
     /// The routines that did not return in time.
     pub timeouts: Timeouts,
-    /// Quitters of which it could not be read in time which routines are live there and below, since
-    /// other threads held their locks. Only an end by force leaves any out, and a look at the deadline
-    /// that comes before the exit.
+    /// Quitters whose live routines, there and below, could not be read in time, since other threads held
+    /// their locks. Only an end by force, or a look at the deadline that comes before the exit, leaves any
+    /// out.
     pub unread: Vec<QuitterPath>,
-    /// The routines that failed, in the order in which they did: the first thousand, and the one that
+    /// The routines that failed, in the order in which they failed: the first thousand, and the one that
     /// made the program quit.
     pub failures: Vec<RoutineFailure>,
     /// The routines that returned in time, but took more than half of the quit timeout: the slowest
@@ -319,7 +319,7 @@ impl fmt::Display for ExitReport {
 
 /// Prints the outcome to stderr and returns the exit code.
 ///
-/// Gives up after a second if stderr takes nothing, as a full pipe does.
+/// Gives up after a second if stderr takes nothing, as when it is a full pipe.
 impl Termination for ExitReport {
     fn report(self) -> ExitCode {
         const A_LINE: Duration = Duration::from_secs(1);

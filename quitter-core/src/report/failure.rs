@@ -15,7 +15,7 @@ use crate::report::text::{WIDTH, write_broken};
 /// [`RoutineBuilder::on_failure`](crate::RoutineBuilder::on_failure) for one routine, and by
 /// [`Quitter::on_failure`](crate::Quitter::on_failure) for all routines of a quitter.
 ///
-/// | | quits | exit code | said |
+/// | | quits | exit code | reported |
 /// | --- | --- | --- | --- |
 /// | `QuitMain` | the whole tree | 1 | at the quit, and in the exit report |
 /// | `QuitOwn` | the routine's quitter | 1 | in the exit report |
@@ -48,13 +48,12 @@ pub enum OnFailure {
     /// failure, and the exit code is 1. For work whose failure makes the run as a whole a failure,
     /// such as one file of a batch.
     FailAtExit,
-    /// The program goes on: one line on stderr says the failure at once, and that is all. It changes
-    /// neither the exit code nor the exit report, and
+    /// The program goes on: one line on stderr reports the failure at once, and that is all. The failure
+    /// changes neither the exit code nor the exit report, and
     /// [`failures`](crate::Quitter::failures) leaves it out. For failures that belong to a server's
     /// normal day, such as a client that resets its connection.
     ///
-    /// Where failures come faster than stderr takes lines, some are only counted: "and 17 more
-    /// failures".
+    /// If failures come faster than stderr takes lines, some are only counted: "and 17 more failures".
     Report,
 }
 
@@ -90,12 +89,12 @@ pub enum OnFailure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailuresWhileQuitting {
-    /// They count as any failure: the exit code will be 1, and they make quit what
-    /// [`OnFailure`] says.
+    /// They count like any other failure: the exit code will be 1, and what [`OnFailure`] says
+    /// quits.
     #[default]
     Count,
-    /// The exit report lists them, as "while quitting". They change no exit code and make nothing else
-    /// quit.
+    /// The exit report lists them, as "while quitting". They do not change the exit code, and make nothing
+    /// else quit.
     ListOnly,
 }
 
@@ -103,8 +102,8 @@ pub enum FailuresWhileQuitting {
 /// [`failures`](crate::Quitter::failures) list it.
 ///
 /// The [`Display`](fmt::Display) form is "routine 'flusher' of main/db failed: disk full", and in a report
-/// the status follows. Names, paths and messages are escaped and shortened there, and all lines of a message but the first are
-/// indented. The fields hold them as they are.
+/// the status follows. Names, paths and messages are escaped and shortened there, and all lines of a
+/// message but the first are indented. The fields hold them as they are.
 ///
 /// # Examples
 ///
@@ -132,10 +131,10 @@ pub struct RoutineFailure {
     pub spawned_at: &'static Location<'static>,
     /// How long the routine had been running.
     pub ran_for: Duration,
-    /// Whether its quitter was already quitting. Then the failure may be a consequence of the quit
-    /// rather than its cause.
+    /// Whether the routine's quitter was already quitting. Then the failure may be a consequence of the
+    /// quit rather than its cause.
     pub while_quitting: bool,
-    /// The last status that it set, such as the peer of a connection.
+    /// The last status that the routine set, such as the peer of a connection.
     pub status: Option<String>,
     /// How it failed.
     pub kind: FailureKind,
@@ -144,7 +143,7 @@ pub struct RoutineFailure {
 /// How a routine failed.
 ///
 /// The [`Display`](fmt::Display) form is "failed: disk full" or "panicked at src/db.rs:7:5: no such
-/// table", escaped as that of [`RoutineFailure`].
+/// table", escaped like that of [`RoutineFailure`].
 ///
 /// # Examples
 ///

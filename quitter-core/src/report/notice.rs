@@ -45,7 +45,7 @@ pub enum Notice {
     QuitEvent {
         /// Why.
         cause: QuitCause,
-        /// How the routine failed that the cause names.
+        /// How the routine that the cause names failed.
         failure: Option<FailureKind>,
     },
     /// A signal came while the program was quitting.
@@ -80,20 +80,20 @@ pub enum Notice {
     },
     /// Advice about how the program uses quitter.
     Hint(Cow<'static, str>),
-    /// Everything that lives in the program, which was asked for with a signal and runs on: see
+    /// Everything that lives in the program, asked for with a signal. The program runs on: see
     /// [`dump_on`](crate::MainQuitterBuilder::dump_on).
     Dump(Box<Dump>),
     /// The function that was given as [`before_report`](crate::MainQuitterBuilder::before_report) has not
     /// returned in time. Nothing waits for it any more: if the process ends before it returns, it is cut
-    /// short. The exit code does not tell.
+    /// short. The exit code does not show this.
     BeforeReportUnfinished {
         /// How long it was waited for.
         after: Duration,
     },
     /// The outcome of the shutdown.
     Outcome(Box<ExitReport>),
-    /// Where the routines hang that the [`Outcome`](Self::Outcome) of an end by force lists. It comes
-    /// after that, since it takes longer. Where [`exit`](crate::MainQuitter::exit) made the report, the
+    /// Where the routines that the [`Outcome`](Self::Outcome) of an end by force lists hang. It comes
+    /// after the outcome, since it takes longer. If [`exit`](crate::MainQuitter::exit) made the report, the
     /// report itself has the stacks.
     #[cfg(feature = "stacks")]
     Stacks {
@@ -113,16 +113,16 @@ pub enum Notice {
         /// How many child processes.
         count: usize,
     },
-    /// The process is about to be ended by force, and no routine held its end up.
+    /// The process is about to be ended by force, and no routine held up its end.
     EndedByForce {
         /// How far the program had come.
         held_up: HeldUpAt,
-        /// What the main thread stands on, the first one of the process. `None`: the system does not say.
+        /// What the main thread, the first of the process, stands on. `None`: the system does not say.
         main_thread: Option<Stands>,
     },
 }
 
-/// How far a program had come that was [ended by force](Notice::EndedByForce).
+/// How far a program that was [ended by force](Notice::EndedByForce) had come.
 ///
 /// # Examples
 ///
@@ -166,8 +166,9 @@ impl Notice {
     pub(crate) const NAMED: usize = 5;
 
     /// Whether something is wrong: a failure, an outcome with a failure or with routines that did not
-    /// return, an end by a further signal or by force, a `before_report` that takes too long, and advice
-    /// about a program that uses quitter wrongly. These are what [`Output::Quiet`](crate::Output::Quiet) writes.
+    /// return, an end by a further signal or by force, a `before_report` that takes too long, or advice
+    /// about a program that uses quitter wrongly. These are the notices that
+    /// [`Output::Quiet`](crate::Output::Quiet) writes.
     ///
     /// # Examples
     ///

@@ -91,9 +91,9 @@ impl<'a> RoutineBuilder<'a> {
     /// default is `true`. Without the feature `stacks`, and for other kinds of routines, it has no effect.
     ///
     /// The contract of [`Future`] allows a poll at any time, and executors and combinators such as
-    /// `select!` make polls that nothing has asked for. Leave out a task whose futures do not stand that.
-    /// While it is suspended, the report cannot say where. To be asked, a task also keeps a clone of its
-    /// waker: leave out a task that an executor is to drop because nothing can wake it.
+    /// `select!` make polls that nothing has asked for. Leave out a task whose futures cannot bear that;
+    /// then the report cannot say where it is suspended. So that it can be polled, a task also keeps a
+    /// clone of its waker: leave out a task that an executor is to drop because nothing can wake it.
     ///
     /// # Examples
     ///

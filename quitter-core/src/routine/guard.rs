@@ -10,11 +10,11 @@ use super::panics;
 use super::quitter::RoutineQuitter;
 use crate::report::failure::FailureKind;
 
-/// Tracks work started elsewhere as a routine, until this is dropped. Made by
+/// Tracks work started elsewhere as a routine, until the guard is dropped. Made by
 /// [`Quitter::guard`](crate::Quitter::guard).
 ///
-/// Derefs to a routine's view of its quitter. May be sent to another thread. If a panic drops it,
-/// that panic is recorded as the routine's failure.
+/// Derefs to a routine's view of its quitter. May be sent to another thread. If a panic drops the
+/// guard, the panic is recorded as the routine's failure.
 ///
 /// # Examples
 ///
@@ -48,14 +48,15 @@ impl RoutineGuard {
         self.live.call(f);
     }
 
-    /// Runs `f` on this thread as this routine, to its end: for a job on a thread that does many, such as
-    /// one of a pool. What is true of a routine with a thread of its own is true of it: an error that `f`
-    /// returns is its failure, and so is a panic, which is caught, and [`OnFailure`](crate::OnFailure) says
-    /// what follows; waits that `f` makes leave the routine out; and a report knows the thread, and so where
-    /// `f` hangs.
+    /// Runs `f` on this thread as this routine, to its end: for a job on a thread that does many jobs, such
+    /// as a thread of a pool.
     ///
-    /// A quit does not keep `f` from running: the guard was made before. A routine that calls this on its
-    /// own thread waits for the job, and reports say so.
+    /// What holds for a routine with a thread of its own holds for this one. An error that `f` returns is
+    /// its failure, and so is a panic, which is caught; [`OnFailure`](crate::OnFailure) says what follows.
+    /// Waits that `f` makes leave the routine out. A report knows the thread, and so where `f` hangs.
+    ///
+    /// A quit does not keep `f` from running, since the guard was made before. A routine that calls this on
+    /// its own thread waits for the job, and reports say so.
     ///
     /// # Examples
     ///
@@ -83,11 +84,11 @@ impl RoutineGuard {
         self.live.settle(f);
     }
 
-    /// Records that the work has failed, as a routine does that returns an error. For work whose error
-    /// somebody else takes, or that goes on. Where the work is a call, [`run`](Self::run) does this, and
-    /// catches panics, too.
+    /// Records that the work has failed, as when a routine returns an error. For work whose error other
+    /// code takes, or that goes on. If the work is one call, [`run`](Self::run) does this, and catches
+    /// panics, too.
     ///
-    /// The first failure of a routine is kept, and its policy is as ever: see
+    /// The first failure of a routine is kept, and its policy applies as usual: see
     /// [`OnFailure`](crate::OnFailure). An error that is [`Quitting`](crate::Quitting), or has it as a source,
     /// is not a failure.
     ///

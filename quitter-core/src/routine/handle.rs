@@ -84,9 +84,9 @@ impl RoutineHandle {
 
     /// Wakes the routine's thread from [`std::thread::park`], as
     /// [`Thread::unpark`](std::thread::Thread::unpark) does. No effect once the routine is done, and none on
-    /// a task: it has no thread of its own, and wakes by what it awaits.
+    /// a task: a task has no thread of its own, and is woken by what it awaits.
     ///
-    /// It does not end what the routine waits for in its quitter: [`sleep`](crate::Quitter::sleep),
+    /// It does not end a wait of the routine in its quitter: [`sleep`](crate::Quitter::sleep),
     /// [`ticks`](crate::Quitter::ticks) and [`wait_quit`](crate::Quitter::wait_quit) go on. To wake
     /// a routine from these, give it a channel and `select!` over that and
     /// [`quit_chan`](crate::Quitter::quit_chan).

@@ -25,12 +25,12 @@ use crate::report::failure::{FailuresWhileQuitting, OnFailure};
 use crate::tree::{Node, QuitWait};
 
 /// A routine's view of its quitter: everything but telling it to quit and waiting for it, which a
-/// routine should not do to itself. To end the whole program it calls
+/// routine should not do to itself. To end the whole program, a routine calls
 /// [`request_quit`](Self::request_quit).
 ///
-/// Each call records where it was made; reports show it as "last seen". Calls that may block record
-/// the time, too. A `RoutineQuitter` is `Send` and `'static`, so a clone can be handed to helpers; a
-/// clone that outlives its routine keeps nothing live.
+/// Each call records where it was made; reports show that place as "last seen". Calls that may block
+/// record the time, too. A `RoutineQuitter` is `Send` and `'static`, so a clone can be handed to other
+/// threads; a clone that outlives its routine keeps nothing live.
 ///
 /// # Examples
 ///
@@ -129,15 +129,15 @@ impl RoutineQuitter {
     /// Sets the response to failures of the routines of this routine's quitter and below, like
     /// [`Quitter::on_failure`].
     ///
-    /// The routines beside this one are among them. For those that this routine starts alone, give them
-    /// a [`child`](Self::child) and set it there.
+    /// The routines beside this one are among them. To set it only for routines that this one starts, give
+    /// those a [`child`](Self::child) and set it there.
     #[track_caller]
     pub fn on_failure(&self, on_failure: OnFailure) {
         self.seen().set_on_failure(on_failure);
     }
 
-    /// Sets the response to failures while quitting, of the routines of this routine's quitter and
-    /// below. Like [`Quitter::failures_while_quitting`].
+    /// Sets the response to failures while quitting, for the routines of this routine's quitter and
+    /// below, like [`Quitter::failures_while_quitting`].
     #[track_caller]
     pub fn failures_while_quitting(&self, policy: FailuresWhileQuitting) {
         self.seen().set_failures_while_quitting(policy);
@@ -166,7 +166,7 @@ impl RoutineQuitter {
         self.seen_now();
     }
 
-    /// A future that is ready once the routine is told to quit. Like [`Quitter::quitting`].
+    /// A future that is ready once the routine is told to quit, like [`Quitter::quitting`].
     #[track_caller]
     pub fn quitting(&self) -> QuitFuture {
         QuitFuture::new(QuitWait::new(self.seen()))
@@ -228,7 +228,7 @@ impl RoutineQuitter {
     }
 
     /// Asks the whole tree to quit, for a reason that the event line and the report show, with this
-    /// routine's name. As [`Quitter::request_quit`].
+    /// routine's name. Like [`Quitter::request_quit`].
     ///
     /// # Examples
     ///
