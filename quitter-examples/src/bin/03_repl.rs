@@ -1,7 +1,7 @@
 //! A prompt that reads lines: a body of `main` that is itself the foreground loop.
 //!
 //! Shows `end = "with_body"`, a read of standard input that ends when told (feature `io`, Unix), and
-//! a quit that says its reason.
+//! a quit that gives its reason.
 //!
 //! Start it with `cargo run -p quitter-examples --bin repl`. Type numbers with spaces between them
 //! and press Enter: it prints their sum. Type `exit`, or press Ctrl-D, or Ctrl-C: the program ends

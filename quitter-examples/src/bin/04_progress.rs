@@ -3,7 +3,7 @@
 //! Shows a body that is the foreground work (`end = "with_body"`), an exit code that tells of Ctrl-C
 //! (`signal_exit_code = "128+n"`), and every way in which such a tool ends.
 //!
-//! Start it with how many files to copy, in its imagination:
+//! Start it with the number of files that it is to pretend to copy:
 //!
 //! ```sh
 //! cargo run -p quitter-examples --bin progress -- 100 && echo "all copied"

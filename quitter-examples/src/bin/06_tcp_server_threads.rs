@@ -4,8 +4,8 @@
 //! reports, and failures that a server survives: `OnFailure::Report`.
 //!
 //! Start it with `cargo run -p quitter-examples --bin tcp_server_threads -- 7000`, and talk to it
-//! from other terminals with `nc 127.0.0.1 7000`: it sends back each line. A client that resets its
-//! connection gets a line on stderr. Press Ctrl-C: lines that have arrived are answered, connections are
+//! from other terminals with `nc 127.0.0.1 7000`: it sends back each line. If a client resets its
+//! connection, a line on stderr says so. Press Ctrl-C: lines that have arrived are answered, connections are
 //! closed, and the program ends at once with exit code 0.
 
 #![cfg_attr(
@@ -34,7 +34,7 @@ mod server {
 
     fn accept(q: &RoutineQuitter, listener: &TcpListener) -> Result<(), AddRoutineError> {
         let connections = q.child("connections")?;
-        connections.on_failure(OnFailure::Report); // Said at once, and the server goes on.
+        connections.on_failure(OnFailure::Report); // Reported at once, and the server goes on.
         for stream in q.incoming(listener) {
             let Ok(stream) = stream.inspect_err(|error| eprintln!("cannot accept: {error}")) else {
                 continue;

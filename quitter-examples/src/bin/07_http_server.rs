@@ -116,7 +116,7 @@ fn serve(
         .map(Arc::new)
         .map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let requests = q.child("requests")?;
-    requests.on_failure(OnFailure::Report); // One bad request is no failure of the service.
+    requests.on_failure(OnFailure::Report); // One bad request is not a failure of the service.
     let unblocked = Arc::clone(&server);
     q.routine("http server unblocker").add(move |q| {
         q.wait_quit();

@@ -1,7 +1,7 @@
 //! A tokio runtime on a thread of a program that quitter ends.
 //!
 //! Shows tasks as routines beside threads, and that a runtime must not be allowed to wait for ever
-//! when it is dropped. `tcp_server` is a program that is all on tokio.
+//! when it is dropped. `tcp_server` is a program that is entirely on tokio.
 //!
 //! Start it with `cargo run -p quitter-examples --bin beside_tokio -- 7001`, and talk to it with
 //! `nc 127.0.0.1 7001`: it greets you, and keeps the connection. Press Ctrl-C: it says goodbye to
@@ -26,7 +26,7 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
             .enable_all()
             .build()?;
         let result = runtime.block_on(serve(q, port));
-        // Without this the runtime's drop waits for each `spawn_blocking`, however long it takes.
+        // Without this, the drop of the runtime waits for each `spawn_blocking`, however long it takes.
         runtime.shutdown_timeout(Duration::from_millis(100));
         result
     })?;

@@ -3,10 +3,10 @@
 //! Shows what the exit report says about a routine that hangs: its path, its age, what its thread
 //! stands on (on Linux), where it was started, where it last called its quitter, and its status.
 //!
-//! Start it with `cargo run -p quitter-examples --bin stuck -- lock`, or another of the cases below, or
-//! none for all of them, and press Ctrl-C. After two seconds, the quit timeout, the program ends with
-//! exit code 1 and names the routines. Press Ctrl-C again, more than half a second after the first
-//! time, and it ends before that, with the report so far and exit code 130.
+//! Start it with `cargo run -p quitter-examples --bin stuck -- lock`, or with another of the cases below,
+//! or with none for all of them, and press Ctrl-C. After two seconds, the quit timeout, the program ends
+//! with exit code 1 and names the routines. Press Ctrl-C again, more than half a second after the first
+//! time, and it ends at once, with the report so far and exit code 130.
 
 use std::net::TcpListener;
 use std::sync::Mutex;
@@ -46,7 +46,7 @@ fn lock(main: &MainQuitter) -> Started {
     routine.map(drop)
 }
 
-/// One that two routines wait for.
+/// A lock that two routines wait for.
 fn shared_lock(main: &MainQuitter) -> Started {
     static STORE: Mutex<()> = Mutex::new(());
 
@@ -124,7 +124,7 @@ fn stdin(main: &MainQuitter) -> Started {
     routine.map(drop)
 }
 
-/// It works and works, and never asks whether it has to quit.
+/// A routine that works and works, and never asks whether it has to quit.
 fn deaf(main: &MainQuitter) -> Started {
     let routine = main.routine("never_asks").add(|q| -> ! {
         eprintln!("'{}' hangs from now on", q.name());
@@ -135,7 +135,7 @@ fn deaf(main: &MainQuitter) -> Started {
     routine.map(drop)
 }
 
-/// The last call of its quitter that a routine makes.
+/// The last call that a routine makes to its quitter.
 #[track_caller]
 fn hangs(q: &RoutineQuitter) {
     let _ = q.has_to_quit();

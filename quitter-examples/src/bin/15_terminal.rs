@@ -34,13 +34,13 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The raw mode first: that needs no lock, and works even where the terminal takes no output.
+/// Raw mode first: leaving it needs no lock, and works even where the terminal takes no output.
 fn restore() {
     let _ = terminal::disable_raw_mode();
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
 }
 
-/// Asks for the quit itself: so q works even if the drawing hangs.
+/// Asks for the quit itself, so that q works even if the drawing hangs.
 fn read_events(quitter: &Quitter, events: &Sender<Event>) {
     while let Ok(event) = event::read() {
         let key = event.as_key_press_event();

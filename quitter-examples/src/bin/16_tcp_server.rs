@@ -1,7 +1,7 @@
 //! A TCP server on tokio: a loop that accepts, and a task for each connection.
 //!
 //! Shows an async `main`, and tasks as routines: named in reports, told to quit, waited for. Each
-//! connection is a quitter of its own with two tasks, of which the one that reads tells the other to
+//! connection is a quitter of its own with two tasks, and the task that reads tells the other one to
 //! quit. Futures that must not outlast the quit are awaited under `cancel_on_quit`; a client that resets
 //! its connection does not end the server.
 //!
@@ -35,7 +35,7 @@ async fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
 
 async fn accept(q: RoutineQuitter, listener: TcpListener) -> Result<(), Quitting> {
     let connections = q.child("connections")?;
-    connections.on_failure(OnFailure::Report); // Said at once, and the server goes on.
+    connections.on_failure(OnFailure::Report); // Reported at once, and the server goes on.
     loop {
         match q.cancel_on_quit(listener.accept()).await? {
             Ok((stream, peer)) => {
@@ -92,7 +92,7 @@ async fn write(
     mut writes: OwnedWriteHalf,
     mut lines: mpsc::Receiver<String>,
 ) -> io::Result<()> {
-    // Every received line is sent back, also after the quit: it ends when the reader has.
+    // Every received line is sent back, even after the quit: this task ends when the reader has.
     while let Some(line) = lines.recv().await {
         writes.write_all(line.as_bytes()).await?;
     }

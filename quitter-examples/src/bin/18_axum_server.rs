@@ -1,8 +1,8 @@
 //! An HTTP server on axum that ends without a failed request.
 //!
 //! Shows the one-line bridge, `with_graceful_shutdown(q.quitting())`, requests that are routines, streams
-//! that are told, and a readiness page that says 503 while the program quits, so that a load balancer
-//! sends no more.
+//! that learn of the quit, and a readiness page that says 503 while the program quits, so that a load
+//! balancer sends no more.
 //!
 //! It has `#[tokio::main]`, as many existing programs do. Then the main quitter is made by its
 //! builder, and its exit is awaited at the end: `exit_async`. New programs are shorter with

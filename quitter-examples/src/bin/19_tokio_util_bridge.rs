@@ -1,4 +1,4 @@
-//! Code that ends by tokio-util's `CancellationToken` and `TaskTracker`, inside of a quitter.
+//! Code that tokio-util's `CancellationToken` and `TaskTracker` end, inside a quitter.
 //!
 //! Shows the bridges, each a line or two: `on_quit` cancels the token, a routine that waits for the
 //! tracker stands for its tasks, and a token that the code cancels itself asks the program to quit.
@@ -55,7 +55,7 @@ async fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
         .routine("library")
         .task(|_| async move { tasks.wait().await });
     tokio::spawn(library?);
-    // And where the code itself ends, so does the program.
+    // And when the code itself ends, so does the program.
     let root = main.clone();
     tokio::spawn(async move {
         token.cancelled().await;

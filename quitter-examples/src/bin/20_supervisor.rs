@@ -2,7 +2,7 @@
 //!
 //! Shows that a child process is a routine: named, stopped, waited for and reported like any other. One
 //! of three ignores the signal that asks it to stop, one has children of its own, and one crashes again
-//! and again and is started anew.
+//! and again and is restarted each time.
 //!
 //! Start it with `cargo run -p quitter-examples --bin supervisor` and press Ctrl-C. A second later, one
 //! second before the quit timeout is over, the stubborn process is killed. The report says so, and
@@ -23,7 +23,7 @@ const FAMILY: &str = "sleep 1000 & echo child $!; sleep 1000 & echo child $!; wa
 
 const CRASHER: &str = "ulimit -c 0; echo started as $$; sleep 0.3; kill -ABRT $$";
 
-/// Starts a process, and starts it anew each time it has ended. A failure is reported at once, and the
+/// Starts a process, and restarts it each time it has ended. A failure is reported at once, and the
 /// program goes on.
 #[quitter::routine]
 fn restarts(q: &RoutineQuitter) -> Result<(), Box<dyn Error + Send + Sync>> {

@@ -5,7 +5,7 @@
 //! command outlives it, and the terminal is as it was before.
 //!
 //! Start it with `cargo run -p quitter-examples --bin ping_monitor`, or name commands:
-//! `ping_monitor --cmd "ping localhost" --cmd "sleep 25"`. Press q: the exit code is 0. Where stdout is no
+//! `ping_monitor --cmd "ping localhost" --cmd "sleep 25"`. Press q: the exit code is 0. If stdout is not a
 //! terminal, each line is printed with the name of its command. It runs on Unix.
 
 #![cfg_attr(
