@@ -86,7 +86,7 @@ impl Quitter {
     ///
     /// # Examples
     ///
-    /// A server that takes a future to end it, as axum's `with_graceful_shutdown` does:
+    /// A server that takes a shutdown future, as axum's `with_graceful_shutdown` does:
     ///
     /// ```
     /// # use quitter_core as quitter;

@@ -44,7 +44,7 @@ pub enum OnFailure {
     QuitMain,
     /// The routine's own quitter quits, and those below it. The exit code will be 1.
     QuitOwn,
-    /// The program goes on, and nothing is said until its end. Then the exit report lists the
+    /// The program goes on, and nothing is reported until its end. Then the exit report lists the
     /// failure, and the exit code is 1. For work whose failure makes the run as a whole a failure,
     /// such as one file of a batch.
     FailAtExit,

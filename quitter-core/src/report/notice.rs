@@ -73,7 +73,7 @@ pub enum Notice {
     },
     /// A routine has failed, and the program goes on: see [`OnFailure::Report`](crate::OnFailure::Report).
     Failure(RoutineFailure),
-    /// Failures that came faster than they could be said: "and 17 more failures".
+    /// Failures that came faster than they could be reported: "and 17 more failures".
     MoreFailures {
         /// How many.
         count: usize,

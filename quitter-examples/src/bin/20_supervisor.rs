@@ -38,7 +38,7 @@ fn restarts(q: &RoutineQuitter) -> Result<(), Box<dyn Error + Send + Sync>> {
         if end.is_output_closed() {
             return Ok(());
         }
-        // At the quit this returns an error that is no failure.
+        // At the quit, this returns an error that is not a failure.
         q.sleep(Duration::from_millis(200))?;
     }
 }
