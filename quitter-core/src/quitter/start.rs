@@ -28,7 +28,7 @@ impl Quitter {
     /// quitter no longer waits to see whether the panic is caught.
     ///
     /// The routine is done once `f` has returned and what `f` captured is dropped. The thread's
-    /// thread-local values are dropped after that: at once, or up to 100 ms later if 32 or more routines
+    /// thread-local values are dropped after that: at once, or up to a second later if 32 or more routines
     /// that somebody waits for end at the same time, or not at all if the program has ended by then. Work
     /// that must be done before the program ends belongs in `f`.
     ///
