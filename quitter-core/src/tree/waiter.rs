@@ -12,6 +12,7 @@ use crossbeam_channel::Sender;
 use super::crowd;
 use super::few::Few;
 use super::waiters::{Crowd, Waiters};
+use crate::routine::panics::drop_quietly;
 use crate::sync::{Condvar, Mutex, lock, wait_until};
 
 /// Something that waits: for a quit in a roster's list, or for routines to end in a tally's.
@@ -122,11 +123,11 @@ fn wake_by_ref(waker: &Waker) {
     catch(|| waker.wake_by_ref());
 }
 
-/// Calls the executor's code. If that panics, it is called for the others all the same. The payload is not
-/// dropped, since that may panic, too.
+/// Calls the executor's code. If that panics, it is called for the others all the same.
 fn catch(call: impl FnOnce()) {
-    let called = catch_unwind(AssertUnwindSafe(call));
-    std::mem::forget(called);
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
+        drop_quietly(payload);
+    }
 }
 
 thread_local! {

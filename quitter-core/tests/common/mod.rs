@@ -109,15 +109,6 @@ impl Drop for Told {
     }
 }
 
-/// Panics when it is dropped.
-pub(crate) struct Bomb(pub(crate) &'static str);
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        panic!("{}", self.0);
-    }
-}
-
 /// Starts a routine that ignores its quitter and returns when the event happens.
 #[track_caller]
 pub(crate) fn deaf(quitter: &Quitter, name: &'static str) -> (RoutineHandle, Event) {

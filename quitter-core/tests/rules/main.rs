@@ -32,7 +32,9 @@ use quitter_core::{
 };
 
 use common::waits::{Waiter, asleep_in, eventually};
-use common::{Bomb, Event, PATIENCE, SHORT, Told, Wakes, deaf, ids, in_time, names, only, paths};
+use common::{Event, PATIENCE, SHORT, Told, Wakes, deaf, ids, in_time, names, only, paths};
+
+include!("../common/bomb.rs");
 
 /// More attempts than a thread can make before a quit that is under way takes effect.
 const FOR_EVER: usize = 200_000;

@@ -25,7 +25,9 @@ use quitter_core::{
 };
 
 use common::waits::{asleep_in, eventually};
-use common::{Bomb, Event, PATIENCE, SHORT, Told, Wakes, deaf, in_time, names, only, telling};
+use common::{Event, PATIENCE, SHORT, Told, Wakes, deaf, in_time, names, only, telling};
+
+include!("../common/bomb.rs");
 
 /// Polls a future once, for nobody.
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
