@@ -184,7 +184,8 @@
 //! is [waiting for](MainQuitterBuilder::progress_lines), and finally the outcome. Hints explain what would
 //! otherwise be puzzling, such as a program that waits for a quit event although nothing is running.
 //! [`Notice`] lists the kinds of lines, with their data. A tree made by [`Quitter::root`] prints nothing
-//! but the failures under [`OnFailure::Report`].
+//! but the failures under [`OnFailure::Report`] and, with the feature `tokio`, the hint about calls that block
+//! tasks.
 //!
 //! # The live tree
 //!
