@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 use nix::sys::signal::SigSet;
@@ -277,6 +278,31 @@ fn an_exit_is_hinted_at_when_its_last_routine_has_returned() {
     program.send(SIGTERM);
     let ended = program.end().with_code(0);
     assert_eq!(ended.count(EXIT_HINT), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn an_exit_is_not_hinted_at_when_the_last_routine_has_sent_a_quit_event() {
+    /// Keeps the event from being there when the routine has returned.
+    struct ShownLate;
+    impl Display for ShownLate {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            std::thread::sleep(Duration::from_millis(20));
+            f.write_str("the port is taken")
+        }
+    }
+    let story = || {
+        let (failed, failures) = crossbeam_channel::bounded(1);
+        let source = QuitSource::channel_with("server", failures, |message: &ShownLate| {
+            message.to_string()
+        });
+        let main = builder(PATIENCE).source(source).build();
+        main.add_routine(move |_| failed.send(ShownLate).unwrap())
+            .unwrap();
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.count(EXIT_HINT), 0, "{}", ended.stderr);
+    ended.saying(&["Received quit from 'server': the port is taken"]);
 }
 
 #[test]

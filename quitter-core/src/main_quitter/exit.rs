@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::blocking;
 use crate::error::{AddRoutineError, MainQuitterError, full_text};
@@ -34,6 +34,10 @@ use crate::tree::{Excluded, Limits, LiveAt};
 /// How long the exit waits for its line to be written, and for its watcher: a blocked stderr, or a
 /// message that takes long to be shown, may hold them up.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How long a quit event may be on its way. The last routine may have sent it right before it returned, and
+/// then nothing is amiss.
+const ON_ITS_WAY: Duration = Duration::from_millis(150);
 
 /// How long routines that wait for others have, beyond the deadline that cut their wait short, to
 /// return: the report is to name the routines that hang, and not those that wait for them.
@@ -262,15 +266,21 @@ impl MainQuitter {
             })
         };
         let done = self.wait(|| waiting_routine(until_quit));
+        // By the channel: a snapshot counts those that wait in the list, and the exit is in every program.
+        let quit = self.root.quit_chan();
         if done.is_ok() && !node.is_quitting() {
             match all_done {
                 Some(source) => self.ending.fire(source, None, false, console::write_here),
-                None => console::say(Notice::Hint(hint.into())),
+                None => {
+                    let closed = self.wait(|| quit.recv_timeout(ON_ITS_WAY));
+                    if closed == Err(RecvTimeoutError::Timeout) {
+                        console::say(Notice::Hint(hint.into()));
+                    }
+                }
             }
         }
-        // By the channel: a snapshot counts those that wait in the list, and the exit is in every program.
         self.wait(|| {
-            let _closed = self.root.quit_chan().recv();
+            let _closed = quit.recv();
         });
     }
 
