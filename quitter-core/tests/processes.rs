@@ -667,6 +667,33 @@ fn futures_wait_for_the_end_on_any_executor() {
 }
 
 #[test]
+fn a_future_that_is_dropped_lets_go_of_its_waker() {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Wake};
+
+    struct Ignore;
+    impl Wake for Ignore {
+        fn wake(self: Arc<Self>) {}
+    }
+    let root = Quitter::root("main");
+    let process = root.add_process(sleeps()).unwrap();
+    let first = Arc::new(Ignore);
+    let second = Arc::new(Ignore);
+    {
+        let mut ended = pin!(process.ended());
+        for waker in [&first, &second] {
+            let waker = Arc::clone(waker).into();
+            let mut cx = Context::from_waker(&waker);
+            assert!(ended.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!(Arc::strong_count(&first), 1);
+    }
+    assert_eq!(Arc::strong_count(&second), 1);
+    root.quit_and_wait(PATIENCE).unwrap();
+}
+
+#[test]
 fn handles_and_futures_may_go_to_other_threads() {
     fn is_shared<T: Send + Sync + Unpin + 'static>() {}
     is_shared::<ProcessHandle>();

@@ -1,10 +1,12 @@
 //! A child process, seen from outside.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -67,8 +69,8 @@ pub struct ProcessHandle {
 pub(super) struct End {
     /// Set before the routine is done.
     end: OnceLock<ProcessEnd>,
-    /// The futures that wait.
-    waiting: Mutex<Vec<Waker>>,
+    /// The futures that wait, by their keys.
+    waiting: Mutex<BTreeMap<u64, Waker>>,
 }
 
 impl End {
@@ -76,7 +78,7 @@ impl End {
         let _ = self.end.set(end);
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, Waker>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -84,7 +86,7 @@ impl End {
     pub(super) fn wake(&self) {
         // A statement of its own: nobody is woken under the lock.
         let waiting = std::mem::take(&mut *self.waiting());
-        for waker in waiting {
+        for waker in waiting.into_values() {
             // The executor's code. If it panics, the others are woken all the same.
             let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
             std::mem::forget(woken);
@@ -97,6 +99,8 @@ impl End {
 pub struct ProcessEnded {
     record: Arc<Record>,
     end: Arc<End>,
+    /// Unique among those that wait for the same end.
+    key: u64,
 }
 
 impl Future for ProcessEnded {
@@ -105,16 +109,23 @@ impl Future for ProcessEnded {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ProcessEnd> {
         if !self.record.is_finished() {
             let waker = cx.waker().clone();
-            let mut waiting = self.end.waiting();
-            if !waiting.iter().any(|known| known.will_wake(&waker)) {
-                waiting.push(waker);
-            }
+            // A statement of its own: the one before is not dropped under the lock.
+            let before = self.end.waiting().insert(self.key, waker);
+            drop(before);
         }
         // Again, since it may have ended before the waker was there.
         match self.record.is_finished() {
             true => Poll::Ready(end_of(&self.end)),
             false => Poll::Pending,
         }
+    }
+}
+
+impl Drop for ProcessEnded {
+    fn drop(&mut self) {
+        // A statement of its own, too.
+        let waker = self.end.waiting().remove(&self.key);
+        drop(waker);
     }
 }
 
@@ -319,9 +330,11 @@ impl ProcessHandle {
     /// # }
     /// ```
     pub fn ended(&self) -> ProcessEnded {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         ProcessEnded {
             record: Arc::clone(&self.record),
             end: Arc::clone(&self.end),
+            key: NEXT.fetch_add(1, Ordering::Relaxed),
         }
     }
 
