@@ -23,7 +23,7 @@ pub enum ProcessOutput {
     AsCommanded,
     /// Both streams are read line by line, and written to the program's stdout and stderr with the
     /// routine's name before each line: "web | listening on port 80". Lines of several processes do not
-    /// mix, and the lines are else as the process wrote them.
+    /// mix, and the lines are else as the process wrote them; one that is longer than 64 KiB is broken.
     ///
     /// One thread does this for all processes. A stdout that takes nothing holds it up, and so the
     /// processes that write, but neither the quit nor the reports. When a process ends, what it has
@@ -67,7 +67,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// A line that is longer is broken.
-    const LONGEST: usize = 16 * 1024;
+    const LONGEST: usize = 64 * 1024;
 
     pub(super) fn new(name: &str, to: Stream) -> Self {
         Self {
@@ -113,17 +113,21 @@ impl Lines {
     fn whole(&mut self, read: &[u8]) -> Vec<u8> {
         let mut lines = Vec::new();
         for piece in read.split_inclusive(|byte| *byte == b'\n') {
-            self.begun.extend_from_slice(piece);
-            if self.begun.ends_with(b"\n") {
+            let (text, is_whole) = match piece.strip_suffix(b"\n") {
+                Some(text) => (text, true),
+                None => (piece, false),
+            };
+            self.begun.extend_from_slice(text);
+            if is_whole && self.begun.ends_with(b"\r") {
                 self.begun.pop();
-                let is_dos = self.begun.ends_with(b"\r");
-                self.begun.truncate(self.begun.len() - usize::from(is_dos));
-                self.push_line(&mut lines);
             }
             while self.begun.len() > Self::LONGEST {
-                let rest = self.begun.split_off(Self::LONGEST);
+                let rest = self.begun.split_off(broken_at(&self.begun, Self::LONGEST));
                 self.push_line(&mut lines);
                 self.begun = rest;
+            }
+            if is_whole {
+                self.push_line(&mut lines);
             }
         }
         lines
@@ -146,6 +150,14 @@ impl Lines {
         }
         Ok(())
     }
+}
+
+/// Where a text that is longer than this is broken: before a character that would be split, if it is UTF-8.
+fn broken_at(text: &[u8], longest: usize) -> usize {
+    const LONGEST_CHARACTER: usize = 4;
+    let is_inside = |at: usize| text[at] & 0b1100_0000 == 0b1000_0000;
+    let mut before = (0..=longest).rev().take(LONGEST_CHARACTER);
+    before.find(|at| !is_inside(*at)).unwrap_or(longest)
 }
 
 /// The length of as many lines as fit into this, or of the first.
@@ -290,6 +302,28 @@ mod tests {
         assert_eq!(piece(b"one\ntwo\nthree\n", 9), 8);
         assert_eq!(piece(b"one\ntwo\n", 8), 8);
         assert_eq!(piece(b"longer\ntwo\n", 3), 7);
+    }
+
+    #[test]
+    fn a_long_line_is_broken_alike_however_it_is_read_and_no_character_is_split() {
+        let line = "x".to_owned() + &"é".repeat(Lines::LONGEST) + "\r\n";
+        let of = |room: usize| {
+            let mut lines = Lines::new("web", Stream::Out);
+            let pieces = line.as_bytes().chunks(room);
+            let texts = pieces.map(|piece| text(&mut lines, piece));
+            texts.collect::<String>()
+        };
+        let at_once = of(line.len());
+        let first = at_once.lines().next().unwrap();
+        assert_eq!(first.len(), "web | ".len() + Lines::LONGEST - 1);
+        let joined = at_once.replace("web | ", "").replace('\n', "");
+        assert_eq!(joined, line.trim_end());
+        for room in [1, 4096, Lines::LONGEST + 1] {
+            assert_eq!(of(room), at_once);
+        }
+        let mut lines = Lines::new("web", Stream::Out);
+        let broken = lines.whole(&vec![0x80; Lines::LONGEST + 1]);
+        assert_eq!(broken.len(), "web | \n".len() + Lines::LONGEST);
     }
 
     #[test]
