@@ -464,6 +464,24 @@ fn output_is_prefixed_line_by_line_with_the_routines_name() {
 }
 
 #[test]
+fn the_output_of_a_process_that_had_ended_when_it_was_adopted_is_read_by_then() {
+    let story = || {
+        let root = Quitter::root("main");
+        let mut command = sh("echo out; printf end; echo err >&2");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.wait().unwrap();
+        let web = root.routine("web").output(ProcessOutput::Prefixed);
+        let web = web.adopt(child).unwrap();
+        assert!(web.end().unwrap().is_success());
+        ExitCode::SUCCESS
+    };
+    let ended = alone(story).end().with_code(0);
+    assert!(ended.stdout.ends_with("web | out\nweb | end\n"));
+    assert!(ended.stderr.ends_with("web | err\n"));
+}
+
+#[test]
 fn a_stdout_that_takes_nothing_holds_the_end_of_a_prefixed_process_up_for_a_moment_only() {
     let story = || -> ExitReport {
         let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);

@@ -7,14 +7,17 @@ use std::panic::Location;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
 
 use super::error::AddProcessError;
 use super::failure::{Judged, ProcessFailure};
 use super::handle::{EndedBy, ProcessEnd, ProcessHandle};
 use super::os::{self, Leader, Starting, StopSignal};
 use super::output::{Drain, ProcessOutput};
-use super::reaper::{ProcessWaker, ReaperThread, Watched};
+use super::reaper::{ReaperThread, Watched};
 use super::supervised::Supervised;
 use crate::process::Process;
 use crate::quitter::Quitter;
@@ -258,7 +261,8 @@ impl RoutineBuilder<'_> {
     /// before the deadline, reaped, and named in reports, as with [`process`](Self::process).
     ///
     /// Its group, if it leads one, is its own affair: only the process itself is signalled. If it has
-    /// ended already, the routine is done at once.
+    /// ended already, the routine is done at once, but for what it has written, if that is to be
+    /// [read](Self::output).
     ///
     /// # Errors
     ///
@@ -310,7 +314,7 @@ impl RoutineBuilder<'_> {
         };
         // Only as long as it is not reaped, its number is its own.
         match child.try_wait() {
-            Ok(Some(status)) => Ok(had_ended(&live, child, status, options.failure_on)),
+            Ok(Some(status)) => had_ended(&live, child, status, &options),
             _ => supervise(live, child, &starting, reaper, stop_signal, options),
         }
     }
@@ -341,7 +345,8 @@ fn supervise(
     let waker = reaper.waker();
     let leader = Leader::new(child, options.own_group, starting, &waker);
     let mut leader = leader.map_err(refused)?;
-    let drain = match read_output(&mut handle, options.output, &waker) {
+    let is_read = Arc::clone(&waker).into();
+    let drain = match read_output(&mut handle, options.output, is_read) {
         Ok(drain) => drain,
         Err(error) => {
             let error = refused(error);
@@ -357,18 +362,18 @@ fn supervise(
     Ok(handle)
 }
 
-/// Has the output read that is to be read.
+/// Has the output read that is to be read. The waker is called at its end.
 fn read_output(
     handle: &mut ProcessHandle,
     output: ProcessOutput,
-    waker: &Arc<ProcessWaker>,
+    is_read: Waker,
 ) -> io::Result<Option<Arc<Drain>>> {
     match output {
         ProcessOutput::AsCommanded => Ok(None),
         ProcessOutput::Prefixed => {
             let (stdout, stderr) = (handle.stdout.take(), handle.stderr.take());
             let readers = &Process::current().reaper.readers;
-            let drain = readers.read(handle.name(), stdout, stderr, Arc::clone(waker).into())?;
+            let drain = readers.read(handle.name(), stdout, stderr, is_read)?;
             Ok(Some(drain))
         }
     }
@@ -390,10 +395,15 @@ fn had_ended(
     live: &Live,
     mut child: Child,
     status: ExitStatus,
-    failure_on: ProcessFailure,
-) -> ProcessHandle {
-    live.quitter().record().set_os_id(child.id().into());
-    let handle = handle_of(live, &mut child);
+    options: &ProcessOptions,
+) -> Result<ProcessHandle, AddProcessError> {
+    let record = live.quitter().record();
+    record.set_os_id(child.id().into());
+    let mut handle = handle_of(live, &mut child);
+    read_what_is_left(&mut handle, options.output).map_err(|source| AddProcessError::Wait {
+        name: record.name.to_string(),
+        source,
+    })?;
     let end = ProcessEnd {
         status: Some(status),
         by: EndedBy::Itself,
@@ -406,10 +416,26 @@ fn had_ended(
         stop_signal: os::DEFAULT_STOP_SIGNAL,
         kill: None,
     };
-    if let Some(failure) = failure_on.judge(&judged) {
+    if let Some(failure) = options.failure_on.judge(&judged) {
         live.fail(failure);
     }
-    handle
+    Ok(handle)
+}
+
+/// Waits until that is read which a process has written that has ended.
+fn read_what_is_left(handle: &mut ProcessHandle, output: ProcessOutput) -> io::Result<()> {
+    struct Tell(Sender<()>);
+    impl Wake for Tell {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.try_send(());
+        }
+    }
+    let (tell, is_read) = bounded(1);
+    let drain = read_output(handle, output, Arc::new(Tell(tell)).into())?;
+    if drain.is_some_and(|drain| !drain.is_done()) {
+        let _ = is_read.recv_timeout(Drain::AT_MOST);
+    }
+    Ok(())
 }
 
 fn handle_of(live: &Live, child: &mut Child) -> ProcessHandle {

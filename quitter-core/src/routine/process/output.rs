@@ -219,6 +219,9 @@ pub(super) struct Drain {
 }
 
 impl Drain {
+    /// How long the end of a process waits for its output.
+    pub(super) const AT_MOST: Duration = Duration::from_millis(200);
+
     pub(super) fn new(pipes: usize, readers: Waker, reaper: Waker) -> Arc<Self> {
         Arc::new(Self {
             open: AtomicUsize::new(pipes),

@@ -265,11 +265,10 @@ impl Supervised {
 
     /// Until when what it has written is waited for.
     fn output_awaited_until(&mut self) -> Option<Instant> {
-        const AT_MOST: Duration = Duration::from_millis(200);
         let output = self.output.as_ref()?;
         let until = *self
             .output_until
-            .get_or_insert_with(|| Instant::now() + AT_MOST);
+            .get_or_insert_with(|| Instant::now() + Drain::AT_MOST);
         (!output.is_done() && Instant::now() < until).then_some(until)
     }
 
