@@ -143,7 +143,7 @@ pub(crate) struct Speech {
 }
 
 impl Speech {
-    /// Notices that are held beyond this number are dropped.
+    /// Failures that are held beyond this number are only counted, and dumps are dropped.
     const MOST_HELD: usize = 1000;
 
     pub(crate) const fn new() -> Self {
@@ -185,8 +185,8 @@ impl Speech {
             return Vec::new();
         }
         if self.hold != HoldOutput::Never {
-            if !notice.is_progress() && self.held.len() < Self::MOST_HELD {
-                self.held.push(notice);
+            if !notice.is_progress() {
+                self.hold(notice);
             }
             return Vec::new();
         }
@@ -208,6 +208,20 @@ impl Speech {
                 }
                 Vec::new()
             }
+        }
+    }
+
+    fn hold(&mut self, notice: Notice) {
+        let is_full = self.held.len() >= Self::MOST_HELD;
+        let further = match notice {
+            Notice::Failure(_) if is_full => 1,
+            Notice::MoreFailures { count } if is_full => count,
+            Notice::Dump(_) if is_full => return,
+            notice => return self.held.push(notice),
+        };
+        match self.held.last_mut() {
+            Some(Notice::MoreFailures { count }) => *count += further,
+            _ => self.held.push(Notice::MoreFailures { count: further }),
         }
     }
 
@@ -279,7 +293,11 @@ impl Speech {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
+
     use super::*;
+    use crate::report::failure::{FailureKind, RoutineFailure};
+    use crate::report::path::QuitterPath;
     use crate::report::timeouts::Timeouts;
 
     #[test]
@@ -293,5 +311,35 @@ mod tests {
         speech.end_progress();
         assert!(speech.admit(waiting()).is_empty());
         assert_eq!(speech.admit(Notice::MoreFailures { count: 1 }).len(), 1);
+    }
+
+    #[test]
+    fn of_failures_that_are_held_each_is_counted_and_what_follows_is_held_too() {
+        let mut speech = Speech::new();
+        speech.hold = HoldOutput::UntilReport;
+        let failure = || {
+            Notice::Failure(RoutineFailure {
+                path: QuitterPath::from("main".to_owned()),
+                name: "request".to_owned(),
+                id: 7,
+                spawned_at: Location::caller(),
+                ran_for: Duration::ZERO,
+                while_quitting: false,
+                status: None,
+                kind: FailureKind::of_debug(&"error"),
+            })
+        };
+        for _ in 0..Speech::MOST_HELD + 500 {
+            assert!(speech.admit(failure()).is_empty());
+        }
+        speech.admit(Notice::MoreFailures { count: 17 });
+        speech.admit(Notice::Hint("advice".into()));
+        let held = speech.release();
+        let texts: Vec<_> = held.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), Speech::MOST_HELD + 2);
+        assert_eq!(
+            texts[Speech::MOST_HELD..],
+            ["and 517 more failures", "advice"]
+        );
     }
 }
