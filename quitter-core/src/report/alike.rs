@@ -31,7 +31,10 @@ pub(super) struct Alike<'a> {
 
 impl<'a> Alike<'a> {
     /// At most `room` groups, in the order of their first routines.
-    pub(super) fn of(routines: &'a [StuckRoutine], room: usize) -> Vec<Self> {
+    pub(super) fn of(
+        routines: impl IntoIterator<Item = &'a StuckRoutine>,
+        room: usize,
+    ) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
         let mut by_key: HashMap<(Key<'a>, Option<Kind<'a>>), usize> = HashMap::new();
         for routine in routines {

@@ -2,18 +2,20 @@
 //!
 //! Routines of one quitter that differ only in their times, or in the objects of the call that they
 //! are blocked in, share a line, with those of which it is not known what they stand on. After a hundred lines,
-//! the remaining routines are counted. Making the text takes time linear in the number of
-//! routines that the listed quitters have.
+//! the remaining routines are counted: then those that only wait for others come last, so that those are
+//! named that hang. Making the text takes time linear in the number of routines.
 
 use std::fmt;
 
 use crate::report::alike::Alike;
+use crate::report::path::QuitterPath;
 #[cfg(feature = "stacks")]
 use crate::report::stacks;
 use crate::report::stacks::Told;
 use crate::report::standing::EVERYONE_WAITS;
 use crate::report::text::{Line, Rounded, Seconds, WIDTH, write_parts};
-use crate::report::timeouts::{LastSeen, Timeouts};
+use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
+use crate::routine::kind::RoutineState;
 
 /// How many quitters and routines are listed.
 const ROWS: usize = 100;
@@ -42,13 +44,13 @@ impl fmt::Display for Timeouts {
         let mut rows = Vec::new();
         let mut told = Told::default();
         let mut listed = 0;
-        for at in self {
+        for (quitter, routines) in self.in_order() {
             // A quitter is only listed together with a routine.
             if rows.len() + 2 > ROWS {
                 break;
             }
-            rows.push(Row::Quitter(at.quitter.shown(WIDTH - 2)));
-            for alike in Alike::of(&at.routines, ROWS - rows.len()) {
+            rows.push(Row::Quitter(quitter.shown(WIDTH - 2)));
+            for alike in Alike::of(routines, ROWS - rows.len()) {
                 listed += alike.count;
                 rows.push(Row::Routines {
                     name: alike.name(),
@@ -66,6 +68,27 @@ impl fmt::Display for Timeouts {
             true => write!(f, "\n  {EVERYONE_WAITS}"),
             false => Ok(()),
         }
+    }
+}
+
+impl Timeouts {
+    /// The routines in the order in which they are listed, by quitter.
+    fn in_order(&self) -> impl Iterator<Item = (&QuitterPath, Vec<&StuckRoutine>)> {
+        type Pass = fn(&StuckRoutine) -> bool;
+        let passes: &[Pass] = match self.len() > ROWS {
+            true => &[
+                |routine| routine.state != RoutineState::Waiting,
+                |routine| routine.state == RoutineState::Waiting,
+            ],
+            false => &[|_| true],
+        };
+        passes.iter().flat_map(move |pass| {
+            self.iter().filter_map(move |at| {
+                let routines = at.routines.iter().filter(|routine| pass(routine));
+                let routines: Vec<_> = routines.collect();
+                (!routines.is_empty()).then_some((&at.quitter, routines))
+            })
+        })
     }
 }
 
@@ -97,16 +120,16 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
 pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> fmt::Result {
     let mut room = ROWS;
     let mut told = Told::default();
-    for at in timeouts {
+    for (quitter, routines) in timeouts.in_order() {
         let mut is_first = true;
-        for alike in Alike::of(&at.routines, room) {
+        for alike in Alike::of(routines, room) {
             let lines = alike.stacks(&mut told, STACK_INDENT);
             let facts = alike.facts_of_stacks();
             if lines.is_empty() && facts.is_empty() {
                 continue;
             }
             if std::mem::take(&mut is_first) {
-                write!(f, "\n  {}", at.quitter.shown(WIDTH - 2))?;
+                write!(f, "\n  {}", quitter.shown(WIDTH - 2))?;
             }
             write!(f, "\n    {}", alike.name())?;
             if !facts.is_empty() {
@@ -137,8 +160,8 @@ mod tests {
 
     use super::*;
 
-    use crate::report::timeouts::{StuckRoutine, TimedOutQuitter};
-    use crate::routine::kind::{RoutineKind, RoutineState};
+    use crate::report::timeouts::TimedOutQuitter;
+    use crate::routine::kind::RoutineKind;
     use crate::stands::Stands;
 
     const PLACE: &Location<'static> = Location::caller();
@@ -312,6 +335,49 @@ mod tests {
             "{text}"
         );
         assert_eq!(list.routines().count(), 998);
+    }
+
+    #[test]
+    fn where_not_all_are_listed_those_that_only_wait_for_others_come_last() {
+        let waits = |i: u64| {
+            let mut waits = stuck(i, format!("waits {i}"));
+            waits.state = RoutineState::Waiting;
+            waits
+        };
+        let of = |count: u64| {
+            let mut clients: Vec<_> = (0..count).map(waits).collect();
+            clients.push(stuck(count, "hangs too"));
+            let list = timeouts(vec![
+                ("main/clients", clients),
+                ("main", vec![stuck(count + 1, "hangs")]),
+            ]);
+            let text = list.to_string();
+            let begins = |line: &str| line.trim().split("  ").next().unwrap().to_owned();
+            let begins = text.lines().skip(1).map(begins);
+            let without_facts = begins.filter(|begins| !begins.starts_with("never"));
+            without_facts.collect::<Vec<_>>()
+        };
+        let few = of(2);
+        let listed = [
+            "main/clients",
+            "waits 0",
+            "waits 1",
+            "hangs too",
+            "main",
+            "hangs",
+        ];
+        assert_eq!(few, listed);
+        let many = of(200);
+        let first = [
+            "main/clients",
+            "hangs too",
+            "main",
+            "hangs",
+            "main/clients",
+            "waits 0",
+        ];
+        assert_eq!(many[..first.len()], first);
+        assert_eq!(many.last().unwrap(), "and 105 more");
     }
 
     #[test]
