@@ -17,7 +17,7 @@ const MARKED: usize = 1000;
 #[derive(Clone, Default)]
 pub(crate) struct HalfTime {
     marked: Vec<LiveAt>,
-    pub(crate) only_counted: usize,
+    only_counted: usize,
 }
 
 impl HalfTime {
@@ -64,5 +64,42 @@ impl HalfTime {
         }
         slow.sort_by_key(|slow| std::cmp::Reverse(slow.took));
         slow
+    }
+
+    /// How many have returned since of those that were only counted: all but those among `stuck`.
+    pub(crate) fn unlisted_slow(&self, stuck: &[LiveAt]) -> usize {
+        let stuck = stuck.iter().flat_map(|at| &at.routines);
+        let unmarked = stuck.filter(|record| !record.is_marked_as_slow());
+        self.only_counted.saturating_sub(unmarked.count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quitter::Quitter;
+    use crate::report::cause::QuitCause;
+
+    #[test]
+    fn of_those_that_are_only_counted_the_ones_that_hang_are_not_slow() {
+        let root = Quitter::root("root");
+        let mut guards: Vec<_> = (0..MARKED + 10)
+            .map(|_| root.guard("guard").unwrap())
+            .collect();
+        let live = || root.node().look(None).err().unwrap_or_default();
+        root.node().quit(QuitCause::MainDropped, None);
+        let half_time = HalfTime::of(live());
+        let quit_at = root.node().quit_info().unwrap().at;
+        let slow = |half_time: &HalfTime| {
+            let listed = half_time.slow(quit_at, Duration::MAX).len();
+            (listed, half_time.unlisted_slow(&live()))
+        };
+        assert_eq!(slow(&half_time), (0, 0));
+        drop(guards.split_off(MARKED + 7));
+        assert_eq!(slow(&half_time), (0, 3));
+        drop(guards.split_off(MARKED - 1));
+        assert_eq!(slow(&half_time), (1, 10));
+        drop(guards);
+        assert_eq!(slow(&half_time), (MARKED, 10));
     }
 }

@@ -379,6 +379,7 @@ impl Ending {
         } = looks.unwrap_or_default();
         let slow = half_time.slow(quit.at, quit_timeout);
         let live = late::merge(&at_deadline.live, now.live);
+        let unlisted_slow = half_time.unlisted_slow(&live);
         let unread = late::merge_unread(at_deadline.unread, now.unread);
         // Said only of a budget that is used up.
         let after = budget.unwrap_or(took).min(took);
@@ -403,7 +404,7 @@ impl Ending {
             all_read,
             failures,
             took,
-            unlisted_slow: half_time.only_counted,
+            unlisted_slow,
             slow,
             quit_timeout,
             source_failed: facts.source_failed,

@@ -285,6 +285,10 @@ impl Record {
         self.ended.store(SLOW, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_marked_as_slow(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) != NOT_SLOW
+    }
+
     /// How long ago it ended. `None`: it has not, or not since it was marked.
     pub(crate) fn ended_ago(&self) -> Option<Duration> {
         match self.ended.load(Ordering::Relaxed) {
