@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use quitter_core::{
     AddProcessError, EndedBy, FailureKind, OnFailure, ProcessFailure, ProcessHandle, QuitCause,
-    Quitter, RoutineBuilder, RoutineKind,
+    Quitter, RoutineBuilder, RoutineKind, RoutineState,
 };
 
 /// The longest that any of these tests waits for something that must happen.
@@ -691,6 +691,33 @@ fn a_future_that_is_dropped_lets_go_of_its_waker() {
     }
     assert_eq!(Arc::strong_count(&second), 1);
     root.quit_and_wait(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_task_that_awaits_the_end_of_a_process_waits_for_others() {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    let root = Quitter::root("main");
+    let process = root.child("child").unwrap().add_process(sleeps()).unwrap();
+    let task = root.routine("supervisor").task(async |_| {
+        process.ended().await;
+        std::future::pending::<()>().await;
+    });
+    let mut task = pin!(task.unwrap());
+    let mut cx = Context::from_waker(Waker::noop());
+    let state = || {
+        let live = root.wait_done(Duration::ZERO).unwrap_err();
+        let mut routines = live.routines();
+        let task = routines.find(|routine| routine.name == "supervisor");
+        task.unwrap().state
+    };
+    assert!(task.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(state(), RoutineState::Waiting);
+    process.send_signal(libc::SIGKILL).unwrap();
+    process.wait(PATIENCE).unwrap();
+    assert!(task.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(state(), RoutineState::Running);
 }
 
 #[test]

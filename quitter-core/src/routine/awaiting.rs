@@ -10,12 +10,41 @@ use super::record::{Record, Waiting};
 use crate::tree::LiveAt;
 use crate::tree::{DoneWait, Limits, Node, Step};
 
+/// Marks the routine that makes it as waiting for others, until it is dropped.
+pub(crate) struct Mark(Option<Arc<Record>>);
+
+impl Mark {
+    /// Marks the current routine, if any.
+    pub(crate) fn new() -> Self {
+        let current = current::get();
+        let waiting = current.map(|quitter| Arc::clone(quitter.record()));
+        let this = Self(waiting);
+        this.set(Waiting::Now);
+        this
+    }
+
+    fn set(&self, waiting: Waiting) {
+        if let Some(record) = &self.0 {
+            record.set_waiting(waiting);
+        }
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.set(Waiting::No);
+    }
+}
+
 /// An awaited wait. The routine that polls it first is left out, and is marked as waiting for others
 /// while the wait is pending, as a thread is that blocks in one.
 pub(crate) struct Awaited {
     wait: DoneWait,
-    /// The routine that waits.
-    waiting: Option<Arc<Record>>,
+    #[cfg_attr(
+        not(feature = "tokio"),
+        expect(dead_code, reason = "it marks until it is dropped")
+    )]
+    mark: Mark,
 }
 
 impl Awaited {
@@ -35,17 +64,8 @@ impl Awaited {
     }
 
     fn new(wait: DoneWait) -> Self {
-        let current = current::get();
-        let waiting = current.map(|quitter| Arc::clone(quitter.record()));
-        let this = Self { wait, waiting };
-        this.mark(Waiting::Now);
-        this
-    }
-
-    fn mark(&self, waiting: Waiting) {
-        if let Some(record) = &self.waiting {
-            record.set_waiting(waiting);
-        }
+        let mark = Mark::new();
+        Self { wait, mark }
     }
 
     /// Goes on with the wait.
@@ -59,15 +79,9 @@ impl Awaited {
     pub(crate) fn look(mut self) -> Result<(), Vec<LiveAt>> {
         let live = self.wait.look();
         if live.is_err() {
-            self.waiting = None;
+            self.mark.0 = None;
         }
         live
-    }
-}
-
-impl Drop for Awaited {
-    fn drop(&mut self) {
-        self.mark(Waiting::No);
     }
 }
 

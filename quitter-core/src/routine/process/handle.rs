@@ -15,6 +15,7 @@ use super::os::{self, Remote};
 use super::output::Stream;
 use crate::blocking;
 use crate::report::timeouts::Timeouts;
+use crate::routine::awaiting::Mark;
 use crate::routine::handle::wait_for;
 use crate::routine::record::Record;
 use crate::tree::Node;
@@ -101,23 +102,27 @@ pub struct ProcessEnded {
     end: Arc<End>,
     /// Unique among those that wait for the same end.
     key: u64,
+    /// There from the first poll to the last.
+    mark: Option<Mark>,
 }
 
 impl Future for ProcessEnded {
     type Output = ProcessEnd;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ProcessEnd> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ProcessEnd> {
         if !self.record.is_finished() {
+            self.mark.get_or_insert_with(Mark::new);
             let waker = cx.waker().clone();
             // A statement of its own: the one before is not dropped under the lock.
             let before = self.end.waiting().insert(self.key, waker);
             drop(before);
         }
         // Again, since it may have ended before the waker was there.
-        match self.record.is_finished() {
-            true => Poll::Ready(end_of(&self.end)),
-            false => Poll::Pending,
+        if !self.record.is_finished() {
+            return Poll::Pending;
         }
+        self.mark = None;
+        Poll::Ready(end_of(&self.end))
     }
 }
 
@@ -310,7 +315,8 @@ impl ProcessHandle {
     }
 
     /// A future that is ready once the process has ended: what [`wait`](Self::wait) is to threads, on
-    /// any executor. It borrows nothing, and may be dropped at any time. No deadline ends it: where it
+    /// any executor. A task that awaits it waits for others, as one does that awaits
+    /// [`done`](crate::Quitter::done). It borrows nothing, and may be dropped at any time. No deadline ends it: where it
     /// is to be limited, use the executor's timeout, or on tokio `wait_async`.
     ///
     /// # Examples
@@ -335,6 +341,7 @@ impl ProcessHandle {
             record: Arc::clone(&self.record),
             end: Arc::clone(&self.end),
             key: NEXT.fetch_add(1, Ordering::Relaxed),
+            mark: None,
         }
     }
 
