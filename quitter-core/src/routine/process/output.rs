@@ -121,7 +121,8 @@ impl Lines {
             if is_whole && self.begun.ends_with(b"\r") {
                 self.begun.pop();
             }
-            while self.begun.len() > Self::LONGEST {
+            // A return may belong to the end of the line.
+            while self.begun.strip_suffix(b"\r").unwrap_or(&self.begun).len() > Self::LONGEST {
                 let rest = self.begun.split_off(broken_at(&self.begun, Self::LONGEST));
                 self.push_line(&mut lines);
                 self.begun = rest;
@@ -325,6 +326,9 @@ mod tests {
             assert_eq!(of(room), at_once);
         }
         let mut lines = Lines::new("web", Stream::Out);
+        let longest = "x".repeat(Lines::LONGEST);
+        assert_eq!(text(&mut lines, (longest.clone() + "\r").as_bytes()), "");
+        assert_eq!(text(&mut lines, b"\n"), format!("web | {longest}\n"));
         let broken = lines.whole(&vec![0x80; Lines::LONGEST + 1]);
         assert_eq!(broken.len(), "web | \n".len() + Lines::LONGEST);
     }
