@@ -2,8 +2,8 @@
 //!
 //! Routines of one quitter that differ only in their times, or in the objects of the call that they
 //! are blocked in, share a line, with those of which it is not known what they stand on. After a hundred lines,
-//! the remaining routines are counted: then those that only wait for others come last, so that those are
-//! named that hang. Making the text takes time linear in the number of routines.
+//! the remaining routines are counted. Then those that only wait for others come last, so that the ones that
+//! hang are named. Making the text takes time linear in the number of routines.
 
 use std::fmt;
 

@@ -25,7 +25,7 @@ use crate::tree::LiveAt;
 ///
 /// The [`Display`](std::fmt::Display) form is a list for people, of bounded length. Routines of one
 /// quitter that differ only in their times, or in the objects of the call that they are blocked in,
-/// share a line, such as `worker ×997`. After a hundred lines, the remaining routines are counted: then those
+/// share a line, such as `worker ×997`. After a hundred lines, the remaining routines are counted. Then those
 /// that only wait for others come last.
 /// Names, paths and statuses are escaped, so that they cannot forge a line or control the terminal, and
 /// long ones are shortened. The fields hold everything as it is. The [`Debug`] form is the same list, since std prints that of an error which

@@ -422,7 +422,7 @@ fn had_ended(
     Ok(handle)
 }
 
-/// Waits until that is read which a process has written that has ended.
+/// Waits until the output of a process that has ended is read.
 fn read_what_is_left(handle: &mut ProcessHandle, output: ProcessOutput) -> io::Result<()> {
     struct Tell(Sender<()>);
     impl Wake for Tell {

@@ -315,9 +315,9 @@ impl ProcessHandle {
     }
 
     /// A future that is ready once the process has ended: what [`wait`](Self::wait) is to threads, on
-    /// any executor. A task that awaits it waits for others, as one does that awaits
-    /// [`done`](crate::Quitter::done). It borrows nothing, and may be dropped at any time. No deadline ends it: where it
-    /// is to be limited, use the executor's timeout, or on tokio `wait_async`.
+    /// any executor. A task that awaits it is listed as one that waits for others, as with
+    /// [`done`](crate::Quitter::done). It borrows nothing, and may be dropped at any time. No deadline
+    /// ends it: to limit it, use the executor's timeout, or on tokio `wait_async`.
     ///
     /// # Examples
     ///

@@ -23,7 +23,7 @@ pub enum ProcessOutput {
     AsCommanded,
     /// Both streams are read line by line, and written to the program's stdout and stderr with the
     /// routine's name before each line: "web | listening on port 80". Lines of several processes do not
-    /// mix, and the lines are else as the process wrote them; one that is longer than 64 KiB is broken.
+    /// mix, and the lines are otherwise as the process wrote them; a line that is longer than 64 KiB is broken.
     ///
     /// One thread does this for all processes. A stdout that takes nothing holds it up, and so the
     /// processes that write, but neither the quit nor the reports. When a process ends, what it has
