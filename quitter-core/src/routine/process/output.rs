@@ -25,9 +25,10 @@ pub enum ProcessOutput {
     /// routine's name before each line: "web | listening on port 80". Lines of several processes do not
     /// mix, and the lines are otherwise as the process wrote them; a line that is longer than 64 KiB is broken.
     ///
-    /// One thread does this for all processes. A stdout that takes nothing holds it up, and so the
-    /// processes that write, but neither the quit nor the reports. When a process ends, what it has
-    /// written is waited for, for at most 200 ms; what others write to the pipes after that is lost.
+    /// One thread does this for all processes. A stdout that takes nothing, as when a pager waits for a key,
+    /// holds the thread up, and so the processes that write, but neither the quit nor the reports. As long
+    /// as it lasts, processes that have ended keep their two descriptors. When a process ends, its output is
+    /// waited for, for at most 200 ms; what others write to the pipes after that is lost.
     ///
     /// When nobody reads the program's stdout any more, as after `prog | head -2`, a process that goes on
     /// writing to its own gets SIGPIPE, as it would without a prefix, or on Windows an error. The same goes
