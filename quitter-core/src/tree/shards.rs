@@ -198,7 +198,8 @@ mod tests {
         let root = Node::root("root".into(), None);
         let shards = root.roster().shards();
         (0..=OFTEN).for_each(|_| shards.count());
-        let own = || shards.of(&root, this_thread()).expect("it is used often");
+        let shard = || shards.of(&root, this_thread());
+        let own = || shard().expect("it is used often");
         let first = own();
         assert!(Arc::ptr_eq(&own(), &first));
         let slots = shards.slots.get().expect("it is used often");
@@ -222,5 +223,8 @@ mod tests {
         });
         assert!(!Arc::ptr_eq(&second, &first));
         assert!(Arc::ptr_eq(&own(), &second));
+        // There was no handle that goes.
+        shards.close();
+        assert!(shard().is_none());
     }
 }
