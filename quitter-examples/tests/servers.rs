@@ -10,9 +10,12 @@ mod common;
 #[path = "shared/client.rs"]
 mod client;
 
+use std::process::Command;
+
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use client::{Client, server};
+use common::after_shell;
 
 #[test]
 fn each_connection_gets_its_own_bytes_back_and_is_closed_at_the_quit() {
@@ -141,4 +144,16 @@ fn tokios_tasks_say_goodbye_at_the_quit() {
         .end()
         .with_code(0)
         .saying(&["Quit: all routines returned"]);
+}
+
+/// More clients, one after the other, than the system allows it files.
+#[test]
+fn clients_that_have_left_cost_beside_tokio_nothing() {
+    let command = Command::new(env!("CARGO_BIN_EXE_beside_tokio"));
+    let (server, address) = client::start(&mut after_shell("ulimit -n 40", &command));
+    for _ in 0..60 {
+        assert_eq!(Client::connect(&address).line(), "hello\n");
+    }
+    server.send(SIGINT);
+    server.end().with_code(0);
 }

@@ -4,8 +4,8 @@
 //! when it is dropped. `tcp_server` is a program that is entirely on tokio.
 //!
 //! Start it with `cargo run -p quitter-examples --bin beside_tokio -- 7001`, and talk to it with
-//! `nc 127.0.0.1 7001`: it greets you, and keeps the connection. Press Ctrl-C: it says goodbye to
-//! each client, and ends with exit code 0.
+//! `nc 127.0.0.1 7001`: it greets you, and keeps the connection until you leave. Press Ctrl-C: it
+//! says goodbye to each client, and ends with exit code 0.
 
 use std::env;
 use std::error::Error;
@@ -13,8 +13,8 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use quitter::{MainQuitter, RoutineQuitter};
-use tokio::io::AsyncWriteExt;
+use quitter::{MainQuitter, Quitting, RoutineQuitter};
+use tokio::io::{AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 
@@ -38,10 +38,19 @@ async fn serve(q: &RoutineQuitter, port: u16) -> io::Result<()> {
     println!("listening on {}", listener.local_addr()?);
     let connections = q.child("connections").map_err(io::Error::other)?;
     while let Ok(accepted) = q.cancel_on_quit(listener.accept()).await {
-        let (stream, peer) = accepted?;
-        let connection = connections.routine(peer.to_string());
-        // Refused once the program quits; the client is disconnected then.
-        let _refused = connection.add_task(|q| greet(q, stream));
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = connections.routine(peer.to_string());
+                // Refused once the program quits; the client is disconnected then.
+                let _refused = connection.add_task(|q| greet(q, stream));
+            }
+            Err(error) => {
+                eprintln!("cannot accept: {error}");
+                // Too many open files, say: do not spin.
+                let pause = tokio::time::sleep(Duration::from_millis(100));
+                let _ = q.cancel_on_quit(pause).await;
+            }
+        }
     }
     connections.done().await;
     Ok(())
@@ -50,6 +59,9 @@ async fn serve(q: &RoutineQuitter, port: u16) -> io::Result<()> {
 async fn greet(q: RoutineQuitter, mut stream: TcpStream) {
     q.set_status("connected");
     let _ = stream.write_all(b"hello\n").await; // A client that is gone misses nothing.
-    q.quitting().await;
-    let _ = stream.write_all(b"goodbye\n").await;
+    // What it sends is thrown away, until it leaves.
+    let (mut reads, mut writes) = stream.split();
+    if let Err(Quitting) = q.cancel_on_quit(copy(&mut reads, &mut sink())).await {
+        let _ = writes.write_all(b"goodbye\n").await;
+    }
 }

@@ -8,7 +8,12 @@ use crate::common::{PATIENCE, Process};
 
 /// Starts a server on a free port; returns its address, too.
 pub(crate) fn server(program: &str) -> (Process, String) {
-    let mut server = Process::start(Command::new(program).arg("0"));
+    start(&mut Command::new(program))
+}
+
+/// Like [`server`], with a command that lacks only the port.
+pub(crate) fn start(command: &mut Command) -> (Process, String) {
+    let mut server = Process::start(command.arg("0"));
     let line = server.wait_for("listening on ");
     let (_, address) = line.trim_end().split_once("listening on ").unwrap();
     (server, address.trim_start_matches("http://").to_owned())
