@@ -2,7 +2,8 @@
 //!
 //! Shows that only the first stage has to listen to the quit. Each later stage ends when its queue
 //! is empty and closed, so the stages end in the order of the data, and each stage is
-//! named in the report if it hangs.
+//! named in the report if it hangs. The queues are bounded: the first stage waits while they are full, so
+//! what is left at the quit can be packed within the timeout, however long the program has run.
 //!
 //! Start it with `cargo run -p quitter-examples --bin drain` and press Ctrl-C. No more orders are
 //! taken, the packers pack those that were, and the shipper ships them. The program says how many
@@ -12,15 +13,18 @@ use std::error::Error;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use quitter::{MainQuitter, RoutineQuitter};
 
 const PACKERS: usize = 3;
 
+/// How many orders may wait: as many as are packed in less than a second.
+const WAITING: usize = 50;
+
 #[quitter::main(timeout = "10s")]
 fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
-    let (take, orders) = unbounded();
-    let (pack, parcels) = unbounded();
+    let (take, orders) = bounded(WAITING);
+    let (pack, parcels) = bounded(WAITING);
     // The last stage first: if a routine cannot be started, no order is taken.
     main.routine("ship").add(move |q| ship(q, &parcels))?;
     let packers = main.child("packers")?;
