@@ -35,8 +35,18 @@ fn sums_are_answered_until_exit_is_typed() {
 fn the_end_of_the_input_ends_the_program() {
     let (repl, keyboard) = repl();
     drop(keyboard);
-    let said = ["main, which returned", "Quit: all routines returned"];
+    let said = ["the end of the input", "Quit: all routines returned"];
     repl.end().with_code(0).saying(&said);
+}
+
+#[test]
+fn a_sum_that_is_out_of_range_is_refused_and_the_prompt_goes_on() {
+    let (mut repl, mut keyboard) = repl();
+    keyboard.write_all(b"9223372036854775807 1\n").unwrap();
+    repl.wait_for("out of range");
+    keyboard.write_all(b"1 1\nexit\n").unwrap();
+    repl.wait_for("2");
+    repl.end().with_code(0);
 }
 
 #[test]

@@ -14,34 +14,41 @@
 
 #[cfg(unix)]
 mod repl {
+    use std::error::Error;
     use std::io::{self, BufRead, BufReader, Write};
-    use std::num::ParseIntError;
 
     use quitter::MainQuitter;
 
     #[quitter::main(timeout = "2s", end = "with_body")]
     pub fn main(main: &MainQuitter) -> io::Result<()> {
         let mut lines = BufReader::new(main.interruptible(io::stdin())).lines();
-        loop {
+        let reason = loop {
             write!(io::stdout(), "> ")?;
             io::stdout().flush()?;
             // At the quit the error is `Quitting`: the body has not failed.
             let Some(line) = lines.next().transpose()? else {
-                return Ok(()); // The end of the input.
+                writeln!(io::stdout())?; // Ends the line of the prompt.
+                break "the end of the input";
             };
             if line.trim() == "exit" {
-                main.request_quit("'exit' was typed");
-                return Ok(());
+                break "'exit' was typed";
             }
             match sum(&line) {
                 Ok(sum) => writeln!(io::stdout(), "{sum}")?,
                 Err(error) => writeln!(io::stdout(), "{error}")?,
             }
-        }
+        };
+        main.request_quit(reason);
+        Ok(())
     }
 
-    fn sum(line: &str) -> Result<i64, ParseIntError> {
-        line.split_whitespace().map(str::parse::<i64>).sum()
+    fn sum(line: &str) -> Result<i64, Box<dyn Error>> {
+        let mut sum = 0_i64;
+        for number in line.split_whitespace() {
+            let number = number.parse()?;
+            sum = sum.checked_add(number).ok_or("the sum is out of range")?;
+        }
+        Ok(sum)
     }
 }
 
