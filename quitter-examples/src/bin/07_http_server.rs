@@ -14,14 +14,16 @@
 //! curl http://127.0.0.1:8080/tree        # what lives in the program right now
 //! ```
 //!
-//! While the second request waits, the third one is answered with the program's tree:
+//! While the second request waits, the third one is answered with the program's tree. Here it is without
+//! the places where each routine was spawned and last seen:
 //!
 //! ```text
 //! main
-//! ├─ http server            running 9.1 s, spawned at src/bin/07_http_server.rs:84, …
-//! ├─ http server unblocker  running 9.1 s, spawned at src/bin/07_http_server.rs:118, …
+//! ├─ http server            running 9.1 s, blocked in futex (a lock or condition), …
+//! ├─ http server unblocker  running 9.1 s, blocked in futex (a lock or condition), …
 //! └─ requests
-//!    ├─ request  running 2.3 s, …, status "GET /"
+//!    ├─ request  running 2.3 s, blocked in futex (a lock or condition, with a time limit), …,
+//!    │           status "GET /"
 //!    └─ request  running 0.0 s, …, status "GET /tree"
 //! ```
 //!
@@ -45,7 +47,9 @@
 //! after 3 s, which is the quit timeout. The exit code is 1.
 //!
 //! tiny_http reads the sockets on threads of its own, which end with the process. It keeps one for
-//! each open connection; in a burst, connections may wait until others close.
+//! each open connection; in a burst, connections may wait until others close. If the system has no file
+//! descriptor left for a connection, tiny_http's thread that accepts panics, and the program runs on without
+//! taking connections.
 
 use std::borrow::Cow;
 use std::env;
