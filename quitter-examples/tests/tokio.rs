@@ -60,7 +60,10 @@ fn clients_that_leave_or_reset_their_connection_do_not_end_the_server() {
     client.send("still there\n");
     assert_eq!(client.line(), "still there\n");
     server.send(SIGTERM);
-    server.end().with_code(0).saying(&["SIGTERM"]);
+    let ended = server.end().with_code(0);
+    assert_eq!(ended.count("routine 'reader' of main/connections/"), 1);
+    assert_eq!(ended.count(" failed: "), 1, "{}", ended.stderr);
+    ended.saying(&["SIGTERM"]);
 }
 
 /// Runs a program until it says these texts, in this order. On a busy machine, a report may have no time to find

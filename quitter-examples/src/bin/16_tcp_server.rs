@@ -1,9 +1,9 @@
 //! A TCP server on tokio: a loop that accepts, and a task for each connection.
 //!
 //! Shows an async `main`, and tasks as routines: named in reports, told to quit, waited for. Each
-//! connection is a quitter of its own with two tasks, and the task that reads tells the other one to
-//! quit. Futures that must not outlast the quit are awaited under `cancel_on_quit`; a client that resets
-//! its connection does not end the server.
+//! connection is a quitter of its own with two tasks, and when the client leaves, the task that reads
+//! tells the other one to quit. Futures that must not outlast the quit are awaited under
+//! `cancel_on_quit`; a client that resets its connection does not end the server.
 //!
 //! Start it with `cargo run -p quitter-examples --bin tcp_server -- 7002`, and talk to it from
 //! other terminals with `nc 127.0.0.1 7002`: it sends back what you type. Press Ctrl-C: it says goodbye
@@ -29,7 +29,7 @@ async fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     let port = env::args().nth(1).unwrap_or("7002".to_owned()).parse()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on {}", listener.local_addr()?);
-    main.add_task(|q| accept(q, listener))?;
+    main.routine("accept").add_task(|q| accept(q, listener))?;
     Ok(())
 }
 
@@ -56,11 +56,14 @@ async fn accept(q: RoutineQuitter, listener: TcpListener) -> Result<(), Quitting
 fn serve(connection: Quitter, stream: TcpStream) -> Result<(), quitter::AddRoutineError> {
     let (reads, writes) = stream.into_split();
     let (lines, to_write) = mpsc::channel(AHEAD);
-    connection.add_task(|q| write(q, writes, to_write))?;
+    let writer = connection.routine("writer");
+    writer.add_task(|q| write(q, writes, to_write))?;
     let of_reader = connection.clone();
-    connection.add_task(|q| async move {
+    connection.routine("reader").add_task(|q| async move {
         let read = read(q, reads, lines).await;
-        of_reader.send_quit(); // The end of one is the end of both.
+        if read.is_ok() {
+            of_reader.send_quit(); // The writer says goodbye then.
+        }
         read
     })?;
     Ok(())
