@@ -11,7 +11,7 @@ mod common;
 mod client;
 
 use std::io::{BufReader, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -228,6 +228,22 @@ fn a_request_that_hangs_is_named_with_the_line_that_it_awaits() {
                 "quitter-examples/src/bin/18_axum_server.rs:",
             ],
         );
+    }
+}
+
+#[test]
+fn what_keeps_it_from_listening_is_the_only_thing_it_says() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = TcpListener::bind(address).unwrap_err();
+    let cases = [
+        (address.port().to_string(), error.to_string()),
+        ("x".to_owned(), "invalid digit found in string".to_owned()),
+    ];
+    for (port, error) in cases {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_axum_server"));
+        let ended = Process::start(command.arg(port)).end().with_code(1);
+        assert_eq!(ended.stderr, format!("Error: {error}\n"));
     }
 }
 
