@@ -12,7 +12,7 @@ mod client;
 
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use client::{Client, server, until_all_is_read};
-use common::{Ended, PATIENCE, Process};
+use common::{Ended, PATIENCE, Process, broken_pipe};
 
 // ── tcp_server ──────────────────────────────────────────────────────────────────────────────────
 
@@ -305,4 +305,13 @@ fn a_token_that_is_cancelled_by_its_own_code_ends_the_program() {
     let program = Process::start(Command::new(env!("CARGO_BIN_EXE_tokio_util_bridge")).arg("3"));
     let ended = program.end().with_code(0);
     ended.saying(&["the library has ended", "Quit: all routines returned"]);
+}
+
+#[test]
+fn a_panic_in_the_tracked_task_ends_the_program_as_a_failure() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_tokio_util_bridge"));
+    // Its first `println!` panics.
+    let program = Process::start_into(program.arg("1000000"), broken_pipe(), Stdio::piped());
+    let said = ["'library' of main, which failed", "panicked"];
+    program.end().with_code(1).saying(&said);
 }

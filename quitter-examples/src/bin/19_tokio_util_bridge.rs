@@ -1,16 +1,18 @@
 //! Code that tokio-util's `CancellationToken` and `TaskTracker` end, inside a quitter.
 //!
-//! Shows the bridges, each a line or two: `on_quit` cancels the token, a routine that waits for the
+//! Shows the bridges, each a few lines: `on_quit` cancels the token, a routine that waits for the
 //! tracker stands for its tasks, and a token that the code cancels itself asks the program to quit.
 //!
 //! Start it with `cargo run -p quitter-examples --bin tokio_util_bridge -- 100`. It counts to a hundred
-//! and ends with exit code 0; press Ctrl-C to end it earlier.
+//! and ends with exit code 0; press Ctrl-C to end it earlier. If the task that counts panics, as it does
+//! when its output is closed (`| head -1`), the program ends with exit code 1.
 
 use std::env;
 use std::error::Error;
 use std::time::Duration;
 
 use quitter::MainQuitter;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,13 +21,14 @@ use tokio_util::task::TaskTracker;
 struct Library {
     token: CancellationToken,
     tasks: TaskTracker,
+    counter: JoinHandle<()>,
 }
 
 impl Library {
     fn start(count_to: u32) -> Self {
         let (token, tasks) = (CancellationToken::new(), TaskTracker::new());
         let counts = token.clone();
-        tasks.spawn(async move {
+        let counter = tasks.spawn(async move {
             let all = async {
                 for number in 1..=count_to {
                     sleep(Duration::from_millis(10)).await;
@@ -38,23 +41,31 @@ impl Library {
             }
         });
         tasks.close();
-        Self { token, tasks }
+        Self {
+            token,
+            tasks,
+            counter,
+        }
     }
 }
 
 #[quitter::main(timeout = "2s")]
 async fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     let count_to = env::args().nth(1).unwrap_or("100".to_owned()).parse()?;
-    let Library { token, tasks } = Library::start(count_to);
+    let Library {
+        token,
+        tasks,
+        counter,
+    } = Library::start(count_to);
 
     // A quit cancels the token.
     let cancels = token.clone();
     main.on_quit(move || cancels.cancel()).detach();
     // The tasks of the tracker are waited for, and reported as one routine.
-    let library = main
-        .routine("library")
-        .task(|_| async move { tasks.wait().await });
-    tokio::spawn(library?);
+    main.routine("library").add_task(|_| async move {
+        tasks.wait().await;
+        counter.await // An error if it has panicked, which the tracker does not tell.
+    })?;
     // And when the code itself ends, so does the program.
     let root = main.clone();
     tokio::spawn(async move {
