@@ -17,7 +17,6 @@ use std::convert::Infallible;
 use std::env;
 use std::error::Error;
 use std::net::Ipv4Addr;
-use std::process;
 use std::time::Duration;
 
 use axum::Router;
@@ -38,25 +37,18 @@ use tokio::time::sleep;
 const SERVE_ON: Duration = Duration::from_millis(500);
 
 #[tokio::main]
-async fn main() -> ExitReport {
-    let listener = listen().await.unwrap_or_else(|error| {
-        eprintln!("Error: {error}");
-        process::exit(1)
-    });
+async fn main() -> Result<ExitReport, Box<dyn Error>> {
+    let port = env::args().nth(1).unwrap_or("8000".to_owned()).parse()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let main = MainQuitter::builder()
         .timeout(Duration::from_secs(3))
         .force_exit(true)
         .build();
-    // Refused if the program has been told to quit already.
-    let _refused = main.routine("server").add_task(|q| serve(q, listener));
-    main.exit_async().await
-}
-
-async fn listen() -> Result<TcpListener, Box<dyn Error>> {
-    let port = env::args().nth(1).unwrap_or("8000".to_owned()).parse()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    Ok(listener)
+    match main.routine("server").add_task(|q| serve(q, listener)) {
+        Err(error) if !error.is_quitting() => Err(error.into()),
+        _ => Ok(main.exit_async().await),
+    }
 }
 
 async fn serve(
