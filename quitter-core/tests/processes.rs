@@ -7,8 +7,10 @@ mod common;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::pin::pin;
 use std::process::{ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -635,18 +637,16 @@ fn ends_of_short_processes_leave_no_zombie() {
     assert!(zombies().iter().all(|zombie| !pids.contains(zombie)));
 }
 
+struct Unpark(thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 #[test]
 fn futures_wait_for_the_end_on_any_executor() {
-    use std::pin::pin;
-    use std::sync::Arc;
-    use std::task::{Context, Poll, Wake};
-
-    struct Unpark(thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
     let root = Quitter::root("main");
     let process = root.routine("tool").failure_on(ProcessFailure::Never);
     let process = process.process(sh("sleep 0.05; exit 5")).unwrap();
@@ -668,18 +668,10 @@ fn futures_wait_for_the_end_on_any_executor() {
 
 #[test]
 fn a_future_that_is_dropped_lets_go_of_its_waker() {
-    use std::pin::pin;
-    use std::sync::Arc;
-    use std::task::{Context, Wake};
-
-    struct Ignore;
-    impl Wake for Ignore {
-        fn wake(self: Arc<Self>) {}
-    }
     let root = Quitter::root("main");
     let process = root.add_process(sleeps()).unwrap();
-    let first = Arc::new(Ignore);
-    let second = Arc::new(Ignore);
+    let first = Arc::new(Unpark(thread::current()));
+    let second = Arc::new(Unpark(thread::current()));
     {
         let mut ended = pin!(process.ended());
         for waker in [&first, &second] {
@@ -695,9 +687,6 @@ fn a_future_that_is_dropped_lets_go_of_its_waker() {
 
 #[test]
 fn a_task_that_awaits_the_end_of_a_process_waits_for_others() {
-    use std::pin::pin;
-    use std::task::{Context, Waker};
-
     let root = Quitter::root("main");
     let process = root.child("child").unwrap().add_process(sleeps()).unwrap();
     let task = root.routine("supervisor").task(async |_| {

@@ -235,7 +235,10 @@ fn a_request_that_hangs_is_named_with_the_line_that_it_awaits() {
 fn what_keeps_it_from_listening_is_the_only_thing_it_says() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for (port, error) in [(port.as_str(), "Address already in use"), ("x", "InvalidDigit")] {
+    for (port, error) in [
+        (port.as_str(), "Address already in use"),
+        ("x", "InvalidDigit"),
+    ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_axum_server"));
         let ended = Process::start(command.arg(port)).end().with_code(1);
         assert!(ended.stderr.starts_with("Error: "), "{}", ended.stderr);

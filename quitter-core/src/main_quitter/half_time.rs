@@ -89,7 +89,8 @@ mod tests {
         let live = || root.node().look(None).err().unwrap_or_default();
         root.node().quit(QuitCause::MainDropped, None);
         let half_time = HalfTime::of(live());
-        let quit_at = root.node().quit_info().unwrap().at;
+        // As at half time: a while after the quit.
+        let quit_at = root.node().quit_info().unwrap().at - Duration::from_secs(1);
         let slow = |half_time: &HalfTime| {
             let listed = half_time.slow(quit_at, Duration::MAX).len();
             (listed, half_time.unlisted_slow(&live()))
