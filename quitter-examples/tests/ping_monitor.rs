@@ -108,6 +108,14 @@ fn it_ends_when_its_last_command_has() {
 }
 
 #[test]
+fn the_name_of_a_long_command_leaves_room_for_what_it_writes() {
+    let mut terminal = Terminal::start(&mut monitor(&[&format!("{LONG}; # {:80}", "long")]));
+    pid_on(&mut terminal);
+    terminal.press(b"q");
+    screen_at_the_end(terminal);
+}
+
+#[test]
 fn what_a_command_writes_does_not_move_the_cursor() {
     let mut terminal = Terminal::start(&mut monitor(&["printf 'a\\033[2Jb\\n'; sleep 25"]));
     terminal.wait_for("a[2Jb");
@@ -167,26 +175,29 @@ fn ctrl_c_of_a_terminal_in_its_usual_mode_ends_it_at_once() {
 }
 
 #[test]
-fn a_command_that_fails_is_named_and_the_exit_code_is_1() {
+fn a_command_that_fails_is_named_at_the_end_and_the_exit_code_is_1() {
     let gate = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ping_monitor_gate");
     let _ = fs::remove_file(&gate);
     mkfifo(&gate, Mode::S_IRWXU).unwrap();
-    // It fails only when its line has been seen: a quit does not wait for what was not read yet.
-    let fails = format!(
-        "echo unknown host; read gate < '{}'; exit 2",
-        gate.display()
-    );
-    let (mut program, _keyboard) = with_pipe(&[&fails, "sleep 25"]);
-    program.wait_for(": unknown host");
+    // It goes on only when the error of the other one was seen.
+    let goes_on = format!("read gate < '{}'; echo goes on", gate.display());
+    let (mut program, _keyboard) = with_pipe(&["no-such-command", &goes_on]);
+    program.wait_for("not found");
     fs::write(&gate, "go\n").unwrap();
+    program.wait_for(": goes on");
     let ended = ends_at_once(program).with_code(1);
-    ended.saying(&["exit 2' of main failed: exit status: 2"]);
+    ended.saying(&[
+        "every command has ended",
+        "routine 'no-such-command' of main failed: exit status: 127",
+    ]);
 }
 
 #[test]
-fn the_pretended_ping_needs_no_network() {
+fn without_a_command_it_needs_no_network() {
     let (mut program, keyboard) = with_pipe(&[]);
-    program.wait_for("reply 2: time=14 ms");
+    for _ in 0..2 {
+        program.wait_for("done: ");
+    }
     drop(keyboard);
     ends_at_once(program).with_code(0);
 }

@@ -1,12 +1,12 @@
 //! A monitor of commands that go on and on, such as `ping`: their latest lines stand on the terminal.
 //!
 //! Shows child processes whose output is read line by line by threads, and keys that are read raw. It ends
-//! at once on q, Ctrl-C, Ctrl-D, SIGTERM, the end of its input, and when every command has ended. No
-//! command outlives it, and the terminal is as it was before.
+//! at once on q, Ctrl-C, Ctrl-D, SIGTERM, the end of its input, and when every command has ended. Then
+//! no command is left, and the terminal is as it was before. A command that fails makes the exit code 1.
 //!
 //! Start it with `cargo run -p quitter-examples --bin ping_monitor`, or name commands:
 //! `ping_monitor --cmd "ping localhost" --cmd "sleep 25"`. Press q: the exit code is 0. If stdout is not a
-//! terminal, each line is printed with the name of its command. It runs on Unix.
+//! terminal, each line is printed with its command, and q takes Enter. It runs on Unix.
 
 #![cfg_attr(
     test,
@@ -17,56 +17,66 @@
 mod monitor {
     use std::env;
     use std::error::Error;
-    use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
-    use std::process::{ChildStdout, Command, Stdio};
+    use std::io::{self, BufRead, BufReader, IsTerminal, PipeReader, Read, Write};
+    use std::process::{Command, ExitCode, Stdio};
+    use std::time::Duration;
 
     use crossbeam_channel::{Receiver, Sender, bounded, select};
     use crossterm::cursor::MoveToPreviousLine;
     use crossterm::queue;
     use crossterm::style::Print;
     use crossterm::terminal::{self, Clear, ClearType};
-    use quitter::{MainQuitter, RoutineQuitter};
+    use quitter::{MainQuitter, OnFailure, RoutineQuitter};
 
     /// Stands in for `ping`, without a network.
-    const PRETENDED: &str =
-        "n=0; while :; do n=$((n + 1)); echo reply $n: time=$((n * 7 % 20)) ms; sleep 0.5; done";
+    const PRETENDED: &str = "while date; do sleep 1; done";
 
     /// A line of a command's output, and which command wrote it.
     type Line = (usize, String);
 
     #[quitter::main(timeout = "2s", hold_output = "until_report", before_report = restore)]
-    pub fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
-        let commands = commands()?;
-        if io::stdin().is_terminal() {
+    pub fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
+        let Some(commands) = commands() else {
+            eprintln!("usage: ping_monitor [--cmd COMMAND]...");
+            return Ok(ExitCode::from(2));
+        };
+        // Raw mode changes the output, too: what is piped on to the terminal would be a staircase.
+        if io::stdin().is_terminal() && io::stdout().is_terminal() {
             terminal::enable_raw_mode()?; // A key is there when it is pressed, without Enter.
         }
         main.routine("keys").add(read_keys)?;
         let (to_picture, lines) = bounded(64);
         for (number, command) in commands.iter().enumerate() {
+            let (output, writer) = io::pipe()?; // For both streams: errors are lines like any other.
             let mut shell = Command::new("sh");
             shell.args(["-c", command]).stdin(Stdio::null());
-            shell.stdout(Stdio::piped()).stderr(Stdio::null());
-            let mut process = main.routine(command.clone()).process(shell)?;
-            let (output, to_picture) = (process.stdout.take().expect("a pipe"), to_picture.clone());
+            shell.stdout(writer.try_clone()?).stderr(writer);
+            let process = main.routine(command.clone());
+            let process = process.on_failure(OnFailure::FailAtExit).process(shell)?;
+            let to_picture = to_picture.clone();
             let reader = main.routine(format!("lines of {command}"));
-            reader.add(move |q| read_lines(q, number, output, &to_picture))?;
+            reader.add(move |q| {
+                let read = read_lines(q, number, output, &to_picture);
+                let _ = process.wait(Duration::MAX); // Only now has the command ended, or failed.
+                read
+            })?;
         }
         main.routine("picture")
             .add(move |q| draw(q, &commands, &lines))?;
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 
-    fn commands() -> Result<Vec<String>, &'static str> {
+    fn commands() -> Option<Vec<String>> {
         let arguments: Vec<_> = env::args().skip(1).collect();
         let commands = arguments.chunks(2).map(|pair| match pair {
-            [option, command] if option == "--cmd" => Ok(command.clone()),
-            _ => Err("usage: ping_monitor [--cmd COMMAND]..."),
+            [option, command] if option == "--cmd" => Some(command.clone()),
+            _ => None,
         });
-        let mut commands = commands.collect::<Result<Vec<_>, _>>()?;
+        let mut commands = commands.collect::<Option<Vec<_>>>()?;
         if commands.is_empty() {
             commands.push(PRETENDED.to_owned());
         }
-        Ok(commands)
+        Some(commands)
     }
 
     /// Needs no lock, and works even where the terminal takes no output.
@@ -91,7 +101,7 @@ mod monitor {
     fn read_lines(
         q: &RoutineQuitter,
         number: usize,
-        output: ChildStdout,
+        output: PipeReader,
         to_picture: &Sender<Line>,
     ) -> io::Result<()> {
         let mut output = BufReader::new(q.interruptible(output));
@@ -130,7 +140,7 @@ mod monitor {
                 let rows = commands.iter().zip(&latest);
                 draw_rows(
                     &mut frame,
-                    rows.map(|(command, text)| format!("{command}: {text}")),
+                    rows.map(|(command, text)| format!("{command:.30}: {text}")),
                 )?;
                 stdout.write_all(&frame)?;
             }
