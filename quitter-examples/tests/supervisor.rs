@@ -1,4 +1,4 @@
-//! `supervisor`, run with real signals: no process is left, whichever way it ends.
+//! `supervisor`, run with real signals: no process is left after one signal, nor after two.
 
 #![cfg(unix)]
 

@@ -1,4 +1,4 @@
-//! A supervisor of child processes: none outlives it, however it ends.
+//! A supervisor of child processes: none outlives it, unless SIGKILL or SIGQUIT (`Ctrl-\`) ends it.
 //!
 //! Shows that a child process is a routine: named, stopped, waited for and reported like any other. One
 //! of three ignores the signal that asks it to stop, one has children of its own, and one crashes again
