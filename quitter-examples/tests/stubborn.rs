@@ -78,7 +78,7 @@ fn is_clean(ended: Ended) -> Ended {
 fn without_a_case_the_cases_are_listed_and_the_code_is_2() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stubborn"));
     let ended = Process::start(&mut command).end().with_code(2);
-    ended.saying(&["usage: stubborn CASE", "tls-destructor"]);
+    ended.saying(&["usage: stubborn CASE\n", "tls-destructor"]);
 }
 
 #[test]

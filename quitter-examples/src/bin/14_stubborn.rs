@@ -6,10 +6,10 @@
 //! cargo run -p quitter-examples --bin stubborn -- tls-destructor
 //! ```
 //!
-//! Expect the end of the process about a second after Ctrl-C, because the quit timeout is 1 s, and a
-//! report that names what hangs. A second Ctrl-C ends it at once with exit code 130; within half a
-//! second of the first it is ignored, because signals come in pairs. Without an argument, the program
-//! lists the cases.
+//! If something hangs, expect the end about a second after Ctrl-C, because the quit timeout is 1 s, and a
+//! report that names it; otherwise the end comes at once. A second Ctrl-C, half a second or more after
+//! the first, ends the process with exit code 130. The cases with a message and `locked-panic` quit by
+//! themselves. Without an argument, the program lists the cases.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -83,14 +83,14 @@ const CASES: &[(&str, &str, Set)] = &[
 fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     let Some((_, _, set)) = CASES.iter().find(|(name, ..)| *name == wanted) else {
-        eprintln!("usage: stubborn CASE, and what then hangs:");
+        eprintln!("usage: stubborn CASE\ncases, and what hangs in each:");
         for (name, what, _) in CASES {
             eprintln!("  {name:15} {what}");
         }
         return Ok(ExitCode::from(2));
     };
     set(main)?;
-    say("ready: press Ctrl-C; the program ends a second later, or on another Ctrl-C");
+    say("ready: press Ctrl-C, if it does not quit by itself; it ends within about a second");
     Ok(ExitCode::SUCCESS)
 }
 
