@@ -6,11 +6,11 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use common::{Ended, Process};
+use common::{Ended, Process, broken_pipe};
 
 /// The number at the start of the line that ends with `text`.
 #[track_caller]
@@ -57,4 +57,20 @@ fn foreign_work_stops_early_at_the_quit_and_says_what_is_left() {
         .with_code(0)
         .saying(&["SIGTERM", "Quit: all routines returned"]);
     assert!(ended.stdout.ends_with(" are left\n"), "{ended:?}");
+}
+
+#[test]
+fn foreign_work_whose_lines_nobody_reads_ends_the_program_with_a_report() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foreign_work"));
+    Process::start_into(command.arg("100"), broken_pipe(), Stdio::piped())
+        .end()
+        .with_code(1)
+        .saying(&["routine 'render' of main failed: Broken pipe"]);
+}
+
+#[test]
+fn foreign_work_answers_a_bad_number_with_the_usage() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foreign_work"));
+    let ended = Process::start(command.arg("many")).end().with_code(2);
+    ended.saying(&["usage: foreign_work [FRAMES]"]);
 }

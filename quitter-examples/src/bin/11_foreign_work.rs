@@ -9,6 +9,8 @@
 
 use std::env;
 use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -17,34 +19,39 @@ use quitter::{MainQuitter, QuitSource, Quitting, RoutineQuitter};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 #[quitter::main(timeout = "2s", sources = [QuitSource::all_done()])]
-fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
-    let frames = env::args().nth(1).unwrap_or("1000".to_owned()).parse()?;
-    // The guard goes with the work, whichever thread does it. The routine ends when it is dropped.
+fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
+    let Ok(frames) = env::args().nth(1).unwrap_or("1000".to_owned()).parse() else {
+        eprintln!("usage: foreign_work [FRAMES]");
+        return Ok(ExitCode::from(2));
+    };
+    // The guard goes with the work, whichever thread does it. The routine ends when the work does.
     let guard = main.guard("render")?;
-    rayon::spawn(move || {
-        let rendered = render(&guard, frames);
-        match frames - rendered {
-            0 => println!("all frames are rendered"),
-            left => println!("{rendered} frames are rendered, {left} are left"),
-        }
-    });
-    Ok(())
+    rayon::spawn(move || guard.run(|q| render(q, frames)));
+    Ok(ExitCode::SUCCESS)
 }
 
-/// A guard is to its owner what a routine's quitter is to a routine, and can be shared.
-fn render(q: &RoutineQuitter, frames: u32) -> u32 {
+/// What the guard hands over is what a routine gets, and can be shared. An error here is reported.
+fn render(q: &RoutineQuitter, frames: u32) -> io::Result<()> {
     let rendered = AtomicU32::new(0);
-    let _stopped = (0..frames).into_par_iter().try_for_each(|frame| {
+    let _stopped: io::Result<()> = (0..frames).into_par_iter().try_for_each(|frame| {
         if q.has_to_quit() {
-            return Err(Quitting); // rayon begins no more frames then.
+            return Err(Quitting.into()); // rayon begins no more frames then.
         }
         q.set_status(format!("frame {frame}"));
         thread::sleep(Duration::from_millis(20)); // Stands for the rendering.
         let number = rendered.fetch_add(1, Ordering::Relaxed) + 1;
         if number == 1 {
-            println!("the first frame is rendered");
+            // Unlike `println!`, this does not panic when the reader is gone, on a thread of rayon's.
+            writeln!(io::stdout(), "the first frame is rendered")?;
         }
         Ok(())
     });
-    rendered.into_inner()
+    let rendered = rendered.into_inner();
+    match frames - rendered {
+        0 => writeln!(io::stdout(), "all frames are rendered"),
+        left => writeln!(
+            io::stdout(),
+            "{rendered} frames are rendered, {left} are left"
+        ),
+    }
 }
