@@ -109,11 +109,12 @@ fn a_second_signal_half_a_second_later_ends_the_program_with_the_report() {
 }
 
 #[test]
-fn an_unknown_case_is_an_error_that_names_the_cases() {
+fn an_unknown_case_is_answered_with_the_usage() {
     let (stuck, _stdin) = stuck(Some("locks"), 0);
-    let ended = stuck.end().with_code(1);
-    let error = "Error: no case 'locks', only: lock, shared-lock, channel, sleep, spin, accept, deep, stdin, deaf\n";
-    assert_eq!(ended.stderr, error);
+    let ended = stuck.end().with_code(2);
+    let cases = "lock, shared-lock, channel, sleep, spin, accept, deep, stdin, deaf";
+    let usage = format!("usage: stuck [CASE]\ncases: {cases}\n");
+    assert_eq!(ended.stderr, usage);
 }
 
 /// The report on each case, on systems that tell what threads stand on.

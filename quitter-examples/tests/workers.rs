@@ -67,6 +67,6 @@ fn on_sigterm_the_jobs_at_hand_are_finished_and_the_others_counted() {
 fn a_number_that_is_none_is_answered_with_the_usage() {
     workers(&["many"])
         .end()
-        .with_code(1)
-        .saying(&["usage: workers"]);
+        .with_code(2)
+        .saying(&["usage: workers [WORKERS [JOBS]]"]);
 }

@@ -11,19 +11,22 @@
 use std::env;
 use std::error::Error;
 use std::io::{self, Write};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select, unbounded};
 use quitter::{MainQuitter, QuitSource, Quitter, RoutineQuitter};
 
-const USAGE: &str = "usage: workers [number of workers] [number of jobs]";
-
 #[quitter::main(timeout = "2s", sources = [QuitSource::all_done()])]
-fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
+fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
     let mut numbers = env::args().skip(1).map(|text| text.parse::<u32>());
-    let workers = numbers.next().unwrap_or(Ok(4)).map_err(|_| USAGE)?;
-    let jobs = numbers.next().unwrap_or(Ok(20)).map_err(|_| USAGE)?;
+    let workers = numbers.next().unwrap_or(Ok(4));
+    let jobs = numbers.next().unwrap_or(Ok(20));
+    let (Ok(workers), Ok(jobs)) = (workers, jobs) else {
+        eprintln!("usage: workers [WORKERS [JOBS]]");
+        return Ok(ExitCode::from(2));
+    };
 
     let (sender, queue) = unbounded();
     for job in 1..=jobs {
@@ -38,7 +41,7 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     main.routine("foreman")
         .add(move |_| supervise(&pool, &queue))?;
     // The only sender is dropped here, so the queue closes once it is empty.
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Does jobs until there are no more, or until told to quit.

@@ -19,17 +19,21 @@ mod server {
     use std::error::Error;
     use std::io::{self, BufRead, BufReader, BufWriter, Write};
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::process::ExitCode;
     use std::time::Duration;
 
     use quitter::{AddRoutineError, MainQuitter, OnFailure, RoutineQuitter};
 
     #[quitter::main(timeout = "2s")]
-    pub fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
-        let port = env::args().nth(1).unwrap_or("7000".to_owned()).parse()?;
+    pub fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
+        let Ok(port) = env::args().nth(1).unwrap_or("7000".to_owned()).parse() else {
+            eprintln!("usage: tcp_server_threads [PORT]");
+            return Ok(ExitCode::from(2));
+        };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         println!("listening on {}", listener.local_addr()?);
         main.routine("accept").add(move |q| accept(q, &listener))?;
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 
     fn accept(q: &RoutineQuitter, listener: &TcpListener) -> Result<(), AddRoutineError> {

@@ -11,7 +11,7 @@
 use std::net::TcpListener;
 use std::sync::Mutex;
 use std::time::Duration;
-use std::{env, hint, io, mem, thread};
+use std::{env, hint, io, mem, process, thread};
 
 use crossbeam_channel::unbounded;
 use quitter::{AddRoutineError, MainQuitter, RoutineQuitter};
@@ -143,11 +143,12 @@ fn hangs(q: &RoutineQuitter) {
 }
 
 #[quitter::main(timeout = "2s")]
-fn main(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
+fn main(main: &MainQuitter) -> Result<process::ExitCode, AddRoutineError> {
     let chosen = env::args().nth(1);
     let names = CASES.map(|(name, _)| name);
-    if let Some(unknown) = chosen.iter().find(|name| !names.contains(&&name[..])) {
-        return Err(format!("no case '{unknown}', only: {}", names.join(", ")).into());
+    if chosen.iter().any(|name| !names.contains(&&name[..])) {
+        eprintln!("usage: stuck [CASE]\ncases: {}", names.join(", "));
+        return Ok(process::ExitCode::from(2));
     }
     for (name, start) in CASES {
         if chosen.as_ref().is_none_or(|chosen| chosen == name) {
@@ -155,5 +156,5 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     eprintln!("Press Ctrl-C.");
-    Ok(())
+    Ok(process::ExitCode::SUCCESS)
 }
