@@ -24,11 +24,11 @@ fn work_that_is_done_exits_with_0() {
 
 fn work_that_is_cut_short_exits_with(code: i32, signal: Signal) {
     let ended = progress(&["1000"])
-        .signal_at("copying 1000 files", signal)
+        .signal_at("files to copy: 1000", signal)
         .with_code(code);
     let copied = ended.stdout.lines().find_map(|line| {
-        let rest = line.strip_prefix("stopped after ")?;
-        rest.strip_suffix(" of 1000 files")
+        let rest = line.strip_prefix("stopped, files copied: ")?;
+        rest.strip_suffix(" of 1000")
     });
     assert!(copied.unwrap().parse::<u32>().unwrap() < 1000, "{ended:?}");
 }
@@ -45,7 +45,7 @@ fn work_that_sigterm_cut_short_exits_with_143() {
 
 #[test]
 fn a_failure_exits_with_1_and_says_what_failed() {
-    let said = ["the disk is full after 1000 files"];
+    let said = ["Error: the disk is full after 1000 files\n"];
     progress(&["1001"]).end().with_code(1).saying(&said);
 }
 

@@ -17,6 +17,7 @@
 //! | forget the number | 2 |
 
 use std::env;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,26 +27,27 @@ use quitter::MainQuitter;
 const DISK_HOLDS: u64 = 1000;
 
 #[quitter::main(timeout = "2s", end = "with_body", signal_exit_code = "128+n")]
-fn main(main: &MainQuitter) -> Result<ExitCode, String> {
+fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let Some(files) = env::args().nth(1).and_then(|number| number.parse().ok()) else {
         eprintln!("usage: progress FILES");
         return Ok(ExitCode::from(2));
     };
     if files > DISK_HOLDS {
-        return Err(format!("the disk is full after {DISK_HOLDS} files"));
+        return Err(format!("the disk is full after {DISK_HOLDS} files").into());
     }
-    println!("copying {files} files");
+    // Unlike `println!`, this does not panic when the reader is gone.
+    writeln!(io::stdout(), "files to copy: {files}")?;
     let bar = ProgressBar::new(files);
     for copied in 0..files {
         // Stands for the copying. Wakes at once when the program is told to quit.
         if main.sleep(Duration::from_millis(20)).is_err() {
             bar.finish_and_clear(); // So that what follows starts on a line of its own.
-            println!("stopped after {copied} of {files} files");
+            writeln!(io::stdout(), "stopped, files copied: {copied} of {files}")?;
             return Ok(ExitCode::SUCCESS); // A signal makes it 130 or 143.
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    println!("all {files} files are copied");
+    writeln!(io::stdout(), "files copied: {files}")?;
     Ok(ExitCode::SUCCESS)
 }
