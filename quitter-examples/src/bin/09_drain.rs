@@ -10,6 +10,7 @@
 //! orders were taken and how many were shipped: two equal numbers. The exit code is 0.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -45,10 +46,11 @@ fn take_orders(q: &RoutineQuitter, take: &Sender<u64>) -> Result<(), Box<dyn Err
         taken += 1;
         take.send(taken)?;
         if taken % 50 == 0 {
-            println!("{taken} orders taken so far");
+            // Unlike `println!`, this does not panic when the reader is gone.
+            writeln!(io::stdout(), "{taken} orders taken so far")?;
         }
     }
-    println!("{taken} orders taken");
+    writeln!(io::stdout(), "{taken} orders taken")?;
     Ok(())
 }
 
@@ -58,11 +60,11 @@ fn pack_one(order: u64, pack: &Sender<u64>) -> Result<(), Box<dyn Error + Send +
     Ok(pack.send(order)?)
 }
 
-fn ship(q: &RoutineQuitter, parcels: &Receiver<u64>) {
+fn ship(q: &RoutineQuitter, parcels: &Receiver<u64>) -> io::Result<()> {
     let mut shipped = 0;
     for order in parcels {
         shipped += 1;
         q.set_status(format!("order {order}"));
     }
-    println!("{shipped} orders shipped");
+    writeln!(io::stdout(), "{shipped} orders shipped")
 }
