@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
+use crossbeam_channel::{Receiver, Sender, select_biased, tick, unbounded};
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use crossterm::style::Print;
@@ -70,14 +70,15 @@ fn draw(q: &RoutineQuitter, events: &Receiver<Event>) -> io::Result<()> {
             Print(text)
         )?;
         io::stdout().flush()?;
-        select! {
-            recv(frames) -> _ => {}
-            recv(q.quit_chan()) -> _ => return Ok(()),
+        // The first that is ready, in this order: keys that were pressed before q come before the quit.
+        select_biased! {
             recv(events) -> event => match event {
                 Ok(_) if hangs => thread::sleep(Duration::MAX),
                 Ok(event) => last_event = format!("{event:?}"),
                 Err(_) => return Ok(()), // The terminal is gone, and the program is told to quit.
             },
+            recv(q.quit_chan()) -> _ => return Ok(()),
+            recv(frames) -> _ => {}
         }
     }
 }
