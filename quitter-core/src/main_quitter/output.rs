@@ -85,7 +85,7 @@ impl MainQuitterBuilder {
     /// report, when the main quitter is dropped, or just before the process is ended by force, whichever
     /// comes first. It is waited for at most 100 ms. If it takes longer, the end goes on, and
     /// [a notice](crate::Notice::BeforeReportUnfinished) says so; the exit code stays that of the work.
-    /// What may take longer belongs in a routine, which the quit timeout bounds and the report names. If the
+    /// Work that may take longer belongs in a routine, which the quit timeout bounds and the report names. If the
     /// function panics, the end goes on. A routine that hangs may still hold a lock, so the function should
     /// take none that such a routine holds.
     ///

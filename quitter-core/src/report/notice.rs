@@ -117,7 +117,7 @@ pub enum Notice {
     EndedByForce {
         /// How far the program had come.
         held_up: HeldUpAt,
-        /// What the main thread, the first of the process, stands on. `None`: the system does not say.
+        /// Where the main thread, the first of the process, stands. `None`: the system does not say.
         main_thread: Option<Stands>,
     },
 }

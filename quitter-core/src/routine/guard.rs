@@ -51,7 +51,7 @@ impl RoutineGuard {
     /// Runs `f` on this thread as this routine, to its end: for a job on a thread that does many jobs, such
     /// as a thread of a pool.
     ///
-    /// What holds for a routine with a thread of its own holds for this one. An error that `f` returns is
+    /// This routine behaves like one with a thread of its own. An error that `f` returns is
     /// its failure, and so is a panic, which is caught; [`OnFailure`](crate::OnFailure) says what follows.
     /// Waits that `f` makes leave the routine out. A report knows the thread, and so where `f` hangs.
     ///

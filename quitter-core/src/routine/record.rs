@@ -82,7 +82,7 @@ pub(crate) enum Waiting {
     TimedOut,
 }
 
-/// What a routine that hands its thread over takes back.
+/// The state that a routine gives up with its thread, and takes back with it.
 pub(super) struct HandedOver {
     os_id: u64,
     waiting: Waiting,

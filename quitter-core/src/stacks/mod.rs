@@ -139,7 +139,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// What is shown of a call without a name: "store+0x1a2b".
+    /// The text for a call without a name: "store+0x1a2b".
     fn unnamed(module: Option<&str>, offset: u64) -> String {
         match module {
             Some(module) => format!("{module}+{offset:#x}"),

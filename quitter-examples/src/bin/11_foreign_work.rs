@@ -30,7 +30,7 @@ fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the guard hands over is what a routine gets, and can be shared. An error here is reported.
+/// The guard hands over what every routine gets, and it can be shared. An error here is reported.
 fn render(q: &RoutineQuitter, frames: u32) -> io::Result<()> {
     let rendered = AtomicU32::new(0);
     let _stopped: io::Result<()> = (0..frames).into_par_iter().try_for_each(|frame| {

@@ -59,7 +59,7 @@ async fn serve(q: &RoutineQuitter, port: u16) -> io::Result<()> {
 async fn greet(q: RoutineQuitter, mut stream: TcpStream) {
     q.set_status("connected");
     let _ = stream.write_all(b"hello\n").await; // A client that is gone misses nothing.
-    // What it sends is thrown away, until it leaves.
+    // Its input is thrown away, until it leaves.
     let (mut reads, mut writes) = stream.split();
     if let Err(Quitting) = q.cancel_on_quit(copy(&mut reads, &mut sink())).await {
         let _ = writes.write_all(b"goodbye\n").await;

@@ -261,8 +261,8 @@ impl RoutineBuilder<'_> {
     /// before the deadline, reaped, and named in reports, as with [`process`](Self::process).
     ///
     /// Its group, if it leads one, is its own affair: only the process itself is signalled. If it has
-    /// ended already, the routine is done at once, but for what it has written, if that is to be
-    /// [read](Self::output).
+    /// ended already, the routine is done when this returns. If its output is to be [read](Self::output),
+    /// this call then waits for it, for at most 200 ms.
     ///
     /// # Errors
     ///

@@ -17,6 +17,7 @@ use crate::blocking;
 use crate::report::timeouts::Timeouts;
 use crate::routine::awaiting::Mark;
 use crate::routine::handle::wait_for;
+use crate::routine::panics::drop_quietly;
 use crate::routine::record::Record;
 use crate::tree::Node;
 
@@ -89,8 +90,9 @@ impl End {
         let waiting = std::mem::take(&mut *self.waiting());
         for waker in waiting.into_values() {
             // The executor's code. If it panics, the others are woken all the same.
-            let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-            std::mem::forget(woken);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                drop_quietly(payload);
+            }
         }
     }
 }
