@@ -231,13 +231,13 @@ fn a_guard_does_not_wait_for_a_hook_that_runs_on_another_thread() {
 fn a_hook_that_the_body_replaces_ours_with_is_wrapped_when_the_body_has_returned() {
     let story = || {
         program(|main| {
-            panic::set_hook(Box::new(|info| println!("hook: {info}")));
             let root = Quitter::clone(main);
             main.routine("panics").add(move |_| {
                 // Until the body, the only other routine, has returned.
                 root.wait_done(PATIENCE).unwrap();
                 panic!("late")
             })?;
+            panic::set_hook(Box::new(|info| println!("hook: {info}")));
             Ok(())
         })
     };
@@ -249,12 +249,31 @@ fn a_hook_that_the_body_replaces_ours_with_is_wrapped_when_the_body_has_returned
 }
 
 #[test]
+fn a_hook_that_replaces_ours_is_wrapped_by_the_next_routine() {
+    let story = || {
+        program(|main| {
+            main.routine("replaces").add(|q| {
+                panic::set_hook(Box::new(|info| println!("hook: {info}")));
+                q.add_routine(|_| panic!("wrapped")).map(drop)
+            })?;
+            Ok(())
+        })
+    };
+    let ended = alone(story)
+        .end()
+        .with_code(1)
+        .saying(&["panicked at tests/process_exit_panics.rs:", ": wrapped"]);
+    assert!(ended.stdout.contains("hook: panicked at"), "{ended:?}");
+}
+
+#[test]
 fn a_hook_that_replaces_ours_costs_the_place_and_nothing_else() {
     let story = || {
         program(|main| {
-            panic::set_hook(Box::new(|info| println!("hook: {info}")));
-            let panics = main.routine("panics").add(|_| panic!("replaced"))?;
-            panics.wait(PATIENCE)?;
+            main.routine("panics").add(|_| {
+                panic::set_hook(Box::new(|info| println!("hook: {info}")));
+                panic!("replaced")
+            })?;
             Ok(())
         })
     };

@@ -22,9 +22,9 @@ use crate::report::console;
 use crate::report::exit::ExitReport;
 use crate::report::failure::FailuresWhileQuitting;
 use crate::report::output::OutputConfig;
-use crate::routine::held_up;
 use crate::routine::kind::Work;
 use crate::routine::registry;
+use crate::routine::{held_up, hook};
 use crate::system;
 use crate::tree::Node;
 
@@ -460,6 +460,7 @@ impl MainQuitterBuilder {
         Process::current().tracer.settle();
         // From here on a fork is noticed.
         let _ = system::is_forked();
+        hook::install_if_alone();
         console::configure(self.output).map_err(MainQuitterError::Thread)?;
         console::open().map_err(MainQuitterError::Thread)?;
         #[cfg(feature = "process")]

@@ -130,7 +130,7 @@ fn run_body<B: MainOutcome>(
         }
     };
     guard.call(|| body(main).settle(known_error, &ended));
-    hook::wrap_again();
+    hook::install();
     console::body_has_returned();
 }
 

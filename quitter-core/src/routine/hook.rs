@@ -2,8 +2,10 @@
 //! then calls the hook that was there.
 //!
 //! std calls a panic hook under a read lock, and changes it under the write lock. So a thread that
-//! changes the hook waits for every hook that is running, which may take for ever. That is left to
-//! a thread of its own, for which a routine that starts waits a moment and no more.
+//! changes the hook waits for every hook that is running, which may take for ever, and meanwhile every
+//! panic of the program waits for that thread. Hence a main quitter that is made on the only thread of
+//! its process sets the hook at once: nobody else can be in a hook. Otherwise it is left to a thread of
+//! its own, for which a routine that starts waits a moment and no more.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +20,8 @@ use super::panics;
 use crate::report::failure::FailureKind;
 use crate::stands::own;
 
-/// Whether our hook was set.
+/// Whether our hook is set, as far as is known: a program that takes it to call it from its own keeps it.
 static IS_SET: AtomicBool = AtomicBool::new(false);
-
-/// Whether the program has replaced our hook since.
-static IS_REPLACED: AtomicBool = AtomicBool::new(false);
 
 /// Until when threads wait for the one that sets the hook. `None`: nobody sets it right now.
 static BEING_SET: Mutex<Option<Instant>> = Mutex::new(None);
@@ -34,7 +33,8 @@ fn being_set() -> MutexGuard<'static, Option<Instant>> {
     BEING_SET.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sets the panic hook, once. Called for every routine that starts.
+/// Sets the panic hook, unless it is set. Called for every routine that starts, and when the body of `main`,
+/// which is the set-up, has returned: the program may have replaced ours.
 #[inline]
 pub(crate) fn install() {
     if !IS_SET.load(Ordering::Acquire) {
@@ -42,13 +42,25 @@ pub(crate) fn install() {
     }
 }
 
-/// Sets the panic hook again if the program has replaced it. Called when the body of `main`, which
-/// is the set-up, has returned.
-pub(crate) fn wrap_again() {
-    if IS_REPLACED.swap(false, Ordering::AcqRel) {
-        IS_SET.store(false, Ordering::Release);
-        install();
+/// Sets the panic hook on this thread, if that is the only one of the process.
+pub(crate) fn install_if_alone() {
+    if !IS_SET.load(Ordering::Acquire) && is_only_thread() && !thread::panicking() {
+        wrap();
     }
+}
+
+/// Whether the process is known to have no thread but this one.
+fn is_only_thread() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::linux::fs::MetadataExt;
+
+        // The links of a folder are its name, its own dot, and one from each folder in it.
+        let threads = std::fs::metadata("/proc/self/task");
+        threads.is_ok_and(|threads| threads.st_nlink() == 3)
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
 /// Lets a thread of its own set the hook, and waits a moment for it. Without the hook a panic is
@@ -81,17 +93,22 @@ fn install_elsewhere() {
     }
 }
 
+/// Sets the panic hook, on a thread of its own.
 fn set_hook() {
     // It may wait for hooks of the program, and calls none.
     let _own = own::mark_as_waking();
     // By then, the starter of this thread has said that it does this.
     drop(being_set());
+    wrap();
+    *being_set() = None;
+    WAS_SET.notify_all();
+}
+
+fn wrap() {
     let before = panic::take_hook();
     let ours = Ours;
     IS_SET.store(true, Ordering::Release);
     panic::set_hook(Box::new(move |info| ours.call(info, &before)));
-    *being_set() = None;
-    WAS_SET.notify_all();
 }
 
 /// Lives in our hook, and is dropped with it: when the program replaces the hook, but not when it
@@ -108,7 +125,7 @@ impl Ours {
 
 impl Drop for Ours {
     fn drop(&mut self) {
-        IS_REPLACED.store(true, Ordering::Release);
+        IS_SET.store(false, Ordering::Release);
     }
 }
 
