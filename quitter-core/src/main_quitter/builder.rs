@@ -495,7 +495,8 @@ impl MainQuitterBuilder {
             ending.ask_watcher(Control::End);
             return Err(error);
         }
-        ending.ask_watcher(Control::WatchPanics(held_up::watch()));
+        let watcher = Arc::clone(&ending);
+        held_up::watch(move |at| watcher.ask_watcher(Control::LookAtPanics(at)));
         claim.keep();
         Ok(MainQuitter::of(ending))
     }

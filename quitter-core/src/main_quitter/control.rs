@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 
 use crate::main_quitter::source::{Listen, SourceInfo};
 
@@ -11,8 +11,8 @@ use crate::main_quitter::source::{Listen, SourceInfo};
 pub(crate) enum Control {
     /// Watch this channel, too.
     Add(Listening),
-    /// Record the panics whose hooks do not return. The channel says when to look for some.
-    WatchPanics(Receiver<Instant>),
+    /// At this time, record the panics whose hooks have not returned.
+    LookAtPanics(Instant),
     /// The main quitter exits: list what has come by now from channels, then drop the sender.
     ListTheLast(Sender<Infallible>),
     /// The main quitter could not be created: the thread ends.

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::c_int;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -28,9 +28,11 @@ use crate::tree::Node;
 pub(crate) struct DumpOn {
     number: c_int,
     /// There is room for one request.
-    requests: Sender<QuitSignal>,
+    requests: Sender<()>,
     /// For the thread, which starts with the main quitter.
-    served: Receiver<QuitSignal>,
+    served: Receiver<()>,
+    /// The signal with its name, once it has come.
+    signal: Arc<OnceLock<QuitSignal>>,
 }
 
 impl DumpOn {
@@ -40,6 +42,7 @@ impl DumpOn {
             number,
             requests,
             served,
+            signal: Arc::default(),
         }
     }
 
@@ -49,12 +52,14 @@ impl DumpOn {
 
     /// Starts the thread that serves the requests.
     pub(crate) fn start(&self, root: Quitter) -> io::Result<()> {
-        let requests = self.served.clone();
+        let (requests, signal) = (self.served.clone(), Arc::clone(&self.signal));
         let thread = thread::Builder::new().name("quitter dump".to_owned());
         thread.spawn(move || {
             let _own = own::mark();
-            for signal in requests {
-                dump(root.node(), signal);
+            for () in requests {
+                if let Some(signal) = signal.get() {
+                    dump(root.node(), *signal);
+                }
             }
         })?;
         Ok(())
@@ -64,8 +69,9 @@ impl DumpOn {
     pub(crate) fn takes(&self, signal: QuitSignal) -> bool {
         let is_request = signal.number == self.number;
         if is_request {
+            self.signal.get_or_init(|| signal);
             // If there is no room, a dump is about to be made.
-            let _ = self.requests.try_send(signal);
+            let _ = self.requests.try_send(());
         }
         is_request
     }

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 use std::ffi::c_int;
+use std::sync::Arc;
 
 use crate::main_quitter::builder::MainQuitterBuilder;
 use crate::main_quitter::signal;
@@ -52,7 +53,7 @@ impl MainQuitterBuilder {
     /// assert_eq!(report.exit_code, 0);
     /// ```
     pub fn notices(mut self, function: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
-        self.output.function = Some(Box::new(function));
+        self.output.function = Some(Arc::new(function));
         self
     }
 

@@ -288,12 +288,9 @@ mod os {
     ) -> Result<(), MainQuitterError> {
         let (opened, is_open) = bounded(1);
         let known: Vec<_> = signals.iter().map(|number| known(*number)).collect();
-        let listener = move || {
-            let mut signals = match open(&known) {
-                Ok(signals) => signals,
-                Err(error) => return drop(opened.send(Err(error))),
-            };
-            let _ = opened.send(Ok(()));
+        let listener = move || -> io::Result<()> {
+            let mut signals = open(&known)?;
+            let _ = opened.send(());
             trace::this_thread_never_waits();
             let _own = own::mark();
             system::run_soon();
@@ -301,14 +298,18 @@ mod os {
                 let signal = known.iter().find(|signal| signal.number == number);
                 signal.copied().into_iter().for_each(&handle);
             }
+            Ok(())
         };
         let thread = thread.name("quitter signals".to_owned());
-        thread.spawn(listener).map_err(MainQuitterError::Thread)?;
-        let opened = is_open.recv().unwrap_or_else(|_| {
-            let ended = "the thread that handles the signals has ended";
-            Err(io::Error::other(ended))
-        });
-        opened.map_err(MainQuitterError::Signals)
+        let thread = thread.spawn(listener).map_err(MainQuitterError::Thread)?;
+        if is_open.recv().is_ok() {
+            return Ok(());
+        }
+        let error = match thread.join() {
+            Ok(Err(error)) => error,
+            _ => io::Error::other("the thread that handles the signals has ended"),
+        };
+        Err(MainQuitterError::Signals(error))
     }
 
     /// A signal with its name. A name that is made here is kept for the life of the process, as the

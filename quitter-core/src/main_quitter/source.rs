@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::c_int;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -337,13 +338,16 @@ pub(crate) trait Shown: Send {
 /// Shows and drops `message` on a thread of its own, and waits this long for the text. `None`: it has
 /// no text, or that took longer. If the thread is refused the message is leaked: its drop may block.
 pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<String> {
-    let (done, text) = bounded(1);
+    // The text goes past the channel: for each type of message there are 15 KB of code in a program.
+    let (showing, is_shown) = bounded::<Infallible>(0);
     let message = Arc::new(Mutex::new(Some(message)));
-    let shown = Arc::clone(&message);
+    let text = Arc::new(OnceLock::new());
+    let (taken, shown) = (Arc::clone(&message), Arc::clone(&text));
     let show = move || {
-        let taken = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
         let text = panics::catch(|| taken.as_ref().and_then(|message| message.text()), |_| ());
-        let _ = done.send(text.flatten());
+        let _ = text.flatten().map(|text| shown.set(text));
+        drop(showing);
         panics::drop_quietly(taken);
     };
     let thread = thread::Builder::new().name("quitter message".to_owned());
@@ -351,7 +355,8 @@ pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<
         std::mem::forget(message);
         return None;
     }
-    text.recv_timeout(timeout).ok().flatten()
+    let _closed = is_shown.recv_timeout(timeout);
+    text.get().cloned()
 }
 
 /// A receiver and the function that shows its messages.

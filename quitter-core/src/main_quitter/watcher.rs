@@ -40,7 +40,6 @@ pub(crate) struct Watcher {
     ending: Arc<Ending>,
     control: Receiver<Control>,
     channels: Vec<Listening>,
-    panics: Receiver<Instant>,
     /// The time left to show messages.
     to_show: Duration,
     /// The root quits.
@@ -62,7 +61,6 @@ pub(crate) struct Watcher {
 enum Watched {
     Control,
     Quit,
-    Panics,
     Channel(usize),
 }
 
@@ -70,7 +68,6 @@ enum Watched {
 enum Chosen {
     Control(Control),
     Quit,
-    PanicsAt(Instant),
     Channel(usize, Heard),
     Time,
 }
@@ -85,7 +82,6 @@ impl Watcher {
             ending,
             control,
             channels: Vec::new(),
-            panics: never(),
             to_show: MESSAGES_SHOWN,
             knows_quit: false,
             looked_at_half: false,
@@ -104,10 +100,9 @@ impl Watcher {
         loop {
             match self.choose(self.next_time()) {
                 Chosen::Control(Control::Add(channel)) => self.channels.push(channel),
-                Chosen::Control(Control::WatchPanics(panics)) => self.panics = panics,
+                Chosen::Control(Control::LookAtPanics(at)) => self.panics_at = Some(at),
                 Chosen::Control(Control::ListTheLast(_done)) => self.list_the_last(),
                 Chosen::Control(Control::End) => return,
-                Chosen::PanicsAt(time) => self.panics_at = Some(time),
                 Chosen::Quit => self.on_quit(),
                 Chosen::Channel(at, heard) => self.fire(at, heard),
                 Chosen::Time => self.on_time(),
@@ -123,10 +118,9 @@ impl Watcher {
         };
         let mut select = Select::new();
         // In the order in which the select numbers them.
-        let mut watched = vec![Watched::Control, Watched::Quit, Watched::Panics];
+        let mut watched = vec![Watched::Control, Watched::Quit];
         select.recv(&self.control);
         select.recv(quit);
-        select.recv(&self.panics);
         for (at, listening) in self.channels.iter().enumerate() {
             listening.channel.add_to(&mut select);
             watched.push(Watched::Channel(at));
@@ -146,10 +140,6 @@ impl Watcher {
             Watched::Quit => {
                 let _closed = operation.recv(quit);
                 Chosen::Quit
-            }
-            Watched::Panics => {
-                let time = operation.recv(&self.panics);
-                Chosen::PanicsAt(time.expect("the sender is a static"))
             }
             Watched::Channel(at) => {
                 Chosen::Channel(at, self.channels[at].channel.receive(operation))

@@ -80,7 +80,7 @@ impl Console {
         };
         let is_said = match function {
             Some(function) => {
-                let returned = function.call(notice.clone(), FUNCTION_RETURNS);
+                let returned = function.tell(notice.clone(), FUNCTION_RETURNS);
                 returned || !notice.is_last_word() || output == Output::Silent
             }
             None => false,
@@ -255,7 +255,7 @@ pub(crate) fn configure(config: OutputConfig) -> io::Result<()> {
 pub(crate) fn call_hook() {
     const HOOK_RETURNS: Duration = Duration::from_millis(100);
     let hook = console().speech().take_hook();
-    if hook.is_some_and(|hook| hook.outlasts((), HOOK_RETURNS)) {
+    if hook.is_some_and(|hook| hook.outlasts(HOOK_RETURNS)) {
         console().speech().keep_late_hook(HOOK_RETURNS);
     }
 }

@@ -106,7 +106,7 @@ pub enum HoldOutput {
     UntilReport,
 }
 
-type Function = Box<dyn Fn(&Notice) + Send + Sync>;
+type Function = Arc<dyn Fn(&Notice) + Send + Sync>;
 type Hook = Box<dyn FnOnce() + Send>;
 
 /// The builder's settings for the output.
@@ -127,11 +127,39 @@ impl fmt::Debug for OutputConfig {
     }
 }
 
+/// The program's function for notices.
+#[derive(Clone)]
+pub(crate) struct Listener {
+    function: Function,
+    caller: Arc<Caller>,
+}
+
+impl Listener {
+    /// Calls it, and returns whether it has returned in time.
+    pub(crate) fn tell(&self, notice: Notice, timeout: Duration) -> bool {
+        let function = Arc::clone(&self.function);
+        self.caller.call(move || function(&notice), timeout)
+    }
+}
+
+/// The program's hook `before_report`.
+pub(crate) struct BeforeReport {
+    hook: Hook,
+    caller: Caller,
+}
+
+impl BeforeReport {
+    /// Calls it, and returns whether it is still running after that time.
+    pub(crate) fn outlasts(self, time: Duration) -> bool {
+        self.caller.outlasts(self.hook, time)
+    }
+}
+
 /// Decides what becomes of each notice.
 pub(crate) struct Speech {
     pub(crate) output: Output,
-    pub(crate) function: Option<Arc<Caller<Notice>>>,
-    hook: Option<Caller<()>>,
+    pub(crate) function: Option<Listener>,
+    hook: Option<BeforeReport>,
     /// Says that the hook did not return in time, once there is a place for it.
     late_hook: Option<Notice>,
     hold: HoldOutput,
@@ -162,13 +190,12 @@ impl Speech {
     /// Starts the threads that call the program's functions.
     pub(crate) fn of(config: OutputConfig) -> io::Result<Self> {
         let function = config.function.map(|function| {
-            let call = move |notice: Notice| function(&notice);
-            Caller::start("quitter notices", call).map(Arc::new)
+            let caller = Caller::start("quitter notices")?.into();
+            Ok::<_, io::Error>(Listener { function, caller })
         });
         let hook = config.hook.map(|hook| {
-            let mut hook = Some(hook);
-            let call = move |()| hook.take().into_iter().for_each(|hook| hook());
-            Caller::start("quitter before report", call)
+            let caller = Caller::start("quitter before report")?;
+            Ok::<_, io::Error>(BeforeReport { hook, caller })
         });
         Ok(Self {
             output: config.output,
@@ -255,7 +282,7 @@ impl Speech {
     }
 
     /// The hook `before_report`, once.
-    pub(crate) fn take_hook(&mut self) -> Option<Caller<()>> {
+    pub(crate) fn take_hook(&mut self) -> Option<BeforeReport> {
         self.hook.take()
     }
 

@@ -14,14 +14,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
+use super::caller::Job;
 use crate::stands::{self, own};
 use crate::sync::lock_within;
 use crate::system;
 
 /// How much longer than asked for a wait may take while the queue's thread gets no processor.
 const STARVED: Duration = Duration::from_secs(5);
-
-pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 pub(super) struct Queue {
     add: Sender<Job>,

@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
 use crate::process::Process;
 
 /// How long the panic hooks of a routine may take before the panic counts as the routine's failure.
@@ -26,11 +24,12 @@ fn held_up() -> MutexGuard<'static, HeldUp> {
 }
 
 type Fail = Box<dyn FnOnce() + Send>;
+type Tell = Box<dyn Fn(Instant) + Send>;
 
 /// The panics that are in the hooks.
 pub(crate) struct HeldUp {
     /// Tells the watcher when to look. `None`: there is no watcher.
-    watcher: Option<Sender<Instant>>,
+    watcher: Option<Tell>,
     /// The watcher is going to look.
     is_watched: bool,
     /// The panics that are in the hooks right now, oldest first.
@@ -57,8 +56,9 @@ impl HeldUp {
     /// `None`: nobody watches.
     fn enter(&mut self, due: Instant, fail: Fail) -> Option<u64> {
         let watcher = self.watcher.as_ref()?;
-        // One message for all panics until the watcher has looked. There is room for it.
-        if !self.is_watched && watcher.try_send(due).is_ok() {
+        // Once for all panics until the watcher has looked.
+        if !self.is_watched {
+            watcher(due);
             self.is_watched = true;
         }
         let number = self.entered;
@@ -80,12 +80,10 @@ impl HeldUp {
     }
 }
 
-/// Begins to watch the panics of routines. The receiver gets the time of the next
+/// Begins to watch the panics of routines. `tell` is called under a lock, with the time of the next
 /// [look](fail_those_due).
-pub(crate) fn watch() -> Receiver<Instant> {
-    let (watcher, looks) = bounded(1);
-    held_up().watcher = Some(watcher);
-    looks
+pub(crate) fn watch(tell: impl Fn(Instant) + Send + 'static) {
+    held_up().watcher = Some(Box::new(tell));
 }
 
 /// Records the panics whose hooks have not returned in time. Returns when to look again, if at all.
@@ -123,15 +121,23 @@ impl Drop for InHooks {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
     use super::*;
+
+    fn watched() -> (HeldUp, Receiver<Instant>) {
+        let (watcher, looks) = channel();
+        let tell = move |due| watcher.send(due).unwrap();
+        let held_up = HeldUp {
+            watcher: Some(Box::new(tell)),
+            ..HeldUp::new()
+        };
+        (held_up, looks)
+    }
 
     #[test]
     fn a_panic_whose_hooks_have_returned_is_forgotten_and_the_watcher_told_once() {
-        let (watcher, looks) = bounded(1);
-        let mut held_up = HeldUp {
-            watcher: Some(watcher),
-            ..HeldUp::new()
-        };
+        let (mut held_up, looks) = watched();
         let due = Instant::now();
         for _ in 0..1000 {
             let number = held_up.enter(due, Box::new(|| unreachable!())).unwrap();
@@ -146,11 +152,7 @@ mod tests {
 
     #[test]
     fn panics_are_due_one_after_the_other() {
-        let (watcher, _looks) = bounded(1);
-        let mut held_up = HeldUp {
-            watcher: Some(watcher),
-            ..HeldUp::new()
-        };
+        let (mut held_up, _looks) = watched();
         let first = Instant::now();
         let second = first + Duration::from_secs(1);
         held_up.enter(first, Box::new(|| {}));

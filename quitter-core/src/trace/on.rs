@@ -13,7 +13,7 @@ use tracing::{Dispatch, Level, Span, dispatcher};
 use tracing::{debug, error, info, info_span, warn};
 
 use crate::process::Process;
-use crate::report::caller::Caller;
+use crate::report::caller::{Caller, Job};
 use crate::report::exit::ExitReport;
 use crate::report::failure::FailureKind;
 use crate::report::notice::{Notice, Unbroken};
@@ -76,14 +76,12 @@ pub(crate) fn this_thread_never_waits() {
     NEVER_WAITS.set(true);
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
 /// The thread that calls the subscriber for those that do not wait for it.
 pub(crate) struct Tracer {
     /// The dispatcher of the thread that made the main quitter.
     home: OnceLock<Dispatch>,
     /// Started for the first event.
-    thread: OnceLock<Option<Caller<Job>>>,
+    thread: OnceLock<Option<Caller>>,
     /// The last wait for the subscriber was in vain.
     is_late: AtomicBool,
 }
@@ -125,7 +123,7 @@ impl Tracer {
     fn pass_on(
         &self,
         event: impl FnOnce() + Send + 'static,
-        call: impl FnOnce(&Caller<Job>, Job) -> bool,
+        call: impl FnOnce(&Caller, Job) -> bool,
     ) -> bool {
         let home = || self.home.get().cloned();
         let dispatch = match NEVER_WAITS.get() {
@@ -136,10 +134,7 @@ impl Tracer {
         if system::is_forked() {
             return false;
         }
-        let start = || {
-            let run = |job: Job| job();
-            Caller::start("quitter tracing", run).ok()
-        };
+        let start = || Caller::start("quitter tracing").ok();
         match self.thread.get_or_init(start) {
             Some(thread) => {
                 let job = move || within(dispatch.as_ref(), event);
