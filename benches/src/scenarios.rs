@@ -181,14 +181,14 @@ pub const SCENARIOS: &[Workload<Scenario>] = &[
     Workload {
         name: "build",
         implementations: &[
-            ("quitter", |_| build::clean(build::QUITTER)),
+            ("quitter", |_| build::clean(&build::QUITTER)),
             ("ctrlc + crossbeam-channel", |_| {
-                build::clean(build::BY_HAND)
+                build::clean(&build::BY_HAND)
             }),
-            (build::PARTS_NAME, |_| build::clean(build::PARTS)),
-            ("tokio-util", |_| build::clean(build::TOKIO_UTIL)),
+            (build::PARTS_NAME, |_| build::clean(&build::PARTS)),
+            ("tokio-util", |_| build::clean(&build::TOKIO_UTIL)),
             ("tokio-graceful-shutdown", |_| {
-                build::clean(build::SUBSYSTEMS)
+                build::clean(&build::SUBSYSTEMS)
             }),
         ],
     },

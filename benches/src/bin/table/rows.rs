@@ -608,6 +608,13 @@ pub(crate) const ROWS: &[Row] = &[
         unit: Unit::Crates,
         ..BUILD
     },
+    Row {
+        what: "the smallest program that ends on Ctrl-C, release, stripped: binary",
+        figure: "size",
+        unit: Unit::Bytes,
+        floor: None,
+        ..BUILD
+    },
 ];
 
 #[cfg(test)]
