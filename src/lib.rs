@@ -105,7 +105,7 @@
 //! | | quits | exit code | reported |
 //! | --- | --- | --- | --- |
 //! | [`QuitMain`](OnFailure::QuitMain), the default | the whole tree | 1 | at the quit, and in the exit report |
-//! | [`QuitOwn`](OnFailure::QuitOwn) | the routine's quitter | 1 | in the exit report |
+//! | [`QuitOwn`](OnFailure::QuitOwn) | the routine's quitter | 1 | at once, and in the exit report |
 //! | [`FailAtExit`](OnFailure::FailAtExit) | nothing | 1 | in the exit report |
 //! | [`Report`](OnFailure::Report) | nothing | unchanged | at once |
 //!

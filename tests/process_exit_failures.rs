@@ -406,6 +406,39 @@ fn a_failure_of_a_server_that_survives_it_is_said_at_once_and_leaves_the_exit_cl
     assert_eq!(ended.count("connection reset"), 1, "{}", ended.stderr);
 }
 
+#[test]
+fn a_failure_that_quits_a_part_is_said_at_once_and_again_at_the_end() {
+    let story = || {
+        program(|main| -> Body {
+            main.on_failure(OnFailure::QuitOwn);
+            let metrics = main.child("metrics")?;
+            metrics
+                .routine("sender")
+                .add(|_| Err::<(), _>("no route"))?;
+            main.routine("server").add(|q| q.sleep(Duration::MAX))?;
+            Ok(())
+        })
+    };
+    let failure = "routine 'sender' of main/metrics failed: no route";
+    let ended = alone(story).signal_at(failure, SIGTERM).with_code(1);
+    assert_eq!(ended.count(failure), 2, "{}", ended.stderr);
+}
+
+#[test]
+fn a_failure_that_quits_the_whole_tree_is_the_event() {
+    let story = || {
+        program(|main| -> Body {
+            main.on_failure(OnFailure::QuitOwn);
+            main.routine("server").add(|_| Err::<(), _>("no route"))?;
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(1);
+    let ended = ended.saying(&["Received quit from routine 'server' of main, which failed"]);
+    let failure = "routine 'server' of main failed: no route";
+    assert_eq!(ended.count(failure), 1, "{}", ended.stderr);
+}
+
 /// Its line may stand above that of the event.
 #[test]
 fn a_failure_that_is_said_at_once_says_that_it_came_while_quitting() {

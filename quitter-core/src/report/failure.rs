@@ -42,7 +42,8 @@ pub enum OnFailure {
     /// The root of the tree quits. Under a main quitter that is the whole program, with exit code 1.
     #[default]
     QuitMain,
-    /// The routine's own quitter quits, and those below it. The exit code will be 1.
+    /// The routine's own quitter quits, and those below it. Below a main quitter, one line on stderr reports
+    /// the failure at once, the exit report lists it, and the exit code will be 1.
     QuitOwn,
     /// The program goes on, and nothing is reported until its end. Then the exit report lists the
     /// failure, and the exit code is 1. For work whose failure makes the run as a whole a failure,

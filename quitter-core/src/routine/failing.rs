@@ -9,6 +9,7 @@ use crate::report::console;
 use crate::report::failure::{FailureKind, FailuresWhileQuitting, OnFailure, RoutineFailure};
 use crate::report::notice::Notice;
 use crate::trace;
+use crate::tree::Node;
 
 /// The cause of a quit that a routine's failure asks for.
 fn cause_of(quitter: &RoutineQuitter, kind: &FailureKind) -> QuitCause {
@@ -62,6 +63,11 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
     let quits = quits.filter(|node| counts && !node.is_quitting());
     let cause = quits.as_ref().map(|_| cause_of(quitter, &kind));
     let quits_all = quits.is_some() && on_failure == OnFailure::QuitMain;
+    // A quit of the whole tree names its cause. A part would go without a word.
+    let is_part = |node: &Arc<Node>| node.is_of_main() && !node.is_root();
+    if !quits_all && quits.as_ref().is_some_and(is_part) {
+        say_at_once(|| failure(node.path().into(), kind.clone()));
+    }
     node.record_failure(quits_all, counts, |path| failure(path, kind));
     if let (Some(node), Some(cause)) = (quits, cause) {
         node.quit(cause, None);

@@ -117,6 +117,10 @@ impl Node {
         self.upwards().any(|node| Arc::ptr_eq(node, top))
     }
 
+    pub(crate) fn is_root(self: &Arc<Self>) -> bool {
+        self.owner().parent.is_none()
+    }
+
     fn uppermost(self: &Arc<Self>) -> &Arc<Self> {
         self.upwards().last().unwrap_or(self)
     }
@@ -136,6 +140,11 @@ impl Node {
     /// How long the whole tree has from the moment on that its root is told to quit.
     pub(super) fn tree_timeout(self: &Arc<Self>) -> Option<Duration> {
         self.tree().quit_timeout
+    }
+
+    /// Whether this is the tree of the program, and not one that a library has for itself.
+    pub(crate) fn is_of_main(self: &Arc<Self>) -> bool {
+        self.tree_timeout().is_some()
     }
 
     /// Keeps a failure, or counts it: see [`FailureLog::record`](crate::report::failure::FailureLog).

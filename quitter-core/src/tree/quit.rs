@@ -194,7 +194,7 @@ impl Node {
     /// nothing changes, nothing is done.
     pub(crate) fn quit(self: &Arc<Self>, cause: QuitCause, timeout: Option<Duration>) -> bool {
         let node = self.owner();
-        let is_root = node.parent.is_none();
+        let is_root = node.is_root();
         // Where no deadline follows from it, the coarse time will do: to read the exact clock takes a
         // tenth of the life of a connection's quitter.
         let at = if is_root || timeout.is_some() {
