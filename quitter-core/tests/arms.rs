@@ -58,10 +58,8 @@ fn routines_of_all_threads_are_listed_at_the_one_quitter_in_order() {
     let tables = ["main/db/table"; THREADS];
     assert_eq!(paths(&timeouts), [&tables[..], &["main/db"]].concat());
     let last = timeouts.iter().last().unwrap();
-    assert_eq!(
-        (last.routines.len(), db.live_routines()),
-        (THREADS, THREADS)
-    );
+    assert_eq!(last.routines.len(), THREADS);
+    assert_eq!(db.live_routines(), timeouts.len());
     assert!(last.routines.is_sorted_by_key(|routine| routine.id));
     let again = root.wait_done(Duration::ZERO).unwrap_err();
     assert_eq!(ids(&again), ids(&timeouts));

@@ -163,6 +163,6 @@ impl fmt::Debug for Quitter {
 pub(crate) fn debug(f: &mut fmt::DebugStruct<'_, '_>, node: &Arc<Node>) -> fmt::Result {
     f.field("path", &node.path())
         .field("has_to_quit", &node.is_quitting())
-        .field("live_routines", &node.live_here())
+        .field("live_routines", &node.live_routines())
         .finish()
 }

@@ -153,6 +153,19 @@ impl Visited {
 }
 
 impl Node {
+    /// How many routines of this quitter, and of those below it, are live.
+    pub(crate) fn live_routines(self: &Arc<Self>) -> usize {
+        let top = self.owner();
+        let mut count = 0;
+        // Without a roster nothing is to be found, and a walk would make one.
+        if top.roster.get().is_some() {
+            walk(top, (), |node, state: &mut State, ()| {
+                count += state.live(node, None).count();
+            });
+        }
+        count
+    }
+
     /// This quitter, and those below it that have something in them or below.
     pub(crate) fn all_found(self: &Arc<Self>) -> Vec<Found> {
         let top = self.owner();

@@ -364,12 +364,6 @@ impl Node {
         parts
     }
 
-    /// The number of live routines of this quitter alone.
-    pub(crate) fn live_here(self: &Arc<Self>) -> usize {
-        let live = |part: &Arc<Node>| Some(part.roster.get()?.lock().routines.len());
-        self.parts().iter().filter_map(live).sum()
-    }
-
     /// The channel that closes when this node quits; made when somebody asks for it.
     pub(crate) fn quit_chan(self: &Arc<Self>) -> &Receiver<Infallible> {
         let owner = self.owner();
