@@ -52,6 +52,7 @@ mod stands;
 mod stat;
 mod sync;
 mod system;
+mod threads;
 mod trace;
 mod tree;
 

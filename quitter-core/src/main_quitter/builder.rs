@@ -2,7 +2,6 @@
 
 use std::ffi::c_int;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
@@ -10,6 +9,7 @@ use crossbeam_channel::unbounded;
 use crate::error::{MainQuitterError, full_text};
 use crate::main_quitter::body::{AsError, MainOutcome};
 use crate::main_quitter::control::Control;
+use crate::main_quitter::dump::DumpOn;
 use crate::main_quitter::exit::{MainQuitter, add_sources};
 use crate::main_quitter::phase::Ending;
 use crate::main_quitter::run::{End, Program, StartRoutines};
@@ -26,6 +26,7 @@ use crate::routine::kind::Work;
 use crate::routine::registry;
 use crate::routine::{held_up, hook};
 use crate::system;
+use crate::threads;
 use crate::tree::Node;
 
 /// Describes a main quitter before it is created. Made by [`MainQuitter::builder`].
@@ -61,7 +62,7 @@ pub struct MainQuitterBuilder {
     second_signal: SecondSignal,
     failures_while_quitting: FailuresWhileQuitting,
     progress_lines: bool,
-    pub(super) dump_on: Option<c_int>,
+    pub(super) dump_on: Option<DumpOn>,
     pub(super) output: OutputConfig,
     #[cfg(feature = "process")]
     pub(crate) reap_orphans: bool,
@@ -438,14 +439,15 @@ impl MainQuitterBuilder {
         if sources.is_empty() && self.end == End::OnQuitEvent {
             return Err(MainQuitterError::NoSource);
         }
-        self.dump_on.map_or(Ok(()), signal::check)?;
-        let check = |source: &QuitSource| source.check(self.dump_on);
+        let dump_on = self.dump_on.as_ref().map(DumpOn::number);
+        dump_on.map_or(Ok(()), signal::check)?;
+        let check = |source: &QuitSource| source.check(dump_on);
         sources.iter().try_for_each(check)?;
         let signals: Vec<c_int> = sources
             .iter()
             .flat_map(|source| source.signals())
             .copied()
-            .chain(self.dump_on)
+            .chain(dump_on)
             .collect();
         signal::leave_to_listener(&signals, || self.start_watching(sources, hint_at))
     }
@@ -485,12 +487,10 @@ impl MainQuitterBuilder {
             hint_at,
         };
         let watcher = Watcher::new(Arc::clone(&ending), commands, config);
-        let thread = thread::Builder::new().name("quitter watcher".to_owned());
-        thread
-            .spawn(move || watcher.run())
-            .map_err(MainQuitterError::Thread)?;
+        let started = threads::start("quitter watcher", move || watcher.run());
+        started.map_err(MainQuitterError::Thread)?;
         let dumps = ending.start_dumps().map_err(MainQuitterError::Thread);
-        let signals = self.dump_on.into_iter().collect();
+        let signals = ending.dump_on().into_iter().collect();
         if let Err(error) = dumps.and_then(|()| add_sources(&ending, sources, signals)) {
             ending.ask_watcher(Control::End);
             return Err(error);

@@ -6,9 +6,9 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::c_int;
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -22,11 +22,15 @@ use crate::report::snapshot::{Snapshot, Taken};
 use crate::report::timeouts::StuckRoutine;
 use crate::routine::kind::RoutineKind;
 use crate::stands::own;
+use crate::threads;
 use crate::tree::Node;
 
 /// The signal that asks for dumps.
+#[derive(Debug)]
 pub(crate) struct DumpOn {
     number: c_int,
+    /// Makes a dump. A program that asks for none does not have its code.
+    dump: fn(&Arc<Node>, QuitSignal),
     /// There is room for one request.
     requests: Sender<()>,
     /// For the thread, which starts with the main quitter.
@@ -40,6 +44,7 @@ impl DumpOn {
         let (requests, served) = bounded(1);
         Self {
             number,
+            dump,
             requests,
             served,
             signal: Arc::default(),
@@ -53,8 +58,8 @@ impl DumpOn {
     /// Starts the thread that serves the requests.
     pub(crate) fn start(&self, root: Quitter) -> io::Result<()> {
         let (requests, signal) = (self.served.clone(), Arc::clone(&self.signal));
-        let thread = thread::Builder::new().name("quitter dump".to_owned());
-        thread.spawn(move || {
+        let dump = self.dump;
+        threads::start("quitter dump", move || {
             let _own = own::mark();
             for () in requests {
                 if let Some(signal) = signal.get() {

@@ -3,13 +3,13 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::thread;
 
 use crate::main_quitter::exit::MainQuitter;
 use crate::main_quitter::phase::Ending;
 use crate::report::cause::QuitCause;
 use crate::report::exit::ExitReport;
 use crate::routine::current::{self, Current};
+use crate::threads;
 
 impl MainQuitter {
     /// As [`exit`](Self::exit), for async code on any executor: waits for the quit event and for the
@@ -94,8 +94,7 @@ impl Exit {
             main.lock().unwrap_or_else(PoisonError::into_inner).take()
         };
         let theirs = Arc::clone(&main);
-        let thread = thread::Builder::new().name("quitter exit".to_owned());
-        let started = thread.spawn(move || {
+        let started = threads::start("quitter exit", move || {
             let _current = awaits.map(Current::stand_in);
             if let Some(main) = take(&theirs) {
                 exit.finish(exit_here(main));

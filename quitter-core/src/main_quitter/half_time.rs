@@ -62,7 +62,7 @@ impl HalfTime {
                 took,
             }));
         }
-        slow.sort_by_key(|slow| std::cmp::Reverse(slow.took));
+        slow.sort_unstable_by_key(|slow| (std::cmp::Reverse(slow.took), slow.id));
         slow
     }
 

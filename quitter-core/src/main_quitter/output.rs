@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use std::sync::Arc;
 
 use crate::main_quitter::builder::MainQuitterBuilder;
+use crate::main_quitter::dump::DumpOn;
 use crate::main_quitter::signal;
 use crate::report::notice::Notice;
 use crate::report::output::{HoldOutput, Output};
@@ -143,14 +144,15 @@ impl MainQuitterBuilder {
     /// ```
     #[cfg(unix)]
     pub fn dump_on(mut self, signal: c_int) -> Self {
-        self.dump_on = Some(signal);
+        self.dump_on = Some(DumpOn::new(signal));
         self
     }
 
     /// As the attribute asks for it. No effect where there is no signal of this name.
     #[doc(hidden)]
     pub fn dump_on_named(mut self, name: &str) -> Self {
-        self.dump_on = signal::number(name).filter(|_| cfg!(unix));
+        let number = signal::number(name).filter(|_| cfg!(unix));
+        self.dump_on = number.map(DumpOn::new);
         self
     }
 }

@@ -73,7 +73,7 @@ impl Ending {
         second_signal: SecondSignal,
         signal_exit_code: SignalExitCode,
         routines_started: bool,
-        dump_on: Option<c_int>,
+        dump_on: Option<DumpOn>,
         watcher: Sender<Control>,
     ) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Ending {
             force,
             second_signal,
             signal_exit_code,
-            dump_on: dump_on.map(DumpOn::new),
+            dump_on,
             watcher,
             voice: Arc::default(),
             forced: AtomicBool::new(false),
@@ -336,7 +336,7 @@ impl Ending {
             unread: Vec::new(),
         };
         let looks = self.state().looks();
-        let mut report = self.report(quit, look, Some(looks), || {
+        let mut report = self.report(quit, look, Some(looks), &|| {
             let facts = self.state().facts(&quit.cause);
             (Some(facts), Some(self.root.node().failures()))
         });
@@ -351,7 +351,7 @@ impl Ending {
         let quit = self.root.node().quit_info()?;
         let look = self.look();
         let looks = self.try_state().map(|state| state.looks());
-        Some(self.report(quit, look, looks, || {
+        Some(self.report(quit, look, looks, &|| {
             let facts = self.try_state().map(|state| state.facts(&quit.cause));
             (facts, self.root.node().try_failures(AT_MOST))
         }))
@@ -364,7 +364,7 @@ impl Ending {
         quit: &Quit,
         now: Look,
         looks: Option<Looks>,
-        read: impl FnOnce() -> (Option<Facts>, Option<Failures>),
+        read: &dyn Fn() -> (Option<Facts>, Option<Failures>),
     ) -> ExitReport {
         let took = quit.at.elapsed();
         let deadline = quit.deadline();

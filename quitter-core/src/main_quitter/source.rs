@@ -8,7 +8,6 @@ use std::ffi::c_int;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, SelectedOperation, bounded};
@@ -18,6 +17,7 @@ use crate::main_quitter::signal::{self, SignalSet};
 use crate::report::cause::QuitCause;
 use crate::report::timeouts::Timeouts;
 use crate::routine::panics;
+use crate::threads;
 
 /// Tells the main quitter to quit: on a signal of the operating system, on a message or the closing of
 /// a channel, or when all work is done.
@@ -350,8 +350,7 @@ pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<
         drop(showing);
         panics::drop_quietly(taken);
     };
-    let thread = thread::Builder::new().name("quitter message".to_owned());
-    if thread.spawn(show).is_err() {
+    if threads::start("quitter message", show).is_err() {
         std::mem::forget(message);
         return None;
     }

@@ -3,16 +3,13 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::routine::panics;
 use crate::stands::own;
-
-/// Something to be run by a thread.
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
+use crate::threads::{self, Job};
 
 /// The thread ends with this handle, unless a call hangs. It is quitter's own while it waits for a call.
 pub(crate) struct Caller {
@@ -31,7 +28,7 @@ impl Caller {
             let mut own = own::mark_as_waking();
             calls.iter().for_each(|call| own.lend(call));
         };
-        thread::Builder::new().name(name.to_owned()).spawn(run)?;
+        threads::start(name, run)?;
         let unfinished = Arc::default();
         Ok(Self { queue, unfinished })
     }
@@ -90,6 +87,7 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
     use std::time::Instant;
 
     use super::*;

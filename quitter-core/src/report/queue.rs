@@ -9,15 +9,14 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use super::caller::Job;
 use crate::stands::{self, own};
 use crate::sync::lock_within;
 use crate::system;
+use crate::threads::{self, Job};
 
 /// How much longer than asked for a wait may take while the queue's thread gets no processor.
 const STARVED: Duration = Duration::from_secs(5);
@@ -47,8 +46,7 @@ impl Queue {
         };
         let (jobs, turn) = (queue.take.clone(), Arc::clone(&queue.turn));
         let number = Arc::clone(&queue.thread);
-        let thread = thread::Builder::new().name("quitter report".to_owned());
-        thread.spawn(move || {
+        threads::start("quitter report", move || {
             let _own = own::mark();
             number.store(system::thread_id(), Ordering::Relaxed);
             for () in calls {

@@ -10,14 +10,15 @@ use std::time::Duration;
 use super::guard::RoutineGuard;
 use super::handle::{RoutineHandle, Runner};
 use super::kind::Work;
-use super::live::{self, Live};
+use super::live::{self, Body, Live};
 use super::outcome::RoutineOutcome;
 use super::quitter::RoutineQuitter;
 use super::record::Place;
 use crate::error::{AddRoutineError, Quitting};
 use crate::report::escape::Name;
-use crate::report::failure::OnFailure;
+use crate::report::failure::{FailureKind, OnFailure};
 use crate::system;
+use crate::threads;
 use crate::trace::RoutineSpan;
 use crate::tree::Node;
 
@@ -137,15 +138,20 @@ impl<'a> RoutineBuilder<'a> {
         F: FnOnce(&RoutineQuitter) -> R + Send + 'static,
         R: RoutineOutcome,
     {
+        let body = |q: &RoutineQuitter, failed: &dyn Fn(FailureKind)| live::settle(f, q, failed);
+        self.start(Box::new(body), Location::caller())
+    }
+
+    fn start(self, body: Body, place: Place) -> Result<RoutineHandle, AddRoutineError> {
         let mut thread = thread::Builder::new().name(thread_name(&self.name));
         if let Some(bytes) = self.stack_size {
             thread = thread.stack_size(bytes);
         }
-        let live = self.check_in(Work::Thread, Location::caller(), system::now())?;
+        let live = self.check_in(Work::Thread, place, system::now())?;
         let (node, record) = (live.quitter().node(), live.quitter().record());
         let (node, record) = (Arc::downgrade(node), Arc::clone(record));
         // If the thread is refused, std drops the closure, and `live` checks out.
-        match thread.spawn(move || live.run(f)) {
+        match threads::spawn(thread, Box::new(move || live.run(body))) {
             Ok(thread) => {
                 let runner = Runner::Thread(thread.thread().clone());
                 Ok(RoutineHandle::new(node, record, runner))

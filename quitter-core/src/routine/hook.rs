@@ -19,6 +19,7 @@ use super::held_up::{self, InHooks};
 use super::panics;
 use crate::report::failure::FailureKind;
 use crate::stands::own;
+use crate::threads;
 
 /// Whether our hook is set, as far as is known: a program that takes it to call it from its own keeps it.
 static IS_SET: AtomicBool = AtomicBool::new(false);
@@ -73,8 +74,7 @@ fn install_elsewhere() {
     let mut until = being_set();
     let mut started = None;
     if until.is_none() {
-        let thread = thread::Builder::new().name("quitter hook".to_owned());
-        started = thread.spawn(set_hook).ok();
+        started = threads::start("quitter hook", set_hook).ok();
         // A refused thread is asked for again by the next routine.
         *until = started.is_some().then(|| Instant::now() + A_MOMENT);
     }

@@ -21,6 +21,9 @@ use crate::report::failure::{FailureKind, OnFailure};
 use crate::trace::RoutineSpan;
 use crate::tree::Node;
 
+/// The body of a routine that runs on a thread of its own. It gets its quitter, and tells of its failure.
+pub(super) type Body = Box<dyn FnOnce(&RoutineQuitter, &dyn Fn(FailureKind)) + Send>;
+
 /// A live routine: it checks out when this is dropped, whatever happens.
 pub(crate) struct Live {
     quitter: RoutineQuitter,
@@ -60,12 +63,8 @@ impl Live {
     }
 
     /// Runs the whole routine on this thread, which is its own and ends after that.
-    pub(super) fn run<F, R>(self, f: F)
-    where
-        F: FnOnce(&RoutineQuitter) -> R,
-        R: RoutineOutcome,
-    {
-        self.settle(f);
+    pub(super) fn run(self, body: Body) {
+        self.call(|| body(&self.quitter, &|kind| self.fail(kind)));
         if let Some(crowd) = self.end() {
             linger::in_a_crowd(crowd);
         }
@@ -77,17 +76,23 @@ impl Live {
         F: FnOnce(&RoutineQuitter) -> R,
         R: RoutineOutcome,
     {
-        self.call(|| {
-            let failed = |kind| self.fail(kind);
-            // The user's error is shown and dropped in here, since its code may panic, too.
-            f(&self.quitter).settle(&failed);
-        });
+        self.call(|| settle(f, &self.quitter, &|kind| self.fail(kind)));
     }
 
     /// Checks out. Returns how many others are live and waited for, if the routine was told to quit.
     fn end(&self) -> Option<usize> {
         check_out(&self.quitter, &self.span).filter(|_| self.quitter.node().is_quitting())
     }
+}
+
+/// Calls `f` with its quitter, and tells `failed` of a failure.
+pub(super) fn settle<F, R>(f: F, quitter: &RoutineQuitter, failed: &dyn Fn(FailureKind))
+where
+    F: FnOnce(&RoutineQuitter) -> R,
+    R: RoutineOutcome,
+{
+    // The user's error is shown and dropped in here, since its code may panic, too.
+    f(quitter).settle(failed);
 }
 
 /// Lists a routine that has started at `now`, unless the node quits. The caller sees to it that

@@ -166,7 +166,8 @@ impl Error for RegistryError {}
 pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, RegistryError> {
     check(inventory::iter::<Probe>.into_iter())?;
     let mut routines: Vec<_> = registered().filter(|routine| routine.automatic).collect();
-    routines.sort_by_key(|routine| (routine.name, routine.place.file(), routine.place.line()));
+    routines
+        .sort_unstable_by_key(|routine| (routine.name, routine.place.file(), routine.place.line()));
     let twins = routines
         .windows(2)
         .find(|pair| pair[0].name == pair[1].name);

@@ -11,6 +11,7 @@ use super::tasks::Answer;
 use super::waker::Leaf;
 use super::worker::Turn;
 use super::{Target, TaskState, Thread, Why};
+use crate::threads;
 
 /// Where a target was found.
 pub(super) enum At {
@@ -42,9 +43,7 @@ pub(super) fn wake(targets: &[Target], limit: Limit) {
         tasks.iter().for_each(|task| task.polls.ask());
     };
     // Without the thread nobody is asked, and the report says so.
-    let _ = thread::Builder::new()
-        .name("quitter wakes".to_owned())
-        .spawn(work);
+    let _ = threads::start("quitter wakes", work);
 }
 
 /// Waits for the answers of those targets that are suspended.

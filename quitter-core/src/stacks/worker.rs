@@ -18,6 +18,7 @@ use super::trim::{Call, lacks_lines, root_of, trim};
 use super::unwind::{Trace, Unwinding};
 use super::{Found, Frame, Stack, Target, TaskState, Thread, Why};
 use crate::stands::own;
+use crate::threads;
 
 /// How long threads and tasks may take to answer.
 const ANSWERS: Duration = Duration::from_millis(300);
@@ -62,10 +63,7 @@ pub(super) fn capture(targets: Vec<Target>, limit: Limit) -> Vec<Result<Found, W
         let _own = own::mark();
         work(&targets, limit, &tell);
     };
-    let started = thread::Builder::new()
-        .name("quitter stacks".to_owned())
-        .spawn(work);
-    if let Err(error) = started {
+    if let Err(error) = threads::start("quitter stacks", work) {
         let why = Why::System(format!("cannot start a thread: {error}"));
         found.fill(Err(why));
     }

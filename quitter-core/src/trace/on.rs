@@ -13,7 +13,7 @@ use tracing::{Dispatch, Level, Span, dispatcher};
 use tracing::{debug, error, info, info_span, warn};
 
 use crate::process::Process;
-use crate::report::caller::{Caller, Job};
+use crate::report::caller::Caller;
 use crate::report::exit::ExitReport;
 use crate::report::failure::FailureKind;
 use crate::report::notice::{Notice, Unbroken};
@@ -22,6 +22,7 @@ use crate::routine::panics;
 use crate::routine::quitter::RoutineQuitter;
 use crate::routine::record::Record;
 use crate::system;
+use crate::threads::Job;
 use crate::tree::Node;
 
 const TARGET: &str = "quitter";

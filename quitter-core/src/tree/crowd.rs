@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::waiter::Futures;
 use crate::stands;
+use crate::threads;
 
 /// Wakes all, and lets go of their wakers later.
 pub(super) fn wake(futures: Futures) {
@@ -23,9 +24,8 @@ pub(super) fn wake(futures: Futures) {
         std::mem::take(&mut *futures.lock().unwrap_or_else(PoisonError::into_inner))
     };
     let elsewhere = Arc::clone(&futures);
-    let thread = thread::Builder::new().name("quitter wakers".to_owned());
-    let thread = thread.spawn(move || wake_and_keep(take(&elsewhere)));
-    if thread.is_err() {
+    let wake = move || wake_and_keep(take(&elsewhere));
+    if threads::start("quitter wakers", wake).is_err() {
         take(&futures).wake_here();
     }
 }

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
 
 use super::list::{Item, Slot};
 use super::node::Node;
@@ -16,6 +15,7 @@ use crate::error::Quitting;
 use crate::routine::kind::Work;
 use crate::routine::record::{Place, Record};
 use crate::system;
+use crate::threads;
 
 /// Something to be called when a node quits.
 pub(crate) struct Hook {
@@ -193,8 +193,7 @@ fn call_elsewhere(hooks: Vec<Started>) -> Result<(), (Vec<Started>, io::Error)> 
         std::mem::take(&mut *hooks.lock().unwrap_or_else(PoisonError::into_inner))
     };
     let theirs = Arc::clone(&hooks);
-    let thread = thread::Builder::new().name(Hook::NAME.to_owned());
-    match thread.spawn(move || call_here(take(&theirs))) {
+    match threads::start(Hook::NAME, move || call_here(take(&theirs))) {
         Ok(_detached) => Ok(()),
         Err(refused) => Err((take(&hooks), refused)),
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::output::{Drain, Lines, Stream};
 use super::reaper::{Ended, ProcessWaker};
 use crate::system;
+use crate::threads;
 
 /// A signal that processes are asked to stop with. There is none.
 #[derive(Clone, Copy)]
@@ -228,8 +229,7 @@ fn read_on_a_thread(
     drain: &Arc<Drain>,
 ) -> io::Result<()> {
     let drain = Arc::clone(drain);
-    let thread = thread::Builder::new().name("quitter output".to_owned());
-    thread.spawn(move || {
+    threads::start("quitter output", move || {
         let mut read = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from.read(&mut read) {
             if !lines.write(&read[..count]) && drain.cut_off(lines.to()) {

@@ -12,7 +12,6 @@ use std::process::{ChildStderr, ChildStdout};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
-use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::io::ioctl_fionbio;
@@ -21,6 +20,7 @@ use super::os::Wakeup;
 use super::output::{Drain, Lines, Stream};
 use super::poll_set::PollSet;
 use crate::stands::own;
+use crate::threads;
 
 /// The readers, as the rest of the program sees them.
 pub(super) struct Readers {
@@ -119,8 +119,7 @@ impl Readers {
         let wakeup = Arc::new(Wakeup::new()?);
         let set = Arc::new(PollSet::new(Arc::clone(&wakeup))?);
         let theirs = Arc::clone(&set);
-        let thread = thread::Builder::new().name("quitter output".to_owned());
-        thread.spawn(move || {
+        threads::start("quitter output", move || {
             let _own = own::mark_as_waking();
             run(&queue, &theirs);
         })?;

@@ -8,7 +8,6 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -18,6 +17,7 @@ use super::os::{Leader, Readers, Sleeper};
 use super::proc::Census;
 use super::supervised::{Next, Supervised};
 use crate::stands::own;
+use crate::threads;
 
 /// How soon to try again to reap a process that another thread is signalling.
 pub(super) const SOON: Duration = Duration::from_millis(1);
@@ -86,8 +86,7 @@ impl Reaper {
             census: Census::default(),
             orphans: None,
         };
-        let thread = thread::Builder::new().name("quitter reaper".to_owned());
-        thread.spawn(move || {
+        threads::start("quitter reaper", move || {
             let _own = own::mark_as_waking();
             crate::trace::this_thread_never_waits();
             reaping.run();

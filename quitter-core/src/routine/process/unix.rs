@@ -26,6 +26,7 @@ use super::output::Stream;
 pub(super) use super::readers::Readers;
 use super::reaper::{Ended, ProcessWaker};
 use crate::stands::own;
+use crate::threads;
 
 /// A signal that processes are asked to stop with.
 #[derive(Clone, Copy)]
@@ -237,7 +238,7 @@ fn wait_on_a_thread(pid: Pid, waker: Arc<ProcessWaker>) -> io::Result<Arc<Atomic
         waker.wake();
     };
     let thread = thread::Builder::new().name("quitter wait".to_owned());
-    thread.stack_size(STACK).spawn(wait)?;
+    threads::spawn(thread.stack_size(STACK), Box::new(wait))?;
     Ok(has_ended)
 }
 
