@@ -79,24 +79,16 @@ impl<L: Listener> Iterator for Incoming<'_, L> {
             }
         }
         loop {
-            match self
-                .caller
-                .wait(self.listener.as_fd(), Wanted::Readable, None)
-            {
+            let source = self.listener.as_fd();
+            let accepted = match self.caller.wait(source, Wanted::Readable, None) {
                 Ok(Ready::Quitting) => return None,
-                Ok(Ready::Now) => match accept(self.listener) {
-                    Ok(None) => {}
-                    Ok(Some(stream)) => return Some(Ok(stream)),
-                    Err(error) => {
-                        self.has_failed = true;
-                        return Some(Err(error));
-                    }
-                },
-                Ok(Ready::TimedOut) => {}
-                Err(error) => {
-                    self.has_failed = true;
-                    return Some(Err(error));
-                }
+                Ok(Ready::Now) => accept(self.listener),
+                Ok(Ready::TimedOut) => Ok(None),
+                Err(error) => Err(error),
+            };
+            if let Some(item) = accepted.transpose() {
+                self.has_failed = item.is_err();
+                return Some(item);
             }
         }
     }

@@ -71,7 +71,6 @@ impl Wanted {
 }
 
 /// The quitter that a call blocks at, and the routine that calls, if one does.
-#[derive(Clone)]
 struct Caller {
     node: Arc<Node>,
     routine: Option<(Arc<Record>, Place)>,
