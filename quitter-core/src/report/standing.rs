@@ -1,7 +1,6 @@
 //! The text for the calls that the routines of one line are blocked in.
 
-use std::time::Duration;
-
+use crate::report::text::Span;
 use crate::stands::Stands;
 
 /// The line about a list of threads none of which anybody can wake.
@@ -18,10 +17,8 @@ pub(super) struct Standing<'a> {
 }
 
 enum Shared<'a> {
-    Running {
-        least: Duration,
-        most: Duration,
-    },
+    /// How much they run.
+    Running(Span),
     Blocked {
         call: &'a str,
         /// The parts of the object that they have in common.
@@ -58,10 +55,7 @@ impl<'a> Standing<'a> {
                 on: parts(on).collect(),
                 differs: false,
             },
-            Stands::Running { cpu } => Shared::Running {
-                least: *cpu,
-                most: *cpu,
-            },
+            Stands::Running { cpu } => Shared::Running(Span::of(*cpu)),
             Stands::Unknown => return None,
         };
         Some(Self { known: 1, shared })
@@ -71,17 +65,14 @@ impl<'a> Standing<'a> {
     pub(super) fn call(&self) -> Option<&'a str> {
         match self.shared {
             Shared::Blocked { call, .. } => Some(call),
-            Shared::Running { .. } => None,
+            Shared::Running(_) => None,
         }
     }
 
     /// Adds a routine of the same kind, or one of which nothing is known.
     pub(super) fn include(&mut self, other: &'a Option<Stands>) {
         match (&mut self.shared, other) {
-            (Shared::Running { least, most }, Some(Stands::Running { cpu })) => {
-                *least = (*least).min(*cpu);
-                *most = (*most).max(*cpu);
-            }
+            (Shared::Running(span), Some(Stands::Running { cpu })) => span.include(*cpu),
             (Shared::Blocked { on, differs, .. }, Some(Stands::Blocked { on: other, .. })) => {
                 let common = on.iter().zip(parts(other));
                 let common = common.take_while(|(part, other)| *part == other).count();
@@ -99,7 +90,7 @@ impl<'a> Standing<'a> {
         /// How many columns a line has beside the longest name.
         const ROOM: usize = 63;
         let mut text = match &self.shared {
-            Shared::Running { least, most } => running(*least, *most),
+            Shared::Running(span) => running(*span),
             Shared::Blocked { call, on, differs } => {
                 let on = match (on.is_empty(), differs) {
                     (true, true) => Some("different objects".to_owned()),
@@ -124,9 +115,9 @@ fn parts(on: &Option<String>) -> impl Iterator<Item = &str> {
     on.iter().flat_map(|on| on.split(COMMA))
 }
 
-fn running(least: Duration, most: Duration) -> String {
+fn running(span: Span) -> String {
     let text = |cpu| Stands::Running { cpu }.to_string();
-    let (least, most) = (text(least), text(most));
+    let (least, most) = (text(span.shortest), text(span.longest));
     match (
         least == most,
         least.split_once(" %"),
