@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::report::escape::{cut, quoted};
+use crate::report::escape::{counted, quoted};
 use crate::report::stacks::{Shown, Told};
 use crate::report::standing::{Kind, Standing};
 use crate::report::text::{Line, Span};
@@ -96,11 +96,7 @@ impl<'a> Alike<'a> {
 
     /// The name, escaped and shortened, with the count.
     pub(super) fn name(&self) -> String {
-        let count = match self.count {
-            1 => String::new(),
-            n => format!(" ×{n}"),
-        };
-        cut(&self.first.name, NAME_WIDTH - count.chars().count()) + &count
+        counted(&self.first.name, self.count, NAME_WIDTH)
     }
 
     /// The call that they are blocked in, as far as that is known.
@@ -113,7 +109,6 @@ impl<'a> Alike<'a> {
             state,
             kind,
             spawned_at,
-            status,
             last_seen,
             is_body,
             cancelled,
@@ -137,9 +132,7 @@ impl<'a> Alike<'a> {
                 _ => Some("never asked its quitter".to_owned()),
             },
         });
-        let label = status_label(kind);
-        let status = status.as_ref();
-        facts.extend(status.map(|status| format!("{label} {}", quoted(status, STATUS_WIDTH))));
+        facts.extend(self.first.status_fact());
         let ended = if *cancelled {
             "dropped unfinished"
         } else {
@@ -168,11 +161,15 @@ impl RoutineState {
     }
 }
 
-/// The label of a status. The status of a process is its command line.
-pub(super) fn status_label(kind: &RoutineKind) -> &'static str {
-    match kind {
-        RoutineKind::Process { .. } => "command",
-        _ => "status",
+impl StuckRoutine {
+    /// "status "3/10"", or "command "sleep 100"" of a process, whose status is its command line.
+    pub(super) fn status_fact(&self) -> Option<String> {
+        let label = match self.kind {
+            RoutineKind::Process { .. } => "command",
+            _ => "status",
+        };
+        let status = self.status.as_ref()?;
+        Some(format!("{label} {}", quoted(status, STATUS_WIDTH)))
     }
 }
 

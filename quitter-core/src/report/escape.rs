@@ -60,6 +60,15 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     cut_as(text, width, is_hostile)
 }
 
+/// Does what [`cut`] does, with the number of those that have this name, unless it is one: "worker ×997".
+pub(crate) fn counted(name: &str, count: usize, width: usize) -> String {
+    let count = match count {
+        1 => String::new(),
+        n => format!(" ×{n}"),
+    };
+    cut(name, width - count.chars().count()) + &count
+}
+
 /// Does what [`cut`] does, between double quotes: the text cannot end them, since quotes and
 /// backslashes in it are escaped, too.
 pub(crate) fn quoted(text: &str, width: usize) -> String {

@@ -13,7 +13,7 @@ use crate::report::path::QuitterPath;
 use crate::report::stacks;
 use crate::report::stacks::Told;
 use crate::report::standing::EVERYONE_WAITS;
-use crate::report::text::{Line, Rounded, Seconds, WIDTH, write_parts};
+use crate::report::text::{Count, Line, Rounded, Seconds, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
 use crate::routine::kind::RoutineState;
 
@@ -36,11 +36,8 @@ enum Row {
 /// A line that says how many there are, then a line for each quitter and routine.
 impl fmt::Display for Timeouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.len() {
-            1 => f.write_str("1 routine")?,
-            n => write!(f, "{n} routines")?,
-        }
-        write!(f, " had not returned after {}", Rounded(self.after()))?;
+        let (count, after) = (Count(self.len(), "routine"), Rounded(self.after()));
+        write!(f, "{count} had not returned after {after}")?;
         let mut rows = Vec::new();
         let mut told = Told::default();
         let mut listed = 0;

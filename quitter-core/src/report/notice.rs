@@ -4,17 +4,16 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use crate::report::alike::status_label;
 use crate::report::cause::QuitCause;
 use crate::report::dump::Dump;
-use crate::report::escape::{FirstLine, Message, Name, cut, quoted};
+use crate::report::escape::{FirstLine, Message, Name, cut};
 use crate::report::exit::ExitReport;
 use crate::report::failure::{FailureKind, RoutineFailure};
 #[cfg(feature = "stacks")]
 use crate::report::listing::write_stacks;
 use crate::report::path::QuitterPath;
 use crate::report::standing::{EVERYONE_WAITS, Standing};
-use crate::report::text::{Seconds, write_broken, write_pieces};
+use crate::report::text::{Count, Seconds, write_broken, write_pieces};
 use crate::report::timeouts::{StuckRoutine, Timeouts};
 use crate::routine::kind::RoutineState;
 use crate::stands::Stands;
@@ -279,8 +278,7 @@ impl fmt::Display for Unbroken<'_> {
                 after.as_millis()
             ),
             Notice::Outcome(report) => report.fmt(f),
-            Notice::MoreFailures { count: 1 } => f.write_str("and 1 more failure"),
-            Notice::MoreFailures { count } => write!(f, "and {count} more failures"),
+            Notice::MoreFailures { count } => write!(f, "and {}", Count(*count, "more failure")),
             Notice::LeftRunning { count } => {
                 match count {
                     1 => f.write_str("Nothing waits for the routine that is live")?,
@@ -318,10 +316,7 @@ fn write_waiting(
 ) -> fmt::Result {
     /// Where the lines after the first begin.
     const INDENT: usize = 2;
-    let waiting = match routines.len() {
-        1 => "Waiting for 1 routine".to_owned(),
-        n => format!("Waiting for {n} routines"),
-    };
+    let waiting = format!("Waiting for {}", Count(routines.len(), "routine"));
     let mut pieces = match left {
         Some(left) => vec![format!("{waiting},"), format!("{} left:", Seconds(left))],
         None => vec![format!("{waiting}:")],
@@ -355,9 +350,7 @@ fn waited_for(path: &QuitterPath, routine: &StuckRoutine, end: &str) -> Vec<Stri
             pieces.extend(standing.iter().flat_map(|standing| standing.parts(1)));
         }
     }
-    let label = status_label(&routine.kind);
-    let status = routine.status.as_ref();
-    pieces.extend(status.map(|status| format!("{label} {}", quoted(status, 50))));
+    pieces.extend(routine.status_fact());
     let last = pieces.len() - 1;
     for (at, piece) in pieces.iter_mut().enumerate() {
         match at == last {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::report::escape::cut;
-use crate::report::text::write_parts;
+use crate::report::text::{Count, write_parts};
 
 /// A thread of this process that runs no routine. Foreign work is often what hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +119,7 @@ impl fmt::Display for OutsideLine<'_> {
         const MARGIN: usize = 4;
         match self.0.len() {
             0 => return f.write_str("outside the tree: no threads"),
-            1 => f.write_str("outside the tree: 1 thread:\n")?,
-            n => writeln!(f, "outside the tree: {n} threads:")?,
+            n => writeln!(f, "outside the tree: {}:", Count(n, "thread"))?,
         }
         let groups = groups(self.0);
         let shown: usize = groups.iter().take(SHOWN).map(|group| group.count).sum();

@@ -78,8 +78,8 @@ mod with {
     use std::fmt;
     use std::mem::discriminant;
 
-    use crate::report::escape::cut;
-    use crate::report::text::{WIDTH, write_broken};
+    use crate::report::escape::{counted, cut};
+    use crate::report::text::{Count, WIDTH, write_broken};
     use crate::report::timeouts::{StuckRoutine, Timeouts};
     use crate::report::unread::write_unread;
     use crate::stacks::{Frame, Stack, TaskState, Why};
@@ -186,8 +186,7 @@ mod with {
             told.know(left_out.iter().map(|(stack, _)| *stack), name);
             match left_out.len() {
                 0 => {}
-                1 => shown.push(format!("{:indent$}and 1 other stack", "")),
-                more => shown.push(format!("{:indent$}and {more} other stacks", "")),
+                more => shown.push(format!("{:indent$}and {}", "", Count(more, "other stack"))),
             }
             shown
         }
@@ -253,7 +252,8 @@ mod with {
         let columns = |text: &String| text.chars().count();
         let place_width = places.iter().map(columns).max().unwrap_or_default();
         let room = WIDTH - indent - place_width - 2;
-        let calls = runs.iter().map(|(frame, count)| call(frame, *count, room));
+        let calls = runs.iter();
+        let calls = calls.map(|(frame, count)| counted(&frame.function, *count, room));
         let calls: Vec<_> = calls.collect();
         let with_places = calls
             .iter()
@@ -278,16 +278,7 @@ mod with {
     }
 
     fn is_alike(one: &Frame, other: &Frame) -> bool {
-        let shown = |frame: &Frame| (frame.function.clone(), frame.file.clone(), frame.line);
-        shown(one) == shown(other)
-    }
-
-    fn call(frame: &Frame, count: usize, width: usize) -> String {
-        let count = match count {
-            1 => String::new(),
-            n => format!(" ×{n}"),
-        };
-        cut(&frame.function, width - count.chars().count()) + &count
+        one.function == other.function && one.file == other.file && one.line == other.line
     }
 
     fn place(frame: &Frame) -> String {

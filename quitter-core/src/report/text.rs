@@ -1,4 +1,4 @@
-//! Durations, places and line breaks, as a report shows them.
+//! Durations, counts, places and line breaks, as a report shows them.
 
 use std::fmt;
 use std::panic::Location;
@@ -34,8 +34,8 @@ impl fmt::Display for Rounded {
 /// The shortest and the longest of some measured durations: "0.4 s", "0.4 to 7.0 s".
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
-    pub(crate) shortest: Duration,
-    pub(crate) longest: Duration,
+    pub(super) shortest: Duration,
+    pub(super) longest: Duration,
 }
 
 impl Span {
@@ -60,6 +60,17 @@ impl fmt::Display for Span {
             true => f.write_str(&longest),
             false => write!(f, "{} to {longest}", shortest.trim_end_matches(" s")),
         }
+    }
+}
+
+/// How many there are of something: "1 routine", "3 routines".
+pub(crate) struct Count(pub(crate) usize, pub(crate) &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, what) = self;
+        let ending = if *count == 1 { "" } else { "s" };
+        write!(f, "{count} {what}{ending}")
     }
 }
 

@@ -8,10 +8,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::on::Scene;
-use crate::report::alike::status_label;
-use crate::report::escape::{cut, quoted};
+use crate::report::escape::cut;
 use crate::report::standing::Standing;
-use crate::report::text::Seconds;
+use crate::report::text::{Count, Seconds};
 
 const WITH_BAR: &str = "{spinner} {prefix}  [{bar:20}]\n{msg}";
 const WITHOUT: &str = "{spinner} {prefix}\n{msg}";
@@ -69,10 +68,7 @@ fn millis(time: Duration) -> u64 {
 
 /// "Waiting for 3 routines, 3.9 s left".
 fn header(count: usize, left: Option<Duration>) -> String {
-    let mut header = match count {
-        1 => "Waiting for 1 routine".to_owned(),
-        n => format!("Waiting for {n} routines"),
-    };
+    let mut header = format!("Waiting for {}", Count(count, "routine"));
     if let Some(left) = left {
         header += &format!(", {} left", Seconds(left));
     }
@@ -83,7 +79,6 @@ fn header(count: usize, left: Option<Duration>) -> String {
 fn routines(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<String> {
     const NAME: usize = 30;
     const PATH: usize = 40;
-    const STATUS: usize = 50;
     let listed = scene.routines.len();
     let named = match listed == scene.count && listed <= most {
         true => listed,
@@ -95,10 +90,7 @@ fn routines(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<String> {
         let mut row = format!("  {name} of {}  running {running}", path.shown(PATH));
         let stands = Standing::of(&routine.stands);
         let stands: Vec<_> = stands.iter().flat_map(|stands| stands.parts(1)).collect();
-        let label = status_label(&routine.kind);
-        let status = routine.status.as_ref();
-        let status = status.map(|status| format!("{label} {}", quoted(status, STATUS)));
-        for fact in status.into_iter().chain(stands) {
+        for fact in routine.status_fact().into_iter().chain(stands) {
             row += &format!(", {fact}");
         }
         row

@@ -3,6 +3,7 @@
 use super::{LiveQuitter, Snapshot};
 use crate::report::alike::Alike;
 use crate::report::escape::cut;
+use crate::report::text::Count;
 
 /// How many quitters and groups of routines are shown.
 const ROWS: usize = 100;
@@ -37,13 +38,12 @@ pub(super) enum Item<'a> {
 
 /// "and 12 more routines", "and 900 more routines and 870 more quitters".
 pub(super) fn more(routines: usize, quitters: usize) -> String {
-    let count = |n: usize, what: &str| match n {
-        0 => None,
-        1 => Some(format!("1 more {what}")),
-        n => Some(format!("{n} more {what}s")),
-    };
-    let counts = [count(routines, "routine"), count(quitters, "quitter")];
-    let counts: Vec<_> = counts.into_iter().flatten().collect();
+    let counts = [
+        Count(routines, "more routine"),
+        Count(quitters, "more quitter"),
+    ];
+    let counts = counts.iter().filter(|count| count.0 > 0);
+    let counts: Vec<_> = counts.map(ToString::to_string).collect();
     format!("and {}", counts.join(" and "))
 }
 
