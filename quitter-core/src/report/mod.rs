@@ -30,6 +30,4 @@ mod stacks;
 mod standing;
 pub(crate) mod text;
 pub(crate) mod timeouts;
-#[cfg(feature = "stacks")]
-mod unread;
 pub(crate) mod waiting;

@@ -1,0 +1,39 @@
+//! Without the feature: there are no stacks, and a report says how to get them.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::hint;
+use crate::report::timeouts::{StuckRoutine, Timeouts};
+
+/// The stacks of routines that share a line.
+#[derive(Default)]
+pub(in crate::report) struct Shown<'a>(PhantomData<&'a StuckRoutine>);
+
+impl<'a> Shown<'a> {
+    pub(in crate::report) fn of(_: &'a StuckRoutine) -> Self {
+        Self::default()
+    }
+
+    pub(in crate::report) fn include(&mut self, _: &'a StuckRoutine) {}
+
+    pub(in crate::report) fn facts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    pub(in crate::report) fn lines(&self, _: &'a str, _: &mut Told<'a>, _: usize) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The stacks that a list has shown.
+#[derive(Default)]
+pub(in crate::report) struct Told<'a>(PhantomData<&'a StuckRoutine>);
+
+/// Says what the report could say more.
+pub(in crate::report) fn write_note(
+    f: &mut fmt::Formatter<'_>,
+    timeouts: &Timeouts,
+) -> fmt::Result {
+    hint(timeouts).map_or(Ok(()), |hint| write!(f, "\n{hint}"))
+}

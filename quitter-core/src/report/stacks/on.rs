@@ -1,0 +1,400 @@
+//! With the feature: the lines of the stacks that a list shows.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::mem::discriminant;
+
+use super::unread::write_unread;
+use crate::report::escape::{counted, cut};
+use crate::report::text::{Count, WIDTH, write_broken};
+use crate::report::timeouts::{StuckRoutine, Timeouts};
+use crate::stacks::{Frame, Stack, TaskState, Why};
+
+/// How many lines the stacks of a list have before further ones are left out.
+const MOST_LINES: usize = 150;
+
+/// How many different stacks a line of the list has.
+const MOST_STACKS: usize = 3;
+
+/// How many calls of a stack are shown, of those at its inner end and at its outer end.
+const INNER: usize = 10;
+const OUTER: usize = 4;
+
+/// Columns of the longest file.
+const PLACE_WIDTH: usize = 42;
+
+/// The stacks of routines that share a line.
+#[derive(Default)]
+pub(in crate::report) struct Shown<'a> {
+    routines: usize,
+    stacks: Vec<(&'a Stack, usize)>,
+    /// The first task in each state that is said.
+    tasks: Vec<(&'a TaskState, usize)>,
+}
+
+impl<'a> Shown<'a> {
+    pub(in crate::report) fn of(routine: &'a StuckRoutine) -> Self {
+        let mut shown = Self::default();
+        shown.include(routine);
+        shown
+    }
+
+    pub(in crate::report) fn include(&mut self, routine: &'a StuckRoutine) {
+        self.routines += 1;
+        for stack in &routine.stacks {
+            match self.stacks.iter_mut().find(|(known, _)| *known == stack) {
+                Some((_, count)) => *count += 1,
+                None => self.stacks.push((stack, 1)),
+            }
+        }
+        // The stacks say the rest.
+        let is_said = |state: &&TaskState| !matches!(state, TaskState::Awaiting);
+        if let Some(state) = routine.task.as_ref().filter(is_said) {
+            let is_alike = |known: &TaskState| match (known, state) {
+                (TaskState::InPoll { os_id: one, .. }, TaskState::InPoll { os_id, .. }) => {
+                    one == os_id
+                }
+                _ => discriminant(known) == discriminant(state),
+            };
+            match self.tasks.iter_mut().find(|(known, _)| is_alike(known)) {
+                Some((_, count)) => *count += 1,
+                None => self.tasks.push((state, 1)),
+            }
+        }
+    }
+
+    /// The states of the tasks among the routines, the most frequent first.
+    pub(in crate::report) fn facts(&self) -> Vec<String> {
+        let mut tasks = self.tasks.clone();
+        tasks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let fact = |(state, count): &(&TaskState, usize)| match self.routines == *count {
+            true => state.to_string(),
+            false => format!("{count} of them: {state}"),
+        };
+        tasks.iter().take(MOST_STACKS).map(fact).collect()
+    }
+
+    /// The lines of the stacks, each once, the most frequent first. The list has told others before.
+    /// `name` is that of the routines. Each line begins with `indent` spaces.
+    pub(in crate::report) fn lines(
+        &self,
+        name: &'a str,
+        told: &mut Told<'a>,
+        indent: usize,
+    ) -> Vec<String> {
+        let mut stacks = self.stacks.clone();
+        stacks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let is_only = stacks.len() == 1 && stacks[0].1 == self.routines;
+        // A task that awaits several futures, which `select!` polls in an order of its own.
+        if self.routines == 1
+            && stacks.len() > 1
+            && let Some(by) = told.has_all(stacks.iter().map(|(stack, _)| *stack))
+        {
+            return told.push(format!(
+                "{:indent$}at the same places as '{}'",
+                "",
+                cut(by, 30)
+            ));
+        }
+        let mut shown = Vec::new();
+        for (at, (stack, count)) in stacks.iter().take(MOST_STACKS).enumerate() {
+            let mut further = indent;
+            if self.routines == 1 {
+                // A task that awaits several futures.
+                shown.extend((at > 0).then(|| format!("{:indent$}also", "")));
+            } else if !is_only {
+                shown.push(format!("{:indent$}×{count}", ""));
+                further += 2;
+            }
+            shown.extend(told.lines(stack, name, further));
+        }
+        let left_out = stacks.get(MOST_STACKS..).unwrap_or_default();
+        told.know(left_out.iter().map(|(stack, _)| *stack), name);
+        match left_out.len() {
+            0 => {}
+            more => shown.push(format!("{:indent$}and {}", "", Count(more, "other stack"))),
+        }
+        shown
+    }
+}
+
+/// The stacks that a list has shown: each is shown once, with the name of its first routine.
+#[derive(Default)]
+pub(in crate::report) struct Told<'a> {
+    stacks: HashMap<&'a Stack, &'a str>,
+    /// Those that only count among others, since a line has too many.
+    left_out: HashMap<&'a Stack, &'a str>,
+    lines: usize,
+}
+
+impl<'a> Told<'a> {
+    /// The name of the line that has all of these stacks.
+    fn has_all(&self, mut stacks: impl Iterator<Item = &'a Stack>) -> Option<&'a str> {
+        let by = |stack| self.stacks.get(stack).or(self.left_out.get(stack)).copied();
+        let first = by(stacks.next()?)?;
+        stacks
+            .all(|stack| by(stack) == Some(first))
+            .then_some(first)
+    }
+
+    fn know(&mut self, stacks: impl Iterator<Item = &'a Stack>, name: &'a str) {
+        for stack in stacks {
+            self.left_out.entry(stack).or_insert(name);
+        }
+    }
+
+    fn push(&mut self, line: String) -> Vec<String> {
+        self.lines += 1;
+        vec![line]
+    }
+
+    fn lines(&mut self, stack: &'a Stack, name: &'a str, indent: usize) -> Vec<String> {
+        let by = self.stacks.get(stack);
+        let lines = match by {
+            Some(by) => vec![format!(
+                "{:indent$}at the same place as '{}'",
+                "",
+                cut(by, 30)
+            )],
+            None if self.lines > MOST_LINES => vec![format!("{:indent$}…", "")],
+            None => lines(stack, indent),
+        };
+        self.stacks.entry(stack).or_insert(name);
+        self.lines += lines.len();
+        lines
+    }
+}
+
+/// A line for each call, or for each run of equal calls.
+fn lines(stack: &Stack, indent: usize) -> Vec<String> {
+    let mut runs: Vec<(&Frame, usize)> = Vec::new();
+    for frame in &stack.frames {
+        match runs.last_mut() {
+            Some((last, count)) if is_alike(last, frame) => *count += 1,
+            _ => runs.push((frame, 1)),
+        }
+    }
+    let places: Vec<_> = runs.iter().map(|(frame, _)| place(frame)).collect();
+    let columns = |text: &String| text.chars().count();
+    let place_width = places.iter().map(columns).max().unwrap_or_default();
+    let room = WIDTH - indent - place_width - 2;
+    let calls = runs.iter();
+    let calls = calls.map(|(frame, count)| counted(&frame.function, *count, room));
+    let calls: Vec<_> = calls.collect();
+    let with_places = calls
+        .iter()
+        .zip(&places)
+        .filter(|(_, place)| !place.is_empty());
+    let width = with_places.map(|(call, _)| columns(call)).max();
+    let width = width.unwrap_or_default();
+    let line = |(call, place): (&String, &String)| match place.is_empty() {
+        true => format!("{:indent$}{call}", ""),
+        false => format!("{:indent$}{call:width$}  {place}", ""),
+    };
+    let mut lines: Vec<_> = calls.iter().zip(&places).map(line).collect();
+    if lines.len() > INNER + OUTER + 1 {
+        let left_out = lines.len() - INNER - OUTER;
+        let text = format!("{:indent$}… {left_out} more", "");
+        lines.splice(INNER..lines.len() - OUTER, [text]);
+    }
+    if stack.is_cut {
+        lines.push(format!("{:indent$}…", ""));
+    }
+    lines
+}
+
+fn is_alike(one: &Frame, other: &Frame) -> bool {
+    one.function == other.function && one.file == other.file && one.line == other.line
+}
+
+fn place(frame: &Frame) -> String {
+    match (&frame.file, frame.line) {
+        (Some(file), Some(line)) => format!("{}:{line}", cut(file, PLACE_WIDTH)),
+        (Some(file), None) => cut(file, PLACE_WIDTH),
+        (None, _) => String::new(),
+    }
+}
+
+pub(in crate::report) fn write_note(
+    f: &mut fmt::Formatter<'_>,
+    timeouts: &Timeouts,
+) -> fmt::Result {
+    write_notes(f, timeouts.routines(), timeouts.stackless())
+}
+
+/// Says of how many threads and tasks there are no stacks, and whether the stacks of these routines
+/// lack names or lines, each on a new line.
+pub(in crate::report) fn write_notes<'a>(
+    f: &mut fmt::Formatter<'_>,
+    routines: impl Iterator<Item = &'a StuckRoutine>,
+    missing: &[(Why, usize)],
+) -> fmt::Result {
+    let stacks: Vec<_> = routines.flat_map(|routine| &routine.stacks).collect();
+    write_unread(f, &stacks)?;
+    write_missing(f, missing)
+}
+
+/// Says of how many threads and tasks there are no stacks, and why, each on a new line.
+fn write_missing(f: &mut fmt::Formatter<'_>, missing: &[(Why, usize)]) -> fmt::Result {
+    for (why, count) in missing {
+        let of = if why.is_of_tasks() { "task" } else { "thread" };
+        let why = cut(&why.to_string(), WIDTH);
+        let line = match count {
+            1 => format!("\nNo stack of 1 {of}: {why}"),
+            n => format!("\nNo stacks of {n} {of}s: {why}"),
+        };
+        write_broken(f, &line)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(function: &str, line: Option<u32>) -> Frame {
+        Frame {
+            function: function.to_owned(),
+            file: line.map(|_| "src/store.rs".to_owned()),
+            line,
+            module: Some("store".to_owned()),
+            offset: u64::from(line.unwrap_or_default()),
+        }
+    }
+
+    fn stack(frames: Vec<Frame>) -> Stack {
+        Stack {
+            frames,
+            is_cut: false,
+            names_unread: false,
+            lacks_lines: false,
+        }
+    }
+
+    #[test]
+    fn calls_stand_below_each_other_with_their_places_in_a_column() {
+        let frames = vec![
+            frame("std::sync::Mutex::lock", None),
+            frame("store::flush_to_disk", Some(88)),
+            frame("store::flusher", Some(35)),
+        ];
+        assert_eq!(
+            lines(&stack(frames), 6),
+            [
+                "      std::sync::Mutex::lock",
+                "      store::flush_to_disk  src/store.rs:88",
+                "      store::flusher        src/store.rs:35",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_recursion_is_one_line_and_a_long_stack_loses_its_middle() {
+        let mut frames: Vec<_> = (0..100).map(|_| frame("store::walk", Some(7))).collect();
+        frames.extend((0..100).map(|line| frame("store::call", Some(line))));
+        let mut stack = stack(frames);
+        stack.is_cut = true;
+        let lines = lines(&stack, 6);
+        assert_eq!(lines[0], "      store::walk ×100  src/store.rs:7");
+        assert_eq!(lines[10], "      … 87 more");
+        assert_eq!(lines[14], "      store::call       src/store.rs:99");
+        assert_eq!((&lines[15][..], lines.len()), ("      …", 16));
+    }
+
+    fn stuck(root: &crate::Quitter) -> crate::Timeouts {
+        root.wait_done(std::time::Duration::ZERO).unwrap_err()
+    }
+
+    #[test]
+    fn a_task_that_awaits_several_futures_has_a_stack_for_each() {
+        let root = crate::Quitter::root("main");
+        let _task = root.guard("task").unwrap();
+        let mut timeouts = stuck(&root);
+        let leaf = |name: &str| stack(vec![frame(name, None), frame("store::flush", Some(88))]);
+        let task = &mut timeouts.quitters[0].routines[0];
+        task.stacks = vec![
+            leaf("tokio::sync::Mutex::lock"),
+            leaf("tokio::time::timeout"),
+        ];
+        let text = timeouts.to_string();
+        let stacks = "\n      tokio::sync::Mutex::lock\n      store::flush  src/store.rs:88\n      also\n      \
+                      tokio::time::timeout\n      store::flush  src/store.rs:88";
+        assert!(text.ends_with(stacks), "{text}");
+    }
+
+    /// The order in which `select!` polls its futures is random.
+    #[test]
+    fn tasks_that_await_the_same_futures_in_another_order_are_at_the_same_places() {
+        let root = crate::Quitter::root("main");
+        let names = ["first", "second", "third"];
+        let _tasks = names.map(|name| root.guard(name).unwrap());
+        let mut timeouts = stuck(&root);
+        let leaf = |name: &str| stack(vec![frame(name, None), frame("store::flush", Some(88))]);
+        let leaves = ["read", "lock", "sleep", "recv"].map(leaf);
+        let reversed = || leaves.iter().rev().cloned().collect::<Vec<_>>();
+        let routines = &mut timeouts.quitters[0].routines;
+        routines[0].stacks = leaves.to_vec();
+        routines[1].stacks = reversed();
+        routines[2].stacks = reversed();
+        routines[2].stacks[0] = leaf("accept");
+        let text = timeouts.to_string();
+        let same: Vec<_> = text
+            .match_indices("at the same places as 'first'")
+            .collect();
+        assert_eq!(same.len(), 1, "{text}");
+        let after = &text[same[0].0..];
+        assert!(
+            after.contains("third") && after.contains("accept"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn tasks_in_different_states_share_a_line_that_counts_them() {
+        let root = crate::Quitter::root("main");
+        let guards: Vec<_> = (0..4).map(|_| root.guard("task").unwrap()).collect();
+        let mut timeouts = stuck(&root);
+        let waits = TaskState::NotPolled {
+            woken: std::time::Duration::from_millis(3000),
+        };
+        let holds = TaskState::InPoll {
+            os_id: 7,
+            thread: "tokio\u{1b}\nrt".to_owned(),
+        };
+        let states = [Some(waits.clone()), Some(waits), Some(holds), None];
+        let routines = &mut timeouts.quitters[0].routines;
+        for (routine, state) in routines.iter_mut().zip(states) {
+            routine.task = state;
+        }
+        let text = timeouts.to_string().replace("\n             ", "");
+        let counts = "2 of them: woken 3.0 s ago and not polled: the runtime's threads are busy,";
+        assert!(text.contains(counts), "{text}");
+        assert!(
+            text.contains("1 of them: holds up thread 7 'tokio"),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'), "{text}");
+        let routines = &mut timeouts.quitters[0].routines;
+        routines.truncate(1);
+        let woken = std::time::Duration::from_millis(300);
+        routines[0].task = Some(TaskState::NotPolled { woken });
+        let alone = timeouts.to_string();
+        assert!(alone.contains(", woken and not polled: "), "{alone}");
+        drop(guards);
+    }
+
+    #[test]
+    fn names_from_a_file_forge_no_line_and_no_line_is_too_long() {
+        let long = format!("store::\n{}", "x".repeat(1000));
+        let mut hostile = frame(&long, Some(1));
+        hostile.file = Some(long.clone());
+        let lines = lines(&stack(vec![hostile, frame(&long, None)]), 6);
+        assert_eq!(lines.len(), 2);
+        for line in lines {
+            assert!(
+                !line.contains('\n') && line.chars().count() <= 100,
+                "{line}"
+            );
+        }
+    }
+}
