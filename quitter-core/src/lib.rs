@@ -46,6 +46,7 @@ mod process;
 mod quitter;
 mod report;
 mod routine;
+mod slots;
 #[cfg(feature = "stacks")]
 mod stacks;
 mod stands;

@@ -4,20 +4,14 @@
 //! Some wake routines when something happens outside of the program, such as the end of a child process.
 //! While there is one of these, it is not true that nothing will wake anybody.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::slots::{FREE, Slots};
 use crate::system;
 
-/// Most processes need no second block. There are more where each child process has a thread that waits.
-static OWN: Block = Block::new();
-
-/// Room for the numbers of some threads, each shifted by one to make room for [`WAKES`]. A list without
-/// a lock, since reports read it.
-struct Block {
-    slots: [AtomicU64; 16],
-    next: OnceLock<Box<Block>>,
-}
+/// The numbers of the threads, each shifted by one to make room for [`WAKES`]. Most processes need no more
+/// slots than these. There are more where each child process has a thread that waits.
+static OWN: Slots<16> = Slots::new();
 
 /// It wakes routines.
 const WAKES: u64 = 1;
@@ -42,29 +36,6 @@ pub(crate) fn mark_as_waking() -> Own {
     Own::new(system::thread_id() << 1 | WAKES)
 }
 
-fn take(value: u64) -> &'static AtomicU64 {
-    let free = |slot: &&AtomicU64| {
-        let taken = slot.compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed);
-        taken.is_ok()
-    };
-    let mut block = &OWN;
-    loop {
-        if let Some(slot) = block.slots.iter().find(free) {
-            return slot;
-        }
-        block = block.next.get_or_init(|| Box::new(Block::new()));
-    }
-}
-
-impl Block {
-    const fn new() -> Self {
-        Self {
-            slots: [const { AtomicU64::new(0) }; 16],
-            next: OnceLock::new(),
-        }
-    }
-}
-
 /// Whether this is the number of one of them that wakes nobody.
 #[cfg_attr(
     not(target_os = "linux"),
@@ -81,27 +52,22 @@ pub(crate) fn is_or_was_own(id: u64) -> bool {
 }
 
 fn has(value: u64) -> bool {
-    let mut blocks =
-        std::iter::successors(Some(&OWN), |block| block.next.get().map(|next| &**next));
-    blocks.any(|block| {
-        let mut slots = block.slots.iter();
-        slots.any(|slot| slot.load(Ordering::Relaxed) == value)
-    })
+    OWN.iter().any(|slot| slot.load(Ordering::Relaxed) == value)
 }
 
 impl Own {
     fn new(value: u64) -> Self {
-        let slot = Some(take(value));
+        let slot = Some(OWN.put(value));
         Self { value, slot }
     }
 
     /// Runs code of the program's. The thread is not quitter's own meanwhile.
     pub(crate) fn lend<T>(&mut self, f: impl FnOnce() -> T) -> T {
         if let Some(slot) = self.slot.take() {
-            slot.store(0, Ordering::Relaxed);
+            slot.store(FREE, Ordering::Relaxed);
         }
         let result = f();
-        self.slot = Some(take(self.value));
+        self.slot = Some(OWN.put(self.value));
         result
     }
 }
@@ -110,7 +76,7 @@ impl Drop for Own {
     fn drop(&mut self) {
         if let Some(slot) = self.slot {
             LAST.store(self.value, Ordering::Relaxed);
-            slot.store(0, Ordering::Relaxed);
+            slot.store(FREE, Ordering::Relaxed);
         }
     }
 }
@@ -129,13 +95,5 @@ mod tests {
         assert!(is_or_was_own(id) && wakes_nobody(id));
         drop(own);
         assert!(!wakes_nobody(id));
-    }
-
-    #[test]
-    fn there_is_room_for_more_than_a_block() {
-        let marks: Vec<_> = (0..100).map(|n| Own::new((u64::MAX >> 1) - n)).collect();
-        assert!((0..100).all(|n| has((u64::MAX >> 1) - n)));
-        drop(marks);
-        assert!((0..100).all(|n| !has((u64::MAX >> 1) - n)));
     }
 }

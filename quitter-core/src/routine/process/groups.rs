@@ -4,17 +4,16 @@
 //! are signalling it at this moment. The reaper empties a slot before it reaps the process, and it
 //! cannot while anybody is signalling. So the number in a slot is never that of a stranger.
 
-use std::iter::successors;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Once, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use crate::slots::{FREE, Slots};
 use crate::system;
 
-const FREE: u64 = 0;
 /// The whole group is meant. Below this is the number of the process.
 const GROUP: u64 = 1 << 32;
 /// One thread is signalling.
@@ -23,23 +22,7 @@ const USERS: u64 = 0xfff << 33;
 /// From here on a number, so that no two processes of one slot have the same word.
 const NUMBER: u32 = 45;
 
-/// Some slots, and where the next ones are. They are never given back: there are as many as there were
-/// processes at a time.
-struct Chunk {
-    slots: [AtomicU64; 64],
-    next: OnceLock<Box<Chunk>>,
-}
-
-impl Chunk {
-    const fn new() -> Self {
-        Self {
-            slots: [const { AtomicU64::new(FREE) }; 64],
-            next: OnceLock::new(),
-        }
-    }
-}
-
-static FIRST: Chunk = Chunk::new();
+static LIST: Slots<64> = Slots::new();
 
 /// This process ends: it starts no more processes.
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -76,17 +59,8 @@ impl Starting {
         let group = if group { GROUP } else { 0 };
         let pid = u64::from(pid.as_raw_nonzero().get().unsigned_abs());
         let word = pid | group | number << NUMBER;
-        let mut chunk = &FIRST;
-        loop {
-            for slot in &chunk.slots {
-                let taken = slot.load(Ordering::Relaxed) != FREE;
-                let order = Ordering::SeqCst;
-                if !taken && slot.compare_exchange(FREE, word, order, order).is_ok() {
-                    return Listed { slot, word };
-                }
-            }
-            chunk = chunk.next.get_or_init(|| Box::new(Chunk::new()));
-        }
+        let slot = LIST.put(word);
+        Listed { slot, word }
     }
 }
 
@@ -183,8 +157,7 @@ pub(crate) fn listed() -> usize {
 }
 
 fn all_listed() -> impl Iterator<Item = Listed> {
-    let chunks = successors(Some(&FIRST), |chunk| chunk.next.get().map(|next| &**next));
-    chunks.flat_map(|chunk| &chunk.slots).filter_map(|slot| {
+    LIST.iter().filter_map(|slot| {
         let word = slot.load(Ordering::SeqCst) & !USERS;
         (word != FREE).then_some(Listed { slot, word })
     })
