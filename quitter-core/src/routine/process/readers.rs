@@ -9,11 +9,12 @@ use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdout};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use once_cell::sync::OnceCell;
 use rustix::io::ioctl_fionbio;
 
 use super::os::Wakeup;
@@ -23,10 +24,7 @@ use crate::stands::own;
 use crate::threads;
 
 /// The readers, as the rest of the program sees them.
-pub(super) struct Readers {
-    thread: OnceLock<Thread>,
-    starting: Mutex<()>,
-}
+pub(super) struct Readers(OnceCell<Thread>);
 
 struct Thread {
     requests: Sender<Request>,
@@ -69,10 +67,7 @@ impl Wake for Ended {
 
 impl Readers {
     pub(super) const fn new() -> Self {
-        Self {
-            thread: OnceLock::new(),
-            starting: Mutex::new(()),
-        }
+        Self(OnceCell::new())
     }
 
     /// Reads these from now on.
@@ -83,7 +78,7 @@ impl Readers {
         stderr: Option<ChildStderr>,
         reaper: Waker,
     ) -> io::Result<Arc<Drain>> {
-        let thread = self.thread()?;
+        let thread = self.0.get_or_try_init(Thread::start)?;
         let stdout = stdout.map(|from| (OwnedFd::from(from), Stream::Out));
         let stderr = stderr.map(|from| (OwnedFd::from(from), Stream::Err));
         let pipes: Vec<_> = stdout.into_iter().chain(stderr).collect();
@@ -109,12 +104,10 @@ impl Readers {
         }
         Ok(drain)
     }
+}
 
-    fn thread(&self) -> io::Result<&Thread> {
-        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = self.thread.get() {
-            return Ok(thread);
-        }
+impl Thread {
+    fn start() -> io::Result<Self> {
         let (requests, queue) = unbounded();
         let wakeup = Arc::new(Wakeup::new()?);
         let set = Arc::new(PollSet::new(Arc::clone(&wakeup))?);
@@ -123,15 +116,13 @@ impl Readers {
             let _own = own::mark_as_waking();
             run(&queue, &theirs);
         })?;
-        Ok(self.thread.get_or_init(|| Thread {
+        Ok(Self {
             requests,
             set,
             wakeup,
-        }))
+        })
     }
-}
 
-impl Thread {
     fn ended(&self, keys: Range<u64>) -> Waker {
         Waker::from(Arc::new(Ended {
             keys,

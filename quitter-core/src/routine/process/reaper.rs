@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use once_cell::sync::OnceCell;
 
 use super::orphans::Orphans;
 use super::os::{Leader, Readers, Sleeper};
@@ -25,8 +26,7 @@ pub(super) const SOON: Duration = Duration::from_millis(1);
 /// The reaper, as the rest of the program sees it. There is one for the process, and its thread is
 /// started when the first process is.
 pub(crate) struct Reaper {
-    thread: OnceLock<ReaperThread>,
-    starting: Mutex<()>,
+    thread: OnceCell<ReaperThread>,
     pub(super) readers: Readers,
 }
 
@@ -61,21 +61,25 @@ pub(super) enum Ended {
 impl Reaper {
     pub(crate) const fn new() -> Self {
         Self {
-            thread: OnceLock::new(),
-            starting: Mutex::new(()),
+            thread: OnceCell::new(),
             readers: Readers::new(),
         }
     }
 
     /// The thread, which is started if there is none.
     pub(super) fn thread(&self) -> io::Result<&ReaperThread> {
-        if let Some(thread) = self.thread.get() {
-            return Ok(thread);
-        }
-        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = self.thread.get() {
-            return Ok(thread);
-        }
+        self.thread.get_or_try_init(ReaperThread::start)
+    }
+
+    /// Reaps orphans from now on.
+    pub(crate) fn reap_orphans(&self) -> io::Result<()> {
+        self.thread()?.ask(Request::ReapOrphans);
+        Ok(())
+    }
+}
+
+impl ReaperThread {
+    fn start() -> io::Result<Self> {
         let (requests, queue) = unbounded();
         let sleeper = Arc::new(Sleeper::new()?);
         let reaping = Reaping {
@@ -91,18 +95,9 @@ impl Reaper {
             crate::trace::this_thread_never_waits();
             reaping.run();
         })?;
-        let thread = ReaperThread { requests, sleeper };
-        Ok(self.thread.get_or_init(|| thread))
+        Ok(Self { requests, sleeper })
     }
 
-    /// Reaps orphans from now on.
-    pub(crate) fn reap_orphans(&self) -> io::Result<()> {
-        self.thread()?.ask(Request::ReapOrphans);
-        Ok(())
-    }
-}
-
-impl ReaperThread {
     /// A waker for a process that is to be [watched](Self::watch).
     pub(super) fn waker(&self) -> Arc<ProcessWaker> {
         static LAST: AtomicU64 = AtomicU64::new(0);
