@@ -1,4 +1,4 @@
-//! The files that are mapped into the process, and their tables for unwinding.
+//! The files that are mapped into the process.
 //!
 //! Everything is read through `/proc/self/mem`, so that a library that is unloaded meanwhile ends the
 //! stack and not the process.
@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use super::elf::{Elf, Tables};
 use super::{is_systems, stripped};
 
 /// More than the tables of any program that was seen.
@@ -48,17 +49,6 @@ pub(super) struct Module {
     pub(super) tables: Option<Tables>,
 }
 
-/// The unwind tables of a module, by the file's own addresses.
-pub(super) struct Tables {
-    pub(super) index: Section,
-    pub(super) frames: Section,
-}
-
-pub(super) struct Section {
-    pub(super) range: Range<u64>,
-    pub(super) bytes: Vec<u8>,
-}
-
 /// Opens the process's memory, for reading.
 pub(super) fn memory() -> io::Result<File> {
     File::open("/proc/self/mem")
@@ -89,9 +79,8 @@ impl Mappings {
 
     /// The module whose code an address is, with the start of its first mapping. `None`: no code of a file.
     pub(super) fn module_start(&self, address: u64) -> Option<u64> {
-        let at = self.list.partition_point(|map| map.range.end <= address);
-        let map = self.list.get(at)?;
-        if !(map.range.contains(&address) && map.is_code && map.is_module()) {
+        let (at, map) = self.find(address)?;
+        if !(map.is_code && map.is_module()) {
             return None;
         }
         let before = self.list[..=at].iter().rev();
@@ -102,18 +91,21 @@ impl Mappings {
 
     /// How many bytes a stack whose pointer is there can still grow by. `None`: nobody knows.
     pub(super) fn room_below(&self, address: u64) -> Option<u64> {
-        let at = self.list.partition_point(|map| map.range.end <= address);
-        let map = self.list.get(at)?;
+        let (_, map) = self.find(address)?;
         // The main thread's grows.
-        let is_fixed = map.range.contains(&address) && map.path != "[stack]";
-        is_fixed.then(|| address - map.range.start)
+        (map.path != "[stack]").then(|| address - map.range.start)
     }
 
     /// Whether an address is code, of a file or not.
     pub(super) fn is_code(&self, address: u64) -> bool {
+        self.find(address).is_some_and(|(_, map)| map.is_code)
+    }
+
+    /// The mapping that holds an address, with its place in the list.
+    fn find(&self, address: u64) -> Option<(usize, &Mapping)> {
         let at = self.list.partition_point(|map| map.range.end <= address);
-        let map = self.list.get(at);
-        map.is_some_and(|map| map.range.contains(&address) && map.is_code)
+        let map = self.list.get(at)?;
+        map.range.contains(&address).then_some((at, map))
     }
 
     /// Reads the module that starts there.
@@ -173,99 +165,6 @@ impl Mapping {
         let path = self.path.strip_suffix(" (deleted)").unwrap_or(&self.path);
         path.rsplit('/').next().unwrap_or(path).to_owned()
     }
-}
-
-/// The headers of a 64-bit ELF file in memory.
-struct Elf {
-    bias: u64,
-    /// The segments that are loaded, by the file's own addresses.
-    loaded: Vec<Range<u64>>,
-    /// The index of the unwind tables.
-    index: Option<Range<u64>>,
-}
-
-impl Elf {
-    const HEADER: u64 = 64;
-    const SEGMENT: usize = 56;
-    const LOAD: u32 = 1;
-    const UNWIND_INDEX: u32 = 0x6474_e550;
-
-    fn read(start: u64, bytes: impl Fn(Range<u64>) -> Option<Vec<u8>>) -> Option<Self> {
-        let header = bytes(start..start + Self::HEADER)?;
-        let is_known = header.starts_with(b"\x7fELF\x02\x01");
-        let at = start.checked_add(u64_at(&header, 32)?)?;
-        let (size, count) = (u16_at(&header, 54)?, u16_at(&header, 56)?);
-        if !is_known || usize::from(size) != Self::SEGMENT {
-            return None;
-        }
-        let segments = bytes(at..at.checked_add(u64::from(size) * u64::from(count))?)?;
-        let mut elf = Self {
-            bias: start,
-            loaded: Vec::new(),
-            index: None,
-        };
-        for segment in segments.chunks_exact(Self::SEGMENT) {
-            let (offset, address) = (u64_at(segment, 8)?, u64_at(segment, 16)?);
-            let range = address..address.checked_add(u64_at(segment, 40)?)?;
-            match u32_at(segment, 0)? {
-                Self::LOAD => {
-                    if offset == 0 {
-                        elf.bias = start.wrapping_sub(address);
-                    }
-                    elf.loaded.push(range);
-                }
-                Self::UNWIND_INDEX => elf.index = Some(range),
-                _ => {}
-            }
-        }
-        Some(elf)
-    }
-
-    /// Where it is loaded.
-    fn range(&self) -> Range<u64> {
-        let start = self.loaded.iter().map(|segment| segment.start).min();
-        let end = self.loaded.iter().map(|segment| segment.end).max();
-        let of = |address: Option<u64>| self.bias.wrapping_add(address.unwrap_or(0));
-        of(start)..of(end)
-    }
-
-    fn tables(&self, bytes: impl Fn(Range<u64>) -> Option<Vec<u8>>) -> Option<Tables> {
-        /// "32 bits with a sign, relative to its own place": what all linkers write.
-        const RELATIVE: u8 = 0x1b;
-        let section = |range: Range<u64>| {
-            let start = self.bias.wrapping_add(range.start);
-            let end = self.bias.wrapping_add(range.end);
-            let bytes = bytes(start..end)?;
-            Some(Section { range, bytes })
-        };
-        let index = section(self.index.clone()?)?;
-        if index.bytes.get(1) != Some(&RELATIVE) {
-            return None;
-        }
-        let distance = u32_at(&index.bytes, 4)?.cast_signed();
-        let frames = (index.range.start + 4).checked_add_signed(distance.into())?;
-        // Their end is stated nowhere, but marked in them.
-        let mut loaded = self.loaded.iter();
-        let segment = loaded.find(|segment| segment.contains(&frames))?;
-        let frames = section(frames..segment.end)?;
-        Some(Tables { index, frames })
-    }
-}
-
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at + N)?.try_into().ok()
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    array_at(bytes, at).map(u16::from_le_bytes)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    array_at(bytes, at).map(u32::from_le_bytes)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    array_at(bytes, at).map(u64::from_le_bytes)
 }
 
 /// A code address in a module.
@@ -332,16 +231,5 @@ mod tests {
             }
         }
         assert!(with_tables >= 1);
-    }
-
-    #[test]
-    fn what_is_no_elf_file_is_no_module() {
-        for bytes in [&[0; 64][..], b"\x7fELF\x02\x01", &[0xff; 4096]] {
-            let read = |range: Range<u64>| {
-                let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
-                bytes.get(range).map(<[u8]>::to_vec)
-            };
-            assert!(Elf::read(0, read).is_none());
-        }
     }
 }

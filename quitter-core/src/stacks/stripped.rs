@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::elf::{is_header, u16_at, u32_at, u64_at};
+
 /// Whether the file of a program or library has a table of its symbols. Reads the file: that may hang.
 pub(super) fn has_names(path: &Path) -> bool {
     let read = |at, length| {
@@ -16,21 +18,21 @@ pub(super) fn has_names(path: &Path) -> bool {
 
 /// The same of a 64-bit ELF file, of which `read` gives as many bytes from there.
 fn has_symbols(read: impl Fn(u64, usize) -> Option<Vec<u8>>) -> Option<bool> {
-    const SYMBOLS: [u8; 4] = 2u32.to_le_bytes();
+    const SYMBOLS: u32 = 2;
     let header = read(0, 64)?;
-    if !header.starts_with(b"\x7fELF\x02\x01") {
+    if !is_header(&header) {
         return None;
     }
-    let at = u64::from_le_bytes(header[40..48].try_into().ok()?);
-    let number = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
-    let (size, count) = (number(58), number(60));
+    let at = u64_at(&header, 40)?;
+    let (size, count) = (u16_at(&header, 58)?, u16_at(&header, 60)?);
     // Other sizes are of no file of this kind, and might ask for gigabytes.
     if at == 0 || size != 64 {
         return Some(false);
     }
-    let sections = read(at, size * count)?;
+    let size = usize::from(size);
+    let sections = read(at, size * usize::from(count))?;
     let mut sections = sections.chunks_exact(size);
-    Some(sections.any(|section| section[4..8] == SYMBOLS))
+    Some(sections.any(|section| u32_at(section, 4) == Some(SYMBOLS)))
 }
 
 #[cfg(test)]
