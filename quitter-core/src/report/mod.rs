@@ -30,4 +30,5 @@ mod stacks;
 mod standing;
 pub(crate) mod text;
 pub(crate) mod timeouts;
+mod waited_for;
 pub(crate) mod waiting;

@@ -9,6 +9,7 @@ use crate::report::look::Before;
 use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::timeouts::Timeouts;
+use crate::report::waited_for::NAMED;
 use crate::tree::LiveAt;
 
 /// How often to look at the live routines.
@@ -90,7 +91,7 @@ fn take_returned(named: &mut BTreeMap<u64, Named>, live: &[LiveAt]) -> Vec<Named
 
 /// Keeps the routines that the line about `routines` names.
 fn remember(named: &mut BTreeMap<u64, Named>, routines: &Timeouts) {
-    for (path, routine) in routines.first(Notice::NAMED) {
+    for (path, routine) in routines.first(NAMED) {
         let (name, path) = (routine.name.clone(), path.clone());
         named.insert(routine.id, Named { name, path });
     }
