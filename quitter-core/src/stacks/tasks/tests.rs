@@ -11,28 +11,16 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
+use super::super::tests::{LONG, capture, records};
 use super::super::{Found, MOST_THREADS, Stack, Stacks, TaskState, Why, of};
-use crate::routine::record::Record;
 use crate::{Quitter, RoutineQuitter, RoutineState};
 
 mod awaits;
 mod everywhere;
 
-const LONG: Duration = Duration::from_secs(20);
-
 fn several_threads() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().unwrap()
-}
-
-fn records(root: &Quitter) -> Vec<Arc<Record>> {
-    let (live, unread) = root.node().try_look(Instant::now() + LONG);
-    assert!(unread.is_empty());
-    live.into_iter().flat_map(|at| at.routines).collect()
-}
-
-fn capture(root: &Quitter) -> Stacks {
-    of(&records(root), Instant::now() + LONG)
 }
 
 /// Captures the stacks of the routine with this name.

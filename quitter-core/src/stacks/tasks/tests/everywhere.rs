@@ -1,6 +1,7 @@
 //! Tasks are asked on every executor, and whatever happens to them meanwhile.
 
 use super::*;
+use crate::routine::record::Record;
 
 #[path = "../../../../tests/tasks/executors.rs"]
 mod executors;
