@@ -62,6 +62,7 @@ impl Drop for Quitter {
         self.node.drop_quitter();
     }
 }
+
 impl Quitter {
     /// Creates the root of a separate tree, without any claim on the process. For libraries and
     /// tests; programs create a [`MainQuitter`](crate::MainQuitter).

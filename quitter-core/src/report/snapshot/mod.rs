@@ -18,7 +18,7 @@ use crate::report::path::{Paths, QuitterPath};
 use crate::report::timeouts::StuckRoutine;
 #[cfg(feature = "stacks")]
 use crate::stacks::{Stacks, Why};
-use crate::tree::{Found, Node};
+use crate::tree::{Found, Node, Quit};
 
 /// Everything that lives at a quitter and below it. Returned by
 /// [`Quitter::snapshot`](crate::Quitter::snapshot).
@@ -189,13 +189,27 @@ struct FoundQuit {
     deadline: Option<Instant>,
 }
 
+impl FoundQuit {
+    /// Of a quitter that was told itself.
+    fn of(quit: &Quit, deadline: Option<Instant>) -> Self {
+        Self {
+            cause: Arc::new(quit.cause.clone()),
+            inherited: false,
+            at: quit.at,
+            deadline,
+        }
+    }
+}
+
 impl Moment {
     fn quitter(&mut self, at: usize, found: &Found) -> LiveQuitter {
         let node = &found.node;
         let parent = (at > 0).then_some(found.above);
         let quit = match parent {
             Some(parent) => self.quit_below(self.quits[parent].as_ref(), node),
-            None => Self::quit_of(node),
+            None => node
+                .quit_info()
+                .map(|quit| FoundQuit::of(quit, node.deadline())),
         };
         let state = quit.as_ref().map(|quit| self.state(quit));
         self.quits.push(quit);
@@ -213,23 +227,8 @@ impl Moment {
         }
     }
 
-    fn quit_of(node: &Arc<Node>) -> Option<FoundQuit> {
-        let quit = node.quit_info()?;
-        Some(FoundQuit {
-            cause: Arc::new(quit.cause.clone()),
-            inherited: false,
-            at: quit.at,
-            deadline: node.deadline(),
-        })
-    }
-
     fn quit_below(&self, above: Option<&FoundQuit>, node: &Node) -> Option<FoundQuit> {
-        let own = node.own_quit().map(|quit| FoundQuit {
-            cause: Arc::new(quit.cause.clone()),
-            inherited: false,
-            at: quit.at,
-            deadline: None,
-        });
+        let own = node.own_quit().map(|quit| FoundQuit::of(quit, None));
         let inherited = above.map(|above| FoundQuit {
             inherited: true,
             ..above.clone()
