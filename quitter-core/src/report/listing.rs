@@ -189,10 +189,10 @@ mod tests {
             quitter: path.to_owned().into(),
             routines,
         };
-        Timeouts::of(
-            quitters.into_iter().map(quitter).collect(),
-            Duration::from_secs(2),
-        )
+        let mut timeouts = Timeouts::default();
+        timeouts.quitters = quitters.into_iter().map(quitter).collect();
+        timeouts.after = Duration::from_secs(2);
+        timeouts
     }
 
     #[test]

@@ -51,7 +51,7 @@ use crate::tree::LiveAt;
 #[derive(Clone, Default)]
 pub struct Timeouts {
     pub(super) quitters: Vec<TimedOutQuitter>,
-    after: Duration,
+    pub(super) after: Duration,
     everyone_waits: bool,
     /// Why there are no stacks, with the number of routines.
     #[cfg(feature = "stacks")]
@@ -218,9 +218,7 @@ impl Timeouts {
         Self {
             quitters,
             after,
-            everyone_waits: false,
-            #[cfg(feature = "stacks")]
-            stackless: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -241,17 +239,6 @@ impl Timeouts {
         let on_threads = self.routines().filter(|routine| !has_handed_over(routine));
         let threads = on_threads.map(thread).collect::<Option<Vec<_>>>();
         threads.is_some_and(|threads| !threads.is_empty() && stands::everyone_waits(&threads))
-    }
-
-    #[cfg(test)]
-    pub(super) fn of(quitters: Vec<TimedOutQuitter>, after: Duration) -> Self {
-        Self {
-            quitters,
-            after,
-            everyone_waits: false,
-            #[cfg(feature = "stacks")]
-            stackless: Vec::new(),
-        }
     }
 
     /// Whether every thread of the program waited for another one, without a time limit: nothing in
