@@ -179,7 +179,7 @@ pub(super) fn futex(call: &Call) -> Option<Futex> {
 
 /// The argument as the C int that it is.
 fn int(arg: u64) -> i32 {
-    i32::from_ne_bytes((arg as u32).to_ne_bytes())
+    (arg as u32).cast_signed()
 }
 
 fn limited(text: String, is_limited: bool) -> String {

@@ -53,7 +53,7 @@ impl Object {
 /// `None`: that is no descriptor.
 pub(super) fn describe(files: &impl Files, whose: Whose, arg: u64) -> Option<Object> {
     // A C int: what is above it is not said to be anything.
-    let fd = i32::from_ne_bytes((arg as u32).to_ne_bytes());
+    let fd = (arg as u32).cast_signed();
     if fd < 0 {
         return None;
     }
