@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
@@ -56,7 +56,7 @@ impl Renderer {
         self.bar.set_prefix(shortened(&header, columns - 2));
         let routines = routines(scene, columns, most.saturating_sub(1));
         self.bar.set_message(routines.join("\n"));
-        self.page.clear();
+        self.page.text().clear();
         self.bar.tick();
         self.page.rows(columns, most)
     }
@@ -122,37 +122,17 @@ struct Page {
 }
 
 impl Page {
-    fn push(&self, text: &str) {
-        let mut page = self.text.lock().unwrap_or_else(PoisonError::into_inner);
-        page.push_str(text);
-    }
-
-    fn clear(&self) {
-        self.text
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+    fn text(&self) -> MutexGuard<'_, String> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Indicatif ends a row with a line end, or fills it up with spaces.
     fn rows(&self, columns: usize, most: usize) -> Vec<String> {
-        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows = vec![String::new()];
-        let mut column = 0;
-        for letter in text.chars().filter(|letter| *letter != '\r') {
-            if letter == '\n' || column == columns {
-                rows.push(String::new());
-                column = 0;
-            }
-            if letter != '\n' {
-                rows[..]
-                    .last_mut()
-                    .into_iter()
-                    .for_each(|row| row.push(letter));
-                column += 1;
-            }
-        }
-        let rows = rows.iter().map(|row| row.trim_end().to_owned());
+        let text = self.text();
+        let text: Vec<char> = text.chars().filter(|letter| *letter != '\r').collect();
+        let rows = text.split(|letter| *letter == '\n');
+        let rows = rows.flat_map(|row| row.chunks(columns));
+        let rows = rows.map(|row| row.iter().collect::<String>().trim_end().to_owned());
         let rows = rows.filter(|row| !row.is_empty());
         rows.take(most).collect()
     }
@@ -188,13 +168,12 @@ impl TermLike for Paper {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        self.0.push(text);
-        self.0.push("\n");
+        *self.0.text() += &format!("{text}\n");
         Ok(())
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.push(text);
+        *self.0.text() += text;
         Ok(())
     }
 
