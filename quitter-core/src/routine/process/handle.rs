@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::blocking;
 use crate::report::timeouts::Timeouts;
 use crate::routine::awaiting::Mark;
 use crate::routine::handle::wait_for;
-use crate::routine::panics::drop_quietly;
+use crate::routine::panics;
 use crate::routine::record::Record;
 use crate::tree::Node;
 
@@ -90,9 +90,7 @@ impl End {
         let waiting = std::mem::take(&mut *self.waiting());
         for waker in waiting.into_values() {
             // The executor's code. If it panics, the others are woken all the same.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                drop_quietly(payload);
-            }
+            panics::catch(|| waker.wake(), |_| ());
         }
     }
 }
