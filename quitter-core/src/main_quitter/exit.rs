@@ -330,7 +330,7 @@ impl MainQuitter {
     }
 }
 
-/// A wait of the exit, called on this routine.
+/// The limits of a wait of the exit, which leaves the routine out that calls it.
 fn of_exit(excluding: Option<Excluded>) -> Limits {
     Limits {
         excluding,
