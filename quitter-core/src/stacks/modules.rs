@@ -12,8 +12,9 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use super::data::is_systems;
 use super::elf::{Elf, Tables};
-use super::{is_systems, stripped};
+use super::stripped;
 
 /// More than the tables of any program that was seen.
 const MOST_BYTES: u64 = 256 << 20;

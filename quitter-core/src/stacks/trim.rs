@@ -1,6 +1,7 @@
 //! Makes a stack readable: leaves out what is not the program's own, and shortens names.
 
-use super::{Frame, is_systems};
+use super::Frame;
+use super::data::is_systems;
 
 mod public;
 
