@@ -3,7 +3,6 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::thread;
 use std::time::Duration;
 
 use super::limit::Limit;
@@ -52,11 +51,7 @@ pub(super) fn wait(targets: &[Target], limit: Limit) {
         let record = &target.record;
         !target.is_suspended() || record.is_finished() || record.polls.has_answered()
     };
-    let mut pause = Duration::from_micros(50);
-    while !targets.iter().all(is_done) && !limit.is_over() {
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(2));
-    }
+    limit.wait_until(|| targets.iter().all(is_done));
 }
 
 /// Where a target is by now. It is not asked any more.

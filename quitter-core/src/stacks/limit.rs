@@ -2,6 +2,7 @@
 //! time left.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How many exits want stacks right now.
@@ -39,6 +40,16 @@ impl Limit {
     pub(super) fn is_over(self) -> bool {
         let gives_way = !self.is_for_exit && EXITS.load(Ordering::Relaxed) > 0;
         gives_way || Instant::now() >= self.until
+    }
+
+    /// Waits until `is_done`, or until the limit is over.
+    pub(super) fn wait_until(self, is_done: impl Fn() -> bool) {
+        const LONGEST_PAUSE: Duration = Duration::from_millis(2);
+        let mut pause = Duration::from_micros(50);
+        while !is_done() && !self.is_over() {
+            thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// The limit of a part, which has so much time at most.

@@ -12,8 +12,6 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
 use std::{io, mem};
 
 use super::limit::Limit;
@@ -64,12 +62,7 @@ pub(super) fn copy(
         .map(|(thread, slot)| ask(*thread, slot, signal, mappings, &memory))
         .collect();
     let is_settled = |request: &Request| request.slot.is_done() || has_ended(request.thread);
-    let are_settled = || asked.iter().flatten().all(is_settled);
-    let mut pause = Duration::from_micros(50);
-    while !are_settled() && !limit.is_over() {
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(2));
-    }
+    limit.wait_until(|| asked.iter().flatten().all(is_settled));
     let copies = asked.into_iter().map(|request| {
         let request = request?;
         request
@@ -408,7 +401,8 @@ fn check(thread: u64, signal: c_int, mappings: &Mappings) -> Result<(), Why> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicBool;
-    use std::time::Instant;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::*;
 

@@ -220,9 +220,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn found(&self, frames: impl FnMut(&Trace) -> Stack) -> Found {
+    fn found(&self, stack_of: impl FnMut(&Trace) -> Stack) -> Found {
         let mut stacks: Vec<Stack> = Vec::new();
-        for stack in self.traces.iter().map(frames) {
+        for stack in self.traces.iter().map(stack_of) {
             if !stacks.contains(&stack) {
                 stacks.push(stack);
             }
