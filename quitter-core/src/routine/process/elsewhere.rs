@@ -3,13 +3,14 @@
 
 use std::io::{self, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::output::{Drain, Lines, Stream};
 use super::reaper::{Ended, ProcessWaker};
+use crate::sync::{Condvar, Mutex, lock, wait_until};
 use crate::system;
 use crate::threads;
 
@@ -149,12 +150,8 @@ impl Sleeper {
     }
 
     pub(super) fn wake(&self) {
-        *self.is_woken() = true;
+        *lock(&self.is_woken) = true;
         self.woken.notify_one();
-    }
-
-    fn is_woken(&self) -> MutexGuard<'_, bool> {
-        self.is_woken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sleeps until a call of [`wake`](Self::wake), `until`, or the moment at which the processes are to
@@ -163,19 +160,9 @@ impl Sleeper {
         const LOOK: Duration = Duration::from_millis(20);
         let look_at = (processes > 0).then(|| Instant::now() + LOOK);
         let until = [until, look_at].into_iter().flatten().min();
-        let mut is_woken = self.is_woken();
+        let mut is_woken = lock(&self.is_woken);
         if !*is_woken {
-            is_woken = match until {
-                None => self
-                    .woken
-                    .wait(is_woken)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    let waited = self.woken.wait_timeout(is_woken, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            is_woken = wait_until(&self.woken, is_woken, until);
         }
         *is_woken = false;
         Ended::Any
