@@ -1,6 +1,6 @@
 //! The public names of calls, in place of the modules that only a library's authors see.
 
-use super::without_closures;
+use super::paths::without_closures;
 
 /// "std::sync::Mutex::lock", of "std::sync::poison::mutex::Mutex::lock".
 pub(super) fn public(path: &str) -> String {

@@ -17,52 +17,6 @@ fn trimmed(functions: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn names_lose_generics_references_and_traits() {
-    for (long, short) in [
-        ("store::flush", "store::flush"),
-        (
-            "std::sync::mpsc::Receiver<T>::recv",
-            "std::sync::mpsc::Receiver::recv",
-        ),
-        (
-            "<std::sync::mpsc::Receiver<(u8, fn() -> u8)>>::recv",
-            "std::sync::mpsc::Receiver::recv",
-        ),
-        (
-            "<&mut std::net::TcpStream as std::io::Read>::read",
-            "std::net::TcpStream::read",
-        ),
-        (
-            "store::map::<u8, store::F<dyn Fn() -> u8>>::{closure#0}",
-            "store::map::{closure#0}",
-        ),
-        ("store::main::{{closure}}", "store::main::{closure}"),
-        (
-            "store::flush::<impl store::Store<T>>::flush",
-            "store::Store::flush",
-        ),
-        (
-            "store::text::<impl core::fmt::Display for store::Store>::fmt",
-            "store::Store::fmt",
-        ),
-        ("alloc::slice::<impl [T]>::sort", "alloc::slice::sort"),
-        (
-            "<dyn store::Sink<u8> as store::Close>::close",
-            "store::Sink::close",
-        ),
-        ("<[u8] as store::Hash>::hash", "[u8]::hash"),
-        (
-            "<F as store::Handler<(M, T), S>>::call",
-            "store::Handler::call",
-        ),
-        ("broken<", "broken<"),
-        ("<broken", "<broken"),
-    ] {
-        assert_eq!(path_of(long), short);
-    }
-}
-
-#[test]
 fn only_the_call_that_waits_and_the_programs_own_calls_are_kept() {
     let frames = trimmed(&[
         "syscall",
