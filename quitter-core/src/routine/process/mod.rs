@@ -13,6 +13,7 @@
 //! 4. **The reaper writes nothing, and runs no code of the user's** but the wakers of futures, as every
 //!    quit does. Output is another thread's affair (`readers.rs`).
 
+mod adopt;
 mod builder;
 mod error;
 mod failure;
