@@ -243,7 +243,7 @@ fn duration(option: &Ident, input: ParseStream<'_>) -> Result<Duration> {
 fn source_list(option: &Ident, input: ParseStream<'_>) -> Result<ExprArray> {
     const WRITE: &str = "write a list such as `[QuitSource::all_done()]`";
     equals(option, input, WRITE)?;
-    match input.parse()? {
+    match plain(input.parse()?) {
         Expr::Array(list) if list.elems.is_empty() => {
             let message = "an empty list adds nothing to the signals: name a quit source, or leave \
                 `sources` out";
@@ -254,6 +254,14 @@ fn source_list(option: &Ident, input: ParseStream<'_>) -> Result<ExprArray> {
             let message = format!("`sources` takes a list of quit sources: {WRITE}");
             Err(Error::new_spanned(other, message))
         }
+    }
+}
+
+/// The expression itself. Of a `macro_rules!` macro, `$list:expr` is wrapped in an invisible group.
+fn plain(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => plain(*group.expr),
+        _ => expr,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The annotated function, and the checks that both attributes share.
 
-use proc_macro2::{Group, Ident, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Error, ParseStream, Parser, Result};
@@ -28,7 +28,7 @@ impl Function {
             if !input.peek(token::Brace) {
                 return Err(Error::new(start, otherwise));
             }
-            let body = input.parse()?;
+            let body = input.call(block)?;
             Ok(Function {
                 attrs,
                 vis,
@@ -118,15 +118,37 @@ impl Function {
     }
 }
 
+/// Reads a block, also one that a `macro_rules!` macro hands on as `$body:block`.
+fn block(input: ParseStream<'_>) -> Result<Group> {
+    input.step(|cursor| match cursor.token_tree() {
+        Some((TokenTree::Group(group), rest)) => Ok((visible(group), rest)),
+        _ => Err(cursor.error("expected a block")),
+    })
+}
+
+/// The group in an invisible one.
+fn visible(group: Group) -> Group {
+    match (group.delimiter(), group.stream().into_iter().next()) {
+        (Delimiter::None, Some(TokenTree::Group(inner))) => visible(inner),
+        _ => group,
+    }
+}
+
+/// The type itself. Of a `macro_rules!` macro, `$ty:ty` is wrapped in an invisible group.
+pub(crate) fn plain(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => plain(&group.elem),
+        _ => ty,
+    }
+}
+
 /// Whether `ty` is written as a plain shared reference to a named type, such as `&RoutineQuitter`.
 pub(crate) fn is_shared_reference(ty: &Type) -> bool {
-    match ty {
-        // Tokens that come from a `macro_rules!` macro can be wrapped in an invisible group.
-        Type::Group(group) => is_shared_reference(&group.elem),
+    match plain(ty) {
         Type::Reference(reference) => {
             reference.mutability.is_none()
                 && reference.lifetime.as_ref().is_none_or(|l| l.ident == "_")
-                && matches!(&*reference.elem, Type::Path(_))
+                && matches!(plain(&reference.elem), Type::Path(_))
         }
         _ => false,
     }
@@ -134,8 +156,7 @@ pub(crate) fn is_shared_reference(ty: &Type) -> bool {
 
 /// Whether `ty` is written as one of these names, after a path and behind a reference or not.
 pub(crate) fn is_named(ty: &Type, names: &[&str]) -> bool {
-    match ty {
-        Type::Group(group) => is_named(&group.elem, names),
+    match plain(ty) {
         Type::Reference(reference) => is_named(&reference.elem, names),
         Type::Path(path) => {
             let last = path.path.segments.last();

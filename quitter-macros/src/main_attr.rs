@@ -6,7 +6,7 @@ use syn::parse::{Error, Result};
 use syn::{Path, ReturnType, Type, parse_quote};
 
 use crate::args::{End, MainArgs, SignalExitCode, Start};
-use crate::function::{Function, is_named, is_shared_reference};
+use crate::function::{Function, is_named, is_shared_reference, plain};
 use crate::place::{Place, generated};
 use crate::runtime;
 
@@ -119,7 +119,7 @@ fn known_error(krate: &Path, output: &ReturnType) -> Option<TokenStream> {
     let ReturnType::Type(_, ty) = output else {
         return None;
     };
-    let Type::Path(path) = &**ty else {
+    let Type::Path(path) = plain(ty) else {
         return None;
     };
     // A type without a name can stand only in the signature.

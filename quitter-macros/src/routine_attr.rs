@@ -7,7 +7,7 @@ use syn::parse::{Error, Result};
 use syn::{LitStr, Type};
 
 use crate::args::RoutineArgs;
-use crate::function::{Function, is_named, is_shared_reference};
+use crate::function::{Function, is_named, is_shared_reference, plain};
 use crate::place::{Place, generated};
 
 const NOT_A_FUNCTION: &str = "`#[quitter::routine]` belongs on a function: \
@@ -50,7 +50,7 @@ fn check(function: &Function) -> Result<()> {
     }
     // A reference would have to outlive the function that is called, as tasks do.
     let is_right = match is_async {
-        true => !matches!(ty, Type::Reference(_)),
+        true => !matches!(plain(ty), Type::Reference(_)),
         false => is_shared_reference(ty),
     };
     if !is_right {
