@@ -69,23 +69,24 @@ impl fmt::Display for Timeouts {
 }
 
 impl Timeouts {
-    /// The routines in the order in which they are listed, by quitter.
+    /// The routines in the order in which they are listed, by quitter: first those that hang, then those that
+    /// only wait for others. If all do not fit, a quitter is listed for each, or those that wait might take
+    /// the place of one that hangs.
     fn in_order(&self) -> impl Iterator<Item = (&QuitterPath, Vec<&StuckRoutine>)> {
-        type Pass = fn(&StuckRoutine) -> bool;
-        let passes: &[Pass] = match self.len() > ROWS {
-            true => &[
-                |routine| routine.state != RoutineState::Waiting,
-                |routine| routine.state == RoutineState::Waiting,
-            ],
-            false => &[|_| true],
-        };
-        passes.iter().flat_map(move |pass| {
-            self.iter().filter_map(move |at| {
-                let routines = at.routines.iter().filter(|routine| pass(routine));
-                let routines: Vec<_> = routines.collect();
-                (!routines.is_empty()).then_some((&at.quitter, routines))
-            })
-        })
+        let all_fit = self.len() <= ROWS;
+        let (mut hang, mut wait) = (Vec::new(), Vec::new());
+        for at in self.iter() {
+            let waits = |routine: &&StuckRoutine| routine.state == RoutineState::Waiting;
+            let (waiting, mut hanging): (Vec<_>, Vec<_>) = at.routines.iter().partition(waits);
+            if hanging.is_empty() || !all_fit {
+                wait.push((&at.quitter, waiting));
+            } else {
+                hanging.extend(waiting);
+            }
+            hang.push((&at.quitter, hanging));
+        }
+        let all = hang.into_iter().chain(wait);
+        all.filter(|(_, routines)| !routines.is_empty())
     }
 }
 
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn where_not_all_are_listed_those_that_only_wait_for_others_come_last() {
+    fn those_that_only_wait_for_others_come_last() {
         let waits = |i: u64| {
             let mut waits = stuck(i, format!("waits {i}"));
             waits.state = RoutineState::Waiting;
@@ -345,6 +346,7 @@ mod tests {
             let mut clients: Vec<_> = (0..count).map(waits).collect();
             clients.push(stuck(count, "hangs too"));
             let list = timeouts(vec![
+                ("main/supervisor", vec![waits(count + 2)]),
                 ("main/clients", clients),
                 ("main", vec![stuck(count + 1, "hangs")]),
             ]);
@@ -357,11 +359,13 @@ mod tests {
         let few = of(2);
         let listed = [
             "main/clients",
+            "hangs too",
             "waits 0",
             "waits 1",
-            "hangs too",
             "main",
             "hangs",
+            "main/supervisor",
+            "waits 4",
         ];
         assert_eq!(few, listed);
         let many = of(200);
@@ -370,11 +374,13 @@ mod tests {
             "hangs too",
             "main",
             "hangs",
+            "main/supervisor",
+            "waits 202",
             "main/clients",
             "waits 0",
         ];
         assert_eq!(many[..first.len()], first);
-        assert_eq!(many.last().unwrap(), "and 105 more");
+        assert_eq!(many.last().unwrap(), "and 107 more");
     }
 
     #[test]
