@@ -15,7 +15,7 @@ use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::slow::{SlowLine, SlowRoutine};
 use crate::report::stacks;
-use crate::report::text::{Seconds, WIDTH, write_broken};
+use crate::report::text::{Count, Seconds, WIDTH, write_broken};
 use crate::report::timeouts::Timeouts;
 
 /// The exit codes that quitter itself uses.
@@ -279,7 +279,8 @@ impl ExitReport {
         }
         let more = self.unread.len().saturating_sub(SHOWN);
         if more > 0 {
-            write!(f, "\n  and {more} more quitters could not be read")?;
+            let more = Count(more, "more quitter");
+            write!(f, "\n  and {more} could not be read")?;
         }
         match self.all_read {
             true => Ok(()),
@@ -299,7 +300,10 @@ impl ExitReport {
         }
         match later.count() {
             0 => Ok(()),
-            more => write!(f, "\nLater received quit from {more} more sources"),
+            more => {
+                let more = Count(more, "more source");
+                write!(f, "\nLater received quit from {more}")
+            }
         }
     }
 }

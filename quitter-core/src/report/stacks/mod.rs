@@ -16,6 +16,7 @@ pub(super) use on::*;
 #[cfg(any(test, not(feature = "stacks")))]
 const SUPPORTED: bool = cfg!(all(
     target_os = "linux",
+    target_endian = "little",
     target_pointer_width = "64",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ));
