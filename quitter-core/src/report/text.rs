@@ -9,12 +9,33 @@ use crate::report::escape::CONTINUED;
 /// How many columns a line of a report may have. A single word that is longer stays whole.
 pub(crate) const WIDTH: usize = 100;
 
+/// Tenths of a second, rounded, in whole numbers: std's code that writes floating-point numbers takes 15 KB.
+struct Tenths(u64);
+
+impl Tenths {
+    fn of(time: Duration) -> Self {
+        const TENTH: u32 = 100_000_000;
+        let tenths = (time.subsec_nanos() + TENTH / 2) / TENTH;
+        Self(
+            time.as_secs()
+                .saturating_mul(10)
+                .saturating_add(tenths.into()),
+        )
+    }
+}
+
+impl fmt::Display for Tenths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 / 10, self.0 % 10)
+    }
+}
+
 /// A duration that was measured: "0.4 s".
 pub(crate) struct Seconds(pub(crate) Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} s", self.0.as_secs_f64())
+        write!(f, "{} s", Tenths::of(self.0))
     }
 }
 
@@ -26,7 +47,10 @@ impl fmt::Display for Rounded {
         match self.0.as_millis() {
             0 => f.write_str("0 s"),
             ms @ ..100 => write!(f, "{ms} ms"),
-            _ => write!(f, "{} s", (self.0.as_secs_f64() * 10.0).round() / 10.0),
+            _ => match Tenths::of(self.0) {
+                Tenths(whole) if whole % 10 == 0 => write!(f, "{} s", whole / 10),
+                tenths => write!(f, "{tenths} s"),
+            },
         }
     }
 }
@@ -200,7 +224,19 @@ mod tests {
         assert_eq!(text(2004), "2 s");
         assert_eq!(text(1500), "1.5 s");
         assert_eq!(text(50), "50 ms");
+        assert_eq!(text(1960), "2 s");
         assert_eq!(text(0), "0 s");
+    }
+
+    #[test]
+    fn measured_durations_are_rounded_to_tenths() {
+        let text = |ms| Seconds(Duration::from_millis(ms)).to_string();
+        assert_eq!(
+            [0, 49, 50, 949, 950, 59_960].map(text),
+            ["0.0 s", "0.0 s", "0.1 s", "0.9 s", "1.0 s", "60.0 s"]
+        );
+        let longest = Seconds(Duration::MAX).to_string();
+        assert!(longest.ends_with(" s"), "{longest}");
     }
 
     struct Broken<'a>(&'a str);

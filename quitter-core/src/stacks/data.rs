@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::report::escape::{Name, cut};
+use crate::report::text::Seconds;
 
 /// The calls that a thread stands in, or those that lead to a future that a task awaits.
 ///
@@ -147,7 +148,7 @@ impl fmt::Display for TaskState {
             Self::NotPolled { woken } => {
                 // Within a report, the time says no more than how long that waits for an answer.
                 let is_told = *woken >= Duration::from_secs(1);
-                let ago = is_told.then(|| format!(" {:.1} s ago", woken.as_secs_f64()));
+                let ago = is_told.then(|| format!(" {} ago", Seconds(*woken)));
                 let ago = ago.unwrap_or_default();
                 write!(
                     f,

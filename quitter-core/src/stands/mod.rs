@@ -101,8 +101,8 @@ impl fmt::Display for Stands {
                 write!(f, " ({})", parts.collect::<Vec<_>>().join(", "))
             }
             Self::Running { cpu } => {
-                let share = cpu.as_secs_f64() / Self::MOMENT.as_secs_f64();
-                let percent = (share * 100.0).round();
+                let moment = Self::MOMENT.as_nanos();
+                let percent = (cpu.as_nanos() * 100 + moment / 2) / moment;
                 write!(f, "running: {percent} % of the time on a processor")
             }
             Self::Unknown => f.write_str("blocked or running: the system does not say"),
