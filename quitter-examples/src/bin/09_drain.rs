@@ -1,9 +1,12 @@
-//! A pipeline that drains in stages: orders are taken, packed and shipped, and none is lost.
+//! A pipeline that drains in stages: orders are taken, packed and shipped, and none is lost as long as every
+//! stage returns.
 //!
 //! Shows that only the first stage has to listen to the quit. Each later stage ends when its queue
 //! is empty and closed, so the stages end in the order of the data, and each stage is
 //! named in the report if it hangs. The queues are bounded: the first stage waits while they are full, so
-//! what is left at the quit can be packed within the timeout, however long the program has run.
+//! what is left at the quit can be packed within the timeout, however long the program has run. If a stage
+//! hangs, the later ones wait for it until the end by force: the guide's recipe "Shut down in order" shows a
+//! last stage that saves what it has before that.
 //!
 //! Start it with `cargo run -p quitter-examples --bin drain` and press Ctrl-C. No more orders are
 //! taken, the packers pack those that were, and the shipper ships them. The program says how many
