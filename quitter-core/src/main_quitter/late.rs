@@ -34,11 +34,7 @@ pub(crate) fn merge(at_deadline: &[LiveAt], live: Vec<LiveAt>) -> Vec<LiveAt> {
     for mut at in live {
         at.routines.retain(|record| !listed.contains(&record.id));
         match known.get(&Arc::as_ptr(&at.node)) {
-            Some(index) => {
-                let routines = &mut merged[*index].routines;
-                routines.append(&mut at.routines);
-                routines.sort_unstable_by_key(|record| record.id);
-            }
+            Some(index) => merged[*index].append(&mut at.routines),
             None => merged.push(at),
         }
     }

@@ -1,6 +1,5 @@
 //! The progress lines of a quit: the routines it still waits for, and those that have returned.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,12 +21,13 @@ pub(crate) struct WaitingLines {
     quit_at: Instant,
     next: Instant,
     looks: u32,
-    /// The routines that a line has named, by id. Only the console's thread uses them.
-    named: Arc<Mutex<BTreeMap<u64, Named>>>,
+    /// The routines that a line has named, in the order of their ids. Only the console's thread uses them.
+    named: Arc<Mutex<Vec<Named>>>,
 }
 
 /// A routine that a line has named.
 struct Named {
+    id: u64,
     name: String,
     path: QuitterPath,
 }
@@ -65,7 +65,7 @@ impl WaitingLines {
         let quit_at = self.quit_at;
         console::afterwards(move || {
             let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
-            for Named { name, path } in take_returned(&mut named, &live) {
+            for Named { name, path, .. } in take_returned(&mut named, &live) {
                 console::say_now(Notice::Returned { name, path });
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
@@ -82,17 +82,21 @@ impl WaitingLines {
 }
 
 /// Takes the routines that are no longer live.
-fn take_returned(named: &mut BTreeMap<u64, Named>, live: &[LiveAt]) -> Vec<Named> {
+fn take_returned(named: &mut Vec<Named>, live: &[LiveAt]) -> Vec<Named> {
     let records = live.iter().flat_map(|at| &at.routines);
-    let is_live = |id: &u64| records.clone().any(|record| record.id == *id);
-    let returned: Vec<u64> = named.keys().copied().filter(|id| !is_live(id)).collect();
-    returned.iter().filter_map(|id| named.remove(id)).collect()
+    let is_live = |named: &Named| records.clone().any(|record| record.id == named.id);
+    let (still_live, returned) = std::mem::take(named).into_iter().partition(is_live);
+    *named = still_live;
+    returned
 }
 
 /// Keeps the routines that the line about `routines` names.
-fn remember(named: &mut BTreeMap<u64, Named>, routines: &Timeouts) {
+fn remember(named: &mut Vec<Named>, routines: &Timeouts) {
     for (path, routine) in routines.first(NAMED) {
-        let (name, path) = (routine.name.clone(), path.clone());
-        named.insert(routine.id, Named { name, path });
+        let id = routine.id;
+        if let Err(at) = named.binary_search_by_key(&id, |named| named.id) {
+            let (name, path) = (routine.name.clone(), path.clone());
+            named.insert(at, Named { id, name, path });
+        }
     }
 }

@@ -4,7 +4,6 @@
 //! and a hook of the user's may do anything. Until it returns, nobody can know whether the routine
 //! would catch the panic: a slow hook and one that never returns look the same. So time decides.
 
-use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,11 +32,13 @@ pub(crate) struct HeldUp {
     /// The watcher is going to look.
     is_watched: bool,
     /// The panics that are in the hooks right now, oldest first.
-    panics: BTreeMap<u64, Panicking>,
+    panics: Vec<Panicking>,
     entered: u64,
 }
 
 struct Panicking {
+    /// Those that came later have greater ones.
+    number: u64,
     due: Instant,
     /// Records the failure, and quits.
     fail: Fail,
@@ -48,7 +49,7 @@ impl HeldUp {
         Self {
             watcher: None,
             is_watched: false,
-            panics: BTreeMap::new(),
+            panics: Vec::new(),
             entered: 0,
         }
     }
@@ -63,15 +64,23 @@ impl HeldUp {
         }
         let number = self.entered;
         self.entered += 1;
-        self.panics.insert(number, Panicking { due, fail });
+        self.panics.push(Panicking { number, due, fail });
         Some(number)
+    }
+
+    /// The hooks of a panic have returned. What it held is to be dropped after unlocking.
+    fn leave(&mut self, number: u64) -> Option<Panicking> {
+        let at = self
+            .panics
+            .binary_search_by_key(&number, |panic| panic.number);
+        at.ok().map(|at| self.panics.remove(at))
     }
 
     /// Takes out the oldest panic if it is due, else says when to look again, if at all.
     fn next(&mut self, now: Instant) -> Result<Fail, Option<Instant>> {
-        match self.panics.first_entry() {
-            Some(oldest) if oldest.get().due <= now => Ok(oldest.remove().fail),
-            Some(oldest) => Err(Some(oldest.get().due)),
+        match self.panics.first() {
+            Some(oldest) if oldest.due <= now => Ok(self.panics.remove(0).fail),
+            Some(oldest) => Err(Some(oldest.due)),
             None => {
                 self.is_watched = false;
                 Err(None)
@@ -114,7 +123,7 @@ pub(crate) struct InHooks {
 impl Drop for InHooks {
     fn drop(&mut self) {
         // Dropped after the lock is released: the last handle of a quitter may go with it.
-        let returned = held_up().panics.remove(&self.number);
+        let returned = held_up().leave(self.number);
         drop(returned);
     }
 }
@@ -141,7 +150,7 @@ mod tests {
         let due = Instant::now();
         for _ in 0..1000 {
             let number = held_up.enter(due, Box::new(|| unreachable!())).unwrap();
-            held_up.panics.remove(&number);
+            assert!(held_up.leave(number).is_some());
         }
         assert!(held_up.panics.is_empty());
         assert_eq!(looks.try_iter().count(), 1);

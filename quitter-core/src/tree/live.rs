@@ -15,7 +15,17 @@ pub(crate) struct LiveAt {
     pub(crate) routines: Vec<Arc<Record>>,
 }
 
+fn sort_by_id(routines: &mut [Arc<Record>]) {
+    routines.sort_unstable_by_key(|record| record.id);
+}
+
 impl LiveAt {
+    /// Adds routines of the same quitter.
+    pub(crate) fn append(&mut self, more: &mut Vec<Arc<Record>>) {
+        self.routines.append(more);
+        sort_by_id(&mut self.routines);
+    }
+
     pub(crate) fn one(node: &Arc<Node>, record: &Arc<Record>) -> Self {
         Self {
             node: Arc::clone(node.owner()),
@@ -48,7 +58,7 @@ impl Found {
     }
 
     fn in_order(mut self) -> Self {
-        self.routines.sort_unstable_by_key(|record| record.id);
+        sort_by_id(&mut self.routines);
         self
     }
 }
@@ -133,7 +143,7 @@ impl Visited {
 
     /// The numbers of all nodes, each after that of the one above it. Siblings are in the order of
     /// their ids, as changed by `arrange`.
-    fn downwards(&self, arrange: impl Fn(&mut [usize])) -> Vec<usize> {
+    fn downwards(&self, arrange: fn(&mut [usize])) -> Vec<usize> {
         let mut below: Vec<Vec<usize>> = self.nodes.iter().map(|_| Vec::new()).collect();
         for (at, found) in self.nodes.iter().enumerate().skip(1) {
             below[found.above].push(at);
