@@ -86,7 +86,7 @@ impl Quitter {
     /// and of all below it. To turn a client away if there are too many, for a metric, or for a test that
     /// begins once so many run. Routines may come and go meanwhile.
     ///
-    /// It looks at each quitter below that has something to look at, which takes a microsecond for ten of them.
+    /// It looks at one quitter after the other, of those below that have routines or waits.
     ///
     /// # Examples
     ///

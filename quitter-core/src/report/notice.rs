@@ -69,7 +69,8 @@ pub enum Notice {
         /// The path of its quitter.
         path: QuitterPath,
     },
-    /// A routine has failed, and the program goes on: see [`OnFailure::Report`](crate::OnFailure::Report).
+    /// A routine has failed, and the program goes on, perhaps without a part of it: see
+    /// [`OnFailure::Report`](crate::OnFailure::Report) and [`OnFailure::QuitOwn`](crate::OnFailure::QuitOwn).
     Failure(RoutineFailure),
     /// Failures that came faster than they could be reported: "and 17 more failures".
     MoreFailures {

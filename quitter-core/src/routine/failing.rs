@@ -65,12 +65,14 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
     let quits_all = quits.is_some() && on_failure == OnFailure::QuitMain;
     // A quit of the whole tree names its cause. A part would go without a word.
     let is_part = |node: &Arc<Node>| node.is_of_main() && !node.is_root();
-    if !quits_all && quits.as_ref().is_some_and(is_part) {
-        say_at_once(|| failure(node.path().into(), kind.clone()));
-    }
+    let quits_part = quits.as_ref().is_some_and(is_part);
+    let said = quits_part.then(|| kind.clone());
     node.record_failure(quits_all, counts, |path| failure(path, kind));
     if let (Some(node), Some(cause)) = (quits, cause) {
         node.quit(cause, None);
+    }
+    if let Some(kind) = said {
+        say_at_once(|| failure(node.path().into(), kind));
     }
     // Last, since a subscriber may never return.
     told.tell();

@@ -4,7 +4,7 @@
 //! and a hook of the user's may do anything. Until it returns, nobody can know whether the routine
 //! would catch the panic: a slow hook and one that never returns look the same. So time decides.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::process::Process;
@@ -23,7 +23,7 @@ fn held_up() -> MutexGuard<'static, HeldUp> {
 }
 
 type Fail = Box<dyn FnOnce() + Send>;
-type Tell = Box<dyn Fn(Instant) + Send>;
+type Tell = Arc<dyn Fn(Instant) + Send + Sync>;
 
 /// The panics that are in the hooks.
 pub(crate) struct HeldUp {
@@ -54,18 +54,16 @@ impl HeldUp {
         }
     }
 
-    /// `None`: nobody watches.
-    fn enter(&mut self, due: Instant, fail: Fail) -> Option<u64> {
+    /// Returns the panic's number, and who is to be told when it is due. `None`: nobody watches.
+    fn enter(&mut self, due: Instant, fail: Fail) -> Option<(u64, Option<Tell>)> {
         let watcher = self.watcher.as_ref()?;
         // Once for all panics until the watcher has looked.
-        if !self.is_watched {
-            watcher(due);
-            self.is_watched = true;
-        }
+        let is_watched = std::mem::replace(&mut self.is_watched, true);
+        let tell = (!is_watched).then(|| Arc::clone(watcher));
         let number = self.entered;
         self.entered += 1;
         self.panics.push(Panicking { number, due, fail });
-        Some(number)
+        Some((number, tell))
     }
 
     /// The hooks of a panic have returned. What it held is to be dropped after unlocking.
@@ -89,10 +87,10 @@ impl HeldUp {
     }
 }
 
-/// Begins to watch the panics of routines. `tell` is called under a lock, with the time of the next
+/// Begins to watch the panics of routines. `tell` is called with the time of the next
 /// [look](fail_those_due).
-pub(crate) fn watch(tell: impl Fn(Instant) + Send + 'static) {
-    held_up().watcher = Some(Box::new(tell));
+pub(crate) fn watch(tell: impl Fn(Instant) + Send + Sync + 'static) {
+    held_up().watcher = Some(Arc::new(tell));
 }
 
 /// Records the panics whose hooks have not returned in time. Returns when to look again, if at all.
@@ -111,8 +109,13 @@ pub(crate) fn fail_those_due() -> Option<Instant> {
 /// dropped when they have. `None`: nobody watches.
 pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> Option<InHooks> {
     let due = Instant::now() + HOOKS_RETURN;
-    let number = held_up().enter(due, Box::new(fail))?;
-    Some(InHooks { number })
+    // A statement of its own: nobody is told under the lock.
+    let (number, tell) = held_up().enter(due, Box::new(fail))?;
+    let in_hooks = InHooks { number };
+    if let Some(tell) = tell {
+        tell(due);
+    }
+    Some(in_hooks)
 }
 
 /// The panic hooks are running.
@@ -130,38 +133,35 @@ impl Drop for InHooks {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, channel};
-
     use super::*;
 
-    fn watched() -> (HeldUp, Receiver<Instant>) {
-        let (watcher, looks) = channel();
-        let tell = move |due| watcher.send(due).unwrap();
-        let held_up = HeldUp {
-            watcher: Some(Box::new(tell)),
+    fn watched() -> HeldUp {
+        HeldUp {
+            watcher: Some(Arc::new(|_| {})),
             ..HeldUp::new()
-        };
-        (held_up, looks)
+        }
     }
 
     #[test]
     fn a_panic_whose_hooks_have_returned_is_forgotten_and_the_watcher_told_once() {
-        let (mut held_up, looks) = watched();
+        let mut held_up = watched();
         let due = Instant::now();
+        let mut told = 0;
         for _ in 0..1000 {
-            let number = held_up.enter(due, Box::new(|| unreachable!())).unwrap();
+            let (number, tell) = held_up.enter(due, Box::new(|| unreachable!())).unwrap();
+            told += usize::from(tell.is_some());
             assert!(held_up.leave(number).is_some());
         }
         assert!(held_up.panics.is_empty());
-        assert_eq!(looks.try_iter().count(), 1);
+        assert_eq!(told, 1);
         assert!(matches!(held_up.next(due), Err(None)));
-        held_up.enter(due, Box::new(|| {}));
-        assert_eq!(looks.try_iter().count(), 1);
+        let (_, tell) = held_up.enter(due, Box::new(|| {})).unwrap();
+        assert!(tell.is_some());
     }
 
     #[test]
     fn panics_are_due_one_after_the_other() {
-        let (mut held_up, _looks) = watched();
+        let mut held_up = watched();
         let first = Instant::now();
         let second = first + Duration::from_secs(1);
         held_up.enter(first, Box::new(|| {}));
