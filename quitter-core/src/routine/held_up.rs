@@ -31,8 +31,10 @@ pub(crate) struct HeldUp {
     watcher: Option<Tell>,
     /// The watcher is going to look.
     is_watched: bool,
-    /// The panics that are in the hooks right now, oldest first.
-    panics: Vec<Panicking>,
+    /// The panics that are in the hooks right now, each at its place, and places that are free. So whoever
+    /// leaves a crowd does not move it.
+    panics: Vec<Option<Panicking>>,
+    free: Vec<usize>,
     entered: u64,
 }
 
@@ -44,46 +46,66 @@ struct Panicking {
     fail: Fail,
 }
 
+/// Finds a panic in the list.
+struct Key {
+    place: usize,
+    /// Tells it apart from others that had the place before, or have it now.
+    number: u64,
+}
+
 impl HeldUp {
     pub(crate) const fn new() -> Self {
         Self {
             watcher: None,
             is_watched: false,
             panics: Vec::new(),
+            free: Vec::new(),
             entered: 0,
         }
     }
 
-    /// Returns the panic's number, and who is to be told when it is due. `None`: nobody watches.
-    fn enter(&mut self, due: Instant, fail: Fail) -> Option<(u64, Option<Tell>)> {
+    /// Returns where the panic is, and who is to be told when it is due. `None`: nobody watches.
+    fn enter(&mut self, due: Instant, fail: Fail) -> Option<(Key, Option<Tell>)> {
         let watcher = self.watcher.as_ref()?;
         // Once for all panics until the watcher has looked.
         let is_watched = std::mem::replace(&mut self.is_watched, true);
         let tell = (!is_watched).then(|| Arc::clone(watcher));
         let number = self.entered;
         self.entered += 1;
-        self.panics.push(Panicking { number, due, fail });
-        Some((number, tell))
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.panics.push(None);
+            self.panics.len() - 1
+        });
+        self.panics[place] = Some(Panicking { number, due, fail });
+        Some((Key { place, number }, tell))
     }
 
     /// The hooks of a panic have returned. What it held is to be dropped after unlocking.
-    fn leave(&mut self, number: u64) -> Option<Panicking> {
-        let at = self
-            .panics
-            .binary_search_by_key(&number, |panic| panic.number);
-        at.ok().map(|at| self.panics.remove(at))
+    fn leave(&mut self, key: &Key) -> Option<Panicking> {
+        let there = self.panics.get_mut(key.place)?;
+        let returned = there.take_if(|panic| panic.number == key.number)?;
+        self.free.push(key.place);
+        Some(returned)
     }
 
-    /// Takes out the oldest panic if it is due, else says when to look again, if at all.
-    fn next(&mut self, now: Instant) -> Result<Fail, Option<Instant>> {
-        match self.panics.first() {
-            Some(oldest) if oldest.due <= now => Ok(self.panics.remove(0).fail),
-            Some(oldest) => Err(Some(oldest.due)),
-            None => {
-                self.is_watched = false;
-                Err(None)
+    /// Takes out the panics that are due, and says when to look again, if at all. The first of them is the
+    /// oldest, since the program quits for that one.
+    fn take_due(&mut self, now: Instant) -> (Vec<Panicking>, Option<Instant>) {
+        let mut due: Vec<Panicking> = Vec::new();
+        for (place, there) in self.panics.iter_mut().enumerate() {
+            if let Some(panic) = there.take_if(|panic| panic.due <= now) {
+                due.push(panic);
+                self.free.push(place);
             }
         }
+        let oldest = (0..due.len()).min_by_key(|at| due[*at].number);
+        if let Some(oldest) = oldest {
+            due.swap(0, oldest);
+        }
+        let left = self.panics.iter().flatten();
+        let look_again = left.map(|panic| panic.due).min();
+        self.is_watched = look_again.is_some();
+        (due, look_again)
     }
 }
 
@@ -95,14 +117,10 @@ pub(crate) fn watch(tell: impl Fn(Instant) + Send + Sync + 'static) {
 
 /// Records the panics whose hooks have not returned in time. Returns when to look again, if at all.
 pub(crate) fn fail_those_due() -> Option<Instant> {
-    loop {
-        // A statement of its own: nothing is called under the lock.
-        let next = held_up().next(Instant::now());
-        match next {
-            Ok(fail) => fail(),
-            Err(look_again) => return look_again,
-        }
-    }
+    // A statement of its own: nothing is called under the lock.
+    let (due, look_again) = held_up().take_due(Instant::now());
+    due.into_iter().for_each(|panic| (panic.fail)());
+    look_again
 }
 
 /// Sees to it that a panic is recorded, by `fail`, even if the panic hooks do not return. To be
@@ -110,8 +128,8 @@ pub(crate) fn fail_those_due() -> Option<Instant> {
 pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> Option<InHooks> {
     let due = Instant::now() + HOOKS_RETURN;
     // A statement of its own: nobody is told under the lock.
-    let (number, tell) = held_up().enter(due, Box::new(fail))?;
-    let in_hooks = InHooks { number };
+    let (key, tell) = held_up().enter(due, Box::new(fail))?;
+    let in_hooks = InHooks { key };
     if let Some(tell) = tell {
         tell(due);
     }
@@ -120,13 +138,13 @@ pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> Option<InHooks> 
 
 /// The panic hooks are running.
 pub(crate) struct InHooks {
-    number: u64,
+    key: Key,
 }
 
 impl Drop for InHooks {
     fn drop(&mut self) {
         // Dropped after the lock is released: the last handle of a quitter may go with it.
-        let returned = held_up().leave(self.number);
+        let returned = held_up().leave(&self.key);
         drop(returned);
     }
 }
@@ -148,27 +166,43 @@ mod tests {
         let due = Instant::now();
         let mut told = 0;
         for _ in 0..1000 {
-            let (number, tell) = held_up.enter(due, Box::new(|| unreachable!())).unwrap();
+            let (key, tell) = held_up.enter(due, Box::new(|| unreachable!())).unwrap();
             told += usize::from(tell.is_some());
-            assert!(held_up.leave(number).is_some());
+            assert!(held_up.leave(&key).is_some());
         }
-        assert!(held_up.panics.is_empty());
+        assert_eq!(held_up.panics.len(), 1, "a place is used again");
         assert_eq!(told, 1);
-        assert!(matches!(held_up.next(due), Err(None)));
+        assert!(held_up.take_due(due).1.is_none());
         let (_, tell) = held_up.enter(due, Box::new(|| {})).unwrap();
         assert!(tell.is_some());
     }
 
     #[test]
-    fn panics_are_due_one_after_the_other() {
+    fn panics_that_are_due_are_recorded_and_the_oldest_first_and_others_left_alone() {
         let mut held_up = watched();
+        let (record, recorded) = std::sync::mpsc::channel();
+        let enter = |held_up: &mut HeldUp, name: &'static str, due| {
+            let record = record.clone();
+            let fail = move || record.send(name).unwrap();
+            held_up.enter(due, Box::new(fail)).unwrap().0
+        };
         let first = Instant::now();
         let second = first + Duration::from_secs(1);
-        held_up.enter(first, Box::new(|| {}));
-        held_up.enter(second, Box::new(|| {}));
-        assert!(held_up.next(first).is_ok());
-        assert!(matches!(held_up.next(first), Err(Some(due)) if due == second));
-        assert!(held_up.next(second).is_ok());
-        assert!(matches!(held_up.next(second), Err(None)));
+        let returns = enter(&mut held_up, "returns", first);
+        let oldest = enter(&mut held_up, "oldest", first);
+        let later = enter(&mut held_up, "later", second);
+        held_up.leave(&returns).unwrap();
+        let reuses = enter(&mut held_up, "takes the place", first);
+        assert_eq!(reuses.place, returns.place);
+        let (due, look_again) = held_up.take_due(first);
+        due.into_iter().for_each(|panic| (panic.fail)());
+        let recorded: Vec<_> = recorded.try_iter().collect();
+        assert_eq!(recorded, ["oldest", "takes the place"]);
+        assert_eq!(look_again, Some(second));
+        // Their places are theirs no more.
+        assert!(held_up.leave(&oldest).is_none() && held_up.leave(&returns).is_none());
+        let (due, look_again) = held_up.take_due(second);
+        assert_eq!((due.len(), look_again), (1, None));
+        assert!(held_up.leave(&later).is_none());
     }
 }
