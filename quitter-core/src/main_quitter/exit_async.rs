@@ -89,21 +89,11 @@ impl Exit {
         // The exit leaves out the routine that awaits it.
         let awaits = current::get();
         let exit = Arc::clone(self);
-        let main = Arc::new(Mutex::new(Some(main)));
-        let take = |main: &Mutex<Option<MainQuitter>>| {
-            main.lock().unwrap_or_else(PoisonError::into_inner).take()
-        };
-        let theirs = Arc::clone(&main);
-        let started = threads::start("quitter exit", move || {
+        let started = threads::start_with("quitter exit", main, move |main| {
             let _current = awaits.map(Current::stand_in);
-            if let Some(main) = take(&theirs) {
-                exit.finish(exit_here(main));
-            }
+            exit.finish(exit_here(main));
         });
-        match started {
-            Ok(_detached) => Ok(()),
-            Err(_refused) => take(&main).map_or(Ok(()), Err),
-        }
+        started.map_err(|(main, _refused)| main)
     }
 
     fn finish(&self, report: ExitReport) {

@@ -340,17 +340,16 @@ pub(crate) trait Shown: Send {
 pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<String> {
     // The text goes past the channel: for each type of message there are 15 KB of code in a program.
     let (showing, is_shown) = bounded::<Infallible>(0);
-    let message = Arc::new(Mutex::new(Some(message)));
     let text = Arc::new(OnceLock::new());
-    let (taken, shown) = (Arc::clone(&message), Arc::clone(&text));
-    let show = move || {
-        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let text = panics::catch(|| taken.as_ref().and_then(|message| message.text()), |_| ());
+    let shown = Arc::clone(&text);
+    let show = move |message: Box<dyn Shown>| {
+        let text = panics::catch(|| message.text(), |_| ());
         let _ = text.flatten().map(|text| shown.set(text));
         drop(showing);
-        panics::drop_quietly(taken);
+        panics::drop_quietly(message);
     };
-    if threads::start("quitter message", show).is_err() {
+    let started = threads::start_with("quitter message", message, show);
+    if let Err((message, _refused)) = started {
         std::mem::forget(message);
         return None;
     }

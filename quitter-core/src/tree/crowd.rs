@@ -8,7 +8,6 @@
 //! stays for longer. (A hand-made executor may leave an ended future in what its wakers hold. That future
 //! is dropped up to a second later; a quitter's own task has ended its routine by then.)
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,14 +18,9 @@ use crate::threads;
 /// Wakes all, and lets go of their wakers later.
 pub(super) fn wake(futures: Futures) {
     // Where the thread is refused, they are woken here all the same: a lost wake is the worse fault.
-    let futures = Arc::new(Mutex::new(futures));
-    let take = |futures: &Mutex<Futures>| {
-        std::mem::take(&mut *futures.lock().unwrap_or_else(PoisonError::into_inner))
-    };
-    let elsewhere = Arc::clone(&futures);
-    let wake = move || wake_and_keep(take(&elsewhere));
-    if threads::start("quitter wakers", wake).is_err() {
-        take(&futures).wake_here();
+    let started = threads::start_with("quitter wakers", futures, wake_and_keep);
+    if let Err((futures, _refused)) = started {
+        futures.wake_here();
     }
 }
 
@@ -50,6 +44,7 @@ fn pause(tasks: usize) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::panic::resume_unwind;
+    use std::sync::Arc;
     use std::sync::mpsc::{Sender, channel};
     use std::task::Wake;
 

@@ -187,16 +187,7 @@ fn call_elsewhere(hooks: Vec<Started>) -> Result<(), (Vec<Started>, io::Error)> 
     if hooks.is_empty() {
         return Ok(());
     }
-    // A refused thread drops its closure, but not these.
-    let hooks = Arc::new(Mutex::new(hooks));
-    let take = |hooks: &Mutex<_>| {
-        std::mem::take(&mut *hooks.lock().unwrap_or_else(PoisonError::into_inner))
-    };
-    let theirs = Arc::clone(&hooks);
-    match threads::start(Hook::NAME, move || call_here(take(&theirs))) {
-        Ok(_detached) => Ok(()),
-        Err(refused) => Err((take(&hooks), refused)),
-    }
+    threads::start_with(Hook::NAME, hooks, call_here)
 }
 
 fn call_here(mut hooks: Vec<Started>) {
