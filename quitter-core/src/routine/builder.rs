@@ -37,7 +37,6 @@ pub struct RoutineBuilder<'a> {
     /// `None`: as the quitter says.
     on_failure: Option<OnFailure>,
     /// Whether a report may poll a task to find out what it awaits.
-    #[cfg(feature = "stacks")]
     pub(super) extra_poll: bool,
     /// Where a task is spawned; `None`: where the caller is.
     #[cfg(feature = "tokio")]
@@ -53,7 +52,6 @@ impl<'a> RoutineBuilder<'a> {
             name,
             stack_size: None,
             on_failure: None,
-            #[cfg(feature = "stacks")]
             extra_poll: true,
             #[cfg(feature = "process")]
             process: super::process::ProcessOptions::default(),
@@ -105,15 +103,8 @@ impl<'a> RoutineBuilder<'a> {
     /// let task = legacy.task(|q| async move { q.quitting().await }).unwrap();
     /// # drop(task);
     /// ```
-    #[cfg_attr(
-        not(feature = "stacks"),
-        expect(unused_mut, unused_variables, reason = "no effect")
-    )]
     pub fn extra_poll(mut self, allowed: bool) -> Self {
-        #[cfg(feature = "stacks")]
-        {
-            self.extra_poll = allowed;
-        }
+        self.extra_poll = allowed;
         self
     }
 

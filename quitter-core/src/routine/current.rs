@@ -105,7 +105,7 @@ pub(crate) struct Lent<'a> {
     lender: &'a mut Option<RoutineQuitter>,
     outer: Option<RoutineQuitter>,
     before: u64,
-    /// The lent routine's.
+    /// The lent routine's: a clone, and so only where it is asked for.
     #[cfg(feature = "stacks")]
     record: Option<Arc<Record>>,
 }
@@ -136,10 +136,12 @@ impl<'a> Lent<'a> {
         }
     }
 
-    /// The record of the routine that is lent.
-    #[cfg(feature = "stacks")]
+    /// The record of the routine that is lent. Only reports with stacks need it.
     pub(crate) fn record(&self) -> Option<&Record> {
-        self.record.as_deref()
+        #[cfg(feature = "stacks")]
+        return self.record.as_deref();
+        #[cfg(not(feature = "stacks"))]
+        None
     }
 
     /// The routine, while it is lent.

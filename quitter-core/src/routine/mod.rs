@@ -15,6 +15,7 @@ pub(crate) mod name;
 pub(crate) mod on_quit;
 pub(crate) mod outcome;
 pub(crate) mod panics;
+mod polls;
 #[cfg(feature = "process")]
 pub(crate) mod process;
 pub(crate) mod quitter;

@@ -12,6 +12,7 @@ use crossbeam_utils::atomic::AtomicCell;
 use once_cell::race::OnceBox;
 
 use super::kind::{RoutineKind, RoutineState, Work};
+use super::polls::Polls;
 use crate::report::failure::OnFailure;
 use crate::system;
 use crate::tree::{Item, Slot};
@@ -50,8 +51,7 @@ pub(crate) struct Record {
     #[cfg(feature = "stacks")]
     stack_mark: AtomicU64,
     /// Those of a task.
-    #[cfg(feature = "stacks")]
-    pub(crate) polls: crate::stacks::tasks::Polls,
+    pub(crate) polls: Polls,
     slot: Slot,
     /// In nanoseconds of the system's clock.
     started: u64,
@@ -125,7 +125,6 @@ impl Record {
             os_id: AtomicU64::new(0),
             #[cfg(feature = "stacks")]
             stack_mark: AtomicU64::new(0),
-            #[cfg(feature = "stacks")]
             polls: Default::default(),
             slot: Slot::default(),
             started: nanos(started),
@@ -153,12 +152,8 @@ impl Record {
 
     /// Whether this is a guard or a task that has no memory besides its record.
     pub(super) fn is_plain(&self) -> bool {
-        #[cfg(feature = "stacks")]
-        let was_pending = !self.polls.is_empty();
-        #[cfg(not(feature = "stacks"))]
-        let was_pending = false;
         let has_own_text = matches!(self.name, Cow::Owned(_)) || self.status.get().is_some();
-        matches!(self.work, Work::Guard | Work::Task) && !has_own_text && !was_pending
+        matches!(self.work, Work::Guard | Work::Task) && !has_own_text && self.polls.is_empty()
     }
 
     /// The system's number of the thread that runs this right now, or of the process that it is; 0:

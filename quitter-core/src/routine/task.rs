@@ -155,25 +155,15 @@ where
 }
 
 /// Polls a future as the routine that is lent, which may be asked what it awaits.
-#[cfg_attr(
-    not(feature = "stacks"),
-    expect(unused_variables, reason = "nobody asks")
-)]
 fn poll<F: Future>(lent: &Lent<'_>, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    #[cfg(feature = "stacks")]
-    if let Some(record) = lent.record() {
-        return record.polls.poll(future, cx, record.os_id());
+    match lent.record() {
+        Some(record) => record.polls.poll(future, cx, record.os_id()),
+        None => future.poll(cx),
     }
-    future.poll(cx)
 }
 
 /// Lets go of the executor's waker: the future is not polled any more.
-#[cfg_attr(
-    not(feature = "stacks"),
-    expect(unused_variables, reason = "nobody asks")
-)]
 fn end_polls(lent: &Lent<'_>) {
-    #[cfg(feature = "stacks")]
     if let Some(record) = lent.record() {
         record.polls.end();
     }
@@ -190,16 +180,10 @@ pub(crate) fn poll_on<F: Future>(
     /// No thread.
     const NONE: u64 = 0;
     record.set_os_id(system::thread_id());
-    #[cfg(feature = "stacks")]
     let polled = record.polls.poll(future, cx, record.os_id());
-    #[cfg(not(feature = "stacks"))]
-    let polled = future.poll(cx);
     match polled {
         Poll::Pending => _ = record.set_os_id(NONE),
-        #[cfg(feature = "stacks")]
         Poll::Ready(_) => record.polls.end(),
-        #[cfg(not(feature = "stacks"))]
-        Poll::Ready(_) => {}
     }
     polled
 }
@@ -285,10 +269,8 @@ impl RoutineBuilder<'_> {
     /// Lists a routine that is a future.
     #[track_caller]
     pub(super) fn list_task(self) -> Result<Of, Quitting> {
-        #[cfg(feature = "stacks")]
         let extra_poll = self.extra_poll;
         let (routine, span) = self.list(Work::Task, Location::caller(), system::lately())?;
-        #[cfg(feature = "stacks")]
         if !extra_poll {
             routine.record().polls.leave_out();
         }
