@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use crate::main_quitter::source::{Listen, SourceInfo};
+use crate::main_quitter::channel::Listen;
+use crate::main_quitter::source::SourceInfo;
 
 /// A request of the main quitter to its watcher.
 pub(crate) enum Control {

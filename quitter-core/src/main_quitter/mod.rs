@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod builder;
+pub(crate) mod channel;
 pub(crate) mod control;
 mod dump;
 pub(crate) mod exit;

@@ -1,23 +1,15 @@
 //! Quit sources: what tells the main quitter to quit.
 
-use std::any::Any;
 use std::borrow::Cow;
-use std::convert::Infallible;
-use std::error::Error;
 use std::ffi::c_int;
 use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Select, SelectedOperation, bounded};
+use crossbeam_channel::Receiver;
 
-use crate::error::{MainQuitterError, full_text};
+use crate::error::MainQuitterError;
+use crate::main_quitter::channel::{self, Listen};
 use crate::main_quitter::signal::{self, SignalSet};
 use crate::report::cause::QuitCause;
-use crate::report::timeouts::Timeouts;
-use crate::routine::panics;
-use crate::threads;
 
 /// Tells the main quitter to quit: on a signal of the operating system, on a message or the closing of
 /// a channel, or when all work is done.
@@ -140,12 +132,7 @@ impl QuitSource {
         description: impl Into<Cow<'static, str>>,
         receiver: Receiver<T>,
     ) -> Self {
-        let channel = Channel {
-            receiver,
-            plain: true,
-            show: shown_by_type,
-        };
-        Self::new(description, SourceKind::Channel(Box::new(channel)))
+        Self::new(description, SourceKind::Channel(channel::by_type(receiver)))
     }
 
     /// Like [`channel`](Self::channel), with a function that makes a text of the message.
@@ -168,12 +155,8 @@ impl QuitSource {
         receiver: Receiver<T>,
         show: fn(&T) -> String,
     ) -> Self {
-        let channel = Channel {
-            receiver,
-            plain: false,
-            show: move |message: &T| Some(show(message)),
-        };
-        Self::new(description, SourceKind::Channel(Box::new(channel)))
+        let channel = channel::shown_by(receiver, show);
+        Self::new(description, SourceKind::Channel(channel))
     }
 
     /// Fires when no routine is live any more: for jobs that end by themselves.
@@ -300,158 +283,5 @@ impl SourceInfo {
             message,
             closed,
         }
-    }
-}
-
-/// The event of a channel.
-pub(crate) enum Heard {
-    /// A string.
-    Text(String),
-    /// Another message. To show it and to drop it may run the user's code.
-    Message(Box<dyn Shown>),
-    Closed,
-}
-
-/// The receiver of a quit source, whatever the type of its messages.
-pub(crate) trait Listen: Send {
-    /// Adds the receiver to a select.
-    fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize;
-    /// Completes the operation that the select has chosen. Runs none of the user's code.
-    fn receive(&self, operation: SelectedOperation<'_>) -> Heard;
-}
-
-/// Receivers that are done with. They are kept: the last receiver of a channel drops the messages in
-/// it, and that is the user's code, which may never end. In a static, so that no leak checker minds.
-static KEPT: Mutex<Vec<Box<dyn Listen>>> = Mutex::new(Vec::new());
-
-/// Lets go of a receiver without dropping it.
-pub(crate) fn keep(channel: Box<dyn Listen>) {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.push(channel);
-}
-
-/// A message and the function that shows it. Both are the user's code: they may panic or block.
-pub(crate) trait Shown: Send {
-    fn text(&self) -> Option<String>;
-}
-
-/// Shows and drops `message` on a thread of its own, and waits this long for the text. `None`: it has
-/// no text, or that took longer. If the thread is refused the message is leaked: its drop may block.
-pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<String> {
-    // The text goes past the channel: for each type of message there are 15 KB of code in a program.
-    let (showing, is_shown) = bounded::<Infallible>(0);
-    let text = Arc::new(OnceLock::new());
-    let shown = Arc::clone(&text);
-    let show = move |message: Box<dyn Shown>| {
-        let text = panics::catch(|| message.text(), |_| ());
-        let _ = text.flatten().map(|text| shown.set(text));
-        drop(showing);
-        panics::drop_quietly(message);
-    };
-    let started = threads::start_with("quitter message", message, show);
-    if let Err((message, _refused)) = started {
-        std::mem::forget(message);
-        return None;
-    }
-    let _closed = is_shown.recv_timeout(timeout);
-    text.get().cloned()
-}
-
-/// A receiver and the function that shows its messages.
-struct Channel<T, S> {
-    receiver: Receiver<T>,
-    /// Whether strings are shown without `show`.
-    plain: bool,
-    show: S,
-}
-
-struct Message<T, S> {
-    message: T,
-    show: S,
-}
-
-impl<T: Send, S: Fn(&T) -> Option<String> + Send> Shown for Message<T, S> {
-    fn text(&self) -> Option<String> {
-        (self.show)(&self.message)
-    }
-}
-
-impl<T, S> Listen for Channel<T, S>
-where
-    T: Send + 'static,
-    S: Fn(&T) -> Option<String> + Copy + Send + 'static,
-{
-    fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize {
-        select.recv(&self.receiver)
-    }
-
-    fn receive(&self, operation: SelectedOperation<'_>) -> Heard {
-        // For crossbeam a closed channel is ready, too: only the operation tells the two apart.
-        let Ok(message) = operation.recv(&self.receiver) else {
-            return Heard::Closed;
-        };
-        match self.plain.then(|| plain_text(&message)).flatten() {
-            Some(text) => Heard::Text(text),
-            None => Heard::Message(Box::new(Message {
-                message,
-                show: self.show,
-            })),
-        }
-    }
-}
-
-fn text_of<M: ToString + 'static>(message: &dyn Any) -> Option<String> {
-    message.downcast_ref::<M>().map(ToString::to_string)
-}
-
-/// The text of a string, which is shown and dropped without the user's code.
-fn plain_text<T: 'static>(message: &T) -> Option<String> {
-    text_of::<String>(message).or_else(|| text_of::<&'static str>(message))
-}
-
-/// Shows strings and errors. `T` need not implement `Display`, so its type is compared.
-fn shown_by_type<T: 'static>(message: &T) -> Option<String> {
-    type BoxSync = Box<dyn Error + Send + Sync>;
-    type BoxSend = Box<dyn Error + Send>;
-    type Shared = Arc<dyn Error + Send + Sync>;
-    let shown: &[fn(&dyn Any) -> Option<String>] = &[
-        |message| Some(full_text(&**message.downcast_ref::<BoxSync>()?)),
-        |message| Some(full_text(&**message.downcast_ref::<BoxSend>()?)),
-        |message| Some(full_text(&**message.downcast_ref::<Shared>()?)),
-        text_of::<String>,
-        text_of::<&'static str>,
-        text_of::<Cow<'static, str>>,
-        text_of::<Box<str>>,
-        text_of::<Arc<str>>,
-        text_of::<io::Error>,
-        text_of::<fmt::Error>,
-        text_of::<std::num::ParseIntError>,
-        text_of::<std::str::Utf8Error>,
-        text_of::<std::string::FromUtf8Error>,
-        text_of::<std::sync::mpsc::RecvError>,
-        text_of::<crossbeam_channel::RecvError>,
-        text_of::<Timeouts>,
-    ];
-    shown.iter().find_map(|show| show(message))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strings_and_errors_are_shown_and_other_types_are_not() {
-        let boxed: Box<dyn Error + Send + Sync> = "boxed".into();
-        assert_eq!(shown_by_type(&"text").as_deref(), Some("text"));
-        assert_eq!(
-            shown_by_type(&String::from("text")).as_deref(),
-            Some("text")
-        );
-        assert_eq!(shown_by_type(&boxed).as_deref(), Some("boxed"));
-        assert_eq!(
-            shown_by_type(&io::Error::other("io")).as_deref(),
-            Some("io")
-        );
-        assert_eq!(shown_by_type(&7), None);
     }
 }
