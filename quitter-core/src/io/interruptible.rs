@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
-use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt::socket_type};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 
-use super::{Caller, Ready, Wanted, wait_alone};
+use super::{Caller, Ready, Wanted, is_past, wait_alone};
 use crate::error::Quitting;
 
 /// A stream whose reads and writes end when the quitter is told to quit. Made by
@@ -50,7 +51,7 @@ impl Kind {
     fn of(fd: BorrowedFd<'_>) -> Self {
         use std::io::IsTerminal;
 
-        if socket_type(fd).is_ok() {
+        if sockopt::socket_type(fd).is_ok() {
             return Self::Socket;
         }
         let reopen = || {
@@ -123,22 +124,37 @@ impl<S: AsFd> Interruptible<S> {
         self.stream
     }
 
-    /// Waits until the stream is ready, or until the quit and the time after it have passed.
-    fn ready(&mut self, wanted: Wanted) -> io::Result<()> {
+    /// Until when a read or a write that begins now may take, by the timeouts of the socket itself, which
+    /// hold only for calls that block.
+    fn limit(&self, wanted: Wanted) -> io::Result<Option<Instant>> {
+        let Kind::Socket = self.kind else {
+            return Ok(None);
+        };
+        let timeout = sockopt::socket_timeout(&self.stream, wanted.timeout())?;
+        Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    /// Waits until the stream is ready, until `limit`, or until the quit and the time after it have passed.
+    fn ready(&mut self, wanted: Wanted, limit: Option<Instant>) -> io::Result<()> {
         let source = match (&self.kind, wanted) {
             (Kind::Terminal(file), Wanted::Writable) => file.as_fd(),
             _ => self.stream.as_fd(),
         };
-        if self.caller.wait(source, wanted, None)? != Ready::Quitting {
-            return Ok(());
+        match self.caller.wait(source, wanted, limit)? {
+            Ready::Now => return Ok(()),
+            // As std's streams say it.
+            Ready::TimedOut => return Err(Errno::AGAIN.into()),
+            Ready::Quitting => {}
         }
         let quit = self.caller.node.quit_info();
         let until = quit.and_then(|quit| quit.at.checked_add(self.grace));
         let is_first = !self.grace.is_zero() && !std::mem::replace(&mut self.has_looked, true);
         let goes_on = until.filter(|until| is_first || *until > Instant::now());
-        match goes_on.map(|until| wait_alone(source, wanted, until)) {
+        let earlier = |until: Instant| limit.map_or(until, |limit| limit.min(until));
+        match goes_on.map(|until| wait_alone(source, wanted, earlier(until))) {
             Some(Ok(true)) => Ok(()),
             Some(Err(error)) => Err(error),
+            Some(Ok(false)) if goes_on > limit && is_past(limit) => Err(Errno::AGAIN.into()),
             Some(Ok(false)) | None => Err(io::Error::other(Quitting)),
         }
     }
@@ -160,8 +176,7 @@ impl<S: AsFd> Interruptible<S> {
 }
 
 /// Whether another thread was faster, or a signal came.
-fn is_to_be_tried_again(error: rustix::io::Errno) -> bool {
-    use rustix::io::Errno;
+fn is_to_be_tried_again(error: Errno) -> bool {
     matches!(error, Errno::AGAIN | Errno::INTR)
 }
 
@@ -169,8 +184,9 @@ impl<S: AsFd> Read for Interruptible<S> {
     // So that stacks have its name in optimized programs, too.
     #[inline(never)]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let limit = self.limit(Wanted::Readable)?;
         loop {
-            self.ready(Wanted::Readable)?;
+            self.ready(Wanted::Readable, limit)?;
             match self.read_now(buf) {
                 Err(error) if is_to_be_tried_again(error) => {}
                 result => return Ok(result?),
@@ -182,8 +198,9 @@ impl<S: AsFd> Read for Interruptible<S> {
 impl<S: AsFd> Write for Interruptible<S> {
     #[inline(never)]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let limit = self.limit(Wanted::Writable)?;
         loop {
-            self.ready(Wanted::Writable)?;
+            self.ready(Wanted::Writable, limit)?;
             match self.write_now(buf) {
                 Err(error) if is_to_be_tried_again(error) => {}
                 result => return Ok(result?),

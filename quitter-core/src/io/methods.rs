@@ -141,6 +141,10 @@ impl Quitter {
     /// A `BufReader` still yields what it holds at the quit, and fails only when it has to read more. To
     /// stop at once, ask [`has_to_quit`](Self::has_to_quit) in the loop.
     ///
+    /// The timeouts of a socket, as [`TcpStream::set_read_timeout`](std::net::TcpStream::set_read_timeout)
+    /// sets them, hold as ever: a read or write that takes longer fails with
+    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock).
+    ///
     /// Reads and writes go to the descriptor itself. Text that [`Stdin`](std::io::Stdin) has buffered
     /// by then is not seen: read standard input through this alone. For `&TcpStream` or a clone the
     /// same is true as for the stream: the descriptor's mode is left as it is. Two threads that read

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::Timeout;
 
 pub use self::incoming::{Incoming, Listener};
 pub use self::interruptible::Interruptible;
@@ -66,6 +67,14 @@ impl Wanted {
         match self {
             Self::Readable => PollFlags::IN,
             Self::Writable => PollFlags::OUT,
+        }
+    }
+
+    /// The timeout of a socket that is for this.
+    fn timeout(self) -> Timeout {
+        match self {
+            Self::Readable => Timeout::Recv,
+            Self::Writable => Timeout::Send,
         }
     }
 }
