@@ -95,9 +95,26 @@ fn a_write_that_nobody_reads_ends_at_the_quit() {
     root.routine("unix").add(write(unix)).unwrap();
     root.routine("pipe").add(write(pipe)).unwrap();
     root.routine("terminal").add(write(slave)).unwrap();
+    let other = openpty(None, None).unwrap();
+    root.routine("emulator").add(write(other.master)).unwrap();
     until_all_block(&root);
     ends_cleanly(&root);
-    drop(master);
+    drop((master, other.slave));
+}
+
+/// As a terminal emulator or `expect` writes: to open such a descriptor a second time opens another
+/// terminal.
+#[test]
+fn what_is_written_to_the_master_of_a_terminal_reaches_that_terminal() {
+    let root = Quitter::root("main");
+    let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+    root.interruptible(&master).write_all(b"typed\n").unwrap();
+    let slave = fs::File::from(slave);
+    let soon = root.wait_readable_timeout(&slave, Duration::from_secs(10));
+    assert_eq!(soon.unwrap(), Ready::Now);
+    let mut line = String::new();
+    BufReader::new(slave).read_line(&mut line).unwrap();
+    assert_eq!(line, "typed\n");
 }
 
 #[test]

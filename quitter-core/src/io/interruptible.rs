@@ -54,8 +54,11 @@ impl Kind {
         if sockopt::socket_type(fd).is_ok() {
             return Self::Socket;
         }
+        let again = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        if is_master(&again) {
+            return Self::Other;
+        }
         let reopen = || {
-            let again = format!("/proc/self/fd/{}", fd.as_raw_fd());
             let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
             OpenOptions::new()
                 .write(true)
@@ -65,6 +68,22 @@ impl Kind {
         let terminal = fd.is_terminal().then(reopen).and_then(Result::ok);
         terminal.map_or(Self::Other, Self::Terminal)
     }
+}
+
+/// Whether this is the end of a terminal that its emulator has: to open that again makes a new terminal.
+/// Unlike the other end it takes what a pipe takes, if it takes anything.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_master(path: &str) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let ptmx = libc::makedev(5, 2);
+    std::fs::metadata(path).is_ok_and(|file| file.rdev() == ptmx)
+}
+
+/// Elsewhere it has no number of its own, and nearly nowhere a path in `/proc`.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_master(_: &str) -> bool {
+    false
 }
 
 impl<S: AsFd> Interruptible<S> {
