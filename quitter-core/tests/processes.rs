@@ -597,6 +597,56 @@ fn the_wait_of_other_code_for_its_own_children_is_not_stolen() {
     }
 }
 
+/// A debugger, or `strace -p`: the end of a process is known to its parent when the tracer has let it go.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_end_of_a_process_that_another_one_traces_is_noticed() {
+    let root = Quitter::root("main");
+    let mut reads = sh("read line");
+    let mut traced = root.add_process(reads.stdin(Stdio::piped())).unwrap();
+    let mut tracer = Command::new(std::env::current_exe().unwrap());
+    tracer.args(["--ignored", "--exact", "--nocapture", "traces"]);
+    tracer.env(TRACED, traced.pid().to_string());
+    let tracer = tracer.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut tracer = tracer.unwrap();
+    let said = until_ready(tracer.stdout.as_mut().unwrap());
+    let is_refused = said.iter().any(|line| line.ends_with("refused"));
+    drop(traced.stdin.take());
+    if !is_refused {
+        eventually(|| process_state(traced.pid()) == Some('Z'));
+        // Told after the end of the other one.
+        let next = root.add_process(Command::new("true")).unwrap();
+        next.wait(PATIENCE).unwrap();
+        assert!(!traced.is_finished());
+    }
+    drop(tracer.stdin.take());
+    traced.wait(PATIENCE).unwrap();
+    assert!(tracer.wait().unwrap().success());
+}
+
+#[cfg(target_os = "linux")]
+const TRACED: &str = "QUITTER_TEST_TRACED";
+
+/// Traces a process until its own input has ended.
+#[test]
+#[ignore = "a process of another test"]
+#[cfg(target_os = "linux")]
+fn traces() {
+    use nix::sys::{ptrace, wait::waitpid};
+
+    let Some(traced) = std::env::var_os(TRACED) else {
+        return;
+    };
+    let traced = Pid::from_raw(traced.to_str().unwrap().parse().unwrap());
+    // Some systems let a process trace only what it has started.
+    let is_traced = ptrace::seize(traced, ptrace::Options::empty()).is_ok();
+    println!("\n{}\nready", if is_traced { "traced" } else { "refused" });
+    io::stdin().read_line(&mut String::new()).unwrap();
+    if is_traced {
+        waitpid(traced, None).unwrap();
+    }
+}
+
 #[test]
 fn several_threads_wait_for_one_process() {
     let root = Quitter::root("main");

@@ -104,6 +104,11 @@ impl Leader {
         self.child.id()
     }
 
+    /// Nothing but a look tells its end.
+    pub(super) fn is_told(&self) -> bool {
+        false
+    }
+
     /// Looks whether it runs.
     pub(super) fn look(&mut self) -> bool {
         self.has_ended = !matches!(self.child.try_wait(), Ok(None));

@@ -23,6 +23,10 @@ use crate::threads;
 /// How soon to try again to reap a process that another thread is signalling.
 pub(super) const SOON: Duration = Duration::from_millis(1);
 
+/// How soon to look again at a process whose end was told, and that cannot be reaped: a debugger or a tracer
+/// outside of this process comes first, and nothing tells when it is done.
+const TRACED: Duration = Duration::from_millis(20);
+
 /// The reaper, as the rest of the program sees it. There is one for the process, and its thread is
 /// started when the first process is.
 pub(crate) struct Reaper {
@@ -179,6 +183,8 @@ struct Entry {
     waker: Waker,
     /// When its next step is due.
     due: Option<Instant>,
+    /// The system has told its end, which it does once.
+    is_told: bool,
 }
 
 /// The state of the thread.
@@ -203,7 +209,7 @@ impl Reaping {
             let next = self.due.first().map(|(at, _)| *at);
             let until = next.into_iter().chain(orphans).min();
             match self.sleeper.sleep(until, self.watched.len()) {
-                Ended::Keys(keys) => keys.into_iter().for_each(|key| self.look(key)),
+                Ended::Keys(keys) => keys.into_iter().for_each(|key| self.is_told(key)),
                 Ended::Any => {
                     let keys: Vec<_> = self.watched.keys().copied().collect();
                     keys.into_iter().for_each(|key| self.look(key));
@@ -214,15 +220,17 @@ impl Reaping {
 
     fn heed(&mut self, request: Request) {
         match request {
-            Request::Watch(waker, process) => {
+            Request::Watch(waker, mut process) => {
                 let key = waker.key;
+                // Its end may have been told before it was here.
+                let is_told = process.leader().is_told();
                 let entry = Entry {
                     process,
                     waker: waker.into(),
                     due: None,
+                    is_told,
                 };
                 self.watched.insert(key, entry);
-                // Its end may have been told before it was here.
                 self.look(key);
             }
             Request::Step(key) => self.step(key),
@@ -241,11 +249,25 @@ impl Reaping {
         }
     }
 
+    /// The system has told the end of a process.
+    fn is_told(&mut self, key: u64) {
+        if let Some(watched) = self.watched.get_mut(&key) {
+            watched.is_told = true;
+            self.step(key);
+        }
+    }
+
     /// Goes on with a process, as far as it goes without waiting.
     fn step(&mut self, key: u64) {
         let Some(watched) = self.watched.get_mut(&key) else {
             return;
         };
+        let leader = watched.process.leader();
+        if watched.is_told && !leader.has_ended() {
+            leader.look();
+        }
+        let is_traced = watched.is_told && !leader.has_ended();
+        let again = is_traced.then(|| Instant::now() + TRACED);
         if let Some(at) = watched.due.take() {
             self.due.remove(&(at, key));
         }
@@ -253,6 +275,7 @@ impl Reaping {
         match watched.process.step(&mut cx, &mut self.census) {
             Next::Done => drop(self.watched.remove(&key)),
             Next::At(at) => {
+                let at = at.into_iter().chain(again).min();
                 watched.due = at;
                 self.due.extend(at.map(|at| (at, key)));
             }

@@ -79,7 +79,7 @@ pub(super) struct Leader {
 /// How the end of a process is noticed.
 enum Watch {
     /// Its end is told as long as this is open.
-    Pidfd(#[expect(dead_code, reason = "it only has to be open")] OwnedFd),
+    Pidfd(OwnedFd),
     /// A thread sets it at the end.
     Thread(Arc<AtomicBool>),
 }
@@ -200,6 +200,15 @@ impl Leader {
     pub(super) fn reap(&mut self) -> Option<Option<ExitStatus>> {
         let removed = self.listed.remove();
         removed.then(|| self.child.try_wait().ok().flatten())
+    }
+
+    /// Whether the system tells its end, though it may not let it be reaped yet.
+    pub(super) fn is_told(&self) -> bool {
+        let Watch::Pidfd(pidfd) = &self.watch else {
+            return false;
+        };
+        let mut end = [PollFd::new(pidfd, PollFlags::IN)];
+        poll(&mut end, Some(&Timespec::default())).is_ok_and(|ended| ended > 0)
     }
 
     /// Looks whether it runs, without reaping it.
