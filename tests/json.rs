@@ -163,7 +163,8 @@ fn what_threads_stand_on_has_the_documented_shape() {
         on: Some("fd 7, TCP 127.0.0.1:8080".into()),
     };
     let cpu = Duration::from_micros(19_600);
-    let stands = [blocked, Stands::Running { cpu }, Stands::Unknown];
+    let running = Stands::Running { cpu };
+    let stands = [blocked, running, Stands::Suspended, Stands::Unknown];
     assert_alike("stands", &documented()[2], &to_value(stands).unwrap());
 }
 

@@ -261,6 +261,7 @@ impl Serialize for Stands {
             Self::Running { cpu } => {
                 variant!(serializer, "Stands", "running", cpu: &Seconds(*cpu))
             }
+            Self::Suspended => variant!(serializer, "Stands", "suspended"),
             Self::Unknown => variant!(serializer, "Stands", "unknown"),
         }
     }

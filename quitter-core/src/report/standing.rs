@@ -19,6 +19,7 @@ pub(super) struct Standing<'a> {
 enum Shared<'a> {
     /// How much they run.
     Running(Span),
+    Suspended,
     Blocked {
         call: &'a str,
         /// The parts of the object that they have in common.
@@ -32,6 +33,7 @@ enum Shared<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind<'a> {
     Running,
+    Suspended,
     Blocked(&'a str),
 }
 
@@ -41,6 +43,7 @@ impl<'a> Kind<'a> {
         match stands.as_ref()? {
             Stands::Blocked { call, .. } => Some(Self::Blocked(call)),
             Stands::Running { .. } => Some(Self::Running),
+            Stands::Suspended => Some(Self::Suspended),
             Stands::Unknown => None,
         }
     }
@@ -56,16 +59,17 @@ impl<'a> Standing<'a> {
                 differs: false,
             },
             Stands::Running { cpu } => Shared::Running(Span::of(*cpu)),
+            Stands::Suspended => Shared::Suspended,
             Stands::Unknown => return None,
         };
         Some(Self { known: 1, shared })
     }
 
-    /// The call that they are blocked in. `None`: they run.
+    /// The call that they are blocked in. `None`: they run, or are suspended.
     pub(super) fn call(&self) -> Option<&'a str> {
         match self.shared {
             Shared::Blocked { call, .. } => Some(call),
-            Shared::Running(_) => None,
+            Shared::Running(_) | Shared::Suspended => None,
         }
     }
 
@@ -73,6 +77,7 @@ impl<'a> Standing<'a> {
     pub(super) fn include(&mut self, other: &'a Option<Stands>) {
         match (&mut self.shared, other) {
             (Shared::Running(span), Some(Stands::Running { cpu })) => span.include(*cpu),
+            (Shared::Suspended, Some(Stands::Suspended)) => {}
             (Shared::Blocked { on, differs, .. }, Some(Stands::Blocked { on: other, .. })) => {
                 let common = on.iter().zip(parts(other));
                 let common = common.take_while(|(part, other)| *part == other).count();
@@ -91,6 +96,7 @@ impl<'a> Standing<'a> {
         const ROOM: usize = 63;
         let mut text = match &self.shared {
             Shared::Running(span) => running(*span),
+            Shared::Suspended => Stands::Suspended.to_string(),
             Shared::Blocked { call, on, differs } => {
                 let on = match (on.is_empty(), differs) {
                     (true, true) => Some("different objects".to_owned()),

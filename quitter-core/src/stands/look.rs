@@ -96,6 +96,7 @@ fn see(
     let blocked = |call, on| Seen::Stands(Stands::Blocked { call, on });
     Some(match proc::state(files, whose, calls_are_known)? {
         State::Unknown => Seen::Stands(Stands::Unknown),
+        State::Suspended => Seen::Stands(Stands::Suspended),
         State::Waits(function) => blocked(function, None),
         State::InCall(call) if is_foreign(whose, &call) => {
             blocked(format!("call {}", call.number), None)

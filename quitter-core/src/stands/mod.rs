@@ -74,6 +74,9 @@ pub enum Stands {
         /// How much of [`MOMENT`](Stands::MOMENT), from the look on, it was on a processor.
         cpu: Duration,
     },
+    /// It is a child process that a signal or a debugger has suspended. The signal may be the system's own:
+    /// a process in the background that reads the terminal is sent SIGTTIN.
+    Suspended,
     /// It is there, but the system does not say what it does.
     Unknown,
 }
@@ -105,6 +108,7 @@ impl fmt::Display for Stands {
                 let percent = (cpu.as_nanos() * 100 + moment / 2) / moment;
                 write!(f, "running: {percent} % of the time on a processor")
             }
+            Self::Suspended => f.write_str("suspended by a signal or a debugger"),
             Self::Unknown => f.write_str("blocked or running: the system does not say"),
         }
     }
@@ -267,6 +271,15 @@ mod tests {
         let until = Instant::now() + Duration::from_secs(20);
         while !of_child(child.id(), Stands::MOMENT).is_some_and(reads) {
             assert!(Instant::now() < until, "{child:?} does not read");
+            std::thread::yield_now();
+        }
+        // What it is suspended in would look like a wait for input.
+        let pid = i32::try_from(child.id()).unwrap();
+        let stop =
+            || nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGSTOP);
+        stop().unwrap();
+        while of_child(child.id(), Stands::MOMENT) != Some(Stands::Suspended) {
+            assert!(Instant::now() < until, "{child:?} is not suspended");
             std::thread::yield_now();
         }
         child.kill().unwrap();

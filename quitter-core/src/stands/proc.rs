@@ -106,6 +106,8 @@ pub(super) enum State {
     InCall(Call),
     /// It waits in this function of the kernel.
     Waits(String),
+    /// It is a process that does nothing until it is told to go on.
+    Suspended,
     /// It is there, and no more is to be read.
     Unknown,
 }
@@ -127,6 +129,14 @@ const SHORT: usize = 4096;
 pub(super) fn state(files: &impl Files, whose: Whose, calls_are_known: bool) -> Option<State> {
     let folder = whose.folder();
     let read = |name: &str| files.read(&format!("{folder}/{name}"), SHORT);
+    // The call that it is suspended in, if any, is none that it waits in.
+    if matches!(whose, Whose::Process(_))
+        && let Some(stat) = read("stat")
+        && let Some(stat) = Stat::parse(&stat)
+        && matches!(stat.state, 'T' | 't')
+    {
+        return Some(State::Suspended);
+    }
     let call = read("syscall");
     match call.as_deref().and_then(parse_call) {
         Some(State::InCall(call)) if calls_are_known => return Some(State::InCall(call)),
