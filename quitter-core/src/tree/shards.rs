@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_thread_leaves_its_shard_to_another_that_it_meets_there() {
-        const LONGEST: Duration = Duration::from_secs(5);
+        const LONGEST: Duration = Duration::from_secs(10);
         let root = Node::root("root".into(), None);
         let shards = root.roster().shards();
         (0..=OFTEN).for_each(|_| shards.count());
