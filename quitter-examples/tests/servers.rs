@@ -16,6 +16,8 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use client::{Client, server};
 use common::after_shell;
+#[cfg(target_os = "linux")]
+use common::waits::eventually;
 
 #[test]
 fn each_connection_gets_its_own_bytes_back_and_is_closed_at_the_quit() {
@@ -79,7 +81,6 @@ fn a_client_that_resets_its_connection_is_reported_and_does_not_end_the_server()
 fn five_hundred_clients_of_all_kinds_do_not_hold_up_the_end_and_lines_are_answered() {
     use std::io::Write;
     use std::net::Shutdown;
-    use std::thread;
     use std::time::Instant;
 
     let (server, address) = server(env!("CARGO_BIN_EXE_tcp_server_threads"));
@@ -114,9 +115,7 @@ fn five_hundred_clients_of_all_kinds_do_not_hold_up_the_end_and_lines_are_answer
     for client in &mut *on_their_way {
         client.send("late\nlater\nhalf a line");
     }
-    while !client::all_has_arrived(on_their_way) {
-        thread::yield_now();
-    }
+    eventually(|| client::all_has_arrived(on_their_way));
     let from = Instant::now();
     server.send(SIGTERM);
     let ended = server.end().with_code(0);
