@@ -73,7 +73,7 @@ impl Timeouts {
     /// only wait for others. If all do not fit, a quitter is listed for each, or those that wait might take
     /// the place of one that hangs.
     fn in_order(&self) -> impl Iterator<Item = (&QuitterPath, Vec<&StuckRoutine>)> {
-        let all_fit = self.len() <= ROWS;
+        let all_fit = self.len() + self.quitters.len() <= ROWS;
         let (mut hang, mut wait) = (Vec::new(), Vec::new());
         for at in self.iter() {
             let waits = |routine: &&StuckRoutine| routine.state == RoutineState::Waiting;
@@ -381,6 +381,17 @@ mod tests {
         ];
         assert_eq!(many[..first.len()], first);
         assert_eq!(many.last().unwrap(), "and 107 more");
+    }
+
+    #[test]
+    fn those_that_hang_are_all_named_where_the_lines_of_the_quitters_leave_no_room_for_everybody() {
+        let mut clients: Vec<_> = (0..60).map(|i| stuck(i, format!("waits {i}"))).collect();
+        let waiting = clients.iter_mut();
+        waiting.for_each(|client| client.state = RoutineState::Waiting);
+        clients.push(stuck(60, "hangs too"));
+        let hang = (61..100).map(|i| stuck(i, format!("hangs {i}"))).collect();
+        let text = timeouts(vec![("main/clients", clients), ("main", hang)]).to_string();
+        assert_eq!(text.matches("    hangs ").count(), 40, "{text}");
     }
 
     #[test]
