@@ -212,6 +212,109 @@ mod tests {
                  status \"flushing 3/10\""
             )
         );
+        let mut seen = routine.last_seen.unwrap();
+        assert_eq!(seen.to_string(), format!("last seen 2.1 s ago at {here}"));
+        seen.ago = None;
+        assert_eq!(seen.to_string(), format!("last seen at {here}"));
+    }
+
+    #[test]
+    fn what_is_said_of_a_routine_follows_its_kind_and_its_state() {
+        let said = |change: &dyn Fn(&mut StuckRoutine)| {
+            let mut routine = stuck(1, "worker");
+            change(&mut routine);
+            let place = format!("spawned at {}", Line(PLACE));
+            routine.to_string().replace(&place, "spawned")
+        };
+        let never = "running 7.0 s, spawned, never asked its quitter";
+        assert_eq!(said(&|_| {}), never);
+        let guard = said(&|routine| routine.kind = RoutineKind::Guard);
+        assert_eq!(guard, "running 7.0 s, spawned");
+        let body = said(&|routine| routine.is_body = true);
+        assert_eq!(body, "running 7.0 s, spawned");
+        let process = said(&|routine| {
+            routine.kind = RoutineKind::Process { pid: 7 };
+            routine.status = Some("sleep 100".into());
+        });
+        assert_eq!(
+            process,
+            "running 7.0 s, spawned, pid 7, command \"sleep 100\""
+        );
+        for (state, words) in [
+            (RoutineState::Starting, "being started"),
+            (RoutineState::Waiting, "waits for others"),
+            (RoutineState::Failed, "has failed"),
+        ] {
+            let text = said(&|routine| routine.state = state);
+            let wanted = format!("running 7.0 s, {words}, spawned, never asked its quitter");
+            assert_eq!(text, wanted);
+        }
+        let ended = |cancelled, late: Option<u64>| {
+            let text = said(&|routine| {
+                routine.cancelled = cancelled;
+                routine.returned_late = late.map(Duration::from_millis);
+            });
+            text[never.len()..].to_owned()
+        };
+        assert_eq!(ended(false, Some(5)), ", returned at most 5 ms late");
+        assert_eq!(
+            ended(true, Some(5)),
+            ", dropped unfinished at most 5 ms late"
+        );
+        assert_eq!(
+            ended(true, None),
+            ", dropped unfinished, and its values are still being dropped"
+        );
+    }
+
+    #[test]
+    fn routines_that_differ_in_what_is_said_of_them_have_lines_of_their_own() {
+        fn seen(ago: Option<Duration>) -> Option<LastSeen> {
+            Some(LastSeen { at: PLACE, ago })
+        }
+        let changes: [fn(&mut StuckRoutine); 9] = [
+            |routine| routine.name.push('s'),
+            |routine| routine.state = RoutineState::Failed,
+            |routine| routine.spawned_at = Location::caller(),
+            |routine| routine.last_seen = None,
+            |routine| routine.last_seen = seen(Some(Duration::ZERO)),
+            |routine| routine.status = Some("busy".into()),
+            |routine| routine.cancelled = true,
+            |routine| routine.returned_late = Some(Duration::ZERO),
+            |routine| routine.kind = RoutineKind::Process { pid: 8 },
+        ];
+        let one = || {
+            let mut routine = stuck(1, "worker");
+            routine.last_seen = seen(None);
+            routine
+        };
+        let lines = |other| Alike::of([&one(), &other], ROWS).len();
+        assert_eq!(lines(one()), 1);
+        for (at, change) in changes.iter().enumerate() {
+            let mut other = one();
+            change(&mut other);
+            assert_eq!(lines(other), 2, "change {at}");
+        }
+        let process = |pid| {
+            let mut routine = one();
+            routine.kind = RoutineKind::Process { pid };
+            routine
+        };
+        let processes = [process(1), process(2)];
+        assert_eq!(Alike::of(&processes, ROWS).len(), 2);
+    }
+
+    #[test]
+    fn of_routines_that_share_a_line_the_least_and_the_most_time_since_a_call_is_shown() {
+        let workers = [1000, 3000, 2000].map(|ago| {
+            let mut worker = stuck(ago, "worker");
+            let ago = Some(Duration::from_millis(ago));
+            worker.last_seen = Some(LastSeen { at: PLACE, ago });
+            worker
+        });
+        let text = timeouts(vec![("main", workers.into())]).to_string();
+        assert!(text.contains("worker ×3"), "{text}");
+        assert!(text.contains("last seen 1.0 to 3.0 s ago at "), "{text}");
     }
 
     #[test]
@@ -309,6 +412,10 @@ mod tests {
             "{text}"
         );
         assert_eq!(text.matches("worker").count(), 2, "{text}");
+        // The first one was looked at, too.
+        let text = timeouts(vec![("main", (1..10).map(worker).collect())]).to_string();
+        let most = "worker ×8  running 7.0 s, 3 of them blocked in futex (a lock or condition),";
+        assert!(text.contains(most), "{text}");
     }
 
     #[test]
@@ -392,6 +499,56 @@ mod tests {
         let hang = (61..100).map(|i| stuck(i, format!("hangs {i}"))).collect();
         let text = timeouts(vec![("main/clients", clients), ("main", hang)]).to_string();
         assert_eq!(text.matches("    hangs ").count(), 40, "{text}");
+    }
+
+    #[test]
+    fn a_quitter_is_not_listed_where_there_is_no_room_for_a_routine_of_it() {
+        let names = |of: u64| (0..of).map(|i| stuck(i, format!("worker {i}"))).collect();
+        let text = timeouts(vec![("main/a", names(98)), ("main/b", names(2))]).to_string();
+        assert!(!text.contains("main/b"), "{text}");
+        assert!(text.ends_with("\n  and 2 more"), "{text}");
+    }
+
+    #[test]
+    fn those_that_share_a_line_are_not_counted_again_after_the_last_one() {
+        let mut workers: Vec<_> = (0..1000).map(|i| stuck(i, "worker")).collect();
+        workers.extend((0..200).map(|i| stuck(i, format!("other {i}"))));
+        let text = timeouts(vec![("main", workers)]).to_string();
+        assert!(text.contains("worker ×1000"), "{text}");
+        assert!(text.ends_with("\n  and 102 more"), "{text}");
+    }
+
+    #[test]
+    fn the_line_of_a_quitter_is_no_longer_than_the_others() {
+        let path = format!("main/{}", "x".repeat(1000));
+        let text = timeouts(vec![(&path, vec![stuck(1, "worker")])]).to_string();
+        let quitter = text.lines().nth(1).unwrap();
+        assert_eq!(quitter.chars().count(), WIDTH, "{text}");
+    }
+
+    #[cfg(feature = "stacks")]
+    #[test]
+    fn the_stacks_of_a_hundred_lines_are_shown() {
+        use crate::stacks::TaskState;
+
+        struct Stacks(Timeouts);
+
+        impl fmt::Display for Stacks {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_stacks(f, &self.0)
+            }
+        }
+
+        let task = |id| {
+            let mut task = stuck(id, format!("worker {id}"));
+            task.task = Some(TaskState::NeverPolled);
+            task
+        };
+        let [child, main] = [0..75, 75..150].map(|ids| ids.map(task).collect());
+        let all = timeouts(vec![("main/child", child), ("main", main)]);
+        let text = Stacks(all).to_string();
+        let lines = text.lines().filter(|line| line.starts_with("    worker"));
+        assert_eq!(lines.count(), ROWS, "{text}");
     }
 
     #[test]

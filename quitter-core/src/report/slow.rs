@@ -163,6 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn slow_routines_of_one_name_below_different_quitters_are_named_each_with_its_own() {
+        let mut other = slow("flusher", 3000);
+        other.quitter = "main/log".to_owned().into();
+        let text = line(&[slow("flusher", 3100), other], 0);
+        assert_eq!(
+            text,
+            "  slow to return: flusher of main/store took 3.1 s of 5 s, flusher of main/log took 3.0 s"
+        );
+    }
+
+    #[test]
     fn slow_routines_of_one_name_are_counted_and_many_names_are_cut() {
         let workers = (0..900).map(|n| slow("worker", 4900 - n));
         let others = (0..100).map(|n| slow(&format!("other {n}\n"), 2600));

@@ -167,6 +167,14 @@ mod tests {
             blocked(""),
         ];
         assert_eq!(text(&others), "blocked in recvfrom (different objects)");
+        let [one, _, unknown] = others;
+        for known_first in [
+            [one.clone(), unknown.clone()],
+            [unknown.clone(), one.clone()],
+        ] {
+            let text = text(&known_first);
+            assert_eq!(text, "blocked in recvfrom (different objects)");
+        }
         assert_eq!(text(&[blocked(""), blocked("")]), "blocked in recvfrom");
     }
 

@@ -114,6 +114,23 @@ mod tests {
     }
 
     #[test]
+    fn a_waiting_notice_cuts_long_names_and_paths() {
+        let root = Quitter::root("main");
+        let child = root.child("x".repeat(100)).unwrap();
+        let _guard = child.guard("y".repeat(100)).unwrap();
+        let routines = root.wait_done(Duration::ZERO).unwrap_err();
+        let text = Notice::Waiting {
+            routines,
+            left: None,
+        };
+        let text = text.to_string();
+        let (_, named) = text.split_once('\'').unwrap();
+        let (name, rest) = named.split_once("' of ").unwrap();
+        let path = rest.split_once(" (running ").unwrap().0;
+        assert_eq!((name.chars().count(), path.chars().count()), (30, 40));
+    }
+
+    #[test]
     fn a_waiting_notice_names_the_first_routines_and_counts_the_others() {
         let root = Quitter::root("main");
         let child = root.child("db\n").unwrap();
