@@ -205,4 +205,22 @@ mod tests {
         assert_eq!((due.len(), look_again), (1, None));
         assert!(held_up.leave(&later).is_none());
     }
+
+    #[test]
+    fn hooks_that_return_are_told_apart_whichever_returns_first() {
+        let first = Instant::now();
+        let later = |n: u64| first + Duration::from_secs(n);
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut held_up = watched();
+            let keys = [0, 1, 2].map(|n| {
+                let (key, _) = held_up.enter(later(n), Box::new(|| {})).unwrap();
+                key
+            });
+            for n in order {
+                let returned = held_up.leave(&keys[n]).unwrap();
+                assert_eq!(returned.due, later(n as u64));
+            }
+            assert!(held_up.leave(&keys[0]).is_none());
+        }
+    }
 }

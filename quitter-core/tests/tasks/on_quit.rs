@@ -158,6 +158,22 @@ fn runs_as_a_routine_whose_panic_is_its_failure() {
     assert!(failure.to_string().contains("on_quit.rs"), "{failure}");
 }
 
+#[test]
+fn of_a_routine_it_is_named_with_the_place_of_the_call() {
+    let root = Quitter::root("root");
+    let guard = root.guard("guard").unwrap();
+    let end = Event::new();
+    let ends = end.clone();
+    let line = line!() + 1;
+    let _on_quit = guard.on_quit(move || ends.wait());
+    drop(guard);
+    let timeouts = root.quit_and_wait(Duration::ZERO).unwrap_err();
+    let place = only(&timeouts).spawned_at;
+    assert_eq!((place.file(), place.line()), (file!(), line));
+    end.set();
+    root.wait_done(PATIENCE).unwrap();
+}
+
 /// A thread that finds that it has to quit, and then waits, must not miss it, however the threads run.
 #[test]
 fn is_missed_by_nobody_who_waits_after_the_quit() {
@@ -240,14 +256,22 @@ fn a_thread_that_the_system_refuses_is_its_failure_and_it_is_not_called() {
 fn refused() {
     if common::is_own_process() {
         let root = Quitter::root("root");
+        let held = Arc::new(());
         for _ in 0..2 {
-            root.on_quit(|| unreachable!("there is no thread for it"))
-                .detach();
+            let held = Arc::clone(&held);
+            root.on_quit(move || {
+                let _held = held;
+                unreachable!("there is no thread for it")
+            })
+            .detach();
         }
         root.quit_and_wait(PATIENCE).unwrap();
         let failures = root.failures();
         assert_eq!(failures.len(), 2, "{failures:?}");
         assert_eq!(failures[0].name, "on_quit");
         assert!(matches!(failures[0].kind, FailureKind::Error { .. }));
+        // The thread that told them to quit would have dropped it.
+        drop(root);
+        assert_eq!(Arc::strong_count(&held), 3);
     }
 }
