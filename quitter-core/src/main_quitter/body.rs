@@ -154,3 +154,75 @@ fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
         .or_else(|| plain::<Timeouts>(error))
         .or_else(|| plain::<io::Error>(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::quitter::Quitter;
+
+    fn end(outcome: impl MainOutcome) -> Body {
+        let end = RefCell::new(None);
+        outcome.settle(None, &|body| *end.borrow_mut() = Some(body));
+        end.into_inner().unwrap()
+    }
+
+    fn failure<E: fmt::Debug + 'static>(error: E) -> String {
+        match end(Err::<(), E>(error)) {
+            Body::Failed(kind) => kind.text(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn quitting_is_no_failure_of_a_body_bare_or_boxed() {
+        fn is_none<E: fmt::Debug + 'static>(error: E) {
+            let end = end(Err::<(), E>(error));
+            assert!(matches!(end, Body::Done), "{end:?}");
+        }
+        is_none(Quitting);
+        is_none(AddRoutineError::Quitting);
+        is_none(io::Error::other(Quitting));
+        is_none(Box::<dyn Error>::from(Quitting));
+        is_none::<Box<dyn Error + Send>>(Box::new(Quitting));
+        is_none(Box::<dyn Error + Send + Sync>::from(Quitting));
+    }
+
+    #[test]
+    fn errors_of_this_crate_and_boxed_ones_are_shown_by_their_texts_and_others_by_debug() {
+        let source = || io::Error::other("no threads");
+        let refused = || AddRoutineError::Thread {
+            name: "worker".to_owned(),
+            source: source(),
+        };
+        let text = failure(refused());
+        assert!(text.ends_with(": no threads"), "{text}");
+        assert_eq!(failure(Box::<dyn Error>::from(refused())), text);
+        assert_eq!(failure::<Box<dyn Error + Send>>(Box::new(refused())), text);
+        assert_eq!(
+            failure(Box::<dyn Error + Send + Sync>::from(refused())),
+            text
+        );
+        assert_eq!(failure(source()), "no threads");
+        let root = Quitter::root("main");
+        let _guard = root.guard("guard").unwrap();
+        let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
+        let text = timeouts.to_string();
+        assert_eq!(failure(timeouts), text);
+        assert_eq!(failure("a\"b"), "\"a\\\"b\"");
+    }
+
+    #[test]
+    fn an_exit_code_keeps_its_number_in_a_result_too() {
+        for number in [0, 1, 3, 255] {
+            for end in [
+                end(ExitCode::from(number)),
+                end(Ok::<_, Quitting>(ExitCode::from(number))),
+            ] {
+                assert!(matches!(end, Body::Code(code) if code == number), "{end:?}");
+            }
+        }
+    }
+}

@@ -79,6 +79,23 @@ mod tests {
     use super::*;
     use crate::quitter::Quitter;
     use crate::report::cause::QuitCause;
+    use crate::routine::record::Waiting;
+
+    #[test]
+    fn those_that_waited_for_others_at_half_time_are_not_slow_nor_those_that_took_too_long() {
+        let root = Quitter::root("root");
+        let guards = ["works", "waits"].map(|name| root.guard(name).unwrap());
+        guards[1].record().set_waiting(Waiting::Now);
+        let live = root.node().look(None).err().unwrap();
+        let half_time = HalfTime::of(live);
+        drop(guards);
+        let quit_at = Instant::now() - Duration::from_secs(1);
+        let slow = half_time.slow(quit_at, Duration::MAX);
+        let names: Vec<_> = slow.iter().map(|slow| &slow.name[..]).collect();
+        assert_eq!(names, ["works"]);
+        let in_time = half_time.slow(quit_at, Duration::from_millis(500));
+        assert!(in_time.is_empty(), "{in_time:?}");
+    }
 
     #[test]
     fn of_those_that_are_only_counted_the_ones_that_hang_are_not_slow() {

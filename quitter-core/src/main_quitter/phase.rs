@@ -421,16 +421,23 @@ impl Ending {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
     use std::sync::mpsc;
     use std::thread;
 
     use super::*;
+    use crate::report::failure::RoutineFailure;
+    use crate::routine::record::Waiting;
     use crate::tree::Node;
 
     /// With a main quitter that has no time to quit.
     fn ending() -> Arc<Ending> {
+        ending_within(Duration::ZERO)
+    }
+
+    fn ending_within(timeout: Duration) -> Arc<Ending> {
         let (watcher, _requests) = crossbeam_channel::unbounded();
-        let root = Node::root("main".into(), Some(Duration::ZERO));
+        let root = Node::root("main".into(), Some(timeout));
         Arc::new(Ending::new(
             Quitter::of_new(root),
             true,
@@ -458,6 +465,139 @@ mod tests {
         ending.look_at_deadline();
         assert!(!ending.state().looks().before.is_empty());
         drop(go_on);
+    }
+
+    fn listed(report: &ExitReport) -> Vec<&str> {
+        let routines = report.timeouts.routines();
+        routines.map(|routine| &routine.name[..]).collect()
+    }
+
+    #[test]
+    fn of_those_who_return_after_the_deadline_the_ones_that_only_waited_are_left_out() {
+        let ending = ending();
+        let [works, waits] = ["works", "waits"].map(|name| ending.root().guard(name).unwrap());
+        waits.record().set_waiting(Waiting::Now);
+        ending.root().node().quit(QuitCause::MainDropped, None);
+        ending.look_at_deadline();
+        let all = ending.report_now().unwrap();
+        assert_eq!(listed(&all), ["works", "waits"]);
+        drop((works, waits));
+        let report = ending.report_now().unwrap();
+        assert_eq!((listed(&report), report.exit_code), (vec!["works"], 1));
+    }
+
+    /// The exit waits until then itself, and who has returned when it looks was in time.
+    #[test]
+    fn the_watcher_does_not_look_at_the_deadline_once_the_exit_is_called() {
+        let ending = ending();
+        let guard = ending.root().guard("guard").unwrap();
+        ending.root().node().quit(QuitCause::MainDropped, None);
+        ending.call_exit();
+        ending.look_at_deadline();
+        drop(guard);
+        let report = ending.report_now().unwrap();
+        assert_eq!((listed(&report), report.exit_code), (vec![], 0));
+    }
+
+    #[test]
+    fn a_report_before_the_deadline_says_how_long_was_waited_and_not_for_how_long_it_would_have_been()
+     {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let ending = ending_within(HOUR);
+        let _guard = ending.root().guard("guard").unwrap();
+        ending.root().node().quit(QuitCause::MainDropped, None);
+        let report = ending.report_now().unwrap();
+        assert!(report.timeouts.after() < HOUR, "{report}");
+        assert_eq!(report.timeouts.after(), report.took);
+    }
+
+    #[test]
+    fn where_the_failures_cannot_be_read_the_end_is_a_failure() {
+        let ending = ending();
+        let node = ending.root().node();
+        node.quit(QuitCause::MainDropped, None);
+        let mut reported = None;
+        // Called under the lock of the failures.
+        node.record_failure(false, false, |path| {
+            reported = ending.report_now();
+            RoutineFailure {
+                path,
+                name: "fails".to_owned(),
+                id: 1,
+                spawned_at: Location::caller(),
+                ran_for: Duration::ZERO,
+                while_quitting: true,
+                status: None,
+                kind: FailureKind::of_debug(&"error"),
+            }
+        });
+        let report = reported.unwrap();
+        assert!(report.to_string().contains("may be missing"), "{report}");
+        assert_eq!(report.exit_code, 1);
+    }
+
+    #[test]
+    fn one_thread_has_the_right_to_end_the_process_by_force() {
+        let ending = ending();
+        assert!(ending.take_end());
+        assert!(!ending.take_end());
+    }
+
+    /// A usage error, for example, is no shutdown.
+    #[test]
+    fn a_body_that_fails_has_a_report_unless_nothing_but_itself_was_there_to_shut_down() {
+        let no_shutdown = |change: &dyn Fn(&Arc<Ending>)| {
+            let ending = ending();
+            let hangs = ending.root().guard("hangs").unwrap();
+            ending.state().ended_alone = true;
+            let message = "usage".to_owned();
+            let cause = QuitCause::MainFailed { message };
+            ending.root().node().quit(cause, None);
+            let beside_one_that_hangs = ending.report_now().unwrap();
+            assert!(!beside_one_that_hangs.is_no_shutdown());
+            drop(hangs);
+            change(&ending);
+            ending.report_now().unwrap().is_no_shutdown()
+        };
+        assert!(no_shutdown(&|_| {}));
+        assert!(!no_shutdown(&|ending| ending.state().ended_alone = false));
+        let later = |ending: &Arc<Ending>| ending.state().later.push(QuitCause::MainDropped);
+        assert!(!no_shutdown(&later));
+        let fail = |ending: &Arc<Ending>| {
+            let tree = ending.root().node();
+            for id in 0..2 {
+                tree.record_failure(false, true, |path| RoutineFailure {
+                    path,
+                    name: "fails".to_owned(),
+                    id,
+                    spawned_at: Location::caller(),
+                    ran_for: Duration::ZERO,
+                    while_quitting: true,
+                    status: None,
+                    kind: FailureKind::of_debug(&"error"),
+                });
+            }
+        };
+        assert!(!no_shutdown(&fail));
+    }
+
+    #[test]
+    fn a_body_ends_alone_where_nothing_else_runs_and_nothing_has_failed() {
+        let ends_alone = |change: &dyn Fn(&Arc<Ending>)| {
+            let ending = ending_within(Duration::MAX);
+            let body = ending.root().guard("main").unwrap();
+            change(&ending);
+            ending.body_ends(body.record().id);
+            ending.state().ended_alone
+        };
+        assert!(ends_alone(&|_| {}));
+        assert!(!ends_alone(&|ending| {
+            std::mem::forget(ending.root().guard("other").unwrap());
+        }));
+        assert!(!ends_alone(&|ending| {
+            let fails = ending.root().guard("fails").unwrap();
+            fails.record_failure(FailureKind::of_debug(&"error"));
+        }));
     }
 
     #[test]

@@ -159,3 +159,30 @@ impl State {
         self.is_failure(first) || later.any(|cause| self.is_failure(cause))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_a_failure_fails_the_end_unless_it_closes_later() {
+        let fired = |index, closed| QuitCause::Source {
+            index,
+            description: "source".to_owned(),
+            message: None,
+            closed,
+        };
+        let fails = |first: QuitCause, later: &[QuitCause]| {
+            let mut state = State::new(true);
+            state.sources = vec![false, true];
+            state.later = later.to_vec();
+            state.facts(&first).source_failed
+        };
+        assert!(!fails(fired(0, false), &[]));
+        assert!(fails(fired(1, false), &[]));
+        assert!(fails(fired(1, true), &[]));
+        assert!(fails(fired(0, false), &[fired(1, false)]));
+        assert!(!fails(fired(0, false), &[fired(1, true)]));
+        assert!(!fails(fired(0, false), &[QuitCause::MainDropped]));
+    }
+}
