@@ -364,7 +364,9 @@ fn the_deadline_of_a_quit_ends_an_awaited_wait_that_has_begun() {
         });
         assert_eq!(names(&timeouts), ["thread"]);
         let waiting = runtime.block_on(async { tokio::time::timeout(PATIENCE, waiting).await });
-        assert_eq!(names(&waiting.unwrap().unwrap().unwrap_err()), ["thread"]);
+        let timeouts = waiting.unwrap().unwrap().unwrap_err();
+        assert_eq!(names(&timeouts), ["thread"]);
+        assert!(timeouts.after() < Duration::MAX);
         end.set();
         root.wait_done(PATIENCE).unwrap();
     }
@@ -385,6 +387,23 @@ fn a_wait_that_is_dropped_leaves_nothing_and_nobody_counts_as_waiting() {
     });
 }
 
+#[test]
+fn a_wait_without_time_needs_no_timers() {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let root = Quitter::root("root");
+        let task = root.add_task(|_| pending::<()>()).unwrap();
+        assert_eq!(
+            root.wait_done_async(Duration::ZERO)
+                .await
+                .unwrap_err()
+                .len(),
+            1
+        );
+        assert!(task.wait_async(Duration::ZERO).await.is_err());
+    });
+}
+
 /// As in tests of programs on tokio.
 #[test]
 fn a_wait_ends_by_tokios_clock_where_that_is_paused() {
@@ -398,7 +417,10 @@ fn a_wait_ends_by_tokios_clock_where_that_is_paused() {
         let root = Quitter::root("root");
         root.add_task(|_| pending::<()>()).unwrap();
         let hours = Duration::from_secs(7200);
+        let clock = tokio::time::Instant::now();
         assert_eq!(root.wait_done_async(hours).await.unwrap_err().len(), 1);
+        assert!(clock.elapsed() >= hours);
+        // Longer than the longest time for which a timer is set.
         assert_eq!(
             root.quit_and_wait_async(100 * hours)
                 .await
@@ -406,6 +428,7 @@ fn a_wait_ends_by_tokios_clock_where_that_is_paused() {
                 .len(),
             1
         );
+        assert!(clock.elapsed() >= 101 * hours);
     });
     assert!(from.elapsed() < PATIENCE);
 }
@@ -743,11 +766,48 @@ fn blocks_no_task() {
         let _enter = one.enter();
         assert!(wait());
         // Without having to wait.
+        let looks = root.clone();
+        let looks = several.spawn(async move {
+            assert!(looks.wait_done(Duration::ZERO).is_err());
+            looks.sleep(Duration::ZERO).unwrap();
+        });
+        several.block_on(looks).unwrap();
         drop(guard);
+        let all = root.clone();
         several
-            .block_on(several.spawn(async move { root.wait_done(PATIENCE) }))
+            .block_on(several.spawn(async move { all.wait_done(PATIENCE) }))
             .unwrap()
             .unwrap();
+        let alone = root.clone();
+        let task = root.routine("alone").on(several.handle());
+        let task = task.add_task(async move |_| alone.wait_done(PATIENCE));
+        task.unwrap().wait(PATIENCE).unwrap();
+        assert!(root.failures().is_empty());
+        root.send_quit();
+        let quits = several.spawn(async move {
+            root.wait_quit();
+            root.sleep(PATIENCE).unwrap_err();
+        });
+        several.block_on(quits).unwrap();
+        say_all();
+    }
+}
+
+#[test]
+fn a_wait_in_the_main_future_of_a_runtime_of_one_thread_is_said() {
+    let said = said("blocks_the_only_thread_of_a_runtime");
+    assert_eq!(said.len(), 1, "{said:?}");
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn blocks_the_only_thread_of_a_runtime() {
+    if is_own_process() {
+        one_thread().block_on(async {
+            let root = Quitter::root("root");
+            let _guard = root.guard("guard").unwrap();
+            assert!(root.wait_done(Duration::from_millis(1)).is_err());
+        });
         say_all();
     }
 }
