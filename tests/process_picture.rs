@@ -224,13 +224,16 @@ fn a_function_for_notices_draws_nothing() {
 
 #[test]
 fn lines_of_the_program_stay_whole_beside_the_picture() {
+    /// More than the terminal has.
+    const LINES: usize = 16;
     let story = || {
         builder(PATIENCE).run(|main| {
             main.routine("chatty")
                 .add(|q| {
                     q.wait_quit();
-                    for n in 0..30 {
-                        thread::sleep(Duration::from_millis(60));
+                    for n in 0..LINES {
+                        // The picture leaves room for three until it is drawn again, four times by then.
+                        thread::sleep(Duration::from_millis(140));
                         eprintln!("line {n}");
                     }
                 })
@@ -238,15 +241,14 @@ fn lines_of_the_program_stay_whole_beside_the_picture() {
             main.send_quit();
         })
     };
-    // Lower than the lines are many.
     let mut command = command_for(story);
     let mut terminal = OnTerminal::start(command.env("TERM", "xterm"), 10, 80);
-    terminal.shows(&["line 20\n", "Waiting for 1 routine"]);
+    terminal.shows(&["line 12\n", "Waiting for 1 routine"]);
     let (ended, terminal) = terminal.end();
     ended.with_code(0);
     terminal.is_clean();
     let text = terminal.screen.text();
-    for n in 0..30 {
+    for n in 0..LINES {
         let line = format!("line {n}");
         assert!(
             text.lines().any(|other| other == line),
@@ -254,7 +256,7 @@ fn lines_of_the_program_stay_whole_beside_the_picture() {
         );
     }
     assert!(
-        text.contains("\nline 29\nQuit: all routines returned"),
+        text.contains("\nline 15\nQuit: all routines returned"),
         "{text}"
     );
 }
