@@ -122,7 +122,8 @@ impl MainQuitterBuilder {
     /// ignored; without this call it does what it always did, and most signals end a program.
     ///
     /// A thread of its own makes one dump at a time, before, during and after the quit. Requests that come
-    /// meanwhile become one. A dump is a [`Notice`](crate::Notice): a function for
+    /// meanwhile become one. One that is asked for shortly before the program ends may be lost: the end does
+    /// not wait for it. A dump is a [`Notice`](crate::Notice): a function for
     /// [notices](Self::notices) gets it as data, [`Output::Quiet`](crate::Output::Quiet) writes it, and
     /// [`Output::Silent`](crate::Output::Silent) does not.
     ///
