@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::SigSet;
 
 use super::{IN_ALL, Stack, Stacks, Why, of};
-use crate::Quitter;
 use crate::report::notice::Notice;
 use crate::routine::record::Record;
+use crate::{Quitter, RoutineQuitter};
 
 mod captures;
 mod waits;
@@ -108,6 +108,16 @@ const WAITS_FOR_A_LOCK: u32 = line!();
 fn waits_for_a_lock(lock: &Mutex<u8>) {
     drop(lock.lock());
     hint::black_box(());
+}
+
+/// Is all in this file, wherever it is added.
+fn body_that_waits_for_a_lock(lock: &Arc<Mutex<u8>>) -> impl FnOnce(&RoutineQuitter) + use<> {
+    let lock = Arc::clone(lock);
+    move |_| waits_for_a_lock(&lock)
+}
+
+fn add_from_this_file(root: &Quitter, body: impl FnOnce(&RoutineQuitter) + Send + 'static) {
+    root.routine("from this file").add(body).unwrap();
 }
 
 #[test]

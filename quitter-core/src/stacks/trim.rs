@@ -5,9 +5,11 @@ use super::data::is_systems;
 
 mod paths;
 mod public;
+mod root;
 
 use paths::{path_of, without_brackets, without_closures, without_prefixes};
 use public::public;
+pub(super) use root::shorten_files;
 
 /// A call as the symbols tell it.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ enum Owner {
 /// nothing is the program's own, keeps the outermost call that says something.
 ///
 /// Of a task, `async` functions and blocks are called as the functions that they are in.
-pub(super) fn trim(mut calls: Vec<Call>, root: Option<&str>, is_task: bool) -> Vec<Frame> {
+pub(super) fn trim(mut calls: Vec<Call>, is_task: bool) -> Vec<Frame> {
     calls.iter_mut().for_each(qualify);
     let owners: Vec<Owner> = calls.iter().map(owner).collect();
     let is_own = |at: &usize| owners[*at] == Owner::Program;
@@ -51,7 +53,7 @@ pub(super) fn trim(mut calls: Vec<Call>, root: Option<&str>, is_task: bool) -> V
         } else if is_task && !frames.is_empty() && is_plumbing(&call) {
             // Leads from one `async` function to the next.
         } else if owners[at] == Owner::Program {
-            frames.push(frame(call, root));
+            frames.push(frame(call));
         }
     }
     frames
@@ -133,12 +135,6 @@ fn is_plumbing(call: &Call) -> bool {
         .as_deref()
         .is_some_and(|file| file.contains(REGISTRY));
     is_librarys && (name == "poll" || name.starts_with("poll_"))
-}
-
-/// The folder that `file`, the absolute path of a place that is relative, was compiled in.
-pub(super) fn root_of<'a>(file: &'a str, place: &str) -> Option<&'a str> {
-    let root = file.strip_suffix(place)?;
-    (root.starts_with('/') && root.ends_with('/') && root.len() > 1).then_some(root)
 }
 
 /// Line tables alone name functions without their paths. Those of libraries follow from their files.
@@ -274,10 +270,10 @@ fn is_rusts_source(file: &str) -> bool {
         || file.contains("/lib/rustlib/src/rust/library/")
 }
 
-fn frame(call: Call, root: Option<&str>) -> Frame {
+fn frame(call: Call) -> Frame {
     Frame {
         function: name(&call),
-        file: call.file.map(|file| short_file(&file, root)),
+        file: call.file.map(in_registry),
         line: call.line,
         module: call.module,
         offset: call.offset,
@@ -309,14 +305,12 @@ fn name(call: &Call) -> String {
 
 const REGISTRY: &str = "/registry/src/";
 
-fn short_file(file: &str, root: Option<&str>) -> String {
-    if let Some(file) = root.and_then(|root| file.strip_prefix(root)) {
-        return file.to_owned();
-    }
-    let in_registry = file
+/// The path of a file below the registry that it is from, if it is from one.
+fn in_registry(file: String) -> String {
+    let below = file
         .split_once(REGISTRY)
         .and_then(|(_, file)| file.split_once('/'));
-    in_registry.map_or(file, |(_, file)| file).to_owned()
+    below.map(|(_, file)| file.to_owned()).unwrap_or(file)
 }
 
 #[cfg(test)]

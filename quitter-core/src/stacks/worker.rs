@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::limit::Limit;
 use super::modules::{self, Address, Mappings};
 use super::signal::{self, Copied};
 use super::symbols::{Symbols, unnamed};
-use super::trim::{Call, lacks_lines, root_of, trim};
+use super::trim::{Call, lacks_lines, shorten_files, trim};
 use super::unwind::{Trace, Unwinding};
 use super::{Found, Frame, Stack, Target, TaskState, Thread, Why};
 use crate::stands::own;
@@ -53,15 +54,17 @@ impl Drop for Turn {
 /// Captures the stacks of these routines. Returns within the limit, with what is there by then.
 pub(super) fn capture(targets: Vec<Target>, limit: Limit) -> Vec<Result<Found, Why>> {
     let mut found: Vec<_> = targets.iter().map(|_| Err(Why::NoTime)).collect();
+    let targets: Arc<[Target]> = targets.into();
     let _precedence = limit.take_precedence();
     let Some(turn) = Turn::take(&CAPTURING, limit) else {
         return found;
     };
     let (tell, told) = unbounded();
+    let of_work = Arc::clone(&targets);
     let work = move || {
         let _turn = turn;
         let _own = own::mark();
-        work(&targets, limit, &tell);
+        work(&of_work, limit, &tell);
     };
     if let Err(error) = threads::start("quitter stacks", work) {
         let why = Why::System(format!("cannot start a thread: {error}"));
@@ -70,6 +73,11 @@ pub(super) fn capture(targets: Vec<Target>, limit: Limit) -> Vec<Result<Found, W
     while let Ok((at, of_target)) = told.recv_deadline(limit.until()) {
         found[at] = of_target;
     }
+    let of_targets = targets.iter().zip(&mut found);
+    shorten_files(of_targets.flat_map(|(target, found)| {
+        let stacks = found.iter_mut().flat_map(|found| &mut found.stacks);
+        stacks.map(|stack| (target.record.spawned_at.file(), stack))
+    }));
     found
 }
 
@@ -264,14 +272,9 @@ impl<'a> Draft<'a> {
     }
 
     fn stack(&self, trace: &Trace, calls: Vec<Call>) -> Stack {
-        let place = self.target.record.spawned_at.file();
-        let mut files = calls.iter().filter_map(|call| call.file.as_deref());
-        let root = files
-            .find_map(|file| root_of(file, place))
-            .map(str::to_owned);
         Stack {
             lacks_lines: lacks_lines(&calls),
-            frames: trim(calls, root.as_deref(), self.target.is_task()),
+            frames: trim(calls, self.target.is_task()),
             is_cut: trace.is_cut,
             names_unread: false,
         }

@@ -51,6 +51,35 @@ fn of_many_threads_those_with_different_names_come_first() {
 }
 
 #[test]
+fn a_file_has_one_spelling_whichever_file_the_routines_are_added_in() {
+    let root = Quitter::root("root");
+    let lock = Arc::new(Mutex::new(0));
+    let held = lock.lock().unwrap();
+    let body = body_that_waits_for_a_lock(&lock);
+    root.routine("from another file").add(body).unwrap();
+    add_from_this_file(&root, body_that_waits_for_a_lock(&lock));
+    let until = Instant::now() + LONG;
+    let in_lock = |stack: &Stack| stack.frames[0].function == "std::sync::Mutex::lock";
+    let stacks = loop {
+        let mut stacks = capture(&root);
+        let of_all = records(&root);
+        let of_all = of_all.iter().map(|record| take(&mut stacks, record.id));
+        let of_all: Vec<_> = of_all.flatten().collect();
+        if of_all.len() == 2 && of_all.iter().all(in_lock) {
+            break of_all;
+        }
+        assert!(Instant::now() < until, "{of_all:#?}");
+    };
+    assert_eq!(stacks[0], stacks[1]);
+    if cfg!(debug_assertions) {
+        let below = file!().replace("/captures.rs", ".rs");
+        assert_eq!(stacks[0].frames[1].file, Some(below));
+    }
+    drop(held);
+    root.quit_and_wait(LONG).unwrap();
+}
+
+#[test]
 fn captures_at_the_same_time_take_turns_and_all_end() {
     let root = Quitter::root("root");
     let (sender, messages) = crossbeam_channel::bounded::<()>(0);
