@@ -183,7 +183,7 @@ fn a_report_has_a_note_while_nobody_can_read_names() {
 }
 
 /// Calls `f` under the lock that those take who read names.
-fn while_nobody_can_read_names(f: impl FnOnce()) {
+pub(super) fn while_nobody_can_read_names(f: impl FnOnce()) {
     let (reads, is_reading) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let reader = thread::spawn(move || {
@@ -362,7 +362,7 @@ fn a_deep_recursion_is_cut() {
 
 /// Runs an ignored test alone.
 #[track_caller]
-fn in_a_process(story: &str) {
+pub(super) fn in_a_process(story: &str) {
     let mut alone = Command::new(std::env::current_exe().unwrap());
     let ended = alone
         .args(["--exact", story, "--ignored"])

@@ -25,7 +25,7 @@ use crate::threads;
 const ANSWERS: Duration = Duration::from_millis(300);
 
 /// The index of a target, and its stacks, or better ones than before.
-type Told = (usize, Result<Found, Why>);
+pub(super) type Told = (usize, Result<Found, Why>);
 
 /// The right to do something that one does at a time.
 pub(super) struct Turn(&'static AtomicBool);
@@ -81,7 +81,7 @@ pub(super) fn capture(targets: Vec<Target>, limit: Limit) -> Vec<Result<Found, W
     found
 }
 
-fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
+pub(super) fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
     let mappings = match Mappings::read() {
         Ok(mappings) => mappings,
         Err(error) => {
@@ -107,6 +107,7 @@ fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
     for (at, draft) in drafts.iter().filter(|(_, draft)| draft.may_have_names()) {
         let _ = tell.send((*at, Ok(draft.with_names_unread())));
     }
+    drafts.sort_by_key(|(_, draft)| draft.turn());
     let mut symbols = Symbols::new(modules);
     // The system's libraries come last. Their names are rarely needed, and take longest where their
     // debug information is installed.
@@ -153,7 +154,8 @@ fn find(
     let threads = targets.iter().filter_map(|target| target.thread);
     copy(threads, &mut copies, mappings, limit.at_most(ANSWERS));
     asking::wait(targets, for_tasks);
-    let places: Vec<_> = targets.iter().map(asking::find).collect();
+    let mut places: Vec<_> = targets.iter().map(asking::find).collect();
+    mark_threads(&mut places);
     // Threads that hold up tasks, and were not known to.
     let threads = places.iter().flatten().filter_map(|(_, at)| match at {
         At::Thread(thread) => Some(*thread),
@@ -161,6 +163,24 @@ fn find(
     });
     copy(threads, &mut copies, mappings, limit.at_most(ANSWERS));
     (places, copies)
+}
+
+/// A task that was not polled shows the thread that should do it. Where routines hold that thread up, it shows
+/// the same calls as the outermost of them, which leaves the executor's out.
+fn mark_threads(places: &mut [Result<Place, Why>]) {
+    let mut marks: HashMap<u64, u64> = HashMap::new();
+    for (_, at) in places.iter().flatten() {
+        if let At::Thread(thread) = at {
+            let mark = marks.entry(thread.id).or_default();
+            // Stacks grow down.
+            *mark = thread.mark.max(*mark);
+        }
+    }
+    for (state, at) in places.iter_mut().flatten() {
+        if let (Some(TaskState::NotPolled { .. }), At::Thread(thread)) = (state, at) {
+            thread.mark = marks[&thread.id];
+        }
+    }
 }
 
 /// Copies the stacks of those threads of which there is no copy yet.
@@ -254,6 +274,15 @@ impl<'a> Draft<'a> {
     fn may_have_names(&self) -> bool {
         let mut calls = self.traces.iter().flat_map(|trace| &trace.calls);
         calls.any(Address::may_have_name)
+    }
+
+    /// The time may not suffice for all names: those who block a thread go before those who suffer from it.
+    fn turn(&self) -> u8 {
+        match self.task {
+            None | Some(TaskState::InPoll { .. }) => 0,
+            Some(TaskState::Awaiting | TaskState::AwaitingNothing) => 1,
+            Some(TaskState::NotPolled { .. } | TaskState::NeverPolled) => 2,
+        }
     }
 
     fn with_names_unread(&self) -> Found {

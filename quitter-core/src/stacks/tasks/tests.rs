@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
-use super::super::tests::{LONG, capture, records};
-use super::super::{Found, MOST_THREADS, Stack, Stacks, TaskState, Why, of};
+use super::super::limit::Limit;
+use super::super::tests::{LONG, capture, in_a_process, records, while_nobody_can_read_names};
+use super::super::worker::work;
+use super::super::{Found, IN_ALL, MOST_THREADS, Stack, Stacks, Target, TaskState, Why, of};
 use crate::{Quitter, RoutineQuitter, RoutineState};
 
 mod awaits;
@@ -156,6 +158,102 @@ fn a_task_that_no_thread_polls_shows_the_thread_that_should() {
     );
     release.send(()).unwrap();
     until_it_awaits(&root, "task", &["tokio::sync::Notify::notified"]);
+    notify.notify_one();
+    root.wait_done(LONG).unwrap();
+}
+
+/// Adds "task", which is not polled because "culprit" blocks the only thread. Returns when both are so.
+fn add_one_that_another_holds_up(
+    root: &Quitter,
+    runtime: &Runtime,
+    messages: mpsc::Receiver<()>,
+) -> Arc<Notify> {
+    let notify = Arc::new(Notify::new());
+    let theirs = Arc::clone(&notify);
+    let task = root.routine("task").on(runtime.handle());
+    task.add_task(|_| async move { waits_for(&theirs).await })
+        .unwrap();
+    until_it_awaits(root, "task", &["tokio::sync::Notify::notified"]);
+    let culprit = root.routine("culprit").on(runtime.handle());
+    culprit
+        .add_task(|_| async move { blocks(&messages) })
+        .unwrap();
+    until(root, "culprit", |found| {
+        matches!(found.task, Some(TaskState::InPoll { .. }))
+            && innermost(&found.stacks[0]) == "std::sync::mpsc::Receiver::recv"
+    });
+    until(root, "task", |found| {
+        matches!(found.task, Some(TaskState::NotPolled { .. }))
+    });
+    notify
+}
+
+fn one_thread() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(1).build().unwrap()
+}
+
+/// In a process where no other test reads names.
+#[test]
+fn without_names_a_task_that_is_not_polled_is_where_the_one_is_that_holds_up_its_thread() {
+    in_a_process("stacks::tasks::tests::both_are_at_the_same_place_while_nobody_can_read_names");
+}
+
+#[test]
+#[ignore = "another test starts it"]
+fn both_are_at_the_same_place_while_nobody_can_read_names() {
+    let root = Quitter::root("root");
+    let runtime = one_thread();
+    let (release, messages) = mpsc::channel();
+    let notify = add_one_that_another_holds_up(&root, &runtime, messages);
+    let until = Instant::now() + LONG;
+    loop {
+        let mut stacks = Stacks::default();
+        let records = records(&root);
+        while_nobody_can_read_names(|| {
+            stacks = of(&records, Instant::now() + IN_ALL);
+        });
+        let found = records.iter().map(|record| stacks.take(record.id));
+        let found: Vec<_> = found.flatten().flat_map(|found| found.stacks).collect();
+        // The machine may be too busy to unwind the stack in that time.
+        if found.len() == 2 && found.iter().all(|stack| stack.names_unread) {
+            assert_eq!(found[0], found[1]);
+            break;
+        }
+        assert!(Instant::now() < until, "{found:#?}");
+    }
+    release.send(()).unwrap();
+    notify.notify_one();
+    root.wait_done(LONG).unwrap();
+}
+
+#[test]
+fn who_holds_up_a_thread_gets_names_before_those_that_are_not_polled() {
+    let root = Quitter::root("root");
+    let runtime = one_thread();
+    let (release, messages) = mpsc::channel();
+    let notify = add_one_that_another_holds_up(&root, &runtime, messages);
+    let records = records(&root);
+    let names = ["task", "culprit"];
+    let targets = names.map(|name| {
+        let record = records.iter().find(|record| record.name == name);
+        Target::of(record.unwrap())
+    });
+    let (tell, told) = crossbeam_channel::unbounded();
+    work(&targets, Limit::of_exit(Instant::now() + LONG), &tell);
+    drop(tell);
+    let is_named = |found: &Found| {
+        found
+            .stacks
+            .iter()
+            .all(|stack| !stack.frames[0].is_unnamed())
+    };
+    let named = told
+        .iter()
+        .filter(|(_, found)| found.as_ref().is_ok_and(is_named));
+    let named: Vec<_> = named.map(|(at, _)| names[at]).collect();
+    assert_eq!(named, ["culprit", "task"]);
+    release.send(()).unwrap();
     notify.notify_one();
     root.wait_done(LONG).unwrap();
 }
