@@ -1,6 +1,6 @@
 //! Runs each case with each library, and prints a table: how long after the signal the process was
-//! gone, its exit code, and the last line that it printed. Arguments name the cases to run; without any it
-//! is all of them.
+//! gone, its exit code, and the last line that it printed; of a report, the last that names the worker.
+//! Arguments name the cases to run; without any it is all of them.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
@@ -43,7 +43,7 @@ fn main() {
             continue;
         }
         println!("\n**{case}**: {about}\n");
-        println!("| program | ended after | exit code | last line |");
+        println!("| program | ended after | exit code | what it says last |");
         println!("| --- | --- | --- | --- |");
         for program in programs {
             let name = program.trim_start_matches("tasks_").replace('_', "-");
@@ -93,21 +93,27 @@ fn run(program: &str, case: &str) -> String {
         let _ = child.wait();
     }
     reader.join().expect("reads to the end");
-    let last = lines.try_iter().reduce(joined).unwrap_or_default();
-    let last = last.trim_start();
+    let lines = joined(lines.try_iter());
+    let of_worker = |line: &&String| line.starts_with("worker ");
+    let last = lines.iter().rev().find(of_worker).or(lines.last());
+    let last = last.map_or("", String::as_str);
     match status {
         Some(status) => format!("{:.2} s | {} | {last}", after.as_secs_f64(), code(status)),
         None => format!("never | | {last}"),
     }
 }
 
-/// The line, or both if it goes on with the one before.
-fn joined(before: String, line: String) -> String {
+/// The lines, each with those that go on with it.
+fn joined(lines: impl Iterator<Item = String>) -> Vec<String> {
     const GOES_ON: &str = "      ";
-    match line.strip_prefix(GOES_ON) {
-        Some(rest) => format!("{before} {}", rest.trim_start()),
-        None => line,
+    let mut all: Vec<String> = Vec::new();
+    for line in lines {
+        match (line.strip_prefix(GOES_ON), all.last_mut()) {
+            (Some(rest), Some(before)) => *before += &format!(" {}", rest.trim_start()),
+            _ => all.push(line.trim_start().to_owned()),
+        }
     }
+    all
 }
 
 fn signal(child: &Child) {
