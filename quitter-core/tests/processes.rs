@@ -491,6 +491,21 @@ fn a_pipe_that_nobody_reads_holds_nothing_up() {
     assert_eq!(yes.end().unwrap().by, EndedBy::StopSignal);
 }
 
+/// Escaped once, where it is printed.
+#[test]
+fn a_command_is_data_as_it_is_and_cannot_move_the_cursor_in_a_report() {
+    let root = Quitter::root("main");
+    let process = root.add_process(sh("sleep 1000 # \u{1b}[2J")).unwrap();
+    let timeouts = process.wait(Duration::ZERO).unwrap_err();
+    let routine = timeouts.routines().next().unwrap();
+    let command = "sh -c 'sleep 1000 # \u{1b}[2J'";
+    assert_eq!(routine.status.as_deref(), Some(command));
+    let text = timeouts.to_string();
+    let escaped = r#"command "sh -c 'sleep 1000 # \u{1b}[2J'""#;
+    assert!(text.contains(escaped), "{text}");
+    root.quit_and_wait(PATIENCE).unwrap();
+}
+
 #[test]
 fn a_wait_that_times_out_lists_the_process_with_pid_and_command() {
     let root = Quitter::root("main");

@@ -60,6 +60,13 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     cut_as(text, width, is_hostile)
 }
 
+/// Leaves out the middle of a text if it has more than `width` characters, and escapes nothing: for data,
+/// which whoever prints it escapes.
+#[cfg(feature = "process")]
+pub(crate) fn shortened(text: &str, width: usize) -> String {
+    cut_as(text, width, |_| false)
+}
+
 /// Does what [`cut`] does, with the number of those that have this name, unless it is one: "worker ×997".
 pub(crate) fn counted(name: &str, count: usize, width: usize) -> String {
     let count = match count {

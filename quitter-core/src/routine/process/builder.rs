@@ -19,7 +19,7 @@ use super::reaper::{ReaperThread, Watched};
 use super::supervised::Supervised;
 use crate::process::Process;
 use crate::quitter::Quitter;
-use crate::report::escape::cut;
+use crate::report::escape::shortened;
 use crate::routine::builder::RoutineBuilder;
 use crate::routine::kind::Work;
 use crate::routine::live::Live;
@@ -354,5 +354,5 @@ fn command_line(command: &Command) -> String {
         line.push(' ');
         line += &quoted(argument);
     }
-    cut(&line, LONGEST)
+    shortened(&line, LONGEST)
 }

@@ -14,6 +14,7 @@ use super::os::{self, Leader, StopSignal};
 use super::output::Drain;
 use super::proc::{Census, Members};
 use super::reaper::SOON;
+use crate::report::escape::cut;
 use crate::routine::live::Live;
 use crate::tree::{DoneWait, Limits, Node, QuitWait};
 
@@ -196,7 +197,9 @@ impl Supervised {
         self.leader.kill();
         let record = self.live.quitter().record();
         record.set_status(format!("{} (killed)", self.options.command).into());
-        let place = format!("{place}: {}", self.options.command);
+        // Part of a message, whose lines are kept.
+        let command = cut(&self.options.command, usize::MAX);
+        let place = format!("{place}: {command}");
         self.kill = Some((stopped_at.elapsed(), place));
     }
 
