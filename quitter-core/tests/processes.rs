@@ -212,6 +212,22 @@ fn grandchildren_that_ignore_the_stop_signal_are_killed_though_their_leader_has_
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn while_a_group_is_awaited_a_list_says_that_its_leader_has_ended() {
+    let root = Quitter::root("main");
+    let script = "trap '' TERM; sleep 1000 & trap - TERM; echo ready; wait";
+    let (process, _) = ready(&root, script);
+    root.send_quit();
+    eventually(|| {
+        let listed = process.wait(Duration::ZERO).unwrap_err();
+        let status = &listed.routines().next().unwrap().status;
+        let status = status.as_deref().unwrap_or_default();
+        status.ends_with("; wait' (has ended, and its group has not)")
+    });
+    root.quit_and_wait(Duration::from_millis(100)).unwrap();
+}
+
+#[test]
 fn grandchildren_have_until_then_to_finish_though_their_leader_has_ended() {
     let root = Quitter::root("main");
     let file = std::env::temp_dir().join(format!("quitter {}", std::process::id()));

@@ -228,6 +228,13 @@ impl Supervised {
         let at = match census.members(self.leader.pid(), since) {
             Members::Gone => return None,
             Members::Live(seen_at) => {
+                if self.group_seen_at.is_none() {
+                    let status = format!(
+                        "{} (has ended, and its group has not)",
+                        self.options.command
+                    );
+                    self.live.quitter().record().set_status(status.into());
+                }
                 self.group_seen_at = Some(seen_at);
                 seen_at + AGAIN
             }
