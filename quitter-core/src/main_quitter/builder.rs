@@ -288,7 +288,8 @@ impl MainQuitterBuilder {
     /// 200 ms after the event on. The picture shows how much time is left, and up to ten of the routines
     /// that are still running: for how long, with which status and, on Linux, what each stands on. It is
     /// redrawn in place several times a second. It stands two lines below the cursor, so that lines that
-    /// the program itself prints have room, and is gone when the report comes.
+    /// the program itself prints have room, and is gone when the report comes. Of a program that prints more
+    /// than three lines before the picture is drawn again, one line may keep a piece of the picture behind it.
     ///
     /// The picture is not drawn, and the lines stay, on a terminal that is dumb (`TERM` is missing or
     /// `dumb`), in raw mode, smaller than 20 columns and 6 lines, or not this program's at the moment
