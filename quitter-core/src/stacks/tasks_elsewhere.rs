@@ -1,4 +1,4 @@
-//! Where there are no stacks, tasks are only polled.
+//! Where there are no stacks, and without the feature, tasks are only polled.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
