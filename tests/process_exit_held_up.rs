@@ -18,7 +18,7 @@ use common::{Ended, Process, alone, hang};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 /// With the second that stacks may take.
-const SLACK: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(3);
 
 /// A message that calls this function when it is dropped.
 struct Bad(fn());

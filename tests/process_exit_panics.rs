@@ -17,7 +17,7 @@ use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitSource
 use common::{Ended, PATIENCE, Process, alone, hang};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
-const SLACK: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(2);
 
 type Body = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 

@@ -279,8 +279,11 @@ fn a_routine_that_does_not_return_is_reported_when_the_quit_timeout_is_over() {
         main.routine("deaf").add(|_| hang()).unwrap();
         main.send_quit();
         let deadline = main.deadline().unwrap();
+        let from = Instant::now();
         let report = main.exit();
+        let took = from.elapsed();
         assert!(Instant::now() >= deadline);
+        assert!(took < Duration::from_secs(2), "{took:?}");
         report
     };
     alone(story).end().with_code(1).saying(&[

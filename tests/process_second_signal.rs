@@ -27,9 +27,7 @@ use common::{Ended, PATIENCE, Process, alone, command_for, fill, hang, pid_in, s
 
 /// Longer than any time between two signals of a test.
 const LONG: Duration = Duration::from_secs(3600);
-
-/// How long a program waits for the second of a pair of signals.
-const MOMENT: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(2);
 
 /// A byte for each signal of these kinds that comes from now on.
 fn each(signals: &[Signal]) -> UnixStream {
@@ -74,6 +72,7 @@ fn ends_at_once(mut program: Process, first: Signal, second: Signal) -> Ended {
     let ended = program.end().with_code(130);
     let took = from.elapsed();
     println!("{} ms after the second signal", took.as_millis());
+    assert!(took < SLACK, "{took:?}");
     assert_eq!(ended.count("Failed to quit: 1 routine had not returned"), 1);
     assert_eq!(ended.count("Received quit from"), 1);
     let again = format!("Received {second} while quitting: ending now");
@@ -118,7 +117,7 @@ fn flushes() -> ExitReport {
     let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
     // Of two SIGTERM that are sent at once only one may come, but GNU's `timeout` sends SIGCONT, too.
     let mut came = each(&[SIGTERM, SIGHUP, SIGINT, SIGCONT]);
-    came.set_read_timeout(Some(MOMENT)).unwrap();
+    came.set_read_timeout(Some(SLACK)).unwrap();
     main.routine("flushes")
         .add(move |q| {
             says("listening");
@@ -252,6 +251,7 @@ fn is_ignored(timeout: Duration, mut program: Process) {
     }
     let ended = program.end().with_code(1);
     let took = from.elapsed();
+    assert!(took < timeout + SLACK, "{took:?}");
     assert!(took > timeout / 2, "{took:?}");
     assert_eq!(ended.count("ending now"), 0, "{}", ended.stderr);
     ended.saying(&["Failed to quit: 1 routine had not returned after 2 s"]);
@@ -452,8 +452,10 @@ fn a_second_signal_ends_a_program_whose_stderr_is_a_full_pipe() {
     fill(&to_fill);
     program.send(SIGTERM);
     program.wait_for("quitting");
+    let from = Instant::now();
     program.send(SIGTERM);
     program.end().with_code(130);
+    assert!(from.elapsed() < SLACK, "{:?}", from.elapsed());
 }
 
 /// Sends 10,000 signals as fast as possible, or until the process has ended.

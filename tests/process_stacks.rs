@@ -219,7 +219,13 @@ fn an_end_by_force_says_the_report_and_then_where_the_body_and_the_routines_hang
             spins();
         })
     });
+    let from = Instant::now();
     let ended = program.end().with_code(1);
+    assert!(
+        from.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        from.elapsed()
+    );
     assert_eq!(ended.count("Failed to quit"), 1, "{}", ended.stderr);
     let (_, stacks) = ended
         .stderr

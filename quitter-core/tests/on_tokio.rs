@@ -540,12 +540,14 @@ in_own_process!(the_exit_names_tasks_and_threads_that_hang, exit_names, {
         .unwrap();
     waiting.wait();
     main.send_quit();
+    let from = Instant::now();
     let report = in_time(move || runtime.block_on(main.exit_async()));
     assert_eq!(
         outcome(&report),
         (1, vec!["awaits for ever", "blocks"]),
         "{report}"
     );
+    assert!(from.elapsed() < TIMEOUT + PATIENCE / 2);
     end.set();
 });
 

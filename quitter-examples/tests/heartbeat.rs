@@ -7,6 +7,7 @@
 mod common;
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 
@@ -44,18 +45,23 @@ fn beats_are_of_three_hearts_for_5_s_and_then_of_one() {
 }
 
 fn ends_clean_on(signal: Signal) {
-    let mut programs =
-        [HEARTBEAT, HEARTBEAT_CORE].map(|program| Process::start(&mut Command::new(program)));
-    for hearts in &mut programs {
+    let mut programs = [HEARTBEAT, HEARTBEAT_CORE].map(|program| {
+        let process = Process::start(&mut Command::new(program));
+        (program, process)
+    });
+    for (_, hearts) in &mut programs {
         hearts.wait_for(MAIN);
     }
-    for hearts in programs {
+    for (program, hearts) in programs {
+        let sent = Instant::now();
         hearts.send(signal);
         hearts.end().with_code(0).saying(&[
             "Received quit from 'OS interrupt/termination signal'",
             signal.as_str(),
             "Quit: all routines returned",
         ]);
+        let took = sent.elapsed();
+        assert!(took < Duration::from_secs(2), "{program} took {took:?}");
     }
 }
 

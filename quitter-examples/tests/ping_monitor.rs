@@ -29,7 +29,7 @@ use terminal::{Terminal, assert_in_order, is_cooked, start};
 const LONG: &str = "echo pid $$; exec sleep 25";
 
 /// Far less than the commands take, and more than a busy machine does.
-const AT_ONCE: Duration = Duration::from_secs(10);
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 fn monitor(commands: &[&str]) -> Command {
     let mut monitor = Command::new(env!("CARGO_BIN_EXE_ping_monitor"));

@@ -8,6 +8,7 @@ mod common;
 
 use std::io::{PipeWriter, Write, pipe};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGINT;
 
@@ -53,10 +54,12 @@ fn ctrl_c_ends_the_prompt_at_once_though_it_waits_for_input() {
     let (mut repl, mut keyboard) = repl();
     keyboard.write_all(b"1 1\n").unwrap();
     repl.wait_for("2");
+    let sent = Instant::now();
     repl.send(SIGINT);
     let said = [
         "'OS interrupt/termination signal': SIGINT",
         "Quit: all routines returned",
     ];
     repl.end().with_code(0).saying(&said);
+    assert!(sent.elapsed() < Duration::from_secs(2));
 }

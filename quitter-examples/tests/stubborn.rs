@@ -16,7 +16,7 @@ use common::{Ended, Process};
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Enough for busy machines; an idle one needs 250 ms.
-const SLACK: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(2);
 
 fn started(case: &str) -> Process {
     Process::start(Command::new(env!("CARGO_BIN_EXE_stubborn")).arg(case))

@@ -146,7 +146,14 @@ fn one_report_names_the_thread_and_the_tasks_that_hang() {
 #[test]
 fn one_report_shows_a_threads_calls_a_tasks_await_and_the_worker_that_a_task_blocks() {
     says_in_the_end(
-        || mixed(&["--stuck"]),
+        || {
+            let from = Instant::now();
+            let ended = mixed(&["--stuck"]);
+            // The quit timeout is a second, and stacks may take another one.
+            let took = from.elapsed();
+            assert!(took < Duration::from_secs(4), "{took:?}");
+            ended
+        },
         &[
             "    south",
             "      tokio::sync::oneshot::Receiver\n",

@@ -7,6 +7,7 @@
 mod common;
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{self, SIGINT, SIGTERM};
 
@@ -38,11 +39,14 @@ fn the_program_ends_by_itself_when_each_job_is_done_once() {
 fn finishes_the_jobs_at_hand_on(signal: Signal) {
     let mut workers = workers(&["2", "1000"]);
     workers.wait_for("has done job");
+    let sent = Instant::now();
     workers.send(signal);
     let ended = workers.end().with_code(0).saying(&[
         "Received quit from 'OS interrupt/termination signal'",
         "Quit: all routines returned",
     ]);
+    let took = sent.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
 
     let done = jobs_done(&ended).len();
     let left = format!("\n{} jobs were left\n", 1000 - done);

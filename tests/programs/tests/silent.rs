@@ -23,7 +23,7 @@ use nix::sys::signal::Signal::SIGTERM;
 use common::{Ended, PATIENCE, Process, after_shell, fill};
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
-const SLACK: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(2);
 
 /// The socket on which a program says that it is set up.
 struct Socket {

@@ -17,7 +17,7 @@ use common::{Ended, Process};
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Enough for busy machines, on which tasks spin; an idle one needs 250 ms.
-const SLACK: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(4);
 
 /// Runs a case until Ctrl-C ends it.
 #[track_caller]
