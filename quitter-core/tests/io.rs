@@ -1,6 +1,8 @@
 //! Blocking I/O ends when its quitter is told to quit, and changes nothing else.
 #![cfg(all(unix, feature = "io"))]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
@@ -12,6 +14,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::in_time;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::termios::{FlowArg, tcflow};
@@ -255,30 +258,32 @@ fn when_the_time_to_finish_is_over_a_peer_that_says_nothing_holds_nothing_up() {
 
 #[test]
 fn the_timeouts_of_a_socket_hold_before_the_quit_and_after_it() {
-    const SHORT: Duration = Duration::from_millis(20);
-    let root = Quitter::root("root");
-    let (client, server) = UnixStream::pair().unwrap();
-    let mut stream = root.interruptible(&server).finish_within(LONG);
-    let mut buf = [0; 1];
-    for _ in 0..2 {
-        server.set_read_timeout(Some(SHORT)).unwrap();
-        let late = stream.read(&mut buf).unwrap_err();
-        assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
-        server.set_write_timeout(Some(SHORT)).unwrap();
-        let late = loop {
-            if let Err(late) = stream.write(&[0; 64 * 1024]) {
-                break late;
-            }
-        };
-        assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
-        root.send_quit();
-    }
-    // The quit goes before a timeout that is later.
-    server.set_read_timeout(Some(LONG)).unwrap();
-    let mut stream = root.interruptible(&server).finish_within(SHORT);
-    let quits = stream.read(&mut buf).unwrap_err();
-    assert!(is_quitting(&quits), "{quits}");
-    drop(client);
+    in_time(|| {
+        const SHORT: Duration = Duration::from_millis(20);
+        let root = Quitter::root("root");
+        let (client, server) = UnixStream::pair().unwrap();
+        let mut stream = root.interruptible(&server).finish_within(LONG);
+        let mut buf = [0; 1];
+        for _ in 0..2 {
+            server.set_read_timeout(Some(SHORT)).unwrap();
+            let late = stream.read(&mut buf).unwrap_err();
+            assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
+            server.set_write_timeout(Some(SHORT)).unwrap();
+            let late = loop {
+                if let Err(late) = stream.write(&[0; 64 * 1024]) {
+                    break late;
+                }
+            };
+            assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
+            root.send_quit();
+        }
+        // The quit goes before a timeout that is later.
+        server.set_read_timeout(Some(LONG)).unwrap();
+        let mut stream = root.interruptible(&server).finish_within(SHORT);
+        let quits = stream.read(&mut buf).unwrap_err();
+        assert!(is_quitting(&quits), "{quits}");
+        drop(client);
+    });
 }
 
 #[test]
