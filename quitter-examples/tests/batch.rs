@@ -50,7 +50,7 @@ fn batch(args: &[&str]) -> Ended {
 fn ends(args: &[&str], code: i32, said: &[&str]) -> String {
     let ended = batch(args);
     assert_eq!(ended.code, Some(code), "{}", ended.stderr);
-    // Lines that were too long are broken there.
+    // Joins the lines that were wrapped.
     let whole = ended.stderr.replace("\n      ", " ");
     for text in said {
         assert!(whole.contains(text), "no '{text}' in: {}", ended.stderr);

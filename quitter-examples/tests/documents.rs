@@ -1,4 +1,4 @@
-//! The documents name files that are there, and the map in ARCHITECTURE.md leaves none out.
+//! The documents only name files that exist, and the map in ARCHITECTURE.md names all of the core's.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,7 +26,7 @@ fn read(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap()
 }
 
-/// The names of the Rust files below a folder.
+/// Collects the names of the Rust files below a folder.
 fn rust_files(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -36,7 +36,7 @@ fn beats_are_of_three_hearts_for_5_s_and_then_of_one() {
         let mains = beats.iter().enumerate().filter(|(_, beat)| **beat == MAIN);
         let sixth = mains.map(|(at, _)| at).nth(5).expect("it was waited for");
         for child in CHILDREN {
-            // The fifth beat comes together with the quit.
+            // The fifth beat and the quit come at the same time.
             let count = beats[..sixth].iter().filter(|beat| **beat == child).count();
             assert!((4..=5).contains(&count), "{child} {count} times");
             assert!(!beats[sixth..].contains(&child), "{}", ended.stdout);

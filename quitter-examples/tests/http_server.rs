@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// The longest that a test waits for an event.
+/// How long a test waits for an event at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A delay that no test waits for.
+/// A delay that no test waits out.
 const AN_HOUR: &str = "3600";
 
 /// The program as a process of its own.
@@ -30,7 +30,7 @@ impl Program {
         Self(command.spawn().unwrap())
     }
 
-    /// A server on a free port. An answer takes this many seconds.
+    /// Starts a server on a free port. An answer takes `seconds`.
     fn serving(seconds: &str) -> (Self, SocketAddr) {
         let mut program = Self::start(&["127.0.0.1", "0", seconds]);
         let mut stdout = BufReader::new(program.0.stdout.take().unwrap());
@@ -50,7 +50,7 @@ impl Program {
         kill(pid, Signal::SIGTERM).unwrap();
     }
 
-    /// Waits for the end. Returns the exit code and stderr.
+    /// Waits until the program ends. Returns the exit code and stderr.
     #[track_caller]
     fn end(mut self) -> (Option<i32>, String) {
         let until = Instant::now() + PATIENCE;
@@ -75,7 +75,7 @@ impl Drop for Program {
     }
 }
 
-/// A connection that is kept for several requests.
+/// A connection that is kept alive for several requests.
 struct Client(BufReader<TcpStream>);
 
 impl Client {
@@ -90,7 +90,7 @@ impl Client {
         self.0.get_mut().write_all(request.as_bytes()).unwrap();
     }
 
-    /// The next answer: its status and text.
+    /// Reads the next answer: its status and text.
     fn answer(&mut self) -> io::Result<(u16, String)> {
         let missing = || io::Error::other("the connection was closed within an answer");
         let mut status = None;
@@ -125,7 +125,7 @@ fn shutting_down() -> (u16, String) {
 
 #[track_caller]
 fn assert_says(said: &str, text: &str) {
-    // Lines that were too long are broken there.
+    // Joins the lines that were wrapped.
     let whole = said.replace("\n      ", " ");
     assert!(whole.contains(text), "no '{text}' in: {said}");
 }
@@ -162,7 +162,7 @@ fn the_tree_shows_the_request_that_waits() {
         assert!(Instant::now() < until, "{tree}");
     };
     assert!(tree.starts_with("main\n├─ http server  "), "{tree}");
-    // More spaces follow where a request that asked for the tree before is still in its column.
+    // More spaces follow if the request for the previous tree is still listed, which widens the column.
     assert_says(&tree, "\n└─ requests\n   ├─ request  ");
     assert_says(&tree, "status \"GET /tree\"");
     program.terminate();
@@ -175,7 +175,7 @@ fn every_request_is_answered_when_the_program_is_told_to_quit() {
     let (program, address) = Program::serving(AN_HOUR);
     let mut clients: Vec<_> = (0..300)
         .map(|_| {
-            // One after the other, because tiny_http makes connections of a burst wait for each other.
+            // One after the other, because tiny_http makes the connections of a burst wait for each other.
             let mut client = Client::connect(address);
             assert_eq!(client.get("/healthz").0, 200);
             client
@@ -184,7 +184,7 @@ fn every_request_is_answered_when_the_program_is_told_to_quit() {
     for client in &mut clients {
         client.send("GET / HTTP/1.1");
     }
-    // The server has read some of the requests, and answers none.
+    // The server has read some of the requests, and has answered none.
     let told_at = Instant::now();
     program.terminate();
     for (i, client) in clients.iter_mut().enumerate() {
@@ -208,7 +208,7 @@ fn a_request_that_does_not_finish_is_named_and_holds_nothing_up() {
     let (program, address) = Program::serving(AN_HOUR);
     let mut client = Client::connect(address);
     client.send("POST /healthz HTTP/1.1\r\nContent-Length: 5000");
-    // Answered, but its routine waits for the rest of the request.
+    // The request is answered, but its routine waits for the rest of it.
     assert_eq!(client.answer().unwrap().0, 200);
 
     program.terminate();

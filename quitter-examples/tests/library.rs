@@ -1,4 +1,4 @@
-//! `library`, run with a real signal; its unit tests are its own.
+//! `library`, run with a real signal. Its unit tests are in the example itself.
 
 #![cfg(unix)]
 

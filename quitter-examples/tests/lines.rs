@@ -1,11 +1,12 @@
-//! The README counts the lines of five examples, and of the same programs by hand in `peers`.
+//! The README's table has the right numbers of lines for five examples, and for the same programs by hand
+//! in `peers`.
 
 use std::fs;
 use std::path::Path;
 
 const README: &str = include_str!("../../README.md");
 
-/// The rows of the table: a program, its example's file, the file by hand, and the libraries of that.
+/// The rows of the table: the program, the example's file, the file by hand, and its libraries.
 const PROGRAMS: [(&str, &str, &str, &str); 5] = [
     (
         "TCP echo server on threads",
@@ -39,7 +40,7 @@ const PROGRAMS: [(&str, &str, &str, &str); 5] = [
     ),
 ];
 
-/// A link to a file of the repository, by the number of its lines without comments and blank lines.
+/// A link to a file of the repository. Its text is the number of lines without comments and blank lines.
 fn lines(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     let text = fs::read_to_string(path).unwrap();

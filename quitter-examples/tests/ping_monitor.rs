@@ -1,5 +1,5 @@
-//! `ping_monitor`, with real children and on a terminal of the test's: whatever ends it, it ends at once,
-//! no child is left, and the terminal is as it was.
+//! `ping_monitor`, with real children and on a pseudoterminal: whatever ends it, it ends at once, no child
+//! is left, and the terminal is restored.
 
 #![cfg(unix)]
 
@@ -25,10 +25,10 @@ use nix::unistd::mkfifo;
 use common::{Ended, Process, lives, until_full};
 use terminal::{Terminal, assert_in_order, is_cooked, start};
 
-/// Says its number, and goes on for long.
+/// Prints its process id, and runs far longer than a test.
 const LONG: &str = "echo pid $$; exec sleep 25";
 
-/// Far less than the commands take, and more than a busy machine does.
+/// Far less than the commands take, and more than a busy machine needs.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 fn monitor(commands: &[&str]) -> Command {
@@ -39,7 +39,7 @@ fn monitor(commands: &[&str]) -> Command {
     monitor
 }
 
-/// The number that follows ": pid " on the screen.
+/// Waits for ": pid " on the screen and returns the number after it.
 fn pid_on(terminal: &mut Terminal) -> u32 {
     terminal.wait_for(": pid ");
     terminal.wait_for("\r\n");
@@ -47,7 +47,7 @@ fn pid_on(terminal: &mut Terminal) -> u32 {
     rest.split_once("\r\n").unwrap().0.parse().unwrap()
 }
 
-/// Everything on the screen, once the program has ended with exit code 0.
+/// Waits until the program has ended with exit code 0, and returns everything on the screen.
 #[track_caller]
 fn screen_at_the_end(mut terminal: Terminal) -> String {
     let from = Instant::now();
@@ -137,7 +137,7 @@ fn a_command_that_floods_a_terminal_that_nobody_reads_holds_nothing_up() {
     assert!(is_cooked(&inside));
 }
 
-/// Without a terminal, with a pipe to type into.
+/// Starts the program without a terminal. Its stdin is the returned pipe.
 fn with_pipe(commands: &[&str]) -> (Process, io::PipeWriter) {
     let (stdin, keyboard) = io::pipe().unwrap();
     (
@@ -179,7 +179,7 @@ fn a_command_that_fails_is_named_at_the_end_and_the_exit_code_is_1() {
     let gate = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ping_monitor_gate");
     let _ = fs::remove_file(&gate);
     mkfifo(&gate, Mode::S_IRWXU).unwrap();
-    // It goes on only when the error of the other one was seen.
+    // The second command goes on only after the error of the first was seen.
     let goes_on = format!("read gate < '{}'; echo goes on", gate.display());
     let (mut program, _keyboard) = with_pipe(&["no-such-command", &goes_on]);
     program.wait_for("not found");

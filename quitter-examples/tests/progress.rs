@@ -1,4 +1,4 @@
-//! `progress`: the exit code of each way in which it ends.
+//! `progress`: its exit code for each way in which it ends.
 
 #![cfg(unix)]
 

@@ -1,5 +1,5 @@
-//! The README tells the truth: its terminals show what the examples `stuck` and `first` print, and its
-//! program is the example `first`.
+//! The README's terminals show what the examples `stuck` and `first` print, and its program is the example
+//! `first`.
 
 #![cfg(unix)]
 
@@ -19,11 +19,11 @@ use common::{Process, alone};
 const README: &str = include_str!("../../README.md");
 const PROGRAM: &str = include_str!("../src/bin/00_first.rs");
 
-/// Lines of the terminals that are no lines of stderr.
+/// Lines on the README's terminals that do not come from stderr.
 #[cfg(all(debug_assertions, target_os = "linux"))]
 const STDOUT: [&str; 3] = ["press Ctrl-C", "beat", "1"];
 
-/// The code blocks of this kind.
+/// The README's code blocks of this kind.
 fn blocks(kind: &str) -> impl Iterator<Item = &'static str> {
     let start = format!("```{kind}\n");
     let rest: Vec<_> = README.split(&*start).skip(1).collect();
@@ -37,7 +37,7 @@ fn the_first_program_of_the_readme_is_the_example() {
     assert_eq!(blocks("rust,no_run").next(), Some(program));
 }
 
-/// Inside of the clone, cargo would make it a member of quitter's workspace.
+/// Inside the clone, cargo would make the new program a member of quitter's workspace.
 #[test]
 fn a_program_of_ones_own_is_made_outside_of_the_clone() {
     let mut making = blocks("sh").filter(|block| block.contains("cargo new"));
@@ -54,7 +54,7 @@ fn the_first_program_ends_as_the_readme_says() {
     ended.saying(&said);
 }
 
-/// Where the system tells, and the compiler has left the lines.
+/// Only on systems that tell what threads do, and in builds with line numbers.
 #[test]
 #[cfg(all(
     debug_assertions,
@@ -101,8 +101,8 @@ fn the_core_alone_survives_an_early_signal() {
     alone(story).end().with_code(0).saying(&said);
 }
 
-/// The lines of stderr, without those parts that differ from run to run: the numbers, but for places in
-/// the source. So does the order of the lines before the report, which two threads write.
+/// The lines of stderr, without the parts that differ from run to run: all numbers except places in the
+/// source. The lines before the report are sorted, since two threads write them in any order.
 #[cfg(all(debug_assertions, target_os = "linux"))]
 fn steady(text: &str) -> Vec<String> {
     let is_of_stderr = |line: &&str| !line.starts_with('$') && !STDOUT.contains(line);

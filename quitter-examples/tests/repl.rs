@@ -1,4 +1,4 @@
-//! `repl`, typed at through a pipe.
+//! `repl`, with its input from a pipe.
 
 #![cfg(unix)]
 

@@ -65,7 +65,7 @@ fn a_client_that_resets_its_connection_is_reported_and_does_not_end_the_server()
     let (mut server, address) = server(env!("CARGO_BIN_EXE_tcp_server_threads"));
     let mut rude = Client::connect(&address);
     rude.send("never read\n");
-    // An echo that nobody has read makes the system reset the connection.
+    // The echo has not been read, so the system resets the connection.
     assert_eq!(rude.0.get_ref().peek(&mut [0]).unwrap(), 1);
     drop(rude);
     server.wait_for("of main/connections failed: Connection reset");
@@ -73,9 +73,9 @@ fn a_client_that_resets_its_connection_is_reported_and_does_not_end_the_server()
     server.end().with_code(0);
 }
 
-/// Idle ones, ones in the middle of a line, ones that send no more, and ones that send and never read. Those
-/// whose lines the server's system has received before the signal are answered, whether or not the server has
-/// read them. How long the end takes is printed.
+/// Some clients are idle, some are in the middle of a line, some have closed their sending side, and some send
+/// and never read. Lines that the server's system received before the signal are answered, whether or not the
+/// server has read them. The test prints how long the end takes.
 #[test]
 #[cfg(target_os = "linux")]
 fn five_hundred_clients_of_all_kinds_do_not_hold_up_the_end_and_lines_are_answered() {
@@ -145,7 +145,7 @@ fn tokios_tasks_say_goodbye_at_the_quit() {
         .saying(&["Quit: all routines returned"]);
 }
 
-/// More clients, one after the other, than the system allows it files.
+/// There are more clients, one after the other, than the program may have open files.
 #[test]
 fn clients_that_have_left_cost_beside_tokio_nothing() {
     let command = Command::new(env!("CARGO_BIN_EXE_beside_tokio"));

@@ -15,14 +15,14 @@ use common::{Ended, Process};
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Enough for busy machines; an idle one needs 250 ms.
+/// Enough for a busy machine; an idle one needs 250 ms.
 const SLACK: Duration = Duration::from_secs(2);
 
 fn started(case: &str) -> Process {
     Process::start(Command::new(env!("CARGO_BIN_EXE_stubborn")).arg(case))
 }
 
-/// Waits for the quit event, then for the end within the bound.
+/// Waits for the quit event, and asserts that the program ends within its bound after that.
 #[track_caller]
 fn ended(case: &str, mut stubborn: Process) -> Ended {
     stubborn.wait_for("Received quit from");
@@ -54,7 +54,8 @@ fn names(ended: &Ended) -> Vec<&str> {
         .collect()
 }
 
-/// Asserts that the report names these routines once each, with where they were spawned, and code 1.
+/// Asserts that the report names each of these routines once, with the place where it was spawned, and that
+/// the exit code is 1.
 #[track_caller]
 fn blames(ended: Ended, routines: &[&str]) -> Ended {
     let ended = ended.with_code(1);

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use common::{Ended, Process};
 
-/// Starts the program and waits until so many routines hang. Nobody writes to its stdin.
+/// Starts the program and waits until `routines` of them hang. Nothing is written to its stdin.
 fn stuck(case: Option<&str>, routines: usize) -> (Process, PipeWriter) {
     let (stdin, nobody_writes) = pipe().unwrap();
     let mut stuck = Command::new(env!("CARGO_BIN_EXE_stuck"));
@@ -25,7 +25,7 @@ fn stuck(case: Option<&str>, routines: usize) -> (Process, PipeWriter) {
     (stuck, nobody_writes)
 }
 
-/// Runs a case to its end by the timeout, and returns its report in one line.
+/// Runs a case until the timeout ends it, and returns its report as one line.
 #[cfg(target_os = "linux")]
 #[track_caller]
 fn report(case: &str, routines: usize) -> String {
@@ -52,7 +52,7 @@ fn listed(report: &str) -> Vec<(&str, &str)> {
     let mut listed = Vec::new();
     for line in report.lines() {
         if line.starts_with("     ") {
-            // The rest of a line that was too long.
+            // The rest of a wrapped line.
         } else if let Some(routine) = line.strip_prefix("    ") {
             let name = routine.split_whitespace().next();
             listed.push((path, name.expect("a routine has a name")));
@@ -117,7 +117,7 @@ fn an_unknown_case_is_answered_with_the_usage() {
     assert_eq!(ended.stderr, usage);
 }
 
-/// The report on each case, on systems that tell what threads stand on.
+/// The report on each case, on systems that tell what a thread is blocked in.
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -127,8 +127,8 @@ mod stands {
 
     const EVERYONE_WAITS: &str = " everyone waits: nothing here will wake anybody";
 
-    /// Runs a case until its report has these texts, in this order. On a busy machine, the look at the threads
-    /// may have no time to find out everything.
+    /// Runs a case, several times if need be, until its report has these texts in this order. On a busy machine,
+    /// there may be no time to find out everything about the threads.
     #[track_caller]
     fn shows(case: &str, routines: usize, texts: &[&str]) -> String {
         let mut reports = Vec::new();

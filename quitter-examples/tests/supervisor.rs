@@ -14,7 +14,7 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use common::{Process, lives};
 
-/// Starts the program, and returns the numbers of all processes that have said theirs.
+/// Starts the program, and returns the ids that its processes have printed.
 fn supervisor() -> (Process, Vec<u32>) {
     let mut supervisor = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_supervisor")));
     let number = |line: String| line.trim().rsplit(' ').next().unwrap().parse().unwrap();
@@ -25,7 +25,7 @@ fn supervisor() -> (Process, Vec<u32>) {
     (supervisor, pids)
 }
 
-/// Waits until none lives.
+/// Waits until every process whose id was printed is gone.
 #[track_caller]
 fn are_gone(stdout: &str) {
     let numbers = stdout.lines().filter_map(|line| line.rsplit(' ').next());

@@ -1,4 +1,4 @@
-//! `terminal`, on a terminal of the test's: whatever ends it, the terminal is restored first.
+//! `terminal`, on a pseudoterminal: whatever ends the program, the terminal is restored first.
 
 #![cfg(unix)]
 
@@ -32,14 +32,14 @@ fn example(arguments: &[&str]) -> Command {
     command
 }
 
-/// The example, once it has drawn its picture.
+/// Starts the example, and waits until it has drawn its picture.
 fn drawn(arguments: &[&str]) -> Terminal {
     let mut terminal = Terminal::start(&mut example(arguments));
     terminal.wait_for("last event: none");
     terminal
 }
 
-/// The text after the picture, once the program has ended with this exit code.
+/// Waits until the program has ended with this exit code, and returns the text after the picture.
 #[track_caller]
 fn after_the_end(mut terminal: Terminal, code: i32) -> String {
     terminal.wait_for("uit: ");
@@ -52,7 +52,7 @@ fn after_the_end(mut terminal: Terminal, code: i32) -> String {
     after.to_owned()
 }
 
-/// Writes until nothing more fits in. Returns how much it was.
+/// Writes until the terminal takes no more. Returns how much it took.
 fn fill(terminal: &mut File) -> usize {
     let written = std::iter::repeat_with(|| terminal.write(&[b'x'; 256]));
     written.map_while(Result::ok).sum()
@@ -109,13 +109,13 @@ fn a_terminal_that_takes_no_output_gets_its_modes_back_and_the_program_ends() {
     let mut options = OpenOptions::new();
     let options = options.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
     let mut filler = options.open(ttyname(&inside).unwrap()).unwrap();
-    // Once nothing more fits in after a pause, the drawing is stuck in a write, too.
+    // Once the terminal takes no more after a pause, the drawing is stuck in a write, too.
     while fill(&mut filler) > 0 {
         thread::sleep(Duration::from_millis(150));
     }
     assert!(!is_cooked(&inside));
     program.send(SIGTERM);
-    // The drawing may still have been about to write.
+    // The exit code may be either: the drawing may not have been stuck in a write yet.
     assert!(program.end().code.is_some());
     assert!(is_cooked(&inside));
 }

@@ -52,7 +52,7 @@ fn clients_that_leave_or_reset_their_connection_do_not_end_the_server() {
     drop(Client::connect(&address));
     let mut rude = Client::connect(&address);
     rude.send("never read\n");
-    // An echo that nobody has read makes the system reset the connection.
+    // The echo has not been read, so the system resets the connection.
     assert_eq!(rude.0.get_ref().peek(&mut [0]).unwrap(), 1);
     drop(rude);
     server.wait_for("failed: Connection reset");
@@ -66,8 +66,8 @@ fn clients_that_leave_or_reset_their_connection_do_not_end_the_server() {
     ended.saying(&["SIGTERM"]);
 }
 
-/// Runs a program until it says these texts, in this order. On a busy machine, a report may have no time to find
-/// out all of it: it has to read the program's debug information.
+/// Runs a program, several times if need be, until it prints these texts in this order. On a busy machine, there
+/// may be no time for all of a report, which has to read the program's debug information.
 #[track_caller]
 fn says_in_the_end(run: impl Fn() -> Ended, texts: &[&str]) {
     const TRIES: usize = 5;
@@ -84,7 +84,7 @@ fn says_in_the_end(run: impl Fn() -> Ended, texts: &[&str]) {
 
 fn mixed(args: &[&str]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mixed"));
-    // With one worker, as on a machine of one processor, a task that blocks it holds up all others.
+    // With one worker, as on a machine with one processor, a task that blocks it holds up all others.
     let command = command.args(args).env("TOKIO_WORKER_THREADS", "2");
     let mut program = Process::start(command);
     program.wait_for("measuring");
@@ -191,7 +191,7 @@ fn requests_in_flight_are_answered_streams_told_and_readiness_turns() {
 
     server.send(SIGTERM);
     server.wait_for("SIGTERM");
-    // A load balancer that asks again, on a new connection.
+    // A load balancer asks again, on a new connection.
     let mut asks = Client::connect(&address);
     asks.get("/ready");
     assert!(asks.answer().0.contains("503"));
@@ -249,7 +249,7 @@ fn what_keeps_it_from_listening_is_the_only_thing_it_says() {
 
 #[test]
 fn under_load_no_request_fails_during_the_quit() {
-    /// A little less than the server's time to serve on.
+    /// A little less than the time for which the server goes on serving.
     const SERVES_ON: Duration = Duration::from_millis(400);
     let (server, address) = server(env!("CARGO_BIN_EXE_axum_server"));
     let before = std::env::var("QUITTER_AXUM_REQUESTS").map_or(500, |count| count.parse().unwrap());
@@ -257,7 +257,7 @@ fn under_load_no_request_fails_during_the_quit() {
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                // Until the server refuses connections, which is no failed request.
+                // Goes on until the server refuses connections; a refused connection is not a failed request.
                 while let Ok(stream) = TcpStream::connect(&address) {
                     let connected = Instant::now();
                     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -265,7 +265,7 @@ fn under_load_no_request_fails_during_the_quit() {
                     let request = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
                     let sent = client.0.get_mut().write_all(request);
                     let answer = sent.map(|()| client.line()).unwrap_or_default();
-                    // The system has taken the connection, and the server no more.
+                    // The system has accepted the connection, but the server no longer does.
                     let late = |quit_at: &Instant| connected > *quit_at + SERVES_ON;
                     if answer.is_empty() && quit_at.get().is_some_and(late) {
                         break;
@@ -310,7 +310,7 @@ fn a_token_that_is_cancelled_by_its_own_code_ends_the_program() {
 #[test]
 fn a_panic_in_the_tracked_task_ends_the_program_as_a_failure() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_tokio_util_bridge"));
-    // Its first `println!` panics.
+    // The program's first `println!` panics.
     let program = Process::start_into(program.arg("1000000"), broken_pipe(), Stdio::piped());
     let said = ["'library' of main, which failed", "panicked"];
     program.end().with_code(1).saying(&said);

@@ -24,7 +24,7 @@ fn number(ended: &Ended, text: &str) -> u64 {
 #[test]
 fn every_order_that_was_taken_is_shipped() {
     let mut drain = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_drain")));
-    drain.wait_for("50 orders taken so far"); // Faster than they are packed, so some wait.
+    drain.wait_for("50 orders taken so far"); // Orders come faster than they are packed, so some wait.
     drain.send(SIGINT);
     let ended = drain
         .end()

@@ -1,4 +1,4 @@
-//! `workers`, by itself and with real signals.
+//! `workers`, which ends by itself or at a real signal.
 
 #![cfg(unix)]
 

@@ -1,8 +1,8 @@
 //! The program at the top of the README: one routine that quits when told, and one that hangs.
 //!
 //! Start it with `cargo run -p quitter-examples --bin first` and press Ctrl-C. The heart stops at
-//! once. The flusher does not return, so after a second a line says what is waited for, and after
-//! three seconds the program ends with exit code 1 and a report that names the flusher.
+//! once. The flusher does not return, so after a second a line says what the program is waiting for, and
+//! after three seconds the program ends with exit code 1 and a report that names the flusher.
 
 use std::error::Error;
 use std::thread;

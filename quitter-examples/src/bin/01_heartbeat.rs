@@ -52,6 +52,6 @@ fn beat(q: &RoutineQuitter) -> io::Result<()> {
     writeln!(io::stdout(), "Heartbeat from '{}'", q.name())
 }
 
-/// The place for the set-up. The routines start when it has returned.
+/// The set-up goes here. The routines start once this function has returned.
 #[quitter::main(timeout = "2s")]
 fn main() {}

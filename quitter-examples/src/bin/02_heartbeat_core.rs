@@ -1,6 +1,6 @@
 //! The heartbeat program with the core alone: no attribute, no procedural macro.
 //!
-//! Shows how the main quitter is made and how the program exits, written out.
+//! Spells out how the main quitter is made and how the program exits.
 //!
 //! Start it with `cargo run -p quitter-examples --bin heartbeat_core`. Three hearts beat for five
 //! seconds, then one. Press Ctrl-C at any time: the program ends at once with exit code 0, and says

@@ -1,11 +1,11 @@
 //! A prompt that reads lines: a body of `main` that is itself the foreground loop.
 //!
-//! Shows `end = "with_body"`, a read of standard input that ends when told (feature `io`, Unix), and
+//! Shows `end = "with_body"`, a read of standard input that ends at the quit (feature `io`, Unix), and
 //! a quit that gives its reason.
 //!
 //! Start it with `cargo run -p quitter-examples --bin repl`. Type numbers with spaces between them
 //! and press Enter: it prints their sum. Type `exit`, or press Ctrl-D, or Ctrl-C: the program ends
-//! at once with exit code 0, and says which of them it was.
+//! at once with exit code 0, and says which of these ended it.
 
 #![cfg_attr(
     test,

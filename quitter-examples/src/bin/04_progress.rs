@@ -1,9 +1,9 @@
 //! A command-line tool with a progress bar, whose exit code tells the truth.
 //!
-//! Shows a body that is the foreground work (`end = "with_body"`), an exit code that tells of Ctrl-C
-//! (`signal_exit_code = "128+n"`), and every way in which such a tool ends.
+//! Shows a body that is the foreground work (`end = "with_body"`), an exit code that tells the shell of
+//! Ctrl-C (`signal_exit_code = "128+n"`), and every way in which such a tool ends.
 //!
-//! Start it with the number of files that it is to pretend to copy:
+//! Start it with the number of files to pretend to copy:
 //!
 //! ```sh
 //! cargo run -p quitter-examples --bin progress -- 100 && echo "all copied"
@@ -12,7 +12,7 @@
 //! | what you do | exit code |
 //! | --- | --- |
 //! | wait until the bar is full | 0 |
-//! | press Ctrl-C | 130, which is 128 and the number of SIGINT: `&&` must not go on |
+//! | press Ctrl-C | 130, which is 128 plus the number of SIGINT: `&&` must not go on |
 //! | ask for more than 1000 files: the disk is full | 1 |
 //! | forget the number | 2 |
 
@@ -39,11 +39,11 @@ fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn std::error::Error>> {
     writeln!(io::stdout(), "files to copy: {files}")?;
     let bar = ProgressBar::new(files);
     for copied in 0..files {
-        // Stands for the copying. Wakes at once when the program is told to quit.
+        // Stands in for the copying. Returns at once when the program is told to quit.
         if main.sleep(Duration::from_millis(20)).is_err() {
-            bar.finish_and_clear(); // So that what follows starts on a line of its own.
+            bar.finish_and_clear(); // So that the output below starts on a line of its own.
             writeln!(io::stdout(), "stopped, files copied: {copied} of {files}")?;
-            return Ok(ExitCode::SUCCESS); // A signal makes it 130 or 143.
+            return Ok(ExitCode::SUCCESS); // After a signal, the program exits with 128 + n instead.
         }
         bar.inc(1);
     }

@@ -46,7 +46,7 @@ fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
 
 /// Does jobs until there are no more, or until told to quit.
 fn work(q: &RoutineQuitter, queue: &Receiver<u32>) -> io::Result<()> {
-    // `select!` picks at random when both are ready, so this asks for the quit once more.
+    // `select!` picks at random when both are ready, so the loop checks for the quit itself, too.
     while !q.has_to_quit() {
         select! {
             recv(queue) -> job => match job {
@@ -59,7 +59,7 @@ fn work(q: &RoutineQuitter, queue: &Receiver<u32>) -> io::Result<()> {
     Ok(())
 }
 
-/// A job that has begun is finished. The `sleep` of std stands for the work, which no quit cuts short.
+/// Finishes the job even at the quit: std's `sleep` stands in for work that nothing cuts short.
 fn do_job(q: &RoutineQuitter, job: u32) -> io::Result<()> {
     q.set_status(format!("job {job}"));
     thread::sleep(Duration::from_millis(200));

@@ -1,6 +1,6 @@
 //! A TCP server on threads: a loop that accepts, and a routine for each connection.
 //!
-//! Shows blocking I/O that ends when told (feature `io`, Unix), connections that are named in
+//! Shows blocking I/O that ends at the quit (feature `io`, Unix), connections that are named in
 //! reports, and failures that a server survives: `OnFailure::Report`.
 //!
 //! Start it with `cargo run -p quitter-examples --bin tcp_server_threads -- 7000`, and talk to it
@@ -56,7 +56,7 @@ mod server {
     }
 
     fn echo(q: &RoutineQuitter, stream: &TcpStream) -> io::Result<()> {
-        let at_the_quit = Duration::from_millis(5); // For what is on its way.
+        let at_the_quit = Duration::from_millis(5); // For data that is on its way.
         let mut reader = BufReader::new(q.interruptible(stream).finish_within(at_the_quit));
         let mut writer = BufWriter::new(q.interruptible(stream).finish_within(at_the_quit));
         let mut line = Vec::new();

@@ -6,7 +6,7 @@
 //! cargo run -p quitter-examples --bin http_server -- 127.0.0.1 8080 5
 //! ```
 //!
-//! Ask it, from other terminals:
+//! Send it requests from other terminals:
 //!
 //! ```sh
 //! curl -i http://127.0.0.1:8080/healthz  # "ok", at once
@@ -69,7 +69,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(1);
 /// While the server stops, this long without a request means that no more will come.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// The status and the text.
+/// An HTTP status and the text of the body.
 type Answer = (u16, Cow<'static, str>);
 
 const SHUTTING_DOWN: Answer = (503, Cow::Borrowed("Server shutting down!"));
@@ -136,7 +136,7 @@ fn serve(
         }
     }
 
-    // Requests that wait are being answered. Those already on their way still come in for a while.
+    // Waiting requests are being answered. Requests already on their way still come in for a while.
     let until = Instant::now() + STOP_WITHIN;
     while Instant::now() < until
         && let Ok(Some(request)) = server.recv_timeout(QUIET)
@@ -152,7 +152,7 @@ fn serve(
 
 /// Answers a request in a routine of its own.
 fn start(requests: &Quitter, tree: &Quitter, request: Request, delay: Duration) {
-    // Handed over only once the routine runs: a routine that is refused drops what it has captured.
+    // A refused routine drops its captures, so the request is handed over only once the routine runs.
     let (hand_over, handed_over) = bounded(1);
     let tree = tree.clone();
     let routine = requests.routine("request").add(move |q| {

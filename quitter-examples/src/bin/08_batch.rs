@@ -1,6 +1,6 @@
 //! A job that ends by itself, in every way in which the body of `main` can end.
 //!
-//! Start it with the way it should end. There is nothing to press:
+//! Start it with one of the arguments below. There is no key to press:
 //!
 //! ```sh
 //! cargo run -p quitter-examples --bin batch -- done
@@ -10,7 +10,7 @@
 //! | --- | --- | --- | --- |
 //! | `done` | three routines do the work | `Received quit from 'all routines done'` | 0 |
 //! | `error` | the body returns an error | `Error: bad price in line 2: invalid digit found in string` | 1 |
-//! | `code` | the body returns `ExitCode::from(3)` | nothing: the body has said what it had to say | 3 |
+//! | `code` | the body returns `ExitCode::from(3)` | nothing: explaining the code is up to the body | 3 |
 //! | `panic` | the body panics | `routine 'main' of main panicked at`, the place and the message | 1 |
 
 use std::env;
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use quitter::{MainQuitter, QuitSource};
 
-/// The exit code that says: there was nothing to do.
+/// The exit code of a job that had nothing to do.
 const NOTHING_TO_DO: u8 = 3;
 
 #[quitter::main(timeout = "2s", sources = [QuitSource::all_done()])]

@@ -1,10 +1,10 @@
 //! A pipeline that drains in stages: orders are taken, packed and shipped, and none is lost as long as every
 //! stage returns.
 //!
-//! Shows that only the first stage has to listen to the quit. Each later stage ends when its queue
+//! Shows that only the first stage has to listen for the quit. Each later stage ends when its queue
 //! is empty and closed, so the stages end in the order of the data, and each stage is
 //! named in the report if it hangs. The queues are bounded: the first stage waits while they are full, so
-//! what is left at the quit can be packed within the timeout, however long the program has run. If a stage
+//! the orders left at the quit can be packed within the timeout, however long the program has run. If a stage
 //! hangs, the later ones wait for it until the end by force: the guide's recipe "Shut down in order" shows a
 //! last stage that saves what it has before that.
 //!
@@ -22,7 +22,7 @@ use quitter::{MainQuitter, RoutineQuitter};
 
 const PACKERS: usize = 3;
 
-/// How many orders may wait: as many as are packed in less than a second.
+/// How many orders may wait in a queue: the packers need less than a second for them.
 const WAITING: usize = 50;
 
 #[quitter::main(timeout = "10s")]
@@ -42,7 +42,7 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Ends at the quit. Its sender is dropped then, and that is what ends the next stage.
+/// Ends at the quit. That drops the sender, which ends the next stage.
 fn take_orders(q: &RoutineQuitter, take: &Sender<u64>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut taken = 0;
     for _ in q.ticks(Duration::from_millis(10)) {
@@ -57,7 +57,7 @@ fn take_orders(q: &RoutineQuitter, take: &Sender<u64>) -> Result<(), Box<dyn Err
     Ok(())
 }
 
-/// Slower than orders come in, so that some are left when the program is told to quit.
+/// Packs more slowly than orders come in, so that some are left when the program is told to quit.
 fn pack_one(order: u64, pack: &Sender<u64>) -> Result<(), Box<dyn Error + Send + Sync>> {
     thread::sleep(Duration::from_millis(50));
     Ok(pack.send(order)?)

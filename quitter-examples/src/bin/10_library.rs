@@ -1,7 +1,7 @@
 //! A library with a thread of its own, its tests, and a program that uses it.
 //!
-//! Shows how a library takes part in a program's tree without deciding anything for it: its user
-//! hands it a quitter, and it never asks for signals. Its tests make trees of their own.
+//! Shows how a library takes part in a program's tree without deciding anything for the program: its
+//! user hands it a quitter, and it never listens for signals. Its tests make trees of their own.
 //!
 //! Start the program with `cargo run -p quitter-examples --bin library` and press Ctrl-C: exit code
 //! 0. Run the tests with `cargo test -p quitter-examples --bin library`.
@@ -42,7 +42,7 @@ mod metrics {
                 for _ in q.ticks(period) {
                     publish(counted.load(Ordering::Relaxed));
                 }
-                publish(counted.load(Ordering::Relaxed)); // What came since the last tick.
+                publish(counted.load(Ordering::Relaxed)); // With the requests since the last tick.
             })?;
             Ok(Self { requests, quitter })
         }
@@ -51,7 +51,7 @@ mod metrics {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
 
-        /// Ends before the program does. Only this library's routines are told to quit.
+        /// Stops the library before the program ends. Only the library's own routines are told to quit.
         pub(crate) fn stop(self, timeout: Duration) -> Result<(), Timeouts> {
             self.quitter.quit_and_wait(timeout)
         }
@@ -63,7 +63,7 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     let publish = |requests| println!("{requests} requests so far");
     let metrics = Metrics::start(main, Duration::from_secs(1), publish)?;
     while !main.has_to_quit() {
-        thread::sleep(Duration::from_millis(10)); // Stands for a request.
+        thread::sleep(Duration::from_millis(10)); // Stands in for a request.
         metrics.count_request();
     }
     metrics.stop(Duration::from_secs(1))?;

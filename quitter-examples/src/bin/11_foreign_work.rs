@@ -1,6 +1,6 @@
 //! Work on threads that somebody else started: rayon's pool.
 //!
-//! Shows a guard, which makes a routine of work that quitter did not start: it is waited for, named
+//! Shows a guard, which turns work that quitter did not start into a routine: it is waited for, named
 //! in reports, and can ask whether it has to quit.
 //!
 //! Start it with `cargo run -p quitter-examples --bin foreign_work -- 1000`. It renders a thousand
@@ -24,13 +24,13 @@ fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("usage: foreign_work [FRAMES]");
         return Ok(ExitCode::from(2));
     };
-    // The guard goes with the work, whichever thread does it. The routine ends when the work does.
+    // The guard moves with the work to whichever thread does it. The routine ends when the work does.
     let guard = main.guard("render")?;
     rayon::spawn(move || guard.run(|q| render(q, frames)));
     Ok(ExitCode::SUCCESS)
 }
 
-/// The guard hands over what every routine gets, and it can be shared. An error here is reported.
+/// The guard passes `q`, as every routine gets it; threads can share it. An error here is reported.
 fn render(q: &RoutineQuitter, frames: u32) -> io::Result<()> {
     let rendered = AtomicU32::new(0);
     let _stopped: io::Result<()> = (0..frames).into_par_iter().try_for_each(|frame| {
@@ -38,10 +38,10 @@ fn render(q: &RoutineQuitter, frames: u32) -> io::Result<()> {
             return Err(Quitting.into()); // rayon begins no more frames then.
         }
         q.set_status(format!("frame {frame}"));
-        thread::sleep(Duration::from_millis(20)); // Stands for the rendering.
+        thread::sleep(Duration::from_millis(20)); // Stands in for the rendering.
         let number = rendered.fetch_add(1, Ordering::Relaxed) + 1;
         if number == 1 {
-            // Unlike `println!`, this does not panic when the reader is gone, on a thread of rayon's.
+            // Unlike `println!`, this does not panic on one of rayon's threads when the reader is gone.
             writeln!(io::stdout(), "the first frame is rendered")?;
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! A tokio runtime on a thread of a program that quitter ends.
+//! A tokio runtime on one thread of a program that quitter shuts down.
 //!
-//! Shows tasks as routines beside threads, and that a runtime must not be allowed to wait for ever
-//! when it is dropped. `tcp_server` is a program that is entirely on tokio.
+//! Shows tasks as routines beside threads, and how to keep a runtime from waiting for ever when it is
+//! dropped. `tcp_server` is a program that is entirely on tokio.
 //!
 //! Start it with `cargo run -p quitter-examples --bin beside_tokio -- 7001`, and talk to it with
 //! `nc 127.0.0.1 7001`: it greets you, and keeps the connection until you leave. Press Ctrl-C: it
@@ -59,7 +59,7 @@ async fn serve(q: &RoutineQuitter, port: u16) -> io::Result<()> {
 async fn greet(q: RoutineQuitter, mut stream: TcpStream) {
     q.set_status("connected");
     let _ = stream.write_all(b"hello\n").await; // A client that is gone misses nothing.
-    // Its input is thrown away, until it leaves.
+    // Discards the client's input until the client leaves.
     let (mut reads, mut writes) = stream.split();
     if let Err(Quitting) = q.cancel_on_quit(copy(&mut reads, &mut sink())).await {
         let _ = writes.write_all(b"goodbye\n").await;

@@ -1,12 +1,12 @@
 //! A gallery of routines that hang, each for a different reason, and the report that says why.
 //!
-//! Shows what the exit report says about a routine that hangs: its path, its age, what its thread
-//! stands on (on Linux), where it was started, where it last called its quitter, and its status.
+//! Shows what the exit report says about a routine that hangs: its path, its age, what its thread is
+//! blocked in (on Linux), where it was started, where it last called its quitter, and its status.
 //!
-//! Start it with `cargo run -p quitter-examples --bin stuck -- lock`, or with another of the cases below,
-//! or with none for all of them, and press Ctrl-C. After two seconds, the quit timeout, the program ends
-//! with exit code 1 and names the routines. Press Ctrl-C again, more than half a second after the first
-//! time, and it ends at once, with the report so far and exit code 130.
+//! Start it with `cargo run -p quitter-examples --bin stuck -- lock`, with another of the cases below, or
+//! without an argument for all of them, and press Ctrl-C. After two seconds, the quit timeout, the program
+//! ends with exit code 1 and names the routines. Press Ctrl-C again, more than half a second after the
+//! first time, and it ends at once, with the report so far and exit code 130.
 
 use std::net::TcpListener;
 use std::sync::Mutex;
@@ -124,7 +124,7 @@ fn stdin(main: &MainQuitter) -> Started {
     routine.map(drop)
 }
 
-/// A routine that works and works, and never asks whether it has to quit.
+/// A routine that never asks whether it has to quit.
 fn deaf(main: &MainQuitter) -> Started {
     let routine = main.routine("never_asks").add(|q| -> ! {
         eprintln!("'{}' hangs from now on", q.name());

@@ -1,4 +1,4 @@
-//! A program that refuses to end, in every way we know of, and ends all the same.
+//! A program that refuses to end in every way we know of, and ends all the same.
 //!
 //! Start it with one of the cases below, and press Ctrl-C:
 //!

@@ -5,9 +5,9 @@
 //!
 //! Start it with `cargo run -p quitter-examples --bin terminal`, press keys and resize the window. End
 //! it with q, with Ctrl-C, which is a key like any other in raw mode, or from another terminal with
-//! `pkill -x terminal`: the event and the outcome stand below the prompt, and the exit code is 0. With
-//! the argument `stuck` the drawing hangs at the first key. Then q takes 2 s, restores the terminal
-//! all the same, and the exit code is 1.
+//! `pkill -x terminal`: the event and the outcome appear below the prompt, and the exit code is 0. With
+//! the argument `stuck`, the drawing hangs at the first key. The program then ends 2 s after q, restores
+//! the terminal all the same, and the exit code is 1.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -28,19 +28,19 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     execute!(io::stdout(), EnterAlternateScreen, Hide)?;
     let (sender, events) = unbounded();
     let quitter = main.clone();
-    // Nothing can wake a thread that reads a terminal, so this one is no routine.
+    // Nothing can wake a thread from crossterm's `read`, so this one is not a routine.
     thread::spawn(move || read_events(&quitter, &sender));
     main.routine("drawing").add(move |q| draw(q, &events))?;
     Ok(())
 }
 
-/// Raw mode first: leaving it needs no lock, and works even where the terminal takes no output.
+/// Leaves raw mode first: that needs no lock, and works even if the terminal takes no output.
 fn restore() {
     let _ = terminal::disable_raw_mode();
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
 }
 
-/// Asks for the quit itself, so that q works even if the drawing hangs.
+/// Requests the quit from this thread, so that q works even if the drawing hangs.
 fn read_events(quitter: &Quitter, events: &Sender<Event>) {
     while let Ok(event) = event::read() {
         let key = event.as_key_press_event();
@@ -70,7 +70,7 @@ fn draw(q: &RoutineQuitter, events: &Receiver<Event>) -> io::Result<()> {
             Print(text)
         )?;
         io::stdout().flush()?;
-        // The first that is ready, in this order: keys that were pressed before q come before the quit.
+        // Takes the first that is ready, in this order, so keys pressed before q come before the quit.
         select_biased! {
             recv(events) -> event => match event {
                 Ok(_) if hangs => thread::sleep(Duration::MAX),

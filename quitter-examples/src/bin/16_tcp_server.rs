@@ -83,7 +83,7 @@ async fn read(
         }
         q.set_status(format!("{} bytes are on their way back", line.len()));
         if lines.send(std::mem::take(&mut line)).await.is_err() {
-            break; // The other task has failed, which says why.
+            break; // The writer has failed, and its own failure says why.
         }
         q.set_status("reading");
     }

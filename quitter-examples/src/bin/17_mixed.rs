@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 const BEAT: Duration = Duration::from_millis(50);
 
-/// The routines that are to hang.
+/// Which routines hang.
 #[derive(Clone, Copy, Default)]
 struct Stuck {
     thread: bool,
@@ -29,7 +29,7 @@ struct Stuck {
 }
 
 impl Stuck {
-    /// `None`: the arguments are of no use.
+    /// Returns `None` if the arguments make no sense.
     fn from_args() -> Option<Self> {
         let args: Vec<String> = env::args().skip(1).collect();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -92,7 +92,7 @@ fn write(q: &RoutineQuitter, stuck: Stuck, measured: &mpsc::Receiver<u32>) {
         q.set_status(format!("{written} values"));
     }
     if stuck.thread {
-        // A lock that nobody gives back, a file system that does not answer.
+        // Stands in for a lock that is never released, or a file system that does not answer.
         thread::park();
     }
 }
@@ -122,7 +122,7 @@ async fn calibrate() {
     let _ = answer.await;
 }
 
-/// A task that works without awaiting anything, as it should not.
+/// A task that should not work without awaiting anything, and does.
 async fn compact(q: RoutineQuitter, stuck: Stuck) {
     q.quitting().await;
     if stuck.worker {

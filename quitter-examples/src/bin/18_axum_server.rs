@@ -4,8 +4,8 @@
 //! that learn of the quit, and a readiness page that says 503 while the program quits, so that a load
 //! balancer sends no more.
 //!
-//! It has `#[tokio::main]`, as many existing programs do. Then the main quitter is made by its
-//! builder, and its exit is awaited at the end: `exit_async`. New programs are shorter with
+//! It has `#[tokio::main]`, as many existing programs do, so it makes the main quitter with the
+//! builder, and awaits the exit at the end: `exit_async`. New programs are shorter with
 //! `#[quitter::main]`, as `tcp_server` is.
 //!
 //! Start it with `cargo run -p quitter-examples --bin axum_server -- 8000`. Ask for `/`, `/slow`,
@@ -75,12 +75,12 @@ async fn serve(
     Ok(())
 }
 
-/// Lists a request in reports for as long as it is being answered. One that panics is in the report, too,
+/// Lists a request in reports for as long as it is being answered. A request that panics is reported, too,
 /// and ends nothing but itself.
 async fn as_routine(State(requests): State<Quitter>, request: Request, next: Next) -> Response {
     let name = format!("{} {}", request.method(), request.uri().path());
     let routine = requests.routine(name).on_failure(OnFailure::Report);
-    // One that comes after the quit is answered without being listed.
+    // A request that comes after the quit is answered without being listed.
     let response = routine.track(next.run(request)).await;
     response.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }

@@ -1,4 +1,4 @@
-//! Code that tokio-util's `CancellationToken` and `TaskTracker` end, inside a quitter.
+//! Code that is shut down by tokio-util's `CancellationToken` and `TaskTracker`, under a quitter.
 //!
 //! Shows the bridges, each a few lines: `on_quit` cancels the token, a routine that waits for the
 //! tracker stands for its tasks, and a token that the code cancels itself asks the program to quit.
@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Code that knows nothing of quitter.
+/// Code that knows nothing about quitter.
 struct Library {
     token: CancellationToken,
     tasks: TaskTracker,
@@ -36,7 +36,7 @@ impl Library {
                 }
             };
             match counts.run_until_cancelled(all).await {
-                Some(()) => counts.cancel(), // Everything is counted: the end of all.
+                Some(()) => counts.cancel(), // Everything is counted, so all tasks end.
                 None => println!("cancelled"),
             }
         });
@@ -64,13 +64,13 @@ async fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
     // The tasks of the tracker are waited for, and reported as one routine.
     main.routine("library").add_task(|_| async move {
         tasks.wait().await;
-        counter.await // An error if it has panicked, which the tracker does not tell.
+        counter.await // An error if the task has panicked, which the tracker does not tell.
     })?;
-    // And when the code itself ends, so does the program.
+    // When the library ends by itself, the program ends, too.
     let root = main.clone();
     tokio::spawn(async move {
         token.cancelled().await;
-        root.request_quit("the library has ended"); // Changes nothing if it quits already.
+        root.request_quit("the library has ended"); // Changes nothing if the program is quitting already.
     });
     Ok(())
 }

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use quitter::{MainQuitter, OnFailure, ProcessOutput, RoutineQuitter};
 
-/// Asked to stop, it goes on.
+/// Ignores the signal that asks it to stop.
 const STUBBORN: &str = "trap '' TERM; echo started as $$; while :; do sleep 1; done";
 
-/// Its children are in its group: they are asked to stop, too.
+/// The script's children are in its process group, so they are asked to stop, too.
 const FAMILY: &str = "sleep 1000 & echo child $!; sleep 1000 & echo child $!; wait";
 
 const CRASHER: &str = "ulimit -c 0; echo started as $$; sleep 0.3; kill -ABRT $$";
@@ -34,7 +34,7 @@ fn restarts(q: &RoutineQuitter) -> Result<(), Box<dyn Error + Send + Sync>> {
             .process(sh(CRASHER))?;
         let end = crasher.wait(Duration::MAX)?;
         q.set_status(format!("last end: {end}"));
-        // It would end again.
+        // Nobody reads the output any more, so a new process would end in the same way.
         if end.is_output_closed() {
             return Ok(());
         }

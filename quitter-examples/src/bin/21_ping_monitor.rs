@@ -1,12 +1,12 @@
-//! A monitor of commands that go on and on, such as `ping`: their latest lines stand on the terminal.
+//! A monitor of long-running commands, such as `ping`: the terminal shows the latest line of each.
 //!
-//! Shows child processes whose output is read line by line by threads, and keys that are read raw. It ends
-//! at once on q, Ctrl-C, Ctrl-D, SIGTERM, the end of its input, and when every command has ended. Then
+//! Shows child processes whose output threads read line by line, and keys that are read in raw mode. It
+//! ends at once on q, Ctrl-C, Ctrl-D, SIGTERM, the end of its input, and when every command has ended. Then
 //! no command is left, and the terminal is as it was before. A command that fails makes the exit code 1.
 //!
 //! Start it with `cargo run -p quitter-examples --bin ping_monitor`, or name commands:
 //! `ping_monitor --cmd "ping localhost" --cmd "sleep 25"`. Press q: the exit code is 0. If stdout is not a
-//! terminal, each line is printed with its command, and q takes Enter. It runs on Unix.
+//! terminal, each line is printed with its command, and q needs Enter. It runs on Unix.
 
 #![cfg_attr(
     test,
@@ -40,9 +40,9 @@ mod monitor {
             eprintln!("usage: ping_monitor [--cmd COMMAND]...");
             return Ok(ExitCode::from(2));
         };
-        // Raw mode changes the output, too: what is piped on to the terminal would be a staircase.
+        // Raw mode affects output, too: if another program wrote ours to the terminal, it would be a staircase.
         if io::stdin().is_terminal() && io::stdout().is_terminal() {
-            terminal::enable_raw_mode()?; // A key is there when it is pressed, without Enter.
+            terminal::enable_raw_mode()?; // Keys arrive when they are pressed, without Enter.
         }
         main.routine("keys").add(read_keys)?;
         let (to_picture, lines) = bounded(64);
@@ -57,7 +57,7 @@ mod monitor {
             let reader = main.routine(format!("lines of {command}"));
             reader.add(move |q| {
                 let read = read_lines(q, number, output, &to_picture);
-                let _ = process.wait(Duration::MAX); // Only now has the command ended, or failed.
+                let _ = process.wait(Duration::MAX); // The output may close before the command ends.
                 read
             })?;
         }
@@ -79,7 +79,7 @@ mod monitor {
         Some(commands)
     }
 
-    /// Needs no lock, and works even where the terminal takes no output.
+    /// Needs no lock, and works even if the terminal takes no output.
     fn restore() {
         let _ = terminal::disable_raw_mode();
     }
@@ -88,7 +88,7 @@ mod monitor {
         for key in BufReader::new(q.interruptible(io::stdin())).bytes() {
             match key? {
                 b'q' => q.request_quit("the key q"),
-                // In raw mode these two are keys like any other.
+                // In raw mode, these two are keys like any other.
                 b'\x03' => q.request_quit("Ctrl-C"),
                 b'\x04' => q.request_quit("Ctrl-D"),
                 _ => {}
@@ -106,7 +106,7 @@ mod monitor {
     ) -> io::Result<()> {
         let mut output = BufReader::new(q.interruptible(output));
         let mut line = Vec::new();
-        // A command may write anything: nothing of it is to move the cursor or fill the memory.
+        // A command may write anything, but must not move the cursor or fill the memory.
         while (&mut output).take(1024).read_until(b'\n', &mut line)? > 0 {
             let text = String::from_utf8_lossy(&line);
             let text = text.chars().filter(|letter| !letter.is_control()).collect();
@@ -135,7 +135,7 @@ mod monitor {
             }
             if is_terminal {
                 for (number, text) in lines.try_iter() {
-                    latest[number] = text; // Those that came meanwhile share a frame.
+                    latest[number] = text; // Lines that came meanwhile share a frame.
                 }
                 let rows = commands.iter().zip(&latest);
                 draw_rows(
@@ -149,7 +149,7 @@ mod monitor {
         Ok(())
     }
 
-    /// Makes the next frame: below the cursor the first time, over the one before from then on.
+    /// Builds the next frame: the first goes below the cursor, each later one over the frame before.
     fn draw_rows(
         frame: &mut Vec<u8>,
         rows: impl ExactSizeIterator<Item = String>,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::common::{PATIENCE, Process};
 
-/// Starts a server on a free port; returns its address, too.
+/// Starts a server on a free port, and returns it with its address.
 pub(crate) fn server(program: &str) -> (Process, String) {
     start(&mut Command::new(program))
 }
@@ -37,7 +37,7 @@ impl Client {
         self.0.get_ref().local_addr().unwrap().port()
     }
 
-    /// The next line; empty when the connection is closed.
+    /// Reads the next line. It is empty if the connection is closed.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         match self.0.read_line(&mut line) {
@@ -47,12 +47,12 @@ impl Client {
         }
     }
 
-    /// Asks for a page, on a connection that is kept.
+    /// Asks for a page on this connection, which is kept alive.
     pub(crate) fn get(&mut self, path: &str) {
         self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"));
     }
 
-    /// The status and the body of an answer that says how long it is.
+    /// Reads an answer that states its length. Returns the status and the body.
     pub(crate) fn answer(&mut self) -> (String, String) {
         let status = self.line();
         let mut length = 0;
@@ -71,8 +71,7 @@ impl Client {
     }
 }
 
-/// Whether the system on the other side has received everything. Whether the program has read it is another
-/// matter.
+/// Whether the system on the other side has received everything. The program may not have read it yet.
 #[cfg(target_os = "linux")]
 pub(crate) fn all_has_arrived(clients: &[Client]) -> bool {
     let sides = sides();
@@ -83,7 +82,7 @@ pub(crate) fn all_has_arrived(clients: &[Client]) -> bool {
         .any(|client| sending.contains(&client.port()))
 }
 
-/// Blocks until the program on the other side has read everything, where the system tells that.
+/// Blocks until the program on the other side has read everything, on systems that tell that.
 pub(crate) fn until_all_is_read(client: &Client) {
     #[cfg(target_os = "linux")]
     crate::common::waits::eventually(|| {

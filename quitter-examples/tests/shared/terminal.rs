@@ -1,4 +1,4 @@
-//! Programs under test on a terminal of the test's.
+//! Programs under test on a pseudoterminal.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use crate::common::{PATIENCE, Process};
 
-/// A program on a terminal, with the side of that which types and reads.
+/// A program on a terminal, and the side of the terminal that types and reads the screen.
 pub(crate) struct Terminal {
     pub(crate) program: Process,
     keyboard: File,
@@ -58,13 +58,14 @@ impl Terminal {
         is_cooked(&self.inside)
     }
 
-    /// Everything on the screen, once the program has ended with this exit code and has left the
-    /// terminal as it was. To be called when its last line was seen, lest the terminal's buffer be full.
+    /// Waits until the program has ended with this exit code, asserts that it has restored the terminal, and
+    /// returns everything on the screen. Call this once the last line was seen, or the terminal's buffer may
+    /// be full.
     #[track_caller]
     pub(crate) fn end(mut self, code: i32) -> String {
         self.program.end().with_code(code);
         assert!(is_cooked(&self.inside));
-        // The other side is closed when the last handle is, and then all is read.
+        // Once the last handle is closed, the reader comes to its end.
         drop(self.inside);
         let rest = self.bytes.iter();
         rest.for_each(|bytes| self.screen += &String::from_utf8_lossy(&bytes));
@@ -72,7 +73,7 @@ impl Terminal {
     }
 }
 
-/// A program on a terminal that the caller reads, or does not.
+/// Starts a program on a terminal, and leaves reading the screen to the caller.
 pub(crate) fn start(command: &mut Command) -> (Process, File, OwnedFd) {
     let size = Winsize {
         ws_row: 24,
