@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 const CORE: &str = include_str!("../quitter-core/src/lib.rs");
 const FACADE: &str = include_str!("../src/lib.rs");
 
-/// The names that a crate's root exports, each with the condition under which it does.
+/// The names that a crate's root exports, each with its `cfg` condition.
 fn exports(root: &str) -> BTreeSet<(&str, &str)> {
     let mut exports = BTreeSet::new();
     let (mut condition, mut statement) = ("", None);

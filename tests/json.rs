@@ -1,4 +1,4 @@
-//! The shape of the JSON is the documented one.
+//! The JSON has the documented shape.
 
 #![cfg(unix)]
 
@@ -20,7 +20,7 @@ use serde_json::{Value, to_value};
 use common::waits::eventually;
 use common::{PATIENCE, alone};
 
-/// The JSON of the guide, block by block.
+/// The JSON blocks of the guide.
 fn documented() -> Vec<Value> {
     let page = include_str!("../src/guide/json.md");
     let blocks = page.split("```json\n").skip(1);
@@ -30,10 +30,10 @@ fn documented() -> Vec<Value> {
         .collect()
 }
 
-/// Whether the system says what threads stand on.
+/// Whether the system tells what threads are blocked in.
 const STANDS: bool = cfg!(target_os = "linux");
 
-/// Keys whose values are other ones each time.
+/// Keys whose values differ from run to run.
 const VARYING: [&str; 12] = [
     "id",
     "os_id",
@@ -49,8 +49,8 @@ const VARYING: [&str; 12] = [
     "took",
 ];
 
-/// Asserts that both are equal, but for the values of some keys, which have the same type. `at` is the
-/// way there.
+/// Asserts that both values are equal, except that under [`VARYING`] keys only the types have to agree. `at`
+/// is the path to the values, for messages.
 #[track_caller]
 fn assert_alike(at: &str, documented: &Value, real: &Value) {
     match (documented, real) {
@@ -84,7 +84,7 @@ fn varies(at: &str) -> bool {
     VARYING.contains(&key) || key == "ago"
 }
 
-/// `file:line:column`.
+/// Whether `text` has the form `file:line:column`.
 fn is_place(text: &str) -> bool {
     let parts: Vec<_> = text.rsplitn(3, ':').collect();
     parts.len() == 3
@@ -136,7 +136,7 @@ fn a_snapshot_has_the_documented_shape() {
     let flusher = store.guard("flusher").unwrap();
     flusher.set_status("flushing 3/10");
     let _ = db.quit_and_wait(Duration::ZERO);
-    // The heartbeat sleeps.
+    // Waits until the heartbeat sleeps.
     let stands = |routine: &StuckRoutine| {
         let stands = routine.stands.as_ref().map(ToString::to_string);
         stands.as_deref() == Some("blocked in futex (a lock or condition)")
@@ -238,7 +238,7 @@ fn an_exit_report_has_the_documented_shape() {
         let report = to_value(main.exit()).unwrap();
         let documented = &documented()[6];
         assert_alike("report", documented, &report);
-        // Alone it has the shape that it has in a report.
+        // A list of timeouts by itself has the same shape as in a report.
         let root = Quitter::root("main");
         let _guard = root.child("db").unwrap().guard("flusher").unwrap();
         let timeouts = root.wait_done(Duration::ZERO).unwrap_err();
@@ -249,7 +249,7 @@ fn an_exit_report_has_the_documented_shape() {
     alone(story).end().with_code(0);
 }
 
-/// As the guide tells an operator to get it.
+/// The dump is requested as the guide tells an operator to.
 #[test]
 fn a_dump_of_a_running_program_has_the_documented_shape() {
     let story = || {
@@ -276,7 +276,7 @@ fn a_dump_of_a_running_program_has_the_documented_shape() {
     let documented = documented().swap_remove(8);
     let state = |thread: &Value| thread["state"].as_str().unwrap().to_owned();
     let until = Instant::now() + PATIENCE;
-    // A thread that starts belongs to nobody yet, and one that waits may have to be given a page first.
+    // In early dumps, a thread that has just started is not attributed yet, or is in a page fault.
     let dump = loop {
         program.send(Signal::SIGUSR1);
         let line = program.wait_for("{\"signal\":");
@@ -299,7 +299,7 @@ fn a_dump_of_a_running_program_has_the_documented_shape() {
     assert_eq!(keys(&documented["snapshot"]), keys(&dump["snapshot"]));
     assert_eq!(dump["signal"]["number"], libc::SIGUSR1);
     assert_eq!(dump["signal"]["name"], "SIGUSR1");
-    // Beside the body, which may not have returned yet.
+    // The body may not have returned yet, and is listed, too, then.
     let routines = &dump["snapshot"]["quitters"][0]["routines"];
     let is_flusher = |routine: &Value| routine["name"] == "flusher";
     assert!(

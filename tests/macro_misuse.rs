@@ -1,5 +1,5 @@
-//! The attributes refuse misuse with a helpful error, and accept proper use without a warning. So do
-//! the methods of features that are off.
+//! The attributes reject misuse with a helpful error, and accept proper use without a warning. Methods of
+//! features that are off give a helpful error, too.
 
 #![cfg(feature = "macros")]
 
@@ -29,7 +29,7 @@ fn misuse_is_answered_with_one_error_that_says_what_to_write() {
         ] {
             let without = if is_on { "" } else { "without_" };
             let folder = format!("tests/ui/{without}{feature}");
-            // There is nothing to say of some where they are on.
+            // A feature that is on may have no cases.
             if Path::new(&folder).is_dir() {
                 cases.compile_fail(format!("{folder}/*.rs"));
             }

@@ -1,4 +1,4 @@
-//! The function that `#[quitter::main]` produces. Other tests check signals and exit codes with whole
+//! The function that `#[quitter::main]` generates. Other tests check signals and exit codes with whole
 //! processes.
 
 #![cfg(feature = "macros")]
@@ -18,8 +18,8 @@ fn routine(_: &RoutineQuitter) {
     ROUTINE_HAS_RUN.store(true, Ordering::SeqCst);
 }
 
-/// Runs the program in a process of its own, because a process has one main quitter. That process is
-/// this test again; an environment variable tells it to be the program.
+/// Runs the program in a process of its own, because a process has one main quitter. The process runs this
+/// test again; an environment variable tells it to be the program.
 fn succeeds(test: &str, program: fn() -> ExitReport) {
     const IS_PROGRAM: &str = "QUITTER_TEST_IS_PROGRAM";
     if env::var_os(IS_PROGRAM).is_some() {

@@ -1,4 +1,4 @@
-//! Whole programs with child processes: however the program ends, none is left.
+//! Programs with child processes: however the program ends, no child is left.
 
 #![cfg(all(unix, feature = "process"))]
 
@@ -21,26 +21,26 @@ use common::{
     Ended, PATIENCE, Process, after_shell, alone, command_for, hang, lives, sh, until_full,
 };
 
-/// Longer than a test that ends at once takes.
+/// Far longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Three processes for each of these scripts, which print their numbers: one that stops when it is
-/// asked, one that does not, with a child that does not either, and one in a group of others.
+/// Scripts whose processes print their ids: the first stops when it is asked to; in the second, neither the
+/// shell nor its child stops; in the third, neither the shell nor its grandchild.
 const CHILDREN: [&str; 3] = [
     "echo pid $$; exec sleep 1000",
     "trap '' TERM; echo pid $$; sleep 1000 & echo pid $!; while :; do sleep 1000; done",
     "(trap '' TERM; sleep 1000 & echo pid $!; wait) & trap '' TERM; echo pid $$; sleep 1000; wait",
 ];
 
-/// How many numbers they print.
+/// How many ids [`CHILDREN`] print.
 const PIDS: usize = 5;
 
-/// A quit timeout, and how long before its end the children are killed that did not stop. On a busy machine it
-/// may take long until a killed process is gone.
+/// The quit timeout, and how long before its end children that did not stop are killed. On a busy machine,
+/// a killed process may take long to disappear.
 const TIMEOUT: Duration = Duration::from_secs(4);
 const TO_DIE: Duration = Duration::from_secs(2);
 
-/// Adds the children, which print their numbers.
+/// Adds the [`CHILDREN`], which print their ids.
 fn add_children(root: &Quitter) {
     for script in CHILDREN {
         let builder = root.routine("child").failure_on(ProcessFailure::Never);
@@ -49,7 +49,7 @@ fn add_children(root: &Quitter) {
     }
 }
 
-/// A program whose children have said their numbers.
+/// A program whose children have printed their ids.
 struct Parent {
     process: Process,
     pids: Vec<u32>,
@@ -63,7 +63,7 @@ fn with_children(mut process: Process) -> Parent {
     Parent { process, pids }
 }
 
-/// The same for a program that goes on once it is [told](until_told).
+/// Does the same for a program that goes on once it is [told](until_told).
 fn told_with_children(mut command: Command) -> Parent {
     let (hold, let_go) = io::pipe().unwrap();
     let parent = with_children(Process::start_reading(&mut command, hold));
@@ -71,14 +71,14 @@ fn told_with_children(mut command: Command) -> Parent {
     parent
 }
 
-/// Waits until the test has all numbers.
+/// Waits until the test has all ids.
 fn until_told() {
     let _end = io::stdin().read_line(&mut String::new());
 }
 
 impl Parent {
-    /// Waits for the end of the program, and then of all that it has started, which must follow at once.
-    /// Prints a row of the table in docs/exit.md.
+    /// Waits for the end of the program, and then for the end of all processes that it has started, which must
+    /// follow at once. Prints a row of the table in docs/exit.md.
     #[track_caller]
     fn ends_with_all(self, code: i32) -> Ended {
         let ended = self.process.end().with_code(code);
@@ -122,7 +122,7 @@ fn none_is_left_after_a_second_signal() {
     parent.process.wait_for("Received quit");
     parent.process.send_later(SIGINT);
     let ended = parent.ends_with_all(130);
-    // The processes that were live then are named.
+    // The report names the processes that were live at the second signal.
     ended.saying(&[
         "Failed to quit: 2 routines",
         "child",
@@ -136,7 +136,7 @@ fn none_is_left_after_an_end_by_force() {
     let story = || {
         let builder = MainQuitter::builder().timeout(Duration::from_secs(1));
         builder.run(|main| -> () {
-            // Not killed before the deadline: the end by force has to.
+            // Not killed before the deadline, so that the end by force has to kill them.
             for script in CHILDREN {
                 let builder = main.routine("child").kill_before_deadline(Duration::ZERO);
                 let builder = builder.failure_on(ProcessFailure::Never);
@@ -271,9 +271,9 @@ mod forks {
     use nix::sys::wait::{WaitStatus, waitpid};
     use nix::unistd::{ForkResult, fork};
 
-    /// How a child ends that forks off without an exec.
+    /// Forks without an exec, runs `child` there, and returns how the child ended.
     pub(super) fn end_of(child: impl FnOnce() -> i32) -> WaitStatus {
-        // SAFETY: the child of these tests uses no lock that another thread may have held.
+        // SAFETY: in these tests, the child uses no lock that another thread may have held.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => std::process::exit(child()),
             ForkResult::Parent { child } => waitpid(child, None).unwrap(),
@@ -378,7 +378,7 @@ fn a_status_that_other_code_has_taken_is_unknown_and_holds_nothing_up() {
     alone(story).end().with_code(0);
 }
 
-/// A process whose parent has ended, and that ends soon.
+/// Leaves an orphan that ends soon.
 #[cfg(target_os = "linux")]
 const MAKES_AN_ORPHAN: &str = "(sleep 0.2; exit 3) & echo orphan $!";
 
@@ -398,7 +398,7 @@ fn orphans_are_reaped_when_that_is_asked_for_and_the_waits_of_others_are_not_sto
         let until = Instant::now() + PATIENCE;
         while exists(orphan) {
             assert!(Instant::now() < until, "the orphan is not reaped");
-            // Nothing is stolen from a caller that waits.
+            // Waits of the program itself still get their processes.
             assert_eq!(sh("exit 7").status().unwrap().code(), Some(7));
             let tool = main.routine("tool").failure_on(ProcessFailure::Never);
             let end = tool.process(sh("exit 5")).unwrap().wait(PATIENCE).unwrap();
@@ -512,7 +512,8 @@ fn a_stdout_that_takes_nothing_holds_the_end_of_a_prefixed_process_up_for_a_mome
     drop(reader);
 }
 
-/// The lock of stdout is nobody's while stdout is full, so the thread that prints is named with the pipe.
+/// Quitter does not hold stdout's lock while stdout is full, so the report says that the printing thread is
+/// blocked in its write to the pipe.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_thread_that_prints_beside_prefixed_output_blocks_in_its_own_write() {
@@ -536,7 +537,7 @@ fn a_thread_that_prints_beside_prefixed_output_blocks_in_its_own_write() {
     drop(reader);
 }
 
-/// Starts a program, and reads its stdout until it has written this line. From then on nobody does.
+/// Starts a program, reads its stdout up to this line, and then closes the pipe.
 fn read_until(command: &mut Command, line: &str) -> Process {
     let (reader, stdout) = io::pipe().unwrap();
     let process = Process::start_into(command, stdout, Stdio::piped());
@@ -560,7 +561,7 @@ fn a_prefixed_process_that_writes_on_gets_sigpipe_when_the_programs_stdout_is_cl
     ]);
 }
 
-/// A shell whose command got the signal goes on, and then ends by itself.
+/// The shell's command gets SIGPIPE; the shell goes on, and then ends by itself.
 #[test]
 fn the_end_of_a_process_says_that_its_output_was_closed_whatever_its_status() {
     let story = || -> ExitReport {
@@ -590,7 +591,7 @@ fn the_end_of_a_process_says_that_its_output_was_closed_whatever_its_status() {
 fn a_prefixed_process_finishes_at_the_quit_though_nobody_reads_the_programs_stdout() {
     let story = || -> ExitReport {
         let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
-        // It goes on writing for much longer than until a closed stdout is passed on.
+        // Goes on writing for much longer than it takes to pass on that stdout is closed.
         let script = "trap 'for i in 1 2 3 4 5; do echo bye; sleep 0.1; done; exit 0' TERM; \
                       echo hello; echo ready >&2; while :; do sleep 0.01; done";
         let server = main.routine("server").output(ProcessOutput::Prefixed);
@@ -716,7 +717,7 @@ fn a_thousand_processes_end_and_leave_neither_zombie_nor_descriptor_nor_thread()
         assert_eq!(entries("/proc/self/fd"), files);
         report
     };
-    // Each has a descriptor, or else a thread.
+    // Each process has a file descriptor, without which it would take a thread.
     let command = &mut after_shell("ulimit -n 4096", &command_for(story));
     Process::start(command).end().with_code(0);
 }

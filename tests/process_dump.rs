@@ -1,4 +1,4 @@
-//! A signal that asks for a dump gets one, and the program runs on.
+//! The signal for a dump writes a dump, and the program runs on.
 
 #![cfg(unix)]
 
@@ -26,7 +26,7 @@ fn builder() -> MainQuitterBuilder {
         .dump_on(libc::SIGUSR1)
 }
 
-/// Whether dumps show stacks here.
+/// Whether dumps show stacks in this build.
 #[cfg(target_os = "linux")]
 const STACKS: bool = cfg!(all(
     feature = "stacks",
@@ -36,7 +36,7 @@ const STACKS: bool = cfg!(all(
     not(target_env = "musl")
 ));
 
-/// A program with a routine below a child, which prints when it runs and ends when told to.
+/// A program with a routine below a child. The routine prints when it runs, and ends at the quit.
 fn works(builder: MainQuitterBuilder) -> ExitReport {
     builder.run(|main| {
         let store = main.child("store")?;
@@ -72,18 +72,18 @@ fn a_dump_shows_the_live_tree_and_the_program_runs_on() {
         assert!(flusher.contains("running "), "{flusher}");
     }
     let ended = end(program).saying(&["status \"flushing 3/10\""]);
-    // Not even counted as a signal of the quit.
+    // The signal for a dump does not count as a signal of the quit either.
     ended.saying(&[
         "Received quit from 'OS interrupt/termination signal': SIGTERM",
         "Quit: all",
     ]);
 }
 
-/// Asks for dumps until one has the workers outside the tree like this, and nothing of the tree or of
-/// quitter's own there.
+/// Requests dumps until one lists the workers outside the tree as `is_right` demands, and neither routines nor
+/// quitter's own threads among them.
 ///
-/// One may not do: a thread that starts belongs to nobody yet, and one that waits may have to be given a page
-/// first.
+/// One dump may not be enough: a thread that has just started is not attributed yet, and a waiting thread may
+/// be in a page fault.
 #[cfg(target_os = "linux")]
 fn dump_until_outside(program: &mut Process, is_right: impl Fn(&str) -> bool) {
     let until = Instant::now() + PATIENCE;
@@ -123,7 +123,7 @@ fn a_dump_counts_the_threads_outside_the_tree_by_name_and_state() {
     end(program);
 }
 
-/// Without a descriptor for it, each process takes a thread.
+/// A process without a file descriptor is waited for on a thread.
 #[test]
 #[cfg(all(target_os = "linux", feature = "process"))]
 fn threads_that_wait_for_a_process_each_are_not_outside_the_tree() {
@@ -135,7 +135,7 @@ fn threads_that_wait_for_a_process_each_are_not_outside_the_tree() {
             command.arg("1000");
             other.add_process(command).unwrap()
         };
-        // Has the threads for processes started.
+        // Makes quitter start its threads for processes.
         let _first = sleep();
         let mut files = Vec::new();
         while let Ok(file) = std::fs::File::open("/dev/null") {
@@ -188,8 +188,8 @@ fn a_dump_says_what_each_thread_stands_on_and_with_the_feature_where() {
         })
     };
     let mut program = started(alone(story));
-    // In a build without optimization, to look up the first names may take longer than a dump does. And a
-    // thread that waits may have to be given a page first.
+    // In a build without optimization, looking up the first names may take longer than a dump allows, and a
+    // waiting thread may be in a page fault.
     let until = Instant::now() + PATIENCE;
     let (mut stands, mut is_named) = (false, !STACKS);
     while !stands || !is_named {
@@ -249,12 +249,12 @@ fn dumps_that_cannot_be_written_neither_pile_up_nor_hold_anything_up() {
     let mut program = Process::start_into(&mut command, Stdio::piped(), to_stderr);
     command.stderr(Stdio::null());
     program.wait_for("listening");
-    // The first stacks take a while.
+    // The first stacks take a while, so this waits until the first dump begins.
     program.send(SIGUSR1);
     let mut start = [0; 16];
     stderr.read_exact(&mut start).unwrap();
     assert_eq!(&start, b"Dump on SIGUSR1:");
-    // More than a pipe takes.
+    // More dumps than fit into a pipe.
     for _ in 0..500 {
         program.send(SIGUSR1);
         thread::sleep(Duration::from_millis(1));
@@ -304,8 +304,8 @@ fn a_function_for_notices_gets_a_dump_as_data() {
     end(program);
 }
 
-/// Asks for dumps until one has no thread of quitter's own outside the tree: one that has just started
-/// belongs to nobody yet.
+/// Requests dumps until one has none of quitter's own threads outside the tree: a thread that has just
+/// started is not attributed yet.
 #[test]
 #[cfg(target_os = "linux")]
 fn threads_that_wait_for_a_function_of_the_program_to_be_called_are_not_outside_the_tree() {
@@ -333,8 +333,8 @@ fn threads_that_wait_for_a_function_of_the_program_to_be_called_are_not_outside_
     end(program);
 }
 
-/// Asks for dumps until ten in a row say this of the main quitter: the first ones may come before they wait
-/// that are to wait.
+/// Requests dumps until ten in a row say this about the main quitter. In the first ones, the threads that
+/// will wait may not wait yet.
 fn main_line_is(mut program: Process, says: &str) {
     const IN_A_ROW: usize = 10;
     let until = Instant::now() + PATIENCE;
@@ -430,7 +430,7 @@ fn works_on_200_threads(builder: MainQuitterBuilder) -> ExitReport {
                 .add(move |q| {
                     let mut last = Instant::now();
                     while q.sleep(Duration::from_millis(10)).is_ok() {
-                        // Work that starts and ends routines.
+                        // The work also starts and ends routines.
                         drop(q.guard("job"));
                         let took = last.elapsed();
                         longest.fetch_max(took.as_millis() as u64, Ordering::Relaxed);
@@ -458,7 +458,7 @@ fn dumps_without_a_pause_leave_200_threads_at_work_and_each_other_whole() {
         let from = Instant::now();
         let least = Duration::from_secs(2);
         while from.elapsed() < least || !is_over.load(Ordering::Relaxed) {
-            // Two at once.
+            // Two requests at once.
             let asked = kill(pid, SIGUSR1).and(kill(pid, SIGUSR1));
             if asked.is_err() {
                 return;
@@ -480,7 +480,7 @@ fn dumps_without_a_pause_leave_200_threads_at_work_and_each_other_whole() {
     }
 }
 
-/// For a look at the numbers: `QUITTER_DUMPS=0` asks for none, and `QUITTER_SECONDS` is how long it takes.
+/// To compare the numbers, `QUITTER_DUMPS=0` requests no dumps, and `QUITTER_SECONDS` sets the duration.
 #[test]
 #[ignore = "takes a minute"]
 fn a_dump_per_100_ms_for_a_minute_leaves_200_threads_at_work() {

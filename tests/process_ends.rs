@@ -1,4 +1,4 @@
-//! The ways to end a program beside its quit sources, and the exit code after a signal.
+//! The ways to end a program besides its quit sources, and the exit code after a signal.
 
 #![cfg(unix)]
 #![expect(
@@ -119,7 +119,7 @@ fn a_program_whose_last_routine_returns_says_what_it_waits_for() {
         MainQuitter::builder().run(|main| {
             main.routine("short")
                 .add(|q| {
-                    // Until the body has returned.
+                    // Waits until the body has returned.
                     eventually(|| q.snapshot().routines().all(|other| other.name != "main"));
                 })
                 .unwrap();
@@ -130,7 +130,7 @@ fn a_program_whose_last_routine_returns_says_what_it_waits_for() {
         .with_code(0);
 }
 
-/// Its calls are those of a plain quitter, which keep no place.
+/// The body calls a plain quitter, which does not record the places of calls.
 #[test]
 fn a_report_does_not_say_of_a_body_that_hangs_that_it_never_asked() {
     let story = || {

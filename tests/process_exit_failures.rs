@@ -27,13 +27,13 @@ fn program<B: MainOutcome>(body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
     builder.source(QuitSource::os_signal()).run(body)
 }
 
-/// A program in which something hangs, with a short quit timeout.
+/// A program with a short quit timeout, in which something hangs.
 fn impatient<B: MainOutcome>(body: impl FnOnce(&MainQuitter) -> B) -> ExitReport {
     let builder = MainQuitter::builder().timeout(Duration::from_millis(500));
     builder.source(QuitSource::os_signal()).run(body)
 }
 
-/// The part of the report that is about failures.
+/// The lines of the report that are about failures.
 fn failures(ended: &Ended) -> Vec<&str> {
     let lines = ended.stderr.lines();
     lines
@@ -245,7 +245,7 @@ fn a_panic_while_quitting_is_told_apart() {
         ]);
 }
 
-/// The message may be a list, whose last line has nothing to do with when it failed.
+/// The message may be a list, so the remark does not belong at the end of its last line.
 #[test]
 fn of_a_failure_of_several_lines_the_first_says_that_it_came_while_quitting() {
     let story = || {
@@ -334,7 +334,7 @@ fn five_thousand_failures_are_counted_to_the_last() {
     };
     let ended = alone(story).end().with_code(1);
     let failures = failures(&ended);
-    // The one that the program quits for is there, though a thousand came before it.
+    // The failure that made the program quit is listed, although a thousand came before it.
     assert_eq!(
         failures,
         [
@@ -439,7 +439,7 @@ fn a_failure_that_quits_the_whole_tree_is_the_event() {
     assert_eq!(ended.count(failure), 1, "{}", ended.stderr);
 }
 
-/// Its line may stand above that of the event.
+/// The line of the failure may come before the line of the quit event.
 #[test]
 fn a_failure_that_is_said_at_once_says_that_it_came_while_quitting() {
     let story = || {
@@ -472,7 +472,7 @@ fn a_failure_is_said_with_the_status_of_its_routine() {
                     Err::<(), _>("connection reset")
                 })?;
             }
-            // Later failures would be said to come while quitting.
+            // Waits, since later failures would be marked as "while quitting".
             main.wait_done(PATIENCE)?;
             main.send_quit();
             Ok(())

@@ -1,4 +1,4 @@
-//! User code that blocks the watcher: the process must end all the same.
+//! User code that could block the watcher: the process must end all the same.
 
 #![cfg(unix)]
 
@@ -17,7 +17,7 @@ use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, Quitter};
 use common::{Ended, Process, alone, hang};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
-/// With the second that stacks may take.
+/// Includes the second that stacks may take.
 const SLACK: Duration = Duration::from_secs(3);
 
 /// A message that calls this function when it is dropped.
@@ -48,7 +48,7 @@ impl fmt::Display for Unshowable {
     }
 }
 
-/// Waits for a line, then for the end of the process within the bound.
+/// Waits for a line, and asserts that the process ends within its bound after that.
 #[track_caller]
 fn ended_in_time_after(line: &str, mut program: Process) -> Ended {
     program.wait_for(line);
@@ -104,7 +104,7 @@ fn a_drop_that_panics_of_a_message_left_in_the_channel_does_not_hold_up_the_quit
         .saying(&["Received quit from 'two messages'", "Failed to quit: "]);
 }
 
-/// The senders live as long as the program, so the channel never closes.
+/// Keeps a sender for as long as the program lives, so that the channel never closes.
 fn kept<T>((sender, receiver): (Sender<T>, Receiver<T>)) -> (Sender<T>, Receiver<T>) {
     std::mem::forget(sender.clone());
     (sender, receiver)
@@ -130,7 +130,7 @@ fn a_message_that_comes_while_the_program_exits_and_hangs_when_dropped_does_not_
         .saying(&["Ended by force: main has its exit report, but has not returned it"]);
 }
 
-/// As in a program that has its own `main`, and hangs before it comes to the exit.
+/// The program has its own `main`, which hangs before it calls `exit`.
 #[test]
 fn a_program_that_does_not_come_to_its_exit_is_not_said_to_have_ended_well() {
     let story = || -> ExitReport {
@@ -194,7 +194,7 @@ fn a_hundred_messages_that_hang_when_shown_do_not_hold_up_a_second_signal() {
     let mut program = alone(story);
     program.wait_for("event");
     let from = Instant::now();
-    // One of the signals counts as the first, whatever made the program quit.
+    // The first of the two signals counts as the first signal, whatever made the program quit.
     program.send(SIGTERM);
     program.wait_for("Received quit from");
     program.send_later(SIGTERM);
@@ -314,7 +314,7 @@ fn routines_that_wait_for_each_other_do_not_hold_up_the_end() {
             Ok::<_, AddRoutineError>(())
         })
     };
-    // They need not be listed: all waits end at the deadline.
+    // The routines need not be listed, since all waits end at the deadline.
     ended_in_time_after("Received quit", alone(story));
 }
 
@@ -375,7 +375,7 @@ fn the_report_of_a_forced_end_is_said_once() {
             main.send_quit();
             Ok::<_, AddRoutineError>(())
         });
-        // As when a value of `main` hangs in its drop, between making the report and printing it.
+        // Hangs between making the report and printing it, as a value of `main` may do when dropped.
         eprintln!("exited with {}", report.exit_code);
         hang()
     };
@@ -383,8 +383,8 @@ fn the_report_of_a_forced_end_is_said_once() {
     assert_eq!(ended.count("Failed to quit: 1 routine"), 1, "{ended:?}");
 }
 
-/// They keep the tree's locks busy: the report names what could be read in time, and the event and the
-/// outcome are never lost.
+/// The routines keep the tree's locks contended. The report names what could be read in time, and the event
+/// and the outcome are never lost.
 #[test]
 fn routines_that_hammer_the_tree_do_not_cost_the_forced_end_its_words() {
     let story = || {
@@ -396,7 +396,7 @@ fn routines_that_hammer_the_tree_do_not_cost_the_forced_end_its_words() {
                 let hammers = main.routine("hammers").stack_size(64 * 1024);
                 let started = hammers.add(move |q| {
                     loop {
-                        // Refused after the quit: that is part of the hammering.
+                        // These calls are refused after the quit, which is part of the hammering.
                         drop(own.guard("guard"));
                         drop(q.child("child"));
                         drop(aside.guard("guard"));

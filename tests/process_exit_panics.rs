@@ -1,4 +1,4 @@
-//! A panic of a routine is recorded, and the program quits.
+//! A panic in a routine is recorded, and the program quits.
 
 #![cfg(unix)]
 
@@ -27,13 +27,13 @@ fn program(body: impl FnOnce(&MainQuitter) -> Body) -> ExitReport {
     builder.source(QuitSource::os_signal()).run(body)
 }
 
-/// The same for a program in which something hangs, with a short quit timeout.
+/// The same with a short quit timeout, for a program in which something hangs.
 fn impatient(body: impl FnOnce(&MainQuitter) -> Body) -> ExitReport {
     let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
     builder.source(QuitSource::os_signal()).run(body)
 }
 
-/// Starts a routine that takes the lock of stderr and keeps it. Returns when it has the lock.
+/// Starts a routine that locks stderr for ever. Returns once the routine has the lock.
 fn hold_stderr(main: &MainQuitter) -> Body {
     let (hold, held) = bounded(1);
     main.routine("holds stderr").add(move |_| -> ! {
@@ -82,7 +82,7 @@ fn a_panic_that_the_routine_catches_quits_nothing() {
             main.routine("catches").add(|q| {
                 let caught = panic::catch_unwind(|| panic!("of no account"));
                 assert!(caught.is_err());
-                // Longer than panic hooks are waited for.
+                // Long enough for a quit to come, if the panic caused one.
                 let waited = q.sleep(Duration::from_millis(500));
                 println!("caught, and told to quit: {}", waited.is_err());
                 q.wait_quit();
@@ -219,7 +219,7 @@ fn a_guard_does_not_wait_for_a_hook_that_runs_on_another_thread() {
         let panics = thread::spawn(|| panic!("slow"));
         enter.recv().unwrap();
         let root = Quitter::root("own");
-        // The hook that runs is only let go once there is a guard.
+        // The running hook is released only after the guard was made.
         drop(root.guard("guard").unwrap());
         leave.send(()).unwrap();
         assert!(panics.join().is_err());
@@ -233,7 +233,7 @@ fn a_hook_that_the_body_replaces_ours_with_is_wrapped_when_the_body_has_returned
         program(|main| {
             let root = Quitter::clone(main);
             main.routine("panics").add(move |_| {
-                // Until the body, the only other routine, has returned.
+                // Waits until the body, the only other routine, has returned.
                 root.wait_done(PATIENCE).unwrap();
                 panic!("late")
             })?;
@@ -367,7 +367,7 @@ fn an_error_that_hangs_when_dropped_does_not_hold_up_the_quit() {
     quits_by_itself(alone(story)).saying(&["routine 'fails' of main failed: hangs"]);
 }
 
-/// Unwinding drops the values of the routine, which still counts as live.
+/// Unwinding drops the routine's values while the routine still counts as live.
 #[test]
 fn a_drop_that_hangs_while_a_panic_unwinds_is_ended_by_a_quit_and_blamed() {
     let story = || {

@@ -1,5 +1,5 @@
-//! Names, labels, statuses and messages come from the program, and often from its input: none of
-//! them can forge a line of quitter's, hide one, or reach the terminal as anything but text.
+//! Names, labels, statuses and messages come from the program, and often from its input. None of them can
+//! forge one of quitter's lines, hide one, or reach the terminal as anything but text.
 
 #![cfg(unix)]
 
@@ -63,7 +63,7 @@ fn a_message_and_the_failure_of_main_are_escaped() {
         let (send, admin) = crossbeam_channel::bounded(1);
         let main = MainQuitter::builder().source(QuitSource::channel("admin", admin));
         main.timeout(Duration::from_millis(500)).run(move |main| {
-            // First, since it would be refused after the message.
+            // The routine comes first, since it would be refused after the message.
             main.routine("stuck").add(|_| -> () { hang() }).unwrap();
             send.send(EVIL).unwrap();
             main.wait_quit();
@@ -135,7 +135,7 @@ fn a_panic_is_escaped_in_the_report_and_its_thread_has_a_harmless_name() {
     ended.saying(&[
         "hook of ",
         "Received quit from routine ",
-        // The place is known if the hook of quitter wraps this one by then.
+        // The place follows here if quitter's hook wraps the program's by then.
         " panicked",
         ": \n      Quit: ",
     ]);

@@ -1,5 +1,5 @@
-//! Wakers are the code of an executor, which may hang. The threads that bound the end of the program
-//! do not depend on them.
+//! Wakers are code of an executor, and may hang. The threads that bound the end of the program do not
+//! depend on them.
 
 #![cfg(unix)]
 
@@ -25,7 +25,8 @@ impl Wake for Hangs {
     }
 }
 
-/// A routine that never returns, and keeps a future waiting for the quit whose waker hangs. It tells when it does.
+/// Adds a routine that never returns, and in which a future with a hanging waker waits for the quit. Calls
+/// `tell` once the future waits.
 fn add_deaf(to: &Quitter, tell: impl FnOnce() + Send + 'static) -> Result<(), AddRoutineError> {
     to.routine("deaf").add(|q| {
         let mut quitting = pin!(q.quitting());

@@ -1,4 +1,4 @@
-//! The main quitter of a process: there is one, what ends its exit, and what it leaves behind.
+//! The main quitter of a process: there is only one; what ends its exit; what it leaves behind.
 
 #![cfg(unix)]
 
@@ -113,7 +113,7 @@ fn of_many_threads_at_once_exactly_one_makes_it() {
                     try_new()
                 })
             });
-            // All are kept until the last attempt has been made.
+            // All main quitters are kept until the last attempt has been made.
             tries.map(|thread| thread.join().expect("no panic"))
         });
         assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
@@ -391,7 +391,7 @@ mod threads {
         let threads = fs::read_dir("/proc/self/task").unwrap().count();
         println!("{threads} threads");
 
-        // The last source is listened to, too.
+        // The last source is watched, too.
         channels.last().unwrap().0.send(()).unwrap();
         let report = main.exit();
         assert!(matches!(report.cause, QuitCause::Source { index, .. } if index == sources - 1));
@@ -489,8 +489,8 @@ fn a_supervisor_that_waits_for_a_stuck_routine_is_not_blamed() {
     assert_eq!(ended.count("supervisor"), 0, "{}", ended.stderr);
 }
 
-/// The wait of `main` is cut short at the deadline, and what is stuck goes with a value that it drops: late
-/// enough that the main quitter has looked, which may come later on a busy machine.
+/// The deadline cuts short the wait in `main`. The stuck guard is dropped only after the watcher has looked,
+/// which may take longer on a busy machine.
 #[test]
 fn a_routine_that_returns_after_the_deadline_but_before_the_exit_stays_in_the_report() {
     let story = || {
@@ -515,7 +515,7 @@ fn a_routine_that_returns_after_the_deadline_but_before_the_exit_stays_in_the_re
     assert_eq!(ended.count("Quit: all routines returned"), 0, "{ended:?}");
 }
 
-/// It only waited for one that was stuck.
+/// The supervisor only waited for a routine that was stuck.
 #[test]
 fn a_supervisor_that_returns_after_the_deadline_is_left_out_of_the_report() {
     let story = || {

@@ -1,4 +1,4 @@
-//! The output belongs to the program: quiet, silent, given to a function, or held back from a terminal.
+//! The program controls quitter's output: quiet, silent, passed to a function, or held back from a terminal.
 
 #![cfg(unix)]
 
@@ -26,12 +26,12 @@ use common::waits::until_all_others_sleep;
 use common::{PATIENCE, Process, alone, command_for, hang};
 use stories::{forced, stuck};
 
-/// For a program that hangs.
+/// A builder for a program that hangs.
 fn impatient() -> MainQuitterBuilder {
     builder().timeout(Duration::from_millis(300))
 }
 
-/// For a program that ends as it should, with time to spare on a busy machine.
+/// A builder for a program that ends as it should, with time to spare on a busy machine.
 fn builder() -> MainQuitterBuilder {
     let builder = MainQuitter::builder().timeout(PATIENCE);
     builder.source(QuitSource::all_done())
@@ -128,7 +128,7 @@ fn lines_are_held_until_the_body_has_returned() {
         builder.end(End::WithBody).run(|main| {
             println!("drawing");
             main.wait_quit();
-            // By then the event would be written, which is queued at the quit.
+            // The event is queued at the quit; by the time all threads sleep, it would have been written.
             until_all_others_sleep();
             eprintln!("drawn");
         })
@@ -172,7 +172,7 @@ fn the_terminal_is_restored_before_a_forced_end_when_stderr_is_not_read() {
     let story = || forced(impatient().before_report(|| println!("restored")));
     let (_reader, pipe) = io::pipe().unwrap();
     let mut filler = pipe.try_clone().unwrap();
-    // Blocks when the pipe is full.
+    // This thread blocks when the pipe is full.
     thread::spawn(move || while filler.write(&[b'x'; 4096]).is_ok() {});
     let mut command = command_for(story);
     let mut program = Process::start_into(&mut command, Stdio::piped(), pipe);
@@ -274,7 +274,7 @@ fn in_raw_mode_lines_end_with_carriage_return_and_line_feed() {
         drop(command);
         program.end().with_code(0);
         let mut said = Vec::new();
-        // At its end a terminal is an error. What was read before that is kept.
+        // A terminal ends with an error. The bytes read before that are kept.
         let _ = File::from(pty.master).read_to_end(&mut said);
         let said = String::from_utf8(said).unwrap();
         let event = "Received quit from 'all routines done'\r\n";
@@ -358,7 +358,7 @@ fn an_error_of_the_body_after_which_the_program_hangs_is_said_with_its_event() {
 
 // ── consequences of the quit ──────────────────────────────────────────────────────────────────
 
-/// A program in which a routine fails once it is told to quit, and the body as well.
+/// A program in which both a routine and the body fail once they are told to quit.
 fn consequences(builder: MainQuitterBuilder) -> ExitReport {
     builder.run(|main| {
         main.routine("sender").add(|q| {
@@ -395,8 +395,8 @@ fn by_choice_a_failure_that_made_the_program_quit_counts() {
     alone(story).end().with_code(1).saying(&["disk full"]);
 }
 
-/// A program in which a routine of this child fails once it is told to quit. Failures below "metrics" are
-/// only listed.
+/// A program in which a routine of `child` fails once it is told to quit. Failures below "metrics" are only
+/// listed.
 fn consequences_at(child: &'static str) -> ExitReport {
     let main = builder().build();
     let metrics = main.child("metrics").unwrap();

@@ -1,4 +1,4 @@
-//! A program with child processes that is ended by SIGKILL: where none of them is left all the same.
+//! A program with child processes that SIGKILL ends: the cases in which no child is left all the same.
 
 #![cfg(all(unix, feature = "process"))]
 
@@ -15,13 +15,13 @@ use quitter::{ExitReport, MainQuitter, QuitSource, Quitter};
 
 use common::{PATIENCE, Process, alone, sh};
 
-/// They go on until their input ends. One has a child that would go on.
+/// Scripts that end with their input. The second has a child that would go on.
 const READ: [&str; 2] = [
     "echo ready; exec cat",
     "sleep 1000 & echo ready; cat; kill $!",
 ];
 
-/// They go on, whatever they are asked.
+/// Scripts that ignore the signals that ask them to stop.
 #[cfg(target_os = "linux")]
 const STUBBORN: [&str; 2] = [
     "trap '' TERM HUP; echo ready; while :; do sleep 1000; done",
@@ -32,7 +32,7 @@ fn main_quitter() -> MainQuitter {
     MainQuitter::new(PATIENCE, [QuitSource::os_signal()])
 }
 
-/// The processes of a story, its own and all that have inherited its environment.
+/// How many processes a story has: its own, and all that have inherited its environment.
 fn processes_of(story: &str) -> usize {
     let variable = format!("QUITTER_TEST_STORY={story}\0");
     let entries = fs::read_dir("/proc").unwrap();
@@ -43,7 +43,7 @@ fn processes_of(story: &str) -> usize {
     entries.flatten().filter(is_of_story).count()
 }
 
-/// Kills the program, which is of `own` processes, once its children are ready. All of them must end
+/// Kills the program, which consists of `own` processes, once its children are ready. All of them must end
 /// at once. Prints a row of the table in docs/exit.md.
 #[track_caller]
 fn none_is_left(mut program: Process, own: usize) {
@@ -76,7 +76,7 @@ fn none_is_left_that_reads_a_pipe_of_the_killed_program() {
             command.stdin(Stdio::piped());
             main.routine("reads").process(command).unwrap()
         };
-        // The handles hold the other ends of the pipes.
+        // The handles keep the other ends of the pipes open.
         let _handles = READ.map(|script| read(&main, script));
         main.exit()
     };
@@ -108,6 +108,6 @@ fn none_is_left_in_a_container_whose_first_process_is_killed() {
     inside.arg(program.get_program()).args(program.get_args());
     let environment = program.get_envs();
     inside.envs(environment.filter_map(|(name, value)| Some((name, value?))));
-    // With its end, `unshare` kills the first process of the container.
+    // When `unshare` ends, it kills the first process of the container.
     none_is_left(Process::start(&mut inside), 2);
 }

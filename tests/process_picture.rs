@@ -1,4 +1,4 @@
-//! On a terminal, a quit is drawn while it takes its time, and only the report is left behind.
+//! On a terminal, a slow quit is drawn, and only the report is left behind.
 
 #![cfg(all(unix, feature = "progress"))]
 
@@ -44,13 +44,13 @@ impl OnTerminal {
         };
         let pty = openpty(Some(&size), None).expect("there are terminals");
         let program = Process::start_into(command, Stdio::piped(), pty.slave);
-        // The command holds an end of the terminal, too.
+        // The command would keep a handle to the terminal open.
         command.stderr(Stdio::null());
         let (send, output) = unbounded();
         let mut master = File::from(pty.master);
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // A terminal that nobody holds any more is an error.
+            // Reading ends with an error once all handles of the terminal are closed.
             while let Ok(read @ 1..) = master.read(&mut bytes) {
                 let _ = send.send(String::from_utf8_lossy(&bytes[..read]).into_owned());
             }
@@ -101,7 +101,7 @@ impl Terminal {
         self.screen.write(text);
     }
 
-    /// Asserts that nothing is left but lines of the program and of the report.
+    /// Asserts that only lines of the program and of the report are left on the screen.
     #[track_caller]
     fn is_clean(&self) {
         let text = self.screen.text();
@@ -181,7 +181,7 @@ fn a_quick_quit_is_not_drawn() {
         ended.with_code(0);
         let text = terminal.screen.text();
         assert!(text.contains("Quit: all routines returned ("), "{text}");
-        // On a busy machine it may not be quick.
+        // On a busy machine, the quit may take longer.
         if ["(0.0 s)", "(0.1 s)"]
             .iter()
             .any(|took| text.contains(took))
@@ -224,7 +224,7 @@ fn a_function_for_notices_draws_nothing() {
 
 #[test]
 fn lines_of_the_program_stay_whole_beside_the_picture() {
-    /// More than the terminal has.
+    /// More lines than the terminal has.
     const LINES: usize = 16;
     let story = || {
         builder(PATIENCE).run(|main| {
@@ -232,7 +232,7 @@ fn lines_of_the_program_stay_whole_beside_the_picture() {
                 .add(|q| {
                     q.wait_quit();
                     for n in 0..LINES {
-                        // The picture leaves room for three until it is drawn again, four times by then.
+                        // The picture leaves room for three lines until the next of its four redraws.
                         thread::sleep(Duration::from_millis(140));
                         eprintln!("line {n}");
                     }

@@ -25,11 +25,11 @@ use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, SecondSignal
 use common::waits::until_all_others_sleep;
 use common::{Ended, PATIENCE, Process, alone, command_for, fill, hang, pid_in, says};
 
-/// Longer than any time between two signals of a test.
+/// Longer than the time between any two signals of a test.
 const LONG: Duration = Duration::from_secs(3600);
 const SLACK: Duration = Duration::from_secs(2);
 
-/// A byte for each signal of these kinds that comes from now on.
+/// A stream that receives a byte for each of these signals from now on.
 fn each(signals: &[Signal]) -> UnixStream {
     let (comes, came) = UnixStream::pair().unwrap();
     for signal in signals {
@@ -112,10 +112,10 @@ fn exit_at_once_names_a_sighup_after_a_sigterm() {
     );
 }
 
-/// A program whose routine flushes until the second of a pair of signals could have ended it.
+/// A program whose routine flushes for so long that the second of a pair of signals could have ended it.
 fn flushes() -> ExitReport {
     let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
-    // Of two SIGTERM that are sent at once only one may come, but GNU's `timeout` sends SIGCONT, too.
+    // Two SIGTERMs sent at once may arrive as one, but GNU's `timeout` sends SIGCONT, too.
     let mut came = each(&[SIGTERM, SIGHUP, SIGINT, SIGCONT]);
     came.set_read_timeout(Some(SLACK)).unwrap();
     main.routine("flushes")
@@ -137,8 +137,8 @@ fn has_flushed(ended: Ended) {
     assert_eq!(ended.count("ending now"), 0, "{ended:?}");
 }
 
-/// Sends a second signal to programs, once they have printed `at`, until it has come soon enough after the
-/// first one to be one of a pair.
+/// Starts programs and sends each a second signal once it has printed `at`, until the signal comes soon enough
+/// after the first to be one of a pair.
 #[track_caller]
 fn send_pair(start: impl Fn() -> Process, at: &str, second: Signal) -> Ended {
     const SOON: Duration = Duration::from_millis(250);
@@ -149,7 +149,7 @@ fn send_pair(start: impl Fn() -> Process, at: &str, second: Signal) -> Ended {
         let from = Instant::now();
         program.send(SIGTERM);
         program.wait_for(at);
-        // If it is too late, the program may be gone.
+        // If the signal is too late, the program may be gone.
         let _ = kill(pid, second);
         if from.elapsed() < SOON {
             return program.end();
@@ -181,7 +181,7 @@ fn a_pair_of_signals_leaves_the_time_to_write_the_report_after_the_exit() {
     ended.with_code(0).saying(&["Quit: all routines"]);
 }
 
-/// Coreutils' `timeout` sends its signal to the program, and then to its process group.
+/// The `timeout` of coreutils sends its signal to the program, and then to its process group.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_program_under_timeout_has_the_time_to_quit() {
@@ -199,7 +199,7 @@ fn a_program_under_timeout_has_the_time_to_quit() {
         .collect();
     for program in &mut started {
         program.wait_for("listening");
-        // It does the same at a signal as when the time is over.
+        // `timeout` does the same at a signal as when the time is over.
         program.send(SIGTERM);
     }
     started
@@ -225,7 +225,7 @@ fn exit_unless_within_a_moment_ends_at_once_when_that_is_over() {
     let story = move || stuck(SecondSignal::ExitUnlessWithin(moment), Duration::MAX);
     let mut program = alone(story);
     quitting(&mut program, SIGINT);
-    // The sleep is the thing under test: the second signal comes later.
+    // The sleep is the thing under test: it delays the second signal.
     thread::sleep(moment);
     program.send(SIGINT);
     program.end().with_code(130).saying(&[
@@ -278,7 +278,7 @@ fn ignore_leaves_the_end_to_the_quit_timeout() {
     is_ignored(timeout, alone(story));
 }
 
-/// A program with a forced end that gets a further signal once its exit has returned, and hangs.
+/// A program with a forced end. Once its exit has returned, it gets another signal, and hangs.
 fn hangs_after_exit(policy: SecondSignal, timeout: Duration) -> ExitReport {
     let main = MainQuitter::builder()
         .timeout(timeout)
@@ -338,7 +338,7 @@ fn after_another_quit_event_the_first_signal_is_one_more_event() {
         builder.source(QuitSource::os_signal()).run(|main| {
             main.routine("deaf").add(|_| hang())?;
             main.send_quit();
-            // Long before the deadline.
+            // This signal comes long before the deadline.
             raise(SIGTERM).unwrap();
             Ok::<_, AddRoutineError>(())
         })
@@ -521,7 +521,7 @@ fn a_storm_of_signals_before_any_routine_exists_ends_the_program() {
         assert!(refused.is_err());
         main.exit()
     };
-    // A clean end, or ended by a signal after the first.
+    // Ends cleanly, or a signal after the first ends the program.
     stormed(alone(story), "no routine yet", &[0, 130]);
 }
 
@@ -602,7 +602,7 @@ fn a_storm_of_signals_from_the_program_itself_ends_it() {
     ended.saying(&["SIGTERM", "Failed to quit: 1 ", "raises"]);
 }
 
-/// Sends a signal between making the report and printing it, as while `main` drops its values.
+/// The signal comes between making the report and printing it, for example while `main` drops its values.
 #[test]
 fn a_signal_before_the_report_is_printed_does_not_lose_it() {
     let story = || -> ExitReport {
@@ -617,7 +617,7 @@ fn a_signal_before_the_report_is_printed_does_not_lose_it() {
         quitting(&mut program, SIGTERM);
         let ended = program.end();
         assert_eq!(ended.count("Failed to quit: 1 routine"), 1, "{ended:?}");
-        // On a busy machine the forced end may come first.
+        // On a busy machine, the forced end may come first.
         if ended.code == Some(130) {
             break;
         }
@@ -625,7 +625,7 @@ fn a_signal_before_the_report_is_printed_does_not_lose_it() {
     }
 }
 
-/// Often, since main and the forced end meet at an instant that nobody can hold.
+/// Repeats, since no test can hold `main` and the forced end at the instant at which they meet.
 #[test]
 fn two_signals_at_once_never_lose_the_event_or_the_report() {
     let story = || {
@@ -654,7 +654,7 @@ fn two_signals_at_once_never_lose_the_event_or_the_report() {
     }
 }
 
-/// As above, at the deadline.
+/// Repeats for the same reason, at the deadline.
 #[test]
 fn a_body_that_returns_as_the_process_is_ended_by_force_never_loses_the_report() {
     /// How long the forced end waits beyond the deadline.

@@ -1,5 +1,5 @@
-//! Signals beside other users of signals: ignored ones, the application's own handlers, before and
-//! after the main quitter, and in the first process of a container.
+//! Signals that others use, too: ignored at the start, handled by the application, before and after the
+//! main quitter, and in the first process of a container.
 
 #![cfg(unix)]
 #![expect(
@@ -24,7 +24,7 @@ use signal_hook::{consts, flag, low_level};
 
 use common::{Ended, PATIENCE, Process, after_shell, alone, command_for, hang, pid_in, says};
 
-/// A program that listens to signals, prints that it does, and exits.
+/// A program that listens for signals, prints that it does, and exits.
 fn listens() -> ExitReport {
     let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
     main.add_routine(|q| q.wait_quit()).unwrap();
@@ -62,7 +62,7 @@ fn under_nohup_sigint_works() {
     quit_by(SIGINT, program.end().with_code(0));
 }
 
-/// Runs a command, with its environment, as the arguments of another one.
+/// Makes a command, with its environment, the arguments of another one.
 fn wrapped(words: &[&str], command: &Command) -> Command {
     let mut wrapped = Command::new(words[0]);
     wrapped.args(&words[1..]);
@@ -75,7 +75,7 @@ fn wrapped(words: &[&str], command: &Command) -> Command {
     wrapped
 }
 
-/// A background job of a non-interactive shell, which ignores SIGINT.
+/// Runs the program as a background job of a non-interactive shell, where SIGINT is ignored.
 const AS_A_JOB: &str = "\"$0\" \"$@\" & wait $!; echo \"the job ended with $?\"";
 
 #[test]
@@ -140,7 +140,7 @@ fn all_signals_ignored_is_no_error() {
 
 // ── the application's handlers ─────────────────────────────────────────────────────────────
 
-/// Waits until a signal handler that runs about when ours does has set a flag.
+/// Waits until a signal handler, which runs at about the same time as quitter's, has set a flag.
 fn is_set(flag: &AtomicBool) -> bool {
     let until = Instant::now() + PATIENCE;
     while !flag.load(Ordering::SeqCst) && Instant::now() < until {
@@ -216,7 +216,7 @@ fn an_end_that_the_application_wants_on_a_signal_comes_as_it_wants() {
     alone(story).signal_at("listening", SIGTERM).with_code(42);
 }
 
-/// A handler set with sigaction itself, without a library that shares signals.
+/// A handler set with `sigaction`, without a library that shares signals.
 mod raw {
     #![allow(unsafe_code, reason = "what an application in C would do")]
 
@@ -271,7 +271,7 @@ fn tokios_handler_set_after_ours_is_called_too() {
     both_are_called(alone(story), SIGTERM);
 }
 
-/// Sets the flag in a tokio task when a SIGTERM comes. Returns when tokio listens.
+/// Starts a tokio task that sets the flag when a SIGTERM comes. Returns once tokio listens.
 fn tokio_sets(called: &Arc<AtomicBool>) {
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -386,7 +386,7 @@ fn without_the_source_a_signal_while_quitting_has_its_default_effect() {
     assert_eq!(ended.code, None, "ended by the signal itself: {ended:?}");
 }
 
-/// The first process of a container: process 1 of its own tree.
+/// The first process of a container: process 1 of a PID namespace.
 #[cfg(target_os = "linux")]
 mod first_process {
     use std::{fs, io};
@@ -403,7 +403,7 @@ mod first_process {
         let tried = Command::new(program).args(args).arg("true").output();
         let allowed = tried.as_ref().is_ok_and(|output| output.status.success());
         if !allowed {
-            // Written past the test harness's capture, so that it is seen.
+            // Bypasses the test harness's capture, so that the text is seen.
             let text = format!("SKIPPED: {UNSHARE:?} is not allowed here: {tried:?}\n");
             let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
         }
@@ -416,7 +416,7 @@ mod first_process {
         Pid::from_raw(children.trim().parse().unwrap())
     }
 
-    /// A program that is the first process of its namespace, and its id seen from outside.
+    /// Starts a program as the first process of a namespace. Returns its id as seen from outside, too.
     fn as_first(command: &Command) -> (Process, Pid) {
         // The shell prints its id, then becomes unshare.
         let mut shell = vec![
@@ -464,7 +464,7 @@ mod first_process {
             let (mut program, first) = as_first(&command);
             kill(first, SIGTERM).unwrap();
             program.wait_for("Received quit from");
-            // An earlier one would count as the second of a pair.
+            // An earlier signal would count as the second of a pair.
             thread::sleep(Duration::from_millis(550));
             kill(first, SIGTERM).unwrap();
             program.end().with_code(130);
@@ -498,9 +498,9 @@ mod forks {
     use nix::sys::wait::{WaitStatus, waitpid};
     use nix::unistd::{ForkResult, fork};
 
-    /// How a child ends that forks off without an exec.
+    /// Forks without an exec, runs `child` there, and returns how the child ended.
     pub(super) fn end_of(child: impl FnOnce() -> i32) -> WaitStatus {
-        // SAFETY: the child of these tests uses no lock that another thread may have held.
+        // SAFETY: in these tests, the child uses no lock that another thread may have held.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => signal_hook::low_level::exit(child()),
             ForkResult::Parent { child } => waitpid(child, None).unwrap(),

@@ -1,4 +1,4 @@
-//! One signal as a quit source of its own.
+//! A single signal as a quit source.
 
 #![cfg(unix)]
 
@@ -24,7 +24,7 @@ fn builder() -> MainQuitterBuilder {
     MainQuitter::builder().timeout(PATIENCE).signals(false)
 }
 
-/// A program that prints when it listens, and the signal that ended it.
+/// A program that prints when it listens, and which signal ended it.
 fn listens(builder: MainQuitterBuilder) -> ExitReport {
     let main = builder.build();
     main.add_routine(|q| q.wait_quit()).unwrap();
@@ -157,7 +157,7 @@ fn a_real_time_signal_is_shown_by_its_number() {
         let number = nix::libc::SIGRTMIN() + 6;
         let sources = [QuitSource::signal(number)];
         let main = builder().sources(sources).build();
-        // nix knows no real-time signals.
+        // nix does not support real-time signals.
         let pid = std::process::id().to_string();
         let kill = ["-s", &number.to_string(), &pid];
         assert!(

@@ -20,7 +20,7 @@ use quitter::{ExitReport, MainQuitter, MainQuitterError, QuitSource};
 
 use common::{PATIENCE, Process, after_shell, alone, command_for, hang};
 
-/// A program that listens to signals, prints that it does, and exits.
+/// A program that listens for signals, prints that it does, and exits.
 fn listens() -> ExitReport {
     let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
     main.add_routine(|q| q.wait_quit()).unwrap();
@@ -53,7 +53,7 @@ fn sighup_makes_the_program_quit() {
     ends_clean_on(alone(|| listens()), SIGHUP);
 }
 
-/// As some supervisors start their children.
+/// Some supervisors start their children with blocked signals.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_signal_that_was_blocked_at_the_start_makes_the_program_quit() {
@@ -73,7 +73,7 @@ fn a_signal_that_was_blocked_at_the_start_makes_the_program_quit() {
     ends_clean_on(Process::start(&mut blocked), SIGTERM);
 }
 
-/// The signals that a thread of this process does not accept, as bits.
+/// The signals that a thread of this process blocks, as bits.
 #[cfg(target_os = "linux")]
 fn blocked_by(thread: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap();
@@ -81,14 +81,14 @@ fn blocked_by(thread: &str) -> u64 {
     u64::from_str_radix(mask.unwrap().trim(), 16).unwrap()
 }
 
-/// A signal that another thread took while the handlers are set, one after the other, would be lost.
+/// If another thread received a signal while the handlers are installed one by one, the signal would be lost.
 #[test]
 #[cfg(target_os = "linux")]
 fn of_quitters_threads_only_the_one_that_handles_signals_accepts_them() {
     let story = || {
         let main = MainQuitter::new(PATIENCE, [QuitSource::os_signal()]);
         let heeded = bits(&[SIGINT, SIGTERM, SIGHUP]);
-        // Each thread names itself once it runs.
+        // Each thread sets its name once it runs.
         while accepted_by("quitter report") != Some(0)
             || accepted_by("quitter watcher") != Some(0)
             || accepted_by("quitter signals") != Some(heeded)
@@ -102,7 +102,7 @@ fn of_quitters_threads_only_the_one_that_handles_signals_accepts_them() {
     ends_clean_on(alone(story), SIGTERM);
 }
 
-/// Those of the system's signals that the thread of this name accepts.
+/// Which of the signals of `os_signal` the thread of this name accepts, as bits.
 #[cfg(target_os = "linux")]
 fn accepted_by(name: &str) -> Option<u64> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
@@ -119,7 +119,8 @@ fn bits(signals: &[Signal]) -> u64 {
     bits.sum()
 }
 
-/// A thread that only waits would have to get a turn first, to wake the one that handles signals.
+/// A signal for the waiting thread would be handled only once the system runs that thread, which would then
+/// wake the thread that handles signals.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_thread_that_waits_in_exit_accepts_no_signal_until_exit_returns() {
@@ -147,7 +148,7 @@ fn the_thread_that_waits_in_exit_accepts_no_signal_until_exit_returns() {
     ends_clean_on(alone(story), SIGTERM);
 }
 
-/// Often, since the exit must not overtake what the signal means.
+/// Repeats, to show that the exit never overtakes the failure that the signal stands for.
 #[test]
 fn a_signal_that_is_a_failure_always_ends_the_program_with_code_1() {
     let story = || {
@@ -220,8 +221,8 @@ fn a_program_that_hangs_in_a_quit_of_its_own_is_ended_by_signals() {
     };
     let mut program = alone(story);
     let pid = common::pid_in(&program.wait_for("hanging"));
-    // The first signal is one more quit event. The one that ends the program comes half a second after it was
-    // seen, which nothing tells.
+    // The first signal is one more quit event. Only a signal half a second after that was seen ends the program,
+    // and no event tells when it was seen.
     let sends = thread::spawn(move || {
         while kill(pid, SIGTERM).is_ok() {
             thread::sleep(Duration::from_millis(550));
@@ -249,7 +250,7 @@ fn a_signal_after_exit_ends_the_program() {
 fn a_signal_after_the_main_quitter_was_dropped_ends_the_program() {
     let story = || -> ExitReport {
         drop(MainQuitter::new(PATIENCE, [QuitSource::os_signal()]));
-        // The drop does not wait: the watcher may end a little later, and take the first signals.
+        // The drop does not wait: the watcher may end a little later, and receive the first signals.
         loop {
             raise(SIGTERM).unwrap();
             thread::sleep(Duration::from_millis(1));
@@ -285,7 +286,7 @@ fn a_signal_source_can_be_added_later() {
 #[test]
 fn signals_that_cannot_be_listened_to_are_an_error_that_leaves_no_claim() {
     let story = || {
-        // Listening takes a few file descriptors.
+        // Listening needs a few file descriptors.
         let files = std::iter::from_fn(|| File::open("/dev/null").ok());
         let all: Vec<File> = files.collect();
         let refused = MainQuitter::try_new(PATIENCE, [QuitSource::os_signal()]);

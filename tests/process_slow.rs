@@ -19,7 +19,7 @@ fn builder() -> MainQuitterBuilder {
         .end(End::WithBody)
 }
 
-/// Returns in the middle between half of the quit timeout and its end.
+/// Returns after three quarters of the quit timeout.
 fn slow(q: &RoutineQuitter) {
     q.wait_quit();
     let deadline = q.deadline().expect("it quits under a timeout");
@@ -35,7 +35,7 @@ fn show(report: &ExitReport) {
     println!("{} are slow", report.slow.len());
 }
 
-/// Runs a program with a longer quit timeout each time, until it has printed this.
+/// Runs a program, with a longer quit timeout each time, until it prints `text`.
 #[track_caller]
 fn prints(text: &str, command: impl Fn() -> Command) -> (Duration, Ended) {
     let is_right = |ended: &Ended| ended.code == Some(0) && ended.stdout.contains(text);
@@ -49,7 +49,7 @@ fn a_routine_that_takes_more_than_half_of_the_time_is_named_and_nobody_else() {
             let store = main.child("store").unwrap();
             store.routine("flusher").add(slow).unwrap();
             store.routine("quick").add(|q| q.wait_quit()).unwrap();
-            // Its wait takes as long, but it is not slow itself.
+            // The supervisor's wait takes as long, but the supervisor itself is not slow.
             main.routine("supervisor")
                 .add(move |q| {
                     q.wait_quit();
@@ -73,7 +73,7 @@ fn a_routine_that_takes_more_than_half_of_the_time_is_named_and_nobody_else() {
 fn of_a_slow_crowd_the_first_thousand_are_listed_and_the_others_counted() {
     let story = || {
         let report = builder().run(|main| {
-            // A guard is as good as a thread, and cheaper.
+            // Guards do as well as threads, and are cheaper.
             let guards: Vec<_> = (0..1200).map(|_| main.guard("import").unwrap()).collect();
             main.routine("owner")
                 .add(move |q| {

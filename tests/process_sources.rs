@@ -196,7 +196,7 @@ fn an_event_is_seen_by_routines_while_main_still_works() {
         main.add_routine(routine).unwrap();
 
         send.send("stop").unwrap();
-        // Before `exit` is called.
+        // The routine learns of the quit before `exit` is called.
         let cause = told.recv_timeout(PATIENCE).unwrap();
         assert_eq!(cause, Some(source(0, "admin", Some("stop"), false)));
         main.exit()
@@ -238,7 +238,7 @@ fn the_first_cause_is_kept_and_later_ones_are_listed() {
 /// Blocks the watcher, which formats the messages, for as long as it is held.
 struct Hold {
     reached: Sender<()>,
-    /// Blocks until the other end is gone.
+    /// Blocks until the sender is dropped.
     released: Receiver<()>,
 }
 
@@ -256,7 +256,7 @@ fn of_many_sources_that_are_ready_at_once_none_is_lost() {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..20).map(|_| bounded(1)).unzip();
         let main = MainQuitter::new(PATIENCE, receivers.into_iter().map(channel));
         let (hold, held) = bounded(1);
-        // Sources are watched in the order in which they were added: once this one is, all are.
+        // Sources are watched in the order in which they were added: once this one is watched, all are.
         main.add_source(QuitSource::channel_with("held", held, Hold::show));
 
         let (reached, until_reached) = bounded(1);

@@ -27,7 +27,7 @@ use common::{Ended, PATIENCE, Process, alone, command_for};
 
 const QUIT_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// In the tests' build without optimization there is a line for each call.
+/// The tests are built without optimization, so each call has a line.
 const HANGS: u32 = line!() + 3;
 #[inline(never)]
 fn hangs(_: &RoutineQuitter) {
@@ -69,8 +69,8 @@ fn shows_where_it_hangs(ended: &Ended, name: &str) {
 const WITHOUT_LINES: &str =
     "For the files and lines of these calls, build with debug = \"limited\" in the profile";
 
-/// Waits until so many routines are where they hang, and the names of the calls there are known. To look
-/// those up for the first time may take longer than a report may.
+/// Waits until this many routines hang in their calls, and the names of the calls are known. Looking up names
+/// for the first time may take longer than a report allows.
 fn until_they_hang(main: &Quitter, routines: usize) {
     let until = Instant::now() + PATIENCE;
     let is_there = |stack: &quitter::Stack| {
@@ -123,14 +123,14 @@ fn the_exit_report_shows_where_a_thread_hangs_as_text_and_as_data() {
     assert_eq!(ended.count("Failed to quit"), 1, "{}", ended.stderr);
 }
 
-/// A copy of this program in which nobody finds the debug information, as in a release build.
+/// A copy of this program whose debug information cannot be found, as in a release build.
 fn without_debug_information() -> PathBuf {
     let mut file = fs::read(env::current_exe().unwrap()).unwrap();
     let number = |at: usize, length: usize| {
         let bytes = file[at..at + length].iter().rev();
         bytes.fold(0, |number, byte| number << 8 | usize::from(*byte))
     };
-    // Only in the names of the sections: a reader of debug information in this program keeps its own.
+    // Changes only the section names, and so not the names that this program's own reader looks for.
     let names = number(0x28, 8) + number(0x3a, 2) * number(0x3e, 2);
     let (start, length) = (number(names + 0x18, 8), number(names + 0x20, 8));
     for at in start..start + length {
@@ -139,8 +139,8 @@ fn without_debug_information() -> PathBuf {
         }
     }
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("without_debug_information");
-    // By another process: a file that any process has open for writing cannot be started, and other tests
-    // fork.
+    // Another process writes the copy: a file that any process has open for writing cannot be executed, and
+    // other tests fork.
     let mut copy = Command::new("sh");
     copy.args(["-c", "cat > \"$0\" && chmod +x \"$0\""])
         .arg(&path);
@@ -272,7 +272,7 @@ fn a_second_signal_ends_the_program_with_the_report_and_then_the_stacks() {
     assert_eq!(calls[0], "std::thread::sleep", "{}", ended.stderr);
 }
 
-/// Takes real-time signals, as other libraries may have.
+/// Takes over real-time signals, as another library may have done.
 fn take_signals(numbers: impl Iterator<Item = i32>) -> Arc<AtomicBool> {
     let came = Arc::new(AtomicBool::new(false));
     for number in numbers {

@@ -112,7 +112,7 @@ fn a_routine_that_holds_stdout_and_stderr_does_not_hold_up_the_end() {
         .saying(&["Failed to quit: 1 routine ", "holds"]);
 }
 
-/// A full pipe, and its reading end, which is not read.
+/// A full pipe, with its reading end, from which nothing is read.
 fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
     fill(&writer);
@@ -121,7 +121,7 @@ fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
 
 #[test]
 fn a_pipe_that_nobody_reads_does_not_hold_up_exit() {
-    // On failure the report is not printed: that would wait for a reader.
+    // The story must not print a report on failure, since that would wait for a reader.
     let mut command = command_for(|| assert_eq!(clean().exit_code, 0));
     let (_reader, pipe) = full_pipe();
     started_with(pipe, &mut command).end().with_code(0);
@@ -134,8 +134,8 @@ fn a_pipe_that_nobody_reads_does_not_hold_up_the_forced_end() {
     started_with(pipe, &mut command).end().with_code(1);
 }
 
-/// A stderr whose writes fail with `WouldBlock` where they would block, as it is when an async
-/// runtime has taken over the terminal: it is full, and this is the end to read from.
+/// A full stderr whose writes fail with `WouldBlock`, as when an async runtime has taken over the terminal,
+/// and the end to read from.
 fn full_and_non_blocking() -> (UnixStream, OwnedFd) {
     let (reader, writer) = UnixStream::pair().unwrap();
     writer.set_nonblocking(true).unwrap();
@@ -149,7 +149,7 @@ fn a_stderr_that_would_block_is_written_to_when_it_can_be() {
     let story = || {
         let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
         let report = main.exit();
-        // By now the event was tried to be written.
+        // By now, quitter has tried to write the event.
         println!("exited");
         report
     };

@@ -69,7 +69,7 @@ fn a_program_whose_output_is_tracing_leaves_stderr_silent() {
 fn a_stuck_routine_is_an_event_with_its_facts() {
     let story = || {
         set_global_default(prints()).unwrap();
-        // Not by `run`: on a busy machine, its end by force may come first, and write to stderr.
+        // Not with `run`, whose end by force may come first on a busy machine, and write to stderr.
         let main = builder().output(Output::Tracing).build();
         main.routine("hangs").add(|_| hang()).unwrap();
         main.send_quit();

@@ -32,7 +32,7 @@ fn stuck(builder: MainQuitterBuilder) -> ExitReport {
     })
 }
 
-/// The signal that a test sends to its program as a message.
+/// The signal that a test sends to its program as a message, as a set.
 fn blocked() -> SigSet {
     SigSet::from_iter([SIGUSR1])
 }
@@ -66,7 +66,7 @@ fn after_a_second_a_line_says_who_is_waited_for_since_when_with_which_status_and
     let (running, _) = rest.split_once(" s,").unwrap();
     let running: f64 = running.parse().unwrap();
     assert!((0.9..20.0).contains(&running), "{line}");
-    // Where a page is read for the thread, a later line says it.
+    // If the thread is in a page fault at the first line, a later line says what it is blocked in.
     if cfg!(target_os = "linux") {
         program.wait_for("  blocked in futex (a lock or condition), ");
     }
@@ -101,14 +101,14 @@ fn a_line_says_that_a_named_routine_has_returned() {
         builder(Duration::from_secs(60)).run(|main| {
             main.child("db")?.routine("slow").add(|_| {
                 println!("listening");
-                // Until the test has seen the line that names this routine.
+                // Waits until the test has seen the line that names this routine.
                 let _ = blocked().wait();
             })?;
             main.routine("deaf").add(|_| hang())?;
             Ok::<_, AddRoutineError>(())
         })
     };
-    // The program inherits the blocked signal, and takes it only by waiting for it.
+    // The program inherits the blocked signal, and receives it only by waiting for it.
     blocked().thread_block().unwrap();
     let mut program = quitting(alone(story));
     let line = program.wait_for("Waiting for 2 routines");
@@ -282,7 +282,7 @@ fn an_exit_is_hinted_at_when_its_last_routine_has_returned() {
 
 #[test]
 fn an_exit_is_not_hinted_at_when_the_last_routine_has_sent_a_quit_event() {
-    /// Keeps the event from being there when the routine has returned.
+    /// Delays the event until after the routine has returned.
     struct ShownLate;
     impl Display for ShownLate {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

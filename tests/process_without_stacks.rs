@@ -1,4 +1,4 @@
-//! Without the feature `stacks`, a report of threads that hang says what would show more.
+//! Without the feature `stacks`, a report on hanging threads says what would show more.
 
 #![cfg(all(
     not(feature = "stacks"),
@@ -35,7 +35,7 @@ fn the_last_line_of_a_report_of_threads_that_hang_names_the_feature() {
     let program = alone(|| -> ExitReport {
         let main = builder().build();
         main.routine("hangs").add(|_| hang()).unwrap();
-        // More that a report says.
+        // Gives the report more lines.
         main.routine("fails")
             .add(|_| Err::<(), _>("no space left"))
             .unwrap();

@@ -23,7 +23,7 @@ fn print(name: &'static str) {
     eprintln!("{}", root.snapshot().for_stderr());
 }
 
-/// The command without what the environment of this test says.
+/// The command without the variables about colours from this test's environment.
 fn clean(mut command: Command) -> Command {
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
         command.env_remove(name);
@@ -39,7 +39,7 @@ fn on_a_terminal(mut command: Command) -> String {
     drop(command);
     program.end().with_code(0);
     let mut said = Vec::new();
-    // At its end a terminal is an error. What was read before that is kept.
+    // A terminal ends with an error. The bytes read before that are kept.
     let _ = File::from(pty.master).read_to_end(&mut said);
     String::from_utf8(said).unwrap()
 }

@@ -1,5 +1,5 @@
-//! Starts whole processes in tests, reads their output line by line, sends them signals and waits for
-//! them. Every wait is bounded.
+//! Starts processes in tests, reads their output line by line, sends them signals and waits for them.
+//! Every wait is bounded.
 
 #[path = "../../quitter-core/tests/common/waits.rs"]
 pub(crate) mod waits;
@@ -19,10 +19,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use waits::{eventually, process_state};
 
-/// The longest that any of these tests waits for something that must happen.
+/// How long these tests wait at most for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A process whose output is read. Dropping it before its end was seen kills the process.
+/// A process whose output is read. Dropping this before the process has ended kills the process.
 pub(crate) struct Process {
     pid: Pid,
     events: Receiver<Event>,
@@ -55,12 +55,12 @@ enum Stream {
 #[derive(Default)]
 struct Written {
     text: String,
-    /// Where the lines begin that no wait has passed.
+    /// Where the lines that no wait has passed begin.
     unread: usize,
 }
 
 impl Written {
-    /// Finds the next unread line that contains `text`, and passes it and all before it.
+    /// Finds the next unread line that contains `text`. Marks it and all lines before it as read.
     fn find(&mut self, text: &str) -> Option<String> {
         let mut at = self.unread;
         for line in self.text[self.unread..].split_inclusive('\n') {
@@ -96,7 +96,7 @@ impl Process {
         Self::spawn(command.stderr(Stdio::piped()))
     }
 
-    /// Starts a command on a terminal: whoever holds the other side reads and types.
+    /// Starts a command on a terminal. The holder of the terminal's other side reads and types.
     pub(crate) fn start_on_terminal(command: &mut Command, terminal: &impl AsFd) -> Self {
         let side = || Stdio::from(terminal.as_fd().try_clone_to_owned().expect("a handle"));
         Self::spawn(command.stdin(side()).stdout(side()).stderr(side()))
@@ -130,8 +130,8 @@ impl Process {
 
     /// Waits for the next line of stdout or stderr that contains `text`.
     ///
-    /// The order of lines is kept within a stream only. So finding a line passes the earlier lines of
-    /// its own stream, and none of the other one.
+    /// The order of lines is known only within a stream, so a line that is found passes the earlier lines
+    /// of its own stream, and none of the other stream.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let until = Instant::now() + PATIENCE;
@@ -161,7 +161,7 @@ impl Process {
         kill(self.pid, signal).expect("the process is ours");
     }
 
-    /// Sends a signal at this line of output, and waits for the end.
+    /// Sends a signal once the process has printed `line`, and waits for the end.
     #[track_caller]
     pub(crate) fn signal_at(mut self, line: &str, signal: Signal) -> Ended {
         self.wait_for(line);
@@ -169,13 +169,13 @@ impl Process {
         self.end()
     }
 
-    /// Sends a signal when it does not count as a pair with the one before any more.
+    /// Sends a signal once it no longer counts as one of a pair with the signal before.
     pub(crate) fn send_later(&self, signal: Signal) {
         thread::sleep(Duration::from_millis(550));
         self.send(signal);
     }
 
-    /// Waits for the end.
+    /// Waits until the process has ended.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {
         let until = Instant::now() + PATIENCE;
@@ -193,7 +193,7 @@ impl Process {
         }
     }
 
-    /// Takes in the next line or the end. Returns whether there was one in time.
+    /// Records the next line or the end of the process. Returns whether either came in time.
     fn next_event(&mut self, until: Instant) -> bool {
         let Ok(event) = self.events.recv_deadline(until) else {
             return false;
@@ -243,7 +243,7 @@ fn read(stream: Stream, from: impl Read + Send + 'static, to: &Sender<Event>) ->
 
 type Reader = thread::JoinHandle<()>;
 
-/// Waits for the process, then for the rest of its output, so that the end is the last event.
+/// Waits for the process and then for the rest of its output, so that the end is the last event.
 fn wait(child: &mut Child, readers: impl Iterator<Item = Reader>, to: &Sender<Event>) {
     let status = child.wait().expect("the process is ours to wait for");
     for reader in readers {
@@ -260,8 +260,8 @@ pub(crate) fn fill(pipe: &io::PipeWriter) {
     until_full(pipe);
 }
 
-/// Blocks until a pipe or a terminal that nobody reads is full, so that whoever writes hangs. Apple's systems
-/// say nothing of terminals.
+/// Blocks until a pipe or a terminal that nobody reads is full, so that every writer hangs. Apple's systems
+/// do not tell this for terminals.
 #[track_caller]
 pub(crate) fn until_full(writer: &impl AsFd) {
     const MOMENT: u8 = 50;
@@ -279,14 +279,14 @@ pub(crate) fn broken_pipe() -> io::PipeWriter {
 }
 
 impl Ended {
-    /// Asserts the exit code. Shows the output on failure.
+    /// Asserts that the exit code is `code`. Shows the output on failure.
     #[track_caller]
     pub(crate) fn with_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
         self
     }
 
-    /// Asserts that stderr contains these texts, in this order. Lines that were too long may be broken.
+    /// Asserts that stderr contains these texts in this order. A text may be wrapped.
     #[track_caller]
     pub(crate) fn saying(self, texts: &[&str]) -> Self {
         if let Some(missing) = self.missing(texts) {
@@ -295,7 +295,7 @@ impl Ended {
         self
     }
 
-    /// Whether stderr contains these texts, in this order. Lines that were too long may be broken.
+    /// Whether stderr contains these texts in this order. A text may be wrapped.
     pub(crate) fn says(&self, texts: &[&str]) -> bool {
         self.missing(texts).is_none()
     }
@@ -311,14 +311,14 @@ impl Ended {
         None
     }
 
-    /// How often stderr contains this text. Lines that were too long may be broken.
+    /// How often stderr contains this text. The text may be wrapped.
     pub(crate) fn count(&self, text: &str) -> usize {
         places(&self.stderr, text).count()
     }
 }
 
-/// For each place where `said` contains `text`, the rest behind it. A line may be broken where `text` has a
-/// space.
+/// For each place where `said` contains `text`, returns what follows. A line may be broken where `text` has
+/// a space.
 fn places<'a>(said: &'a str, text: &str) -> impl Iterator<Item = &'a str> {
     const BROKEN: &str = "\n      ";
     let behind = move |from: &'a str| {
@@ -332,7 +332,7 @@ fn places<'a>(said: &'a str, text: &str) -> impl Iterator<Item = &'a str> {
     starts.filter_map(behind)
 }
 
-/// Whether a process lives. Where nobody reaps orphans, they stay as zombies.
+/// Whether a process lives. A zombie does not: where nobody reaps orphans, they stay as zombies.
 pub(crate) fn lives(pid: u32) -> bool {
     !matches!(process_state(pid), None | Some('Z' | 'X'))
 }
@@ -350,12 +350,12 @@ pub(crate) fn hang() -> ! {
     }
 }
 
-/// Prints a line that ends with the process id.
+/// Prints `text` and the process id.
 pub(crate) fn says(text: &str) {
     println!("{text}, process {}", process::id());
 }
 
-/// The process that printed this line.
+/// The process id at the end of a line that [`says`] has printed.
 pub(crate) fn pid_in(line: &str) -> Pid {
     let (_, pid) = line.trim_end().rsplit_once(' ').expect("a line of `says`");
     Pid::from_raw(pid.parse().expect("a process id"))
@@ -389,8 +389,8 @@ where
     }
     let mut command = Command::new(env::current_exe().expect("a test has a binary"));
     command.args([test, "--exact", "--include-ignored", "--nocapture"]);
-    // With one thread, as on a machine of one processor, the first line begins with the test's name, and the
-    // story runs on the main thread.
+    // With one thread, the default on a single processor, the first line would begin with the test's name, and
+    // the story would run on the main thread.
     command.arg("--test-threads=2").env(STORY, test);
     command
 }
@@ -398,8 +398,9 @@ where
 /// The environment variable that tells a story how much time it has, in milliseconds.
 const TIME: &str = "QUITTER_TEST_TIME";
 
-/// Runs a story with more and more [time](given_time) until its end is right: not every system tells when a thread
-/// of quitter's has done its part, and on a busy machine that takes long. Returns the time that did, too.
+/// Runs a story with more and more [time](given_time) until it ends as `is_right` demands. Not every system tells
+/// when one of quitter's threads has done its part, which takes long on a busy machine. Returns the time that
+/// sufficed, too.
 #[track_caller]
 pub(crate) fn with_time(
     times: &[u64],
@@ -417,7 +418,7 @@ pub(crate) fn with_time(
     panic!("not right: {last:?}");
 }
 
-/// In a story: how much time it has.
+/// How much time the running story has.
 pub(crate) fn given_time() -> Duration {
     let time = env::var(TIME).expect("`with_time` runs the story");
     Duration::from_millis(time.parse().expect("a number"))
@@ -430,13 +431,13 @@ fn test_of<F>() -> &'static str {
     name.split("::{{closure}}").next().unwrap_or(name)
 }
 
-/// The number of an exit code. std offers no conversion, but comparing works.
+/// The number of an exit code. std offers no conversion, but exit codes can be compared.
 fn number(code: ExitCode) -> i32 {
     let code = (0..=u8::MAX).find(|number| ExitCode::from(*number) == code);
     code.expect("an exit code is a byte on Unix").into()
 }
 
-/// A command that runs `command` in the process of a shell, after the shell has run `set_up`.
+/// A shell that runs `set_up` and then becomes `command`, in the same process.
 pub(crate) fn after_shell(set_up: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(format!("{set_up}; exec \"$0\" \"$@\""));

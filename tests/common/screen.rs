@@ -1,4 +1,4 @@
-//! A terminal in memory: as much of one as a picture needs.
+//! A terminal in memory, which understands as much as a picture needs.
 
 /// The cursor is at `line` and `column`, counted from 0.
 pub(crate) struct Screen {
@@ -12,7 +12,7 @@ pub(crate) struct Screen {
     saved: (usize, usize),
     wraps: bool,
     pending: String,
-    /// Sequences that are not understood.
+    /// Control sequences that this terminal does not understand.
     pub(crate) unknown: Vec<String>,
 }
 
@@ -120,7 +120,7 @@ impl Screen {
     }
 }
 
-/// The length of the sequence that `text` begins with, if it is there as a whole.
+/// The length of the control sequence at the start of `text`, or `None` if it is not complete.
 fn sequence(text: &str) -> Option<usize> {
     let second = text[1..].chars().next()?;
     if second != '[' {

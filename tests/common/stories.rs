@@ -1,4 +1,4 @@
-//! Programs of more than one test, which end badly.
+//! Programs that end badly, for more than one test.
 
 use quitter::{ExitReport, MainQuitterBuilder};
 

@@ -1,6 +1,6 @@
 //! A crate with a routine, for the programs that mention it.
 
-/// Started in the programs that mention this crate, and in no other.
+/// Starts in programs that mention this crate, and in no other.
 #[quitter::routine]
 pub fn routine_of_another_crate(q: &quitter::RoutineQuitter) {
     assert_eq!(q.name(), "routine_of_another_crate");

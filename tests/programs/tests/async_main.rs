@@ -90,7 +90,7 @@ fn a_body_that_is_told_to_quit_while_it_awaits_has_not_failed() {
     }
 }
 
-/// As a connection at the start that is never made.
+/// The body hangs like a program that waits at the start for a connection that is never made.
 #[test]
 fn a_body_that_hangs_is_named_with_the_await_on_which_it_does() {
     for program in PROGRAMS {
@@ -99,7 +99,7 @@ fn a_body_that_hangs_is_named_with_the_await_on_which_it_does() {
             process.signal_at("the body hangs", SIGTERM).with_code(1)
         };
         let mut ended = end();
-        // On a busy machine the body may not be polled within the time that the report has for it.
+        // On a busy machine, the body may not be polled within the time that the report has for that.
         for _ in 0..5 {
             if ended.count("not polled") > 0 {
                 ended = end();

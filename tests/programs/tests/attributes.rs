@@ -144,7 +144,8 @@ fn a_signal_while_the_body_works_is_seen_by_routines_at_once() {
         ]);
 }
 
-/// Asserts that a stuck body is named as `main`, and ended by force at the quit timeout of 0.3 s.
+/// Asserts that the report names a stuck body as `main`, and that the program is ended by force at the quit
+/// timeout of 0.3 s.
 fn is_ended_by_force(mut program: Process) {
     program.wait_for("body");
     let sent = Instant::now();

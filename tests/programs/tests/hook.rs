@@ -1,4 +1,4 @@
-//! Panics beside one that is in the panic hook for ever.
+//! Panics while another panic hangs in the panic hook for ever.
 
 #![cfg(target_os = "linux")]
 
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use common::Process;
 
-/// Elsewhere it is not known that the main quitter is made on the only thread.
+/// Only on Linux does quitter know that the main quitter is made on the only thread.
 #[test]
 fn a_hook_that_hangs_before_the_first_routine_hides_no_panic_of_a_routine() {
     let program = env!("CARGO_BIN_EXE_hook");

@@ -1,4 +1,4 @@
-//! A program with `#[quitter::main(reap_orphans)]`, run as a process, and as the first of a container.
+//! A program with `#[quitter::main(reap_orphans)]`, run as a process, and as the first process of a container.
 
 #![cfg(target_os = "linux")]
 

@@ -1,5 +1,5 @@
-//! With stdout and stderr both blocked or broken, the exit code is the same, and the program still
-//! ends in time.
+//! Even if stdout and stderr are both blocked or broken, the exit code stays the same, and the program ends
+//! in time.
 
 #![cfg(unix)]
 
@@ -25,7 +25,7 @@ use common::{Ended, PATIENCE, Process, after_shell, fill};
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_secs(2);
 
-/// The socket on which a program says that it is set up.
+/// The socket on which a program reports that it is set up.
 struct Socket {
     path: PathBuf,
     listener: UnixListener,
@@ -83,7 +83,7 @@ fn start(command: &mut Command, stream: impl Into<OwnedFd>) -> Process {
     Process::start_into(command, stdout, Stdio::from(stream))
 }
 
-/// Ends with `code` when stdout and stderr are both a full pipe.
+/// Asserts that the case ends with `code` when stdout and stderr are both a full pipe.
 fn ends_with_full_pipes(case: &str, code: i32) {
     let (_reader, writer) = io::pipe().unwrap();
     fill(&writer);
@@ -92,20 +92,20 @@ fn ends_with_full_pipes(case: &str, code: i32) {
     is_ended_in_time(&socket, program).with_code(code);
 }
 
-/// Ends with `code` when stdout and stderr are both a socket that is never read.
+/// Asserts that the case ends with `code` when stdout and stderr are both a full socket.
 fn ends_with_full_sockets(case: &str, code: i32) {
     let (_reader, mut writer) = UnixStream::pair().unwrap();
     writer.set_nonblocking(true).unwrap();
     while writer.write(&[b'x'; 4096]).is_ok() {}
     while writer.write(b"x").is_ok() {}
-    // The flag belongs to the socket: it also makes the program's end block.
+    // The program's end shares this flag, so its writes block, too.
     writer.set_nonblocking(false).unwrap();
     let socket = Socket::new();
     let program = start(&mut silent(case, &socket), writer);
     is_ended_in_time(&socket, program).with_code(code);
 }
 
-/// Ends with `code` when stdout and stderr are closed from the start.
+/// Asserts that the case ends with `code` when stdout and stderr are closed from the start.
 fn ends_with_closed_streams(case: &str, code: i32) {
     let socket = Socket::new();
     let mut command = after_shell("exec >&- 2>&-", &silent(case, &socket));
@@ -113,7 +113,7 @@ fn ends_with_closed_streams(case: &str, code: i32) {
     is_ended_in_time(&socket, program).with_code(code);
 }
 
-/// Ends with `code` when stdout and stderr are both a full disk.
+/// Asserts that the case ends with `code` when stdout and stderr are both a full disk.
 fn ends_with_full_devices(case: &str, code: i32) {
     let device = File::options().write(true).open("/dev/full").unwrap();
     let socket = Socket::new();
@@ -121,7 +121,7 @@ fn ends_with_full_devices(case: &str, code: i32) {
     is_ended_in_time(&socket, program).with_code(code);
 }
 
-/// Ends with `code` when stdout and stderr are both a pipe without a reader.
+/// Asserts that the case ends with `code` when stdout and stderr are both a pipe without a reader.
 fn ends_with_broken_pipes(case: &str, code: i32) {
     let socket = Socket::new();
     let program = start(&mut silent(case, &socket), common::broken_pipe());

@@ -1,5 +1,5 @@
-//! Tasks that hang, on a runtime of several threads and on one of a single thread: the program ends within
-//! its bound, with a report that names them.
+//! Tasks that hang, on a multi-threaded and on a single-threaded runtime: the program ends within its bound,
+//! with a report that names them.
 
 #![cfg(unix)]
 
@@ -16,7 +16,7 @@ use common::{Ended, Process};
 
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Enough for busy machines, on which tasks spin; an idle one needs 250 ms.
+/// Enough for a busy machine on which tasks spin; an idle one needs 250 ms.
 const SLACK: Duration = Duration::from_secs(4);
 
 /// Runs a case until Ctrl-C ends it.
@@ -38,7 +38,7 @@ fn interrupted(case: &str, flavor: &str) -> Ended {
     ended
 }
 
-/// Runs a case on both runtimes. The report blames the task, and nobody else.
+/// Runs a case on both runtimes. Asserts that the report blames the task, and nothing else.
 fn blames_the_task(case: &str) {
     for flavor in ["several", "current"] {
         let ended = interrupted(case, flavor).with_code(1);

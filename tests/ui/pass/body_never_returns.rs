@@ -1,4 +1,4 @@
-//! A body that does not return leaves nothing unreachable behind.
+//! A body that never returns causes no warning about unreachable code.
 
 #![deny(warnings)]
 

@@ -1,4 +1,4 @@
-//! Both attributes on functions that a `macro_rules!` macro writes, whose parts come in invisible groups.
+//! Both attributes on functions that a `macro_rules!` macro writes, whose fragments are in invisible groups.
 
 use quitter::{MainQuitter, QuitSource, Quitting, RoutineQuitter};
 
@@ -22,6 +22,6 @@ program!([QuitSource::all_done()], main: &MainQuitter => anyhow::Result<()>, {
     let routine = main.add_routine(waits)?;
     assert_eq!(routine.name(), "waits");
     main.send_quit();
-    // No failure, since the error of the type that the macro was given is looked into.
+    // Not a failure: `Quitting` is found inside the error type that the macro was given.
     Err(Quitting.into())
 });

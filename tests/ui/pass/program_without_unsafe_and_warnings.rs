@@ -1,4 +1,4 @@
-//! A whole program under denied lints, in the words of its users.
+//! A whole program under denied lints, as users write it.
 
 #![forbid(unsafe_code)]
 #![deny(

@@ -1,4 +1,4 @@
-//! Two attributes that make a runtime: the outer one is quitter's.
+//! Two attributes that make a runtime; the outer one is quitter's.
 
 #[quitter::main]
 #[tokio::main]

@@ -1,4 +1,4 @@
-//! Two attributes that make a runtime: the outer one is tokio's.
+//! Two attributes that make a runtime; the outer one is tokio's.
 
 #[tokio::main]
 #[quitter::main]

@@ -1,4 +1,4 @@
-//! As `async_main`, on one thread.
+//! Like `async_main`, on a single-threaded runtime.
 
 use std::error::Error;
 

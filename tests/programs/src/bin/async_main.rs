@@ -1,4 +1,4 @@
-//! An async `main` and async routines, beside a thread. The argument says what else there is.
+//! An async `main` and async routines, beside a thread. The argument adds more.
 
 use std::env;
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! Bodies of `main`, one per module. The first argument selects the one that runs.
+//! Bodies of `main`, one per module. The first argument selects which one runs.
 
 use std::env;
 use std::error::Error;

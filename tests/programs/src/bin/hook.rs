@@ -1,4 +1,4 @@
-//! A thread that is no routine hangs in the panic hook when the first routine starts, which panics.
+//! A thread that is not a routine hangs in the panic hook. Then the first routine starts, and panics.
 
 use std::panic;
 use std::sync::mpsc;

@@ -1,5 +1,5 @@
-//! A program with the attribute that reaps orphans: as the first process of a container, or else as what
-//! Linux calls a subreaper.
+//! A program with the attribute that reaps orphans: as the first process of a container, or otherwise as
+//! what Linux calls a subreaper.
 
 #[cfg(target_os = "linux")]
 #[quitter::main(timeout = "2s", end = "with_body", reap_orphans)]

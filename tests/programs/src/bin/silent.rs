@@ -1,5 +1,5 @@
-//! Writes nothing to stdout or stderr by itself once it is set up, and says that it is through the
-//! socket that the second argument names. The first argument selects the part that hangs.
+//! Reports that it is set up through the socket that the second argument names, and writes nothing to stdout
+//! or stderr by itself after that. The first argument selects the part that hangs.
 
 use std::cell::RefCell;
 use std::env;
@@ -48,7 +48,7 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
             hang();
         }
         Some("destructor") => STUCK.set(Some(Stuck)),
-        // Std buffers this, and writes it when the process ends.
+        // std buffers this, and writes it when the process ends.
         Some("partial-line") => drop(write!(io::stdout(), "half a line")),
         Some("locks") => {
             let (locked, is_locked) = mpsc::channel();
@@ -59,7 +59,7 @@ fn main(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
             })?;
             is_locked.recv()?;
         }
-        // Std's panic hook writes to stderr.
+        // std's panic hook writes to stderr.
         Some("panic") => drop(main.routine("panics").add(|_| panic!("unheard"))?),
         other => return Err(format!("no case {other:?}").into()),
     }

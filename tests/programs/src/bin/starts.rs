@@ -7,7 +7,7 @@ use quitter::{ExitReport, MainQuitter, OnFailure, QuitSource, RoutineQuitter};
 #[quitter::routine(name = "automatic", on_failure = OnFailure::Report)]
 fn first(q: &RoutineQuitter) -> Result<(), &'static str> {
     assert_eq!(q.name(), "automatic");
-    // Without arguments the line is written in one piece, so no other line can split it.
+    // Without format arguments, the line is written in one piece, so no other line can split it.
     eprintln!("'automatic' runs");
     if env::args().nth(1).as_deref() == Some("fails") {
         return Err("no such device");
@@ -16,14 +16,14 @@ fn first(q: &RoutineQuitter) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Starts only where a body adds it.
+/// Starts only if a body adds it.
 #[quitter::routine(manual)]
 fn manual(q: &RoutineQuitter) {
     assert_eq!(q.name(), "manual");
     eprintln!("'manual' runs");
 }
 
-/// Two routines have one name, which is an error only for automatic ones.
+/// A second routine of the same name, which is an error only for automatic routines.
 mod elsewhere {
     #[quitter::routine(manual)]
     pub(super) fn manual(_: &quitter::RoutineQuitter) {}

@@ -1,5 +1,5 @@
-//! Tasks that hang, each in its own way. The first argument is the case; the second, `current`, asks for a
-//! runtime of a single thread.
+//! Tasks that hang, each in its own way. The first argument is the case. With `current` as the second, the
+//! runtime has a single thread.
 
 use std::env;
 use std::error::Error;
@@ -56,7 +56,7 @@ async fn body(main: &MainQuitter) -> Result<(), Box<dyn Error>> {
             let blocks = tokio::task::spawn_blocking(|| hang());
             task.add_task(|_| async { drop(blocks.await) })?;
         }
-        // Nobody has told the tree of it, so nobody waits for it.
+        // The tree does not know about this one, so nothing waits for it.
         "foreign-blocking" => drop(tokio::task::spawn_blocking(|| hang())),
         "drop" => drop(task.add_task(|_| async {
             let _held = Held;

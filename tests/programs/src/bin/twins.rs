@@ -1,6 +1,6 @@
 //! Two automatic routines have one name: the program does not start.
 //!
-//! The compiler finds that by itself only for names that are identifiers, and within one crate.
+//! The compiler finds this by itself only if the names are identifiers, within one crate.
 
 #[quitter::routine(name = "heart beat")]
 fn heartbeat(_: &quitter::RoutineQuitter) {}
