@@ -232,7 +232,7 @@ fn lines_of_the_program_stay_whole_beside_the_picture() {
                 .add(|q| {
                     q.wait_quit();
                     for n in 0..LINES {
-                        // The picture leaves room for three lines until the next of its four redraws.
+                        // The picture leaves room for three lines, and is redrawn four times in the time of three.
                         thread::sleep(Duration::from_millis(140));
                         eprintln!("line {n}");
                     }

@@ -1,4 +1,4 @@
-//! A quitter that several threads use often keeps their routines apart inside. That must not be
+//! A quitter that several threads use often keeps their routines in separate shards. That must not be
 //! visible: each test does from several threads what other tests do from one.
 
 mod common;
@@ -13,10 +13,10 @@ use common::{PATIENCE, ids, in_time, paths};
 
 const THREADS: usize = 4;
 
-/// More operations than it takes until threads are kept apart.
+/// More operations than it takes until the quitter gets shards.
 const OFTEN: usize = 200;
 
-/// A quitter that several threads have used often.
+/// Uses a quitter often, from several threads.
 fn used_by_several(quitter: &Quitter) -> &Quitter {
     by_several(|_| {
         for _ in 0..OFTEN {

@@ -1,5 +1,5 @@
-//! Depth is no problem (rule 8): a chain of a million quitters is created, quit, waited for, printed
-//! and dropped, each on a thread with a small stack.
+//! A deep tree is no problem (rule 8): a chain of a million quitters is created, quit, waited for, printed
+//! and dropped on threads with a small stack.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::PATIENCE;
 
 const LEVELS: usize = 1_000_000;
 
-/// Runs `f` on a thread with std's usual stack, whatever the environment says.
+/// Runs `f` on a thread with the size of stack that is std's default, whatever the environment says.
 fn on_a_small_stack(f: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().stack_size(2 << 20).spawn(f);
     thread.unwrap().join().unwrap();
@@ -28,7 +28,7 @@ fn chain() -> Vec<Quitter> {
     all
 }
 
-/// The leaf of a chain, which alone keeps the chain alive.
+/// The leaf of a chain. Only this handle keeps the chain alive.
 fn leaf() -> Quitter {
     let mut leaf = Quitter::root("n");
     for _ in 1..LEVELS {
@@ -48,7 +48,7 @@ fn a_chain_is_quit_waited_for_and_dropped_from_the_root_down() {
         assert!(leaf.deadline().is_some());
         assert!(leaf.quit_cause().is_some());
         assert_eq!(leaf.child("late").unwrap_err(), Quitting);
-        // Dropped in order: the root's handle first, whose node the others keep alive.
+        // Drops the root's handle first. The other handles keep its node alive.
         all.into_iter().for_each(drop);
     });
 }
@@ -92,7 +92,7 @@ fn a_wait_on_the_root_of_a_chain_finds_the_stuck_guard_at_its_bottom() {
         let stuck: Vec<_> = timeouts.routines().map(|routine| routine.id).collect();
         assert_eq!(stuck, [guard.id()]);
         drop(all);
-        // Only the guard keeps the chain alive, so both go together.
+        // Only the guard keeps the chain alive, so this drops both.
         drop(guard);
     });
 }
@@ -106,8 +106,8 @@ fn a_failure_at_the_bottom_of_a_chain_reaches_its_root() {
         handle.wait(PATIENCE).unwrap();
         assert!(all[0].has_to_quit());
         assert_eq!(all[0].failures().len(), 1);
-        // The handle of the finished routine keeps memory, but no node in the tree. Dropped last,
-        // it frees the whole chain.
+        // The handle of the finished routine keeps memory, but no node in the tree. Dropping it last frees
+        // the whole chain.
         drop(all);
         assert_eq!(handle.name(), "fails");
         drop(handle);

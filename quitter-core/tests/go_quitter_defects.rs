@@ -1,14 +1,14 @@
-//! The defects of go-quitter, each with a test that quitter does not have it.
+//! The defects of go-quitter. A test for each shows that quitter does not have it.
 //!
 //! The defects are numbered. These have no test:
 //!
-//! - 20, a source that is no channel and is noticed only at shutdown: a type error in Rust.
+//! - 20, a source that is not a channel, which go-quitter notices only at shutdown: a type error in Rust.
 //!   `QuitSource::channel` takes a `Receiver`, which is never nil.
 //! - 21, a nil child after the quit: a type error in Rust. `child` returns a `Result`.
-//! - 25, polls that take a mutex: a matter of speed, so of the benchmarks.
+//! - 25, polls that take a mutex: a matter of speed, and so for the benchmarks.
 //!
-//! Defects that need a main quitter run in processes of their own, because a process has one: this
-//! binary again, with one of the ignored tests below.
+//! Tests that need a main quitter run in processes of their own, because a process has only one. Such a
+//! process runs this binary with one of the ignored tests below.
 
 mod common;
 
@@ -41,7 +41,7 @@ fn defect_01_a_second_wait_does_not_deadlock() {
             assert!(quitter.wait_done(Duration::ZERO).is_err());
             assert!(quitter.wait_done(SHORT / 10).is_err());
         }
-        // A part of the tree first, then all of it.
+        // First a part of the tree, then all of it.
         for quitter in [&child, &child, &root, &root] {
             quitter.quit_and_wait(PATIENCE).unwrap();
         }
@@ -129,7 +129,7 @@ fn defect_03_children_made_throughout_the_exit_do_not_break_the_wait() {
                         kept.push(deeper);
                     }
                 }
-                // Refused for good.
+                // From now on, every child is refused.
                 assert!((0..100).all(|_| root.child("later").is_err()));
                 kept.len()
             })
@@ -212,7 +212,7 @@ fn defect_06_finished_children_leave_neither_threads_nor_memory() {
     succeeds_in_own_process("own_process_finished_children_leave_neither_threads_nor_memory");
 }
 
-/// As the operating system sees it; `memory.rs` counts bytes.
+/// This asks the operating system; `memory.rs` counts bytes.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "in a process of its own"]
@@ -293,7 +293,7 @@ fn defect_09_no_accepted_routine_runs_after_all_done() {
                             late.fetch_add(1, Ordering::SeqCst);
                         }
                     });
-                    // Waiting on the handle finds the routine even if the tree has lost it.
+                    // The handle can wait for the routine even if the tree has lost it.
                     if let Ok(handle) = added {
                         handle.wait(PATIENCE).unwrap();
                     }
@@ -362,7 +362,7 @@ fn defect_12_a_report_has_a_stable_order() {
     let guards: Vec<_> = (0..100)
         .map(|at| children[at * 7 % 20].guard(at.to_string()).unwrap())
         .collect();
-    // Leaves holes in the lists, which later routines fill.
+    // Leaves holes in the lists, for later routines to fill.
     let guards: Vec<_> = guards
         .into_iter()
         .enumerate()
@@ -557,7 +557,7 @@ fn own_process_a_panic_in_main_is_reported() {
         "{:?}",
         report.cause
     );
-    // A line of the report may break between any two words.
+    // The report may break a line between any two words.
     let text = report.to_string().replace("\n      ", " ");
     assert!(
         text.contains("no configuration") && text.contains(file!()),
@@ -617,7 +617,7 @@ fn own_process_a_signal_during_a_long_main_body() {
         })
         .unwrap();
     raise(nix::sys::signal::SIGTERM);
-    // A long body: it calls exit only when the routine has seen the quit.
+    // Stands in for a long body, which calls `exit` only once the routine has seen the quit.
     let cause = seen.recv_timeout(PATIENCE).unwrap();
     let report = main.exit();
     assert_eq!(Some(&report.cause), cause.as_ref());
@@ -650,10 +650,10 @@ fn own_process_a_second_signal_ends_the_process() {
     }
     let main = MainQuitter::new(6 * PATIENCE, [QuitSource::os_signal()]);
     let (_, _end) = deaf(&main, "deaf");
-    // Not SIGINT: it is ignored where tests run in the background of a shell.
+    // Not SIGINT, which is ignored if the tests run in the background of a shell.
     raise(nix::sys::signal::SIGTERM);
     main.wait_quit();
-    // Sooner it would count as one of a pair.
+    // A signal that comes sooner would count as one of a pair.
     std::thread::sleep(Duration::from_millis(550));
     raise(nix::sys::signal::SIGTERM);
     let report = main.exit();
@@ -671,7 +671,7 @@ fn defect_22_the_quit_channel_is_pending_before_and_ready_after_for_ever() {
     for _ in 0..100 {
         assert!(token.try_recv().unwrap_err().is_disconnected());
     }
-    // A channel that is first asked for after the quit is ready, too.
+    // A channel that is first requested after the quit is closed, too.
     assert!(root.quit_chan().try_recv().unwrap_err().is_disconnected());
 }
 
@@ -717,7 +717,7 @@ fn defect_24_a_tree_has_as_many_lives_as_one_makes_roots() {
     for _ in 0..3 {
         let roots = ["main", "main"].map(Quitter::root);
         let (stuck, end) = deaf(&roots[0], "stuck");
-        // The two do not know each other.
+        // The two trees are independent.
         roots[1].quit_and_wait(PATIENCE).unwrap();
         assert!(!roots[0].has_to_quit());
         assert_eq!(
@@ -732,7 +732,7 @@ fn defect_24_a_tree_has_as_many_lives_as_one_makes_roots() {
 
 #[test]
 fn defect_26_everything_public_has_a_name_and_a_routine_may_quit_and_wait() {
-    /// A supervisor as a user writes it, which must be able to name each type.
+    /// A supervisor as users write it: they must be able to name each type.
     struct Supervisor {
         below: Quitter,
         seen: Arc<Mutex<Vec<String>>>,

@@ -1,7 +1,7 @@
 //! Crowds that quit, fail, wait and start work at the same time.
 //!
-//! An operation that takes a crowd squared, or waits for each of a crowd's turns, does not end in
-//! [`PATIENCE`].
+//! An operation whose cost is quadratic in the size of the crowd, or that waits until each thread of the crowd
+//! has had its turn, does not end within [`PATIENCE`].
 
 mod common;
 
@@ -43,7 +43,7 @@ fn eight_thousand_children_whose_routines_all_fail_at_the_quit_end_in_time() {
     assert_eq!(root.failures().len(), 1000, "as many as are listed");
 }
 
-/// A quit that changes nothing visits nobody, however many there are below.
+/// A quit that changes nothing visits no quitter, however many there are below.
 #[test]
 fn a_thousand_routines_that_keep_sending_quits_end_in_time() {
     const ROUTINES: usize = 1_000;
@@ -67,7 +67,7 @@ fn a_thousand_routines_that_keep_sending_quits_end_in_time() {
             })
         })
         .collect();
-    // Not to be unwound: that would take turns with the crowd for each guard.
+    // The thread owns the guards: a failed test that unwound them would contend with the crowd for each.
     in_time(move || {
         root.send_quit();
         for handle in &handles {
@@ -87,7 +87,7 @@ fn one_panic_that_drops_sixteen_thousand_guards_ends_in_time() {
     let root = in_time(move || {
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let _guards = guards;
-            // Like `panic!`, without a text on stderr.
+            // Like `panic!`, but without a message on stderr.
             resume_unwind(Box::new("panic"));
         }));
         assert!(panicked.is_err());
@@ -97,7 +97,7 @@ fn one_panic_that_drops_sixteen_thousand_guards_ends_in_time() {
     root.wait_done(Duration::ZERO).unwrap();
 }
 
-/// Calls `f` beside threads that start and end work in a loop.
+/// Calls `f` while other threads call `hammer` in a loop.
 fn beside_hammering<T: Send + 'static>(
     threads: usize,
     hammer: impl Fn() + Clone + Send + 'static,
@@ -161,8 +161,8 @@ fn a_look_and_a_quit_return_beside_threads_that_make_guards_at_children_of_their
     root.wait_done(Duration::ZERO).unwrap();
 }
 
-/// A wait is over at an instant at which nothing is live, however short, and it leaves no list of the
-/// dead behind that later work would have to carry.
+/// A wait is over at any instant at which nothing is live, however short, and it leaves nothing behind that
+/// would slow down later work.
 #[test]
 fn waits_that_time_out_beside_live_work_keep_no_hold_on_it() {
     let root = Quitter::root("root");
@@ -185,7 +185,7 @@ impl Wake for Hostile {
     }
 }
 
-/// A waker is the code of some executor's.
+/// A waker is code of some executor.
 #[test]
 fn a_waker_that_hangs_or_panics_keeps_the_quit_from_nobody_else() {
     let hang: fn() = || {

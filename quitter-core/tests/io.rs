@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_secs(600);
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Waits until all routines that are live have made a call that blocks.
+/// Waits until every live routine has made a call that blocks.
 fn until_all_block(quitter: &Quitter) {
     let blocks = |list: &Timeouts| {
         let mut routines = list.routines();
@@ -105,7 +105,7 @@ fn a_write_that_nobody_reads_ends_at_the_quit() {
     drop((master, other.slave));
 }
 
-/// As a terminal emulator or `expect` writes: to open such a descriptor a second time opens another
+/// Terminal emulators and `expect` write to the master. Opening such a descriptor a second time opens another
 /// terminal.
 #[test]
 fn what_is_written_to_the_master_of_a_terminal_reaches_that_terminal() {
@@ -146,7 +146,7 @@ fn a_quit_reaches_readers_below_and_leaves_those_beside_alone() {
     assert!(root.failures().is_empty(), "{:?}", root.failures());
 }
 
-/// How many event descriptors this process has open.
+/// How many event file descriptors this process has open.
 #[cfg(target_os = "linux")]
 fn eventfds() -> usize {
     let open = fs::read_dir("/proc/self/fd").unwrap();
@@ -156,7 +156,7 @@ fn eventfds() -> usize {
         .count()
 }
 
-/// Counts in a process of its own, since other tests make descriptors, too.
+/// Counts in a process of its own, since other tests open descriptors, too.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_crowd_that_blocks_at_one_quitter_costs_one_descriptor() {
@@ -194,7 +194,7 @@ fn a_crowd_that_blocks_at_one_quitter_costs_one_descriptor() {
     }
 }
 
-/// Uses up all descriptors of a process of its own.
+/// Runs in a process of its own, and uses up all its descriptors.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_a_descriptor_left_a_wait_fails_but_after_the_quit_it_needs_none() {
@@ -277,7 +277,7 @@ fn the_timeouts_of_a_socket_hold_before_the_quit_and_after_it() {
             assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
             root.send_quit();
         }
-        // The quit goes before a timeout that is later.
+        // The quit takes precedence over a later timeout.
         server.set_read_timeout(Some(LONG)).unwrap();
         let mut stream = root.interruptible(&server).finish_within(SHORT);
         let quits = stream.read(&mut buf).unwrap_err();
@@ -340,7 +340,7 @@ fn the_connections_of_a_listener_that_fails_for_ever_are_not_tried_without_a_pau
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let same = TcpStream::from(OwnedFd::from(listener.try_clone().unwrap()));
     if same.shutdown(Shutdown::Both).is_err() {
-        return; // Only some systems end a listener so.
+        return; // Not every system can shut down a listener.
     }
     let from = Instant::now();
     let failed = root.incoming(&listener).take(3);
@@ -422,7 +422,7 @@ fn two_readers_of_one_socket_both_end_at_the_quit() {
         root.routine("reader").add(read).unwrap();
     }
     until_all_block(&root);
-    // Both are woken, and there is something for one.
+    // Each byte wakes both threads, but there is something to read for only one.
     for _ in 0..1000 {
         peer.write_all(b"x").unwrap();
     }

@@ -16,7 +16,7 @@ use quitter_core::{OnFailure, Quitter, RoutineHandle, RoutineQuitter};
 
 use common::PATIENCE;
 
-/// The bytes of heap in use.
+/// The number of bytes of heap in use.
 static IN_USE: AtomicIsize = AtomicIsize::new(0);
 
 struct Counting;
@@ -25,12 +25,12 @@ fn count(layout: Layout) -> isize {
     isize::try_from(layout.size()).expect("a layout's size fits by its contract")
 }
 
-// SAFETY: each call goes unchanged to `System`, which keeps the contract; the counter is an atomic
+// SAFETY: each call is forwarded unchanged to `System`, which keeps the contract. The counter is an atomic
 // and allocates nothing. `realloc` and `alloc_zeroed` are the trait's defaults, which call these two.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         IN_USE.fetch_add(count(layout), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`, which is also `System`'s.
+        // SAFETY: the caller keeps the contract of `alloc`, which `System` shares.
         unsafe { System.alloc(layout) }
     }
 
@@ -44,8 +44,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The test harness may need so much beside the test. Each test here makes so many of
-/// something that a single byte, or what is large a single one, kept of each would be more.
+/// How much the test harness may allocate beside the test. Each test repeats its work so often that keeping
+/// a single byte each time, or a single large object, would exceed this.
 const SLACK: isize = 8 * 1024;
 
 /// The right to use the counters.
@@ -54,8 +54,8 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `work` once to warm up, with a tenth of the repetitions, and then checks that it leaves
-/// neither memory nor threads.
+/// Runs `work` once to warm up, with a tenth of the repetitions, and then checks that it leaves neither memory
+/// nor threads behind.
 #[track_caller]
 fn leaves_nothing(repetitions: usize, work: impl Fn(usize)) {
     let _alone = alone();
@@ -74,7 +74,7 @@ fn leaves_nothing(repetitions: usize, work: impl Fn(usize)) {
     );
 }
 
-/// Waits until the threads of finished routines are gone. A routine is done before its thread is.
+/// Waits until the threads of finished routines are gone. A routine ends before its thread does.
 fn settle() {
     #[cfg(target_os = "linux")]
     {
@@ -193,14 +193,14 @@ fn quitters_that_several_threads_use_often_leave_nothing() {
                 let threads = [(); 3].map(|()| scope.spawn(use_often));
                 threads.map(|thread| thread.join().unwrap())
             });
-            // Either of them may be the last to hold the child.
+            // Either the handle or the guards may keep the child alive last.
             drop(child);
             drop(guards);
         }
     });
 }
 
-/// As in a server: one child and one routine live on while a burst of connections comes and goes.
+/// One child and one routine live on while a burst of connections comes and goes, as in a server.
 #[test]
 fn a_burst_beside_what_lives_on_returns_its_memory() {
     let root = Quitter::root("root");
@@ -249,7 +249,7 @@ fn handles_of_finished_routines_leave_nothing_once_they_are_dropped() {
     });
 }
 
-/// The first thousand failures are always kept, so the warm-up makes that many.
+/// The first thousand failures are always kept, so the warm-up causes that many.
 #[test]
 fn a_routine_that_fails_again_and_again_does_not_fill_the_memory() {
     let root = Quitter::root("root");

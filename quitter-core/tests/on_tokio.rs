@@ -39,7 +39,7 @@ fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
 }
 
-/// Both flavours.
+/// A runtime of each flavour.
 fn runtimes() -> [Runtime; 2] {
     [several_threads(), one_thread()]
 }
@@ -64,7 +64,7 @@ fn a_task_is_named_after_its_function_listed_and_ends_at_the_quit() {
             let until = Instant::now() + PATIENCE;
             let timeouts = loop {
                 let timeouts = root.wait_done_async(SHORT).await.unwrap_err();
-                // It is seen once it was polled.
+                // The task is "last seen" once it was polled.
                 if only(&timeouts).last_seen.is_some() {
                     break timeouts;
                 }
@@ -247,7 +247,7 @@ fn a_runtime_that_is_dropped_under_its_tasks_cancels_them() {
     }
 }
 
-/// A task that was added to a runtime that nobody drives is live all the same.
+/// A task on a runtime that nothing drives is live all the same.
 #[test]
 fn a_task_that_is_never_polled_is_listed() {
     let runtime = one_thread();
@@ -404,7 +404,7 @@ fn a_wait_without_time_needs_no_timers() {
     });
 }
 
-/// As in tests of programs on tokio.
+/// Tests of programs on tokio pause the clock.
 #[test]
 fn a_wait_ends_by_tokios_clock_where_that_is_paused() {
     let runtime = Builder::new_current_thread()
@@ -420,7 +420,7 @@ fn a_wait_ends_by_tokios_clock_where_that_is_paused() {
         let clock = tokio::time::Instant::now();
         assert_eq!(root.wait_done_async(hours).await.unwrap_err().len(), 1);
         assert!(clock.elapsed() >= hours);
-        // Longer than the longest time for which a timer is set.
+        // Longer than the longest time for which quitter sets a timer.
         assert_eq!(
             root.quit_and_wait_async(100 * hours)
                 .await
@@ -456,7 +456,7 @@ fn a_quit_may_be_awaited_from_many_tasks_at_once() {
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 
-/// A main quitter that only a test tells to quit.
+/// A main quitter that only the test tells to quit.
 fn main_quitter(timeout: Duration, force: bool) -> MainQuitter {
     let (never, receiver) = crossbeam_channel::bounded::<()>(0);
     std::mem::forget(never);
@@ -616,7 +616,7 @@ in_own_process!(
     }
 );
 
-/// A program on tokio whose end a task holds up: the process must end all the same.
+/// Runs a program on tokio in which a task holds up the end. The process must end all the same.
 fn ends_by_force(name: &str, says: &[&str]) {
     let from = Instant::now();
     let output = in_own_process(name);
@@ -680,19 +680,19 @@ fn hangs_in_the_drop_of_the_runtime() {
 
 // ── Calls that block ────────────────────────────────────────────────────────────────────────────
 
-/// Waits until all that there was to be said is written: the outcome comes last.
+/// Waits until all output is written, by printing the outcome, which comes last.
 fn say_all() {
     let main = main_quitter(PATIENCE, false);
     main.send_quit();
     let _code = main.exit().report();
 }
 
-/// How often the process says that a call blocks tasks, and what.
+/// The lines in which the process says that a call blocks tasks.
 fn said(name: &str) -> Vec<String> {
     let output = in_own_process(name);
     let text = text(&output);
     assert!(output.status.success(), "{text}");
-    // A line that is too long for one goes on further in.
+    // Joins the lines that were wrapped.
     let text = text.replace("\n      ", " ");
     let lines = text
         .lines()
@@ -726,7 +726,7 @@ fn blocks_tasks() {
         }
         end.set();
         root.wait_done(PATIENCE).unwrap();
-        // The budget that tokio gives a poll is as it was.
+        // The check leaves tokio's budget for the poll as it was.
         runtime.block_on(async {
             let _guard = root.guard("guard").unwrap();
             assert!(root.wait_done(Duration::from_millis(1)).is_err());
@@ -758,11 +758,11 @@ fn blocks_no_task() {
         );
         let one = one_thread();
         assert!(one.block_on(one.spawn_blocking(wait.clone())).unwrap());
-        // On a worker that has handed its tasks to another.
+        // On a worker that has handed its tasks to another worker.
         let blocks = wait.clone();
         let in_place = several.spawn(async move { tokio::task::block_in_place(blocks) });
         assert!(several.block_on(in_place).unwrap());
-        // In the main future, which is on no worker.
+        // In the main future, which does not run on a worker.
         several.block_on(async { assert!(wait()) });
         // Beside a runtime.
         let _enter = one.enter();
@@ -865,7 +865,7 @@ fn a_thread_and_tasks_on_two_runtimes_are_one_tree() {
     first
         .block_on(root.quit_and_wait_async(PATIENCE))
         .unwrap_or_else(|timeouts| {
-            // The second runtime is dropped with its thread, and its task with it.
+            // The second runtime, and its task, are dropped with the thread.
             assert_eq!(names(&timeouts), ["task"]);
         });
     ended.wait();
@@ -903,7 +903,7 @@ mod processes {
         for other in others {
             assert_eq!(other.await.unwrap().unwrap(), end);
         }
-        // It has ended: one look is enough.
+        // The process has ended, so checking once is enough.
         assert_eq!(process.wait_async(Duration::ZERO).await.unwrap(), end);
     }
 
@@ -944,7 +944,7 @@ fn has_no_runtime() {
         let body = async |_: &MainQuitter| println!("the body runs");
         let report = quitter_core::__private::run_async(MainQuitter::builder(), refused, body);
         let code = report.exit_code;
-        // Says the outcome.
+        // Prints the outcome.
         let _ = std::process::Termination::report(report);
         std::process::exit(code.into());
     }

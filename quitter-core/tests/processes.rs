@@ -1,4 +1,4 @@
-//! Child processes as routines, with real children of a test's own tree.
+//! Child processes as routines, with real processes in trees of the tests' own.
 
 #![cfg(all(unix, feature = "process"))]
 
@@ -22,7 +22,7 @@ use quitter_core::{
     Quitter, RoutineBuilder, RoutineKind, RoutineState,
 };
 
-/// The longest that any of these tests waits for something that must happen.
+/// How long these tests wait at most for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A shell that runs this script.
@@ -38,7 +38,7 @@ fn sleeps() -> Command {
     command
 }
 
-/// Adds a shell with this script, and reads its output up to a line that is "ready".
+/// Adds a shell with this script, and reads its output up to the line "ready".
 fn ready(root: &Quitter, script: &str) -> (ProcessHandle, Vec<String>) {
     ready_as(root.routine("shell"), script)
 }
@@ -57,7 +57,7 @@ fn until_ready(stdout: &mut ChildStdout) -> Vec<String> {
     lines.take_while(|line| line != "ready").collect()
 }
 
-/// Waits until a process is gone. Where nobody reaps orphans, they stay as zombies.
+/// Waits until a process is gone, or a zombie: where nobody reaps orphans, they stay as zombies.
 #[track_caller]
 fn is_gone(pid: u32) {
     eventually(|| matches!(process_state(pid), None | Some('Z')));
@@ -306,7 +306,7 @@ fn a_process_heeds_the_policy_for_failures() {
 
 #[test]
 fn an_end_that_a_supervisor_asked_for_waits_for_the_quit_that_explains_it() {
-    /// How long the library waits for the quit.
+    /// How long the library waits for a quit after the end of a process.
     const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
     let until = Instant::now() + PATIENCE;
     for (script, failures) in [("exit 143", 0), ("kill -TERM $$", 0), ("exit 3", 1)] {
@@ -316,7 +316,7 @@ fn an_end_that_a_supervisor_asked_for_waits_for_the_quit_that_explains_it() {
             let (process, _) = ready(&root, &format!("echo ready; read line; {script}"));
             let pid = process.pid();
             drop(process);
-            // `read` has ended, since there is no input; the quit comes a moment after the end.
+            // The shell ends, since `read` finds no input. The quit comes a moment later.
             is_gone(pid);
             root.send_quit();
             let is_in_time = from.elapsed() < QUIT_FOLLOWS;
@@ -448,7 +448,7 @@ fn a_signal_reaches_the_process_alone_and_none_after_its_end() {
         io::ErrorKind::InvalidInput
     );
     let mut stdout = BufReader::new(process.stdout.take().unwrap());
-    // Another process that got the first signal would write before the last answer comes.
+    // If another process got the first signal, its output would come before the last answer.
     for _ in 0..10 {
         process.send_signal(libc::SIGHUP).unwrap();
         let mut line = String::new();
@@ -507,7 +507,7 @@ fn a_pipe_that_nobody_reads_holds_nothing_up() {
     assert_eq!(yes.end().unwrap().by, EndedBy::StopSignal);
 }
 
-/// Escaped once, where it is printed.
+/// The command is escaped only once, where it is printed.
 #[test]
 fn a_command_is_data_as_it_is_and_cannot_move_the_cursor_in_a_report() {
     let root = Quitter::root("main");
@@ -552,7 +552,7 @@ fn a_list_and_a_snapshot_say_what_a_process_is_blocked_in() {
         stands.map(|stands| stands.to_string())
     };
     let until = Instant::now() + PATIENCE;
-    // It has to come to that.
+    // The process takes a moment to get there.
     while stands().as_deref() != Some("blocked in read (fd 0, stdin, a pipe)") {
         assert!(Instant::now() < until, "{:?}", stands());
     }
@@ -628,7 +628,7 @@ fn the_wait_of_other_code_for_its_own_children_is_not_stolen() {
     }
 }
 
-/// A debugger, or `strace -p`: the end of a process is known to its parent when the tracer has let it go.
+/// Under a debugger or `strace -p`, the parent learns of the end of a process once the tracer lets it go.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_end_of_a_process_that_another_one_traces_is_noticed() {
@@ -645,7 +645,7 @@ fn the_end_of_a_process_that_another_one_traces_is_noticed() {
     drop(traced.stdin.take());
     if !is_refused {
         eventually(|| process_state(traced.pid()) == Some('Z'));
-        // Told after the end of the other one.
+        // The system reports this end after that of the traced process.
         let next = root.add_process(Command::new("true")).unwrap();
         next.wait(PATIENCE).unwrap();
         assert!(!traced.is_finished());
@@ -658,7 +658,7 @@ fn the_end_of_a_process_that_another_one_traces_is_noticed() {
 #[cfg(target_os = "linux")]
 const TRACED: &str = "QUITTER_TEST_TRACED";
 
-/// Traces a process until its own input has ended.
+/// Traces a process until the tracer's own input has ended.
 #[test]
 #[ignore = "a process of another test"]
 #[cfg(target_os = "linux")]
@@ -669,7 +669,7 @@ fn traces() {
         return;
     };
     let traced = Pid::from_raw(traced.to_str().unwrap().parse().unwrap());
-    // Some systems let a process trace only what it has started.
+    // Some systems let a process trace only its own descendants.
     let is_traced = ptrace::seize(traced, ptrace::Options::empty()).is_ok();
     println!("\n{}\nready", if is_traced { "traced" } else { "refused" });
     io::stdin().read_line(&mut String::new()).unwrap();
@@ -799,7 +799,7 @@ fn handles_and_futures_may_go_to_other_threads() {
     is_shared::<AddProcessError>();
 }
 
-/// Not a test of time: `--nocapture` shows both times.
+/// Asserts nothing about time; `--nocapture` shows both times.
 #[test]
 #[ignore = "for a look at the times"]
 fn a_thousand_processes_beside_a_loop_by_hand() {

@@ -1,4 +1,4 @@
-//! A snapshot lists what lives in a tree, whatever goes on meanwhile, and its text is for people.
+//! A snapshot lists what is live in a tree, whatever happens meanwhile. Its text is for people.
 
 mod common;
 
@@ -99,7 +99,7 @@ fn a_routine_that_waits_for_others_says_so_until_its_wait_is_over() {
     eventually(|| state() == RoutineState::Waiting);
     let text = root.snapshot().to_string();
     assert!(text.contains("waits for others,"), "{text}");
-    // Of those that wait here, one is the supervisor.
+    // The supervisor is one of the waiters.
     assert!(root.snapshot().quitters[0].waiting >= 1);
     end.set();
     told.wait();
@@ -198,7 +198,7 @@ fn a_quit_below_a_quit_keeps_its_own_cause_and_the_earlier_deadline() {
     assert!(matches!(&*quits[0].cause, QuitCause::Requested { reason, .. } if reason == "enough"));
     assert!(matches!(&*quits[1].cause, QuitCause::SendQuit { .. }));
     assert_eq!(quits[1].time_left, Some(Duration::ZERO));
-    // One that is asked from below says the same.
+    // A snapshot that is taken further down says the same.
     let below = db.snapshot();
     let quit = below.quitters[0].quit.as_ref().unwrap();
     assert!(matches!(&*quit.cause, QuitCause::SendQuit { .. }));
@@ -245,7 +245,7 @@ fn a_routine_takes_a_snapshot_of_its_own_quitter_in_which_it_is() {
     assert!(root.failures().is_empty());
 }
 
-/// Threads use a quitter often enough that it gets shards.
+/// Several threads use a quitter so often that it gets shards.
 #[test]
 fn each_routine_that_lives_on_is_listed_once_beside_threads_that_start_and_end_others() {
     const STEADY: usize = 20_000;
@@ -406,7 +406,7 @@ fn a_deep_tree_is_indented_up_to_some_levels_and_shows_paths_below() {
     );
 }
 
-/// Names that would end a line, move the cursor, or end a string in a diagram.
+/// Names that would end a line, move the cursor, or end a string in a diagram if they were not escaped.
 fn hostile_names() -> Vec<String> {
     let mut names: Vec<String> = [
         "a\nmain\n└─ forged  running 0.0 s",
@@ -459,7 +459,7 @@ fn no_name_can_forge_a_line_or_control_the_terminal() {
     assert!(!text.contains("\n└─ forged"));
 }
 
-/// The characters that a label of the chart may have: see `to_mermaid`.
+/// Whether a label has only characters that are allowed in the chart: see `to_mermaid`.
 fn is_mermaid_label(label: &str) -> bool {
     let mut rest = label.replace("<br/>", "");
     while let Some((before, after)) = rest.split_once('#') {
@@ -548,7 +548,7 @@ fn no_name_can_break_a_chart_for_mermaid() {
     let chart = root.snapshot().to_mermaid();
     let labels = mermaid_labels(&chart);
     assert_eq!(labels.len(), 1 + 3 * hostile_names().len());
-    // Mermaid refuses longer ones.
+    // Mermaid refuses longer charts.
     assert!(chart.len() < 50_000, "{} bytes", chart.len());
 }
 
@@ -572,7 +572,7 @@ fn of_a_crowd_a_diagram_counts_those_that_it_does_not_draw() {
     assert!(graph.contains("n0 -> n100;"));
 }
 
-/// Draws a graph, where Graphviz is installed. Returns the texts in the picture.
+/// Draws a graph if Graphviz is installed, and returns the picture.
 fn drawn(graph: &str) -> Option<String> {
     let dot = Command::new("dot")
         .arg("-Tsvg")
@@ -607,7 +607,7 @@ fn graphviz_draws_every_node_whatever_the_names_are() {
     };
     assert_eq!(picture.matches("class=\"node\"").count(), nodes);
     assert_eq!(picture.matches("class=\"edge\"").count(), nodes - 1);
-    // Names are shown as they are, as far as they are shown: here in the escapes of XML.
+    // Names are shown unchanged, though shortened. The picture has XML's escapes.
     assert!(
         picture.contains("&quot;]; n9[&quot;forged&quot;]"),
         "{picture}"

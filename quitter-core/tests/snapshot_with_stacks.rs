@@ -1,4 +1,4 @@
-//! A snapshot with stacks says where each thread is, and disturbs none.
+//! A snapshot with stacks shows where each thread is, and disturbs none.
 
 #![cfg(all(
     feature = "stacks",
@@ -30,7 +30,7 @@ fn hangs(messages: &mpsc::Receiver<()>) {
     hint::black_box(());
 }
 
-/// A routine that hangs until the sender is dropped.
+/// Adds a routine that hangs until the sender is dropped.
 fn hanging(quitter: &Quitter, name: &'static str) -> mpsc::Sender<()> {
     let (sender, messages) = mpsc::channel();
     let routine = quitter.routine(name);
@@ -49,7 +49,7 @@ fn has(stack: &Stack, function: &str) -> bool {
     functions.any(|name| name.ends_with(function))
 }
 
-/// Takes snapshots until one is right. On a busy machine, one may have no time to find out all of it.
+/// Takes snapshots until one is right. On a busy machine, there may be no time to find out everything.
 fn until(is_right: impl Fn(&Snapshot) -> bool, take: impl Fn() -> Snapshot) -> Snapshot {
     let mut right = None;
     eventually(|| {
@@ -65,7 +65,7 @@ fn hangs_there(routine: &StuckRoutine) -> bool {
     waits && routine.stacks.iter().any(|stack| has(stack, "::hangs"))
 }
 
-/// Takes snapshots until a routine hangs there.
+/// Takes snapshots until a routine hangs in [`hangs`].
 fn once_it_hangs(quitter: &Quitter, name: &str) -> Snapshot {
     let is_right = |snapshot: &Snapshot| hangs_there(named(snapshot, name));
     until(is_right, || quitter.snapshot_with_stacks())
@@ -105,7 +105,7 @@ fn it_names_the_function_and_the_line_as_data_and_as_text() {
         let place = format!("  {}:{HANGS}", file!());
         assert!(calls[1].ends_with(&place), "{text}");
     }
-    // A plain one has none, and no place where they would be missing.
+    // A plain snapshot has no stacks, and does not mark them as missing.
     let plain = root.snapshot();
     assert!(named(&plain, "flusher").stacks.is_empty());
     assert!(!plain.to_string().contains("::hangs"), "{plain}");
@@ -155,7 +155,7 @@ fn a_thread_that_blocks_the_signal_costs_its_stack_and_no_time() {
         hangs_there(named(snapshot, "flusher")) && named(snapshot, "deaf").stands.is_some()
     };
     let snapshot = until(is_right, || root.snapshot_with_stacks());
-    // The names are known by now, and a thread that is waited for would cost each look a second.
+    // The names are known by now. Waiting for a thread would cost each snapshot a second.
     eventually(|| {
         let from = Instant::now();
         let _again = root.snapshot_with_stacks();
@@ -198,7 +198,7 @@ fn those_taken_at_the_same_time_take_turns_and_all_have_stacks() {
     let root = Quitter::root("main");
     let _held = hanging(&root, "flusher");
     once_it_hangs(&root, "flusher");
-    // On a busy machine, not all of them may have their turn in time.
+    // On a busy machine, not all threads may get their turn in time.
     eventually(|| {
         let together = Arc::new(Barrier::new(4));
         let takers = [(); 4].map(|()| {
@@ -214,7 +214,7 @@ fn those_taken_at_the_same_time_take_turns_and_all_have_stacks() {
     });
 }
 
-/// Each of these gets its event at the end, and none has noticed the looks in between.
+/// Each thread gets its event at the end, and none notices the snapshots in between.
 #[test]
 fn threads_that_wait_go_on_waiting_and_get_what_they_wait_for() {
     let root = Quitter::root("main");

@@ -1,4 +1,4 @@
-//! Reports on threads that hang say what the system knows of each.
+//! Reports on hanging threads say what the system knows about each.
 
 #![cfg(all(
     target_os = "linux",
@@ -17,34 +17,34 @@ use std::time::{Duration, Instant};
 
 use quitter_core::{Quitter, RoutineKind, Snapshot, Stands};
 
-/// How long a routine may take to get where it hangs.
+/// How long a routine may take until it hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Longer than any test.
+/// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Long enough for a list with what threads stand on.
+/// Long enough for a list to say what threads are blocked in.
 const SHORT: Duration = Duration::from_millis(1);
 
 fn root() -> Quitter {
     Quitter::root("main")
 }
 
-/// Looks up in the list of a wait what the only routine with this name stands on.
+/// Looks up, in the list of a wait, what the only routine with this name is blocked in.
 fn stands(root: &Quitter, name: &str) -> Option<Stands> {
     let timeouts = root.wait_done(SHORT).unwrap_err();
     let mut named = timeouts.routines().filter(|routine| routine.name == name);
     named.next().expect("the routine is live").stands.clone()
 }
 
-/// Waits until the routine stands on something that begins like this, and returns all of it. On a busy
-/// machine, a look may have no time to find out all of it.
+/// Waits until the text on what the routine is blocked in begins like this, and returns the whole text. On a
+/// busy machine, there may be no time to find out everything at once.
 #[track_caller]
 fn comes_to(root: &Quitter, name: &str, begins: &str) -> String {
     comes_between(root, name, begins, "")
 }
 
-/// The same for something that also ends like this.
+/// The same for a text that also ends like this.
 #[track_caller]
 fn comes_between(root: &Quitter, name: &str, begins: &str, ends: &str) -> String {
     let until = Instant::now() + PATIENCE;
@@ -178,7 +178,7 @@ fn a_connection_that_is_polled_is_shown() {
             poll(&mut fds, PollTimeout::NONE).unwrap();
         })
         .unwrap();
-    // The C library's poll is this call, where there is none of that name.
+    // The C library's `poll` makes this call on architectures without a system call of that name.
     let call = if cfg!(target_arch = "x86_64") {
         "poll"
     } else {
@@ -219,7 +219,7 @@ fn of_several_descriptors_that_are_polled_each_is_shown_with_its_address() {
     root.wait_done(PATIENCE).unwrap();
 }
 
-/// Quitter's own descriptor, which it polls beside the listener, is left out.
+/// The text leaves out quitter's own descriptor, which is polled beside the listener.
 #[test]
 #[cfg(feature = "io")]
 fn incoming_is_shown_with_the_address_that_is_listened_at_and_nothing_else() {
@@ -295,11 +295,11 @@ fn a_spinning_routine_runs() {
     comes_to(&root, "spins", "running: ");
     let until = Instant::now() + PATIENCE;
     loop {
-        // A tenth of this is what is looked at.
+        // The threads are observed for a tenth of this timeout.
         let timeouts = root.wait_done(Duration::from_millis(100)).unwrap_err();
         let routine = timeouts.routines().next().unwrap();
         assert!(matches!(routine.kind, RoutineKind::Thread { os_id } if os_id > 0));
-        // How much depends on who else wants the processors.
+        // How much depends on the other load on the machine.
         match &routine.stands {
             Some(Stands::Running { cpu }) => {
                 assert!(*cpu <= Stands::MOMENT, "{cpu:?}");
@@ -342,13 +342,13 @@ fn a_quick_look_and_a_guard_without_a_thread_say_nothing() {
     assert!(!timeouts.everyone_waits());
 }
 
-/// Looks up in a snapshot what the only routine with this name stands on.
+/// Looks up, in a snapshot, what the only routine with this name is blocked in.
 fn in_snapshot(snapshot: &Snapshot, name: &str) -> Option<Stands> {
     let mut named = snapshot.routines().filter(|routine| routine.name == name);
     named.next().expect("the routine is live").stands.clone()
 }
 
-/// Takes snapshots until one is right. On a busy machine, one may have no time to find out all of it.
+/// Takes snapshots until one is right. On a busy machine, there may be no time to find out everything.
 #[track_caller]
 fn snapshot_until(root: &Quitter, is_right: impl Fn(&Snapshot) -> bool) -> Snapshot {
     let until = Instant::now() + PATIENCE;
@@ -416,7 +416,7 @@ fn a_routine_that_looks_says_nothing_of_itself() {
     }
 }
 
-/// How often a thread has given up its processor, or lost it.
+/// How often a thread has blocked or was preempted: its context switches.
 fn switches(os_id: u64) -> Vec<String> {
     let status = std::fs::read_to_string(format!("/proc/self/task/{os_id}/status")).unwrap();
     let switches = status.lines().filter(|line| line.contains("ctxt_switches"));
@@ -464,7 +464,7 @@ fn of_a_crowd_a_snapshot_says_it_of_the_first_thousand_at_most() {
     loop {
         let known = known();
         assert!(known.len() == 1100 && count(&known) <= 1000);
-        // How many depends on the machine: there is a limit of time, too.
+        // How many are known depends on the machine, because time is limited, too.
         if count(&known) > 0 && !known[1000..].contains(&true) {
             break;
         }

@@ -1,8 +1,8 @@
 //! Random operations from several threads against a simple model.
 //!
-//! Each check must hold in every interleaving. So the model sets its flags on the safe side of the
-//! operation that they stand for: `told` once a quit has returned, `ending` before a routine's end
-//! begins, `gone` once it is over. Each check is an implication between flags.
+//! Each check must hold in every interleaving. So the model sets each flag on the safe side of its
+//! operation: `told` once a quit has returned, `ending` before a routine's end begins, `gone` once it is
+//! over. Each check is an implication between flags.
 //!
 //! `QUITTER_STRESS_SEED` repeats a run, as far as the scheduler allows; `QUITTER_STRESS_OPS` is the
 //! number of operations.
@@ -22,17 +22,17 @@ use quitter_core::{OnFailure, Quitter, RoutineGuard, RoutineHandle, Timeouts};
 use common::PATIENCE;
 
 const THREADS: usize = 4;
-/// Operations on one tree. Fewer than a thousand, because a tree lists a thousand failures.
+/// Operations on one tree. They cause fewer than a thousand failures, which is how many a tree lists.
 const OPS_OF_A_TREE: usize = 5_000;
 /// With this many children, a new one replaces another.
 const MOST_QUITTERS: usize = 100;
 /// With this many guards, a thread ends one before it makes another.
 const MOST_GUARDS: usize = 20;
 
-/// A quitter in the model. It stays when the real one is gone.
+/// A quitter in the model. It outlives the real one.
 struct Place {
     above: Option<Arc<Place>>,
-    /// A quit of this quitter itself has returned.
+    /// Whether a quit of this quitter itself has returned.
     told: AtomicBool,
 }
 
@@ -71,7 +71,7 @@ struct Job {
 struct Flags {
     ran: AtomicUsize,
     ending: AtomicBool,
-    /// When it was gone, on the clock [`Tree::clock`]; zero until then.
+    /// When the job was gone, by [`Tree::clock`]; zero until then.
     gone: AtomicU64,
 }
 
@@ -98,7 +98,7 @@ struct Tree {
     jobs: Mutex<Vec<Arc<Job>>>,
     clock: AtomicU64,
     failures: AtomicUsize,
-    /// The routines that reports have listed: top of the wait, start of the wait, routine.
+    /// The routines that reports have listed: the top of the wait, the start of the wait, the routine.
     listed: Mutex<Vec<(Arc<Place>, u64, u64)>>,
 }
 
@@ -175,7 +175,7 @@ impl User<'_> {
         }
     }
 
-    /// `admitted` is the answer of the real quitter at `place`, `told` what the model said before it.
+    /// `admitted` is the answer of the real quitter; `told` is what the model said before that.
     fn check_answer(both: &Both, told: bool, admitted: bool) {
         if admitted {
             assert!(!told, "admitted after a quit that had returned");
@@ -210,7 +210,7 @@ impl User<'_> {
         job.flags.gone.store(self.tree.now(), Ordering::SeqCst);
     }
 
-    /// A real routine, which sometimes sleeps a little.
+    /// Starts a real routine, which sometimes sleeps a little.
     fn fork(&mut self) {
         let both = self.tree.any(&mut self.rng);
         let told = both.place.is_told();
@@ -233,7 +233,7 @@ impl User<'_> {
         }
     }
 
-    /// A routine that fails in one way or another.
+    /// Starts a routine that fails in one way or another.
     fn fail(&mut self) {
         let both = self.tree.any(&mut self.rng);
         let told = both.place.is_told();
@@ -251,7 +251,7 @@ impl User<'_> {
             inside.ran.fetch_add(1, Ordering::SeqCst);
             inside.ending.store(true, Ordering::SeqCst);
             if by_panic {
-                // Like `panic!`, without a text on stderr.
+                // Like `panic!`, but without a message on stderr.
                 resume_unwind(Box::new("panic"));
             }
             Err::<(), _>("error")
@@ -322,7 +322,7 @@ impl User<'_> {
         }
     }
 
-    /// Tells a quitter to quit: rarely one near the root, and never the root, which would end all work.
+    /// Tells a quitter to quit: rarely one near the root, and never the root itself, which would end all work.
     fn quit(&mut self) {
         let both = self.tree.any(&mut self.rng);
         let depth = both.place.upwards().count();
@@ -334,7 +334,7 @@ impl User<'_> {
         self.check_below(&both.place);
     }
 
-    /// Everything below a quitter that was told quits and refuses work, own guards included.
+    /// Checks that every quitter below one that was told quits and refuses work, for this thread's guards, too.
     fn check_below(&self, top: &Arc<Place>) {
         let quitters = self.tree.quitters.read().unwrap().clone();
         for both in quitters.iter().filter(|both| both.place.is_below(top)) {
@@ -359,7 +359,7 @@ impl User<'_> {
         both.place.told.store(true, Ordering::SeqCst);
         assert!(both.quitter.deadline().is_some());
         self.check_wait(&both.place, began, &live, done);
-        // From here on nothing can start there.
+        // From here on, nothing can start below this quitter.
         self.check_below(&both.place);
     }
 
@@ -468,7 +468,7 @@ fn use_tree(seed: u64, ops: usize) {
     check_end(tree);
 }
 
-/// Once the threads are done, ends everything that is left and checks the final counts.
+/// Ends everything that is left once the threads are done, and checks the final counts.
 fn check_end(tree: Tree) {
     let root = &tree.root.quitter;
     root.quit_and_wait(PATIENCE).unwrap();

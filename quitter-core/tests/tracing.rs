@@ -110,7 +110,7 @@ fn a_quitter_that_was_told_to_quit_says_why_and_those_below_say_nothing() {
     assert_eq!(told.level, Level::INFO);
     assert_eq!(told.field("path"), "main/store");
     assert!(told.field("cause").starts_with("send_quit at "), "{told}");
-    // A second quit is none.
+    // A second quit causes no event.
     with_default(capture.clone(), || child.send_quit());
     assert_eq!(capture.events().len(), 1);
 }
@@ -133,7 +133,7 @@ fn the_quit_of_a_whole_tree_waits_for_no_subscriber() {
     assert_eq!(capture.only("told to quit").field("path"), "main");
 }
 
-/// Panics whatever it is asked.
+/// A subscriber that panics in every call.
 struct Panics;
 
 impl Subscriber for Panics {
@@ -166,7 +166,7 @@ impl Subscriber for Panics {
     }
 }
 
-/// As [`Panics`], but it makes spans, so that they are entered and closed.
+/// Like [`Panics`], but it makes spans, so that they are entered and closed.
 struct PanicsInSpans;
 
 impl Subscriber for PanicsInSpans {
@@ -235,7 +235,7 @@ fn a_task_runs_in_its_span_whoever_polls_it() {
             .task(|_| async { tracing::info!("flushed") })
             .unwrap()
     });
-    // On this thread there is no subscriber.
+    // This thread has no subscriber.
     let mut context = Context::from_waker(Waker::noop());
     assert!(pin!(task).poll(&mut context).is_ready());
     for text in ["routine started", "flushed", "routine returned"] {

@@ -1,5 +1,5 @@
-// Included at the root of a test crate, by whose name a leak checker tells that its payload, which no quitter
-// drops, is meant to stay.
+// Included at the root of a test crate. No quitter drops the payload of its panic, and a leak checker knows by
+// the crate's name that this is intended.
 
 /// Panics when it is dropped.
 pub(crate) struct Bomb(pub(crate) &'static str);

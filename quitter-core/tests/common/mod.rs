@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use quitter_core::{Quitter, RoutineHandle, StuckRoutine, Timeouts};
 
-/// How long a test waits for something that must happen, so that a fault is a failure and no hang.
+/// How long a test waits for something that must happen, so that a bug makes the test fail instead of hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A timeout that is meant to pass before the routine returns.
+/// A timeout that is meant to expire before the routine returns.
 pub(crate) const SHORT: Duration = Duration::from_millis(50);
 
-/// Something that happens once, and that any number of threads can wait for.
+/// An event that happens once, and that any number of threads can wait for.
 #[derive(Clone, Default)]
 pub(crate) struct Event(Arc<(Mutex<bool>, Condvar)>);
 
@@ -35,7 +35,7 @@ impl Event {
         self.0.1.notify_all();
     }
 
-    /// Panics if it does not happen in time.
+    /// Waits until the event happens. Panics if it does not happen in time.
     #[track_caller]
     pub(crate) fn wait(&self) {
         let happened = self.0.0.lock().unwrap();
@@ -54,7 +54,7 @@ pub(crate) fn in_time<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static)
     within(PATIENCE, f)
 }
 
-/// Does what [`in_time`] does, for something that may take longer.
+/// Like [`in_time`], for something that may take longer.
 #[track_caller]
 pub(crate) fn within<T: Send + 'static>(
     patience: Duration,
@@ -71,7 +71,7 @@ pub(crate) fn within<T: Send + 'static>(
     }
 }
 
-/// Awaits a future, and calls `tell` once it waits: a wake is needed from then on.
+/// Awaits a future, and calls `tell` once it waits: from then on, it needs a wake-up.
 pub(crate) async fn telling<F: Future>(future: F, tell: impl FnOnce()) -> F::Output {
     let (mut future, mut tell) = (pin!(future), Some(tell));
     poll_fn(|context| {
@@ -84,7 +84,7 @@ pub(crate) async fn telling<F: Future>(future: F, tell: impl FnOnce()) -> F::Out
     .await
 }
 
-/// Counts how often it is woken.
+/// A waker that counts its wake-ups.
 #[derive(Default)]
 pub(crate) struct Wakes(AtomicUsize);
 
@@ -100,7 +100,7 @@ impl Wake for Wakes {
     }
 }
 
-/// Sets off the event when it is dropped.
+/// Sets the event when dropped.
 pub(crate) struct Told(pub(crate) Event);
 
 impl Drop for Told {
@@ -109,7 +109,7 @@ impl Drop for Told {
     }
 }
 
-/// Starts a routine that ignores its quitter and returns when the event happens.
+/// Starts a routine that ignores its quitter, and returns when the returned event happens.
 #[track_caller]
 pub(crate) fn deaf(quitter: &Quitter, name: &'static str) -> (RoutineHandle, Event) {
     let end = Event::new();
@@ -118,7 +118,7 @@ pub(crate) fn deaf(quitter: &Quitter, name: &'static str) -> (RoutineHandle, Eve
     (handle, end)
 }
 
-/// The only listed routine.
+/// The listed routine, which must be the only one.
 #[track_caller]
 pub(crate) fn only(timeouts: &Timeouts) -> &StuckRoutine {
     assert_eq!(timeouts.len(), 1, "{timeouts}");
@@ -142,19 +142,19 @@ pub(crate) fn paths(timeouts: &Timeouts) -> Vec<&str> {
 
 const OWN_PROCESS: &str = "QUITTER_TEST_OWN_PROCESS";
 
-/// Whether [`in_own_process`] started this process. Its tests do nothing otherwise, because
+/// Whether [`in_own_process`] started this process. Otherwise, the ignored tests do nothing, because
 /// `cargo test -- --ignored` would run them all in one process.
 pub(crate) fn is_own_process() -> bool {
     std::env::var_os(OWN_PROCESS).is_some()
 }
 
-/// Runs the ignored test `name` of this test binary in a process of its own, and kills it if it does
-/// not end in time. For tests of the main quitter and the exit code, which a process has once.
+/// Runs the ignored test `name` of this test binary in a process of its own, and kills that process if it
+/// does not end in time. For tests of the main quitter and the exit code: a process has only one of each.
 #[track_caller]
 pub(crate) fn in_own_process(name: &str) -> Output {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", name])
-        // One thread would run the test on the main thread, as on a machine of one processor.
+        // With one thread, the default on a single processor, the test would run on the main thread.
         .arg("--test-threads=2")
         .env(OWN_PROCESS, name)
         .stdin(Stdio::null())

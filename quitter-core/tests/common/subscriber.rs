@@ -1,4 +1,4 @@
-//! A subscriber that keeps what it gets, with the spans around it.
+//! A subscriber that keeps all events and spans, each with the spans around it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,10 +14,10 @@ use tracing::{Event, Level, Metadata, Subscriber};
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) level: Level,
-    /// The message of an event, the name of a span.
+    /// The message of an event, or the name of a span.
     pub(crate) text: String,
     pub(crate) fields: BTreeMap<&'static str, String>,
-    /// The spans around it, as "routine flusher" or their names, the innermost first.
+    /// The spans around this entry, innermost first: "routine flusher", or the name of the span.
     pub(crate) within: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ impl Entry {
     }
 }
 
-/// "INFO exit exit_code=0 … [routine flusher, setup]".
+/// The form is "INFO exit exit_code=0 … [routine flusher, setup]".
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.level, self.text)?;
@@ -40,7 +40,7 @@ impl fmt::Display for Entry {
 
 type Told = dyn Fn(&Entry) + Send + Sync;
 
-/// Clones share what they keep.
+/// Clones share their entries.
 #[derive(Clone)]
 pub(crate) struct Capture {
     spans: Arc<Mutex<BTreeMap<u64, Vec<String>>>>,
@@ -57,7 +57,7 @@ impl Capture {
         Self::telling(|_| {})
     }
 
-    /// Calls a function with each event of quitter and of the test.
+    /// Makes a subscriber that also calls a function with each event of quitter and of the test.
     pub(crate) fn telling(on_event: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
         Self {
             spans: Arc::default(),
@@ -76,7 +76,7 @@ impl Capture {
         events.filter(|event| event.text == text).collect()
     }
 
-    /// The only event with this text.
+    /// The event with this text, which must be the only one.
     #[track_caller]
     pub(crate) fn only(&self, text: &str) -> Entry {
         let mut all = self.all(text);
@@ -84,7 +84,7 @@ impl Capture {
         all.remove(0)
     }
 
-    /// The spans from the one of this number outwards.
+    /// The spans from the one with this number outwards.
     fn within(&self, span: Option<u64>) -> Vec<String> {
         let spans = self.spans.lock().unwrap();
         span.and_then(|span| spans.get(&span).cloned())

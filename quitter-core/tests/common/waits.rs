@@ -1,7 +1,7 @@
-//! Waits for what has no event: conditions, and threads that fall asleep.
+//! Waits for conditions without an event, and for threads to fall asleep.
 //!
-//! A test that wakes a thread proves more if the thread sleeps by then. The thread cannot say that it does, but
-//! Linux can, so no test has to guess how long it takes to fall asleep. On other systems these waits only take
+//! A test that wakes a thread proves more if the thread is asleep. The thread cannot report that itself, but
+//! Linux can, so no test has to guess how long it takes to fall asleep. On other systems, these waits just take
 //! a moment. A test must not rely on them: a thread that is still awake must find what it waits for, too.
 
 use std::path::Path;
@@ -10,17 +10,17 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-/// How long a condition may take to hold.
+/// How long a condition may take to become true.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long threads may take to fall asleep where the system does not say whether they do.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// How often in a row a thread must be found asleep. One that waits for a lock on its way to the call is
-/// asleep for a moment, too.
+/// How often in a row a thread must be found asleep. A thread that waits for a lock on its way into the call
+/// is asleep for a moment, too.
 const LOOKS: usize = 3;
 
-/// Polls until `condition` holds, for conditions without an event. Panics if it does not in time.
+/// Polls until `condition` holds. Panics if it does not hold in time.
 #[track_caller]
 pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
@@ -51,7 +51,7 @@ impl Waiter {
     }
 }
 
-/// Runs `f` on a thread, and returns once that sleeps in it.
+/// Runs `f` on a thread, and returns once the thread sleeps in `f`.
 #[track_caller]
 pub(crate) fn asleep_in<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
@@ -65,7 +65,7 @@ pub(crate) fn asleep_in<T: Send + 'static>(
     thread
 }
 
-/// Blocks until all other threads of this process sleep, because each has done its part.
+/// Blocks until all other threads of this process sleep, which means that each has done its part.
 #[track_caller]
 pub(crate) fn until_all_others_sleep() {
     let Waiter(Some(own)) = Waiter::this_thread() else {
@@ -99,7 +99,7 @@ pub(crate) fn process_state(pid: u32) -> Option<char> {
     state(format!("/proc/{pid}/stat"))
 }
 
-/// The state follows the name, which is in parentheses and may contain some.
+/// The state follows the name, which is in parentheses and may contain parentheses.
 fn state(stat: impl AsRef<Path>) -> Option<char> {
     let stat = fs::read_to_string(stat).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()

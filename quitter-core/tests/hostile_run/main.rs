@@ -1,4 +1,4 @@
-//! A long run in which many threads do everything at once. Run it for `QUITTER_HOSTILE_SECONDS`:
+//! A long run in which many threads do everything at once, for `QUITTER_HOSTILE_SECONDS`:
 //! `taskset -c 0 cargo test -p quitter-core --release --all-features --test hostile_run -- --ignored --nocapture`
 
 #![cfg(target_os = "linux")]
@@ -24,15 +24,15 @@ use other_work::OtherWork;
 use user::User;
 
 const THREADS: usize = 64;
-/// Every fourth thread runs only when nobody else wants to.
+/// Every fourth thread runs only when no other thread wants the processor.
 const IDLE_EVERY: usize = 4;
 /// Work that is passed on from quitter to quitter, each time by one of two threads.
 const BATONS: usize = 4;
 const MOST_QUITTERS: usize = 300;
-/// Longer than a thread that is only idle can be kept out.
+/// Longer than a thread of idle priority can be starved.
 const HANG: Duration = Duration::from_secs(100);
 
-/// Counts of everything that was done in all seasons.
+/// Counts of everything that was done in all seasons of the run.
 #[derive(Debug)]
 #[cfg_attr(
     not(all(feature = "stacks", feature = "io", feature = "process")),
@@ -44,7 +44,7 @@ struct Figures {
     wakes: AtomicU64,
     tasks: AtomicU64,
     snapshots: AtomicU64,
-    /// Stacks in snapshots.
+    /// The stacks in snapshots.
     stacks: AtomicU64,
     io: AtomicU64,
     processes: AtomicU64,
@@ -69,7 +69,7 @@ impl Figures {
     }
 }
 
-/// Whether a quit of one quitter has returned.
+/// Whether a quit of this quitter has returned.
 struct Told {
     above: Option<Arc<Told>>,
     flag: AtomicBool,
@@ -102,11 +102,11 @@ struct Entry {
     told: Arc<Told>,
 }
 
-/// A guard that is replaced by another, elsewhere below `top`, before it goes.
+/// A guard that is dropped only after another guard, elsewhere below `top`, has replaced it.
 struct Baton {
     top: Entry,
     guard: Mutex<Option<RoutineGuard>>,
-    /// Set before the last one goes.
+    /// Set before the last guard is dropped.
     is_over: AtomicBool,
 }
 
@@ -140,7 +140,7 @@ impl Season {
         pool[rng.usize(..pool.len())].clone()
     }
 
-    /// Whether a quit here would end a baton.
+    /// Whether a quit of this quitter would end a baton.
     fn is_kept(&self, entry: &Entry) -> bool {
         self.batons
             .iter()
@@ -199,7 +199,7 @@ fn play(season: &Arc<Season>, at: usize, seed: u64, counts: &[AtomicU64]) -> Oth
         baton: (1..=2 * BATONS).contains(&at).then_some(at % BATONS),
         other: OtherWork::default(),
     };
-    // Some time after the end, too.
+    // Goes on for some time after the end.
     let mut after = 0;
     while after < 50 {
         user.step();
@@ -218,7 +218,7 @@ fn a_tree_keeps_its_promises_in_a_long_hostile_run() {
     let seed = number("QUITTER_HOSTILE_SEED").unwrap_or_else(|| fastrand::u64(..));
     eprintln!("QUITTER_HOSTILE_SECONDS={seconds} QUITTER_HOSTILE_SEED={seed}");
     panic::set_hook(Box::new(|info| {
-        // Also in routines and tasks, where a panic is a failure of theirs.
+        // Counts panics in routines and tasks, too, which would only be recorded as failures.
         Figures::count(&FIGURES.wrong);
         eprintln!("{info}");
     }));

@@ -33,14 +33,14 @@ impl Wake for Woken {
     }
 }
 
-/// A function that is called at the quit, and how often it was.
+/// A function that the quit calls, and how often it was called.
 pub(super) struct Called {
     _on_quit: OnQuit,
     calls: Arc<AtomicU64>,
 }
 
 impl Called {
-    /// For one whose quitter was told to quit.
+    /// Requires that the quitter was told to quit.
     pub(super) fn assert_was_called_once(&self) {
         assert_eq!(self.calls.load(Ordering::SeqCst), 1);
     }
@@ -84,7 +84,7 @@ impl User {
             was_pending: false,
         });
         if tasks.len() > 8 {
-            // Most are unfinished.
+            // Most of these tasks are unfinished.
             drop(tasks.swap_remove(self.rng.usize(..8)));
         }
     }
@@ -98,7 +98,7 @@ impl User {
         let task = &mut tasks[at];
         let told = task.told.is_told();
         if told && task.was_pending {
-            // A quit that found another on its way does not wait for those that one has to wake.
+            // A quit that meets another one under way does not wait until that one has woken all waiters.
             let from = Instant::now();
             while !task.woken.0.load(Ordering::SeqCst) {
                 assert!(from.elapsed() < HANG, "a task was not woken by a quit");
@@ -175,7 +175,7 @@ impl User {
         self.assert_lists_own(top, &ids);
     }
 
-    /// All work of this thread that is live below `top` must be among these.
+    /// Asserts that `ids` contains all work of this thread that is live below `top`.
     pub(super) fn assert_lists_own(&self, top: &Arc<Told>, ids: &HashSet<u64>) {
         let guards = self.guards.iter().map(|(guard, told)| (guard.id(), told));
         let tasks = self.other.tasks.iter().map(|task| (task.id, &task.told));
@@ -213,7 +213,7 @@ impl User {
             return;
         }
         let ready = match what {
-            // Until it, or in the end the root, is told to quit.
+            // Blocks until this quitter, or in the end the root, is told to quit.
             1 => quitter.wait_readable(&reader),
             2..16 => quitter.wait_readable_timeout(&reader, Duration::ZERO),
             _ => quitter.wait_readable_timeout(&reader, Duration::from_micros(300)),
@@ -231,7 +231,7 @@ impl User {
     #[cfg(not(feature = "io"))]
     pub(super) fn wait_for_data(&mut self) {}
 
-    /// Rarely: to start one costs as much as thousands of other steps.
+    /// Called rarely, since starting a process costs as much as thousands of other steps.
     #[cfg(feature = "process")]
     pub(super) fn start_process(&mut self) {
         use std::process::Command;
@@ -269,7 +269,7 @@ impl User {
 }
 
 impl OtherWork {
-    /// After the root was told to quit: ends the tasks. What is left is to be looked at when all is done.
+    /// Ends the tasks, once the root was told to quit. The rest is checked when everything is done.
     pub(super) fn end_tasks(&mut self) {
         for mut task in self.tasks.drain(..) {
             let mut cx = Context::from_waker(Waker::noop());
@@ -277,7 +277,7 @@ impl OtherWork {
         }
     }
 
-    /// After everything was done.
+    /// Requires that everything is done.
     pub(super) fn assert_has_ended(&self) {
         self.called.iter().for_each(Called::assert_was_called_once);
         #[cfg(feature = "process")]

@@ -1,4 +1,4 @@
-//! A thread that does random things to a tree, and checks what must hold then.
+//! A thread that does random things to a tree, and checks the invariants after each.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -119,7 +119,7 @@ impl User {
                 1 => resume_unwind(Box::new("panicked")),
                 2 => q.wait_quit(),
                 3 => drop(q.sleep(Duration::from_micros(300))),
-                // Leaves itself out.
+                // The wait leaves out the routine that calls it.
                 4 => drop(waits_for.wait_done(Duration::from_micros(500))),
                 _ => {
                     let below = q.child("child").map(|child| child.guard("guard"));
@@ -180,7 +180,7 @@ impl User {
         let live = waited.as_ref().err();
         let live = live.into_iter().flat_map(|timeouts| timeouts.routines());
         let live: HashSet<u64> = live.map(|routine| routine.id).collect();
-        // None if it is done.
+        // No routine is listed if the wait is done.
         self.assert_lists_own(&entry.told, &live);
         if waited.is_ok() {
             let mut batons = self.season.batons.iter();
@@ -194,7 +194,7 @@ impl User {
     fn sleep(&mut self) {
         let entry = self.season.any(&mut self.rng);
         if self.rng.u8(..30) == 0 {
-            // Until it, or in the end the root, is told to quit.
+            // Blocks until this quitter, or in the end the root, is told to quit.
             entry.quitter.wait_quit();
             Figures::count(&FIGURES.wakes);
             assert!(entry.quitter.has_to_quit());
@@ -208,7 +208,7 @@ impl User {
         let entry = self.season.any(&mut self.rng);
         let told = entry.told.is_told();
         let channel = entry.quitter.quit_chan();
-        // A quit that found another on its way does not wait for what that one has to close.
+        // A quit that meets another one under way does not wait until that one has closed all channels.
         let closed = match told {
             true => channel.recv_timeout(HANG) == Err(RecvTimeoutError::Disconnected),
             false => channel.try_recv() == Err(TryRecvError::Disconnected),
@@ -233,7 +233,7 @@ impl User {
         }
     }
 
-    /// Nothing but this one handle holds the quitter: its quit meets the other's work at the mark.
+    /// Only this one handle keeps the quitter alive. One thread's quit meets the other thread's work at the mark.
     fn two_threads_at_one_handle(&mut self) {
         let entry = self.season.any(&mut self.rng);
         let Some(made) = child(&entry) else {

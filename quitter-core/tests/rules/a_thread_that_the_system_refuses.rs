@@ -3,8 +3,8 @@ use std::thread;
 
 use super::*;
 
-/// A stack of half of all addresses, in whole pages: more than any system grants. Only where addresses
-/// have 32 bits there may be room for one, so it is taken for good: there is no room for two.
+/// The size of a stack that takes half of the address space, in whole pages: more than any system grants. Only
+/// with 32-bit addresses may there be room for one. That one is taken for good, since there is no room for two.
 fn too_much() -> usize {
     const HALF: usize = isize::MAX as usize & !0xffff;
     static TAKEN: Once = Once::new();

@@ -1,5 +1,5 @@
-//! Many threads at once: the quit wakes a few of them, which wake the others; and the end of their
-//! threads is put off while another thread waits.
+//! Many threads at once: the quit wakes a few of them, which wake the others, and the threads' ends are
+//! put off while another thread waits.
 
 use std::cell::RefCell;
 
@@ -43,7 +43,7 @@ fn thread_local_values_are_dropped_though_a_wait_goes_on() {
     }
     let (sender, receiver) = unbounded::<()>();
     let root = blocked(move || KEPT.set(Some(sender.clone())));
-    // Returns when all senders are gone, which this thread waits for.
+    // Returns once all senders are gone, which this thread waits for.
     let collector = root.guard("collector").unwrap();
     let collects = thread::spawn(move || {
         for () in receiver {}

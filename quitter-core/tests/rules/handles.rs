@@ -125,7 +125,7 @@ fn a_guard_is_what_a_routine_sees_of_its_quitter() {
     assert!(guard.add_routine(|_| {}).unwrap_err().is_quitting());
 }
 
-/// So a report shows where it hangs.
+/// This lets a report show where the job hangs.
 #[test]
 fn a_guard_that_runs_a_job_is_the_thread_that_does_it() {
     let root = Quitter::root("root");

@@ -1,6 +1,6 @@
 //! The rules that users rely on, tested through the public interface on trees without a main quitter:
-//! rules 1 to 5, 7, 9 and 10. `depth.rs` has rule 8, `memory.rs` memory; the main quitter has its own
-//! files.
+//! rules 1 to 5, 7, 9 and 10. `depth.rs` tests rule 8, and `memory.rs` memory. The main quitter has files of
+//! its own.
 
 mod a_thread_that_the_system_refuses;
 #[path = "../common/mod.rs"]
@@ -36,7 +36,7 @@ use common::{Event, PATIENCE, SHORT, Told, Wakes, deaf, ids, in_time, names, onl
 
 include!("../common/bomb.rs");
 
-/// More attempts than a thread can make before a quit that is under way takes effect.
+/// More attempts than a thread can make before a quit under way takes effect.
 const FOR_EVER: usize = 200_000;
 
 /// An error with a source, as applications define them.

@@ -6,7 +6,7 @@ fn heartbeat(q: &RoutineQuitter) {
 
 fn generic<T>(_: &RoutineQuitter) {}
 
-/// The name that `f` gets when it is added.
+/// Adds `f` as a routine and returns the name that it gets.
 fn name_of<F>(f: F) -> String
 where
     F: FnOnce(&RoutineQuitter) + Send + 'static,
@@ -92,7 +92,7 @@ fn the_operating_system_knows_the_name() {
     assert_eq!(name.recv_timeout(PATIENCE).unwrap().unwrap(), "worker 7\n");
 }
 
-/// Adds a routine as `name`, and asserts that it runs and is listed under that name.
+/// Adds a routine named `name`, and asserts that it runs and is listed under that name.
 #[track_caller]
 fn is_kept(name: &str) {
     let root = Quitter::root("root");

@@ -61,7 +61,7 @@ fn a_routine_that_never_asked_its_quitter_was_never_seen() {
     root.wait_done(PATIENCE).unwrap();
 }
 
-/// It may be a job that waits in a queue.
+/// The guard may belong to a job that waits in a queue.
 #[test]
 fn a_guard_is_not_said_to_have_asked_nothing() {
     let root = Quitter::root("root");
@@ -161,7 +161,7 @@ fn a_list_reads_as_the_documentation_shows_it() {
     let (_, end) = deaf(&root, "main_heartbeat");
     a.set_status("flushing 3/10");
     let text = root.wait_done(Duration::ZERO).unwrap_err().to_string();
-    // Lines that would be too long are broken below where they begin to tell.
+    // Joins wrapped lines, which go on below the start of their text.
     let text = text.replace(&format!(",\n{:23}", ""), ", ");
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 5, "{text}");

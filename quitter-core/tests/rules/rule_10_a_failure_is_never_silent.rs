@@ -1,6 +1,6 @@
 use super::*;
 
-/// The failures of a tree whose only routine is `f`, and the root's quit cause.
+/// Runs `f` as the only routine of a tree. Returns the tree's failures and the root's quit cause.
 fn failures_of<R>(
     f: impl FnOnce(&RoutineQuitter) -> R + Send + 'static,
 ) -> (Vec<quitter_core::RoutineFailure>, Option<QuitCause>)
@@ -479,7 +479,7 @@ fn a_guard_dropped_by_a_panic_records_it() {
     );
 }
 
-/// Asserts that these are two panics with this message and their places.
+/// Asserts that these are two panics with this message, each with its place.
 #[track_caller]
 fn two_panics(failures: &[quitter_core::RoutineFailure], wanted: &str) {
     assert_eq!(failures.len(), 2);

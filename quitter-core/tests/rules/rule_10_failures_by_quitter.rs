@@ -57,7 +57,7 @@ fn a_job_that_a_guard_runs_fails_as_a_routine_does_and_its_thread_goes_on() {
     };
     job("fails").run(|q| {
         assert_eq!(q.name(), "fails");
-        // It leaves itself out, since it is what runs here.
+        // The wait leaves out the routine that calls it.
         root.wait_done(PATIENCE).unwrap();
         Err::<(), _>("disk full")
     });

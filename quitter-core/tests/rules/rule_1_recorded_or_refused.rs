@@ -1,6 +1,6 @@
 use super::*;
 
-/// Threads add routines until they are refused, while another thread quits and looks.
+/// Threads make guards until they are refused, while another thread quits and waits.
 #[test]
 fn a_guard_is_refused_or_seen_by_a_wait_that_starts_after_the_quit() {
     for _ in 0..200 {

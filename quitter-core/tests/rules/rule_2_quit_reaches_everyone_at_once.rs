@@ -1,6 +1,6 @@
 use super::*;
 
-/// Three levels with ten children each, named after their index.
+/// Makes three levels of children, ten at each quitter, named after their indexes.
 fn subtree(of: &Quitter) -> Vec<Quitter> {
     let mut all = vec![of.clone()];
     let mut from = 0;
@@ -92,14 +92,14 @@ fn a_child_made_during_the_quit_is_refused_or_told() {
     }
 }
 
-/// The second quit finds a tree that the first quit has only half walked.
+/// The second quit finds a tree that the first quit is still walking.
 #[test]
 fn each_of_several_quits_at_once_has_reached_everyone_when_it_returns() {
     for _ in 0..20 {
         let root = Quitter::root("root");
         let all = subtree(&root);
         let start = Arc::new(Barrier::new(3));
-        // The root, a child of it, and a child of that.
+        // The root, one of its children, and a child of that child.
         let threads = [0, 1, 11].map(|top| {
             let prefix = format!("{}/", all[top].path());
             let below = all

@@ -31,8 +31,8 @@ fn a_wait_without_a_quit_quits_nothing() {
     assert_eq!(root.deadline(), None);
 }
 
-/// Looks again and again while a guard is always live somewhere: `hop` makes each guard before it
-/// drops the previous one. No look may find nothing.
+/// Waits with a zero timeout, again and again, while a guard is always live somewhere: `hop` makes each guard
+/// before the previous one is dropped. No wait may find nothing.
 fn every_look_sees_the_guard(
     root: &Quitter,
     mut hop: impl FnMut() -> RoutineGuard + Send + 'static,
@@ -47,7 +47,7 @@ fn every_look_sees_the_guard(
             }
         })
     };
-    // On a busy machine the two seldom run at once, so the test also runs for some time.
+    // On a busy machine, the two threads seldom run at once, so the test also runs for some time.
     let until = Instant::now() + Duration::from_millis(800);
     let mut looks = 0;
     while looks < 1_000 || Instant::now() < until {
@@ -62,7 +62,7 @@ fn every_look_sees_the_guard(
     root.wait_done(Duration::ZERO).unwrap();
 }
 
-/// So many quitters that the guard moves several times while a look walks over them.
+/// Makes so many quitters that the guard moves several times while a wait walks over them.
 fn homes(root: &Quitter) -> Vec<Quitter> {
     (0..100).map(|_| root.child("home").unwrap()).collect()
 }
@@ -113,7 +113,7 @@ fn a_wait_is_not_over_while_routines_fork_their_successors_elsewhere() {
     }
 }
 
-/// The guard is dropped at about the deadline: either answer must be true.
+/// The guard is dropped at about the deadline. Whichever answer comes, it must be true.
 #[test]
 fn at_the_deadline_the_answer_is_done_or_the_routine_that_was_live() {
     for _ in 0..300 {

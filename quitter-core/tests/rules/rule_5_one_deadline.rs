@@ -1,6 +1,6 @@
 use super::*;
 
-/// Far less than the longer timeouts here, and far more than a loaded machine adds.
+/// Far less than the longer timeouts in these tests, and far more than a busy machine adds.
 const SOON: Duration = Duration::from_secs(5);
 
 #[test]
@@ -176,7 +176,7 @@ fn a_wait_over_ten_thousand_stuck_routines_ends_by_its_deadline_and_lists_them_a
     assert_eq!(ids(&timeouts), wanted);
 }
 
-/// A server with many idle connections and some short work now and then.
+/// As in a server with many idle connections and some short work now and then.
 #[test]
 fn a_wait_over_a_large_tree_in_which_work_comes_and_goes_ends_by_its_deadline() {
     let root = Quitter::root("root");
@@ -256,7 +256,7 @@ fn after_a_wait_has_timed_out_one_can_wait_again() {
         thread::spawn(move || child.wait_done(PATIENCE)),
         thread::spawn(move || handle.wait(PATIENCE)),
     ];
-    // Each would have timed out by now if past deadlines counted.
+    // Each wait would have timed out by now if past deadlines counted.
     assert!(root.wait_done(SHORT).is_err());
     drop(release);
     for wait in waits {

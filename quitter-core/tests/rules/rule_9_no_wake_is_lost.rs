@@ -57,7 +57,7 @@ fn whoever_waits_in_whatever_way_wakes_at_once_on_quit() {
     assert!(root.failures().is_empty(), "{:?}", root.failures());
 }
 
-/// The quit comes at any moment while the thread falls asleep.
+/// The quit comes at a random moment while the thread falls asleep.
 #[test]
 fn a_quit_while_somebody_goes_to_sleep_is_not_missed() {
     for sleeper in [SLEEPERS; 60].into_iter().flatten() {

@@ -46,7 +46,7 @@ in_own_process!(
         let guard = main.guard("guard").unwrap();
         assert!(poll(&mut task).is_pending());
         main.send_quit();
-        // A runtime that is dropped before the exit, but too late.
+        // Stands in for a runtime that is dropped before the exit, but too late.
         thread::sleep(2 * TIMEOUT);
         drop((task, guard));
         let report = main.exit();
@@ -77,7 +77,7 @@ in_own_process!(
 );
 
 in_own_process!(
-    /// The task that awaits them returns within a moment after the deadline.
+    /// The task that awaits the other one returns within a moment after the deadline.
     of_two_tasks_the_report_names_the_one_that_hangs_and_not_the_one_that_awaits_it,
     awaits,
     {
@@ -89,7 +89,7 @@ in_own_process!(
         let waiting = Event::new();
         let begins = waiting.clone();
         let awaits = main.routine("awaits").task(move |_| async move {
-            // As a wait with a timeout does: the wait itself is not over at the deadline.
+            // Like a wait with a timeout, this wait is not over at the deadline.
             telling(child.done(), || begins.set()).await;
         });
         for task in [Box::pin(hangs.unwrap()) as executors::Work, Box::pin(awaits.unwrap())] {

@@ -57,7 +57,7 @@ fn loses_no_output_that_is_there_when_the_quit_comes() {
     send.send(17).unwrap();
     root.send_quit();
     assert_eq!(poll(&mut received), Poll::Ready(Ok(Ok(17))));
-    // Its output is taken; the quit is left.
+    // The output was taken before, so only the quit is left.
     assert_eq!(poll(&mut received), Poll::Ready(Err(Quitting)));
 }
 

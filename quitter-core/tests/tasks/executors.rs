@@ -11,7 +11,7 @@ pub(crate) trait Spawn {
     fn spawn(&self, work: Work);
 }
 
-/// Runs a test on each of them.
+/// Runs a test on each executor.
 #[track_caller]
 pub(crate) fn on_each(test: fn(&dyn Spawn)) {
     let on = |name: &str, executor: &dyn Spawn| {
@@ -27,7 +27,7 @@ pub(crate) fn on_each(test: fn(&dyn Spawn)) {
 
 struct Tokio {
     runtime: tokio::runtime::Handle,
-    /// Ends the runtime's thread when it is dropped.
+    /// Ends the runtime's thread when dropped.
     _alive: tokio::sync::oneshot::Sender<()>,
 }
 
@@ -61,7 +61,7 @@ impl Spawn for Tokio {
 
 struct Smol {
     executor: Arc<async_executor::Executor<'static>>,
-    /// Ends the threads when it is told to quit.
+    /// Ends the threads when told to quit.
     threads: Quitter,
 }
 
@@ -98,7 +98,7 @@ impl Spawn for BlockOn {
     }
 }
 
-/// One thread, and a queue of those that were woken.
+/// One thread with a queue of woken tasks.
 struct ByHand(Arc<Queue>);
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Futures that know the tree, and futures that are routines: polled by hand, and on executors.
+//! Futures that wait for the tree, and futures that are routines: polled by hand, and on executors.
 
 #![cfg(not(loom))]
 
@@ -29,12 +29,12 @@ use common::{Event, PATIENCE, SHORT, Told, Wakes, deaf, in_time, names, only, te
 
 include!("../common/bomb.rs");
 
-/// Polls a future once, for nobody.
+/// Polls a future once, with a waker that does nothing.
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// The only failure so far.
+/// The failure so far, which must be the only one.
 #[track_caller]
 fn failure(quitter: &Quitter) -> quitter_core::RoutineFailure {
     let failures = quitter.failures();

@@ -26,7 +26,7 @@ fn tasks_learn_of_the_quit_and_are_waited_for() {
     });
 }
 
-/// The quit comes at any moment while a task falls asleep.
+/// The quit comes at a random moment while a task begins to wait.
 #[test]
 fn no_wake_is_lost_when_the_quit_comes_as_the_tasks_begin_to_wait() {
     on_each(|executor| {
@@ -123,13 +123,13 @@ fn an_error_is_a_failure_and_quitting_is_none() {
     });
 }
 
-/// Each task forks its successors and ends, while somebody waits (rule 4).
+/// Each task forks its successors and ends, while another thread waits (rule 4).
 #[test]
 fn tasks_that_tasks_fork_are_waited_for() {
     on_each(|executor| {
         let root = Quitter::root("root");
         let ran = Arc::new(AtomicUsize::new(0));
-        // The forks come by a channel, since the executor stays here.
+        // The forked tasks come through a channel, since the executor stays on this thread.
         let (fork, forks) = mpsc::channel::<executors::Work>();
         grow(&root, 6, &fork, &ran);
         drop(fork);

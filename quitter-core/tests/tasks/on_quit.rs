@@ -1,4 +1,4 @@
-//! `on_quit`: called once, by whoever quits, on a thread on which it holds up nobody.
+//! `on_quit`: the quit calls the function once, on a thread on which it holds up nothing else.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn is_no_routine_until_the_quit() {
     root.wait_done(Duration::ZERO).unwrap();
     root.wait_done(PATIENCE).unwrap();
     assert!(poll(&mut root.done()).is_ready());
-    // Nor does it keep a wait from ending that has begun.
+    // Nor does it hold up a wait that has begun.
     let (routine, end) = deaf(&child, "routine");
     let waiting = {
         let root = root.clone();
@@ -144,7 +144,7 @@ fn runs_as_a_routine_whose_panic_is_its_failure() {
     let child = root.child("child").unwrap();
     child.on_quit(|| panic!("no such handle")).detach();
     let of_child = child.clone();
-    // Its own wait leaves it out.
+    // The function's own wait leaves the function out.
     child
         .on_quit(move || _ = of_child.wait_done(PATIENCE))
         .detach();
@@ -174,7 +174,8 @@ fn of_a_routine_it_is_named_with_the_place_of_the_call() {
     root.wait_done(PATIENCE).unwrap();
 }
 
-/// A thread that finds that it has to quit, and then waits, must not miss it, however the threads run.
+/// A thread that sees the quit, and then waits, must wait for the function, too, however the threads are
+/// scheduled.
 #[test]
 fn is_missed_by_nobody_who_waits_after_the_quit() {
     for _ in 0..200 {
@@ -213,7 +214,7 @@ fn a_crowd_is_called_to_the_last_one() {
     assert_eq!(calls.load(Ordering::SeqCst), 2000);
 }
 
-/// The bridge to tokio-util.
+/// This is the bridge to tokio-util.
 #[test]
 fn cancels_a_token_of_tokio_util() {
     let root = Quitter::root("root");
@@ -225,7 +226,7 @@ fn cancels_a_token_of_tokio_util() {
     assert!(token.is_cancelled());
 }
 
-/// The system grants no thread its stack.
+/// The system grants no thread a stack.
 #[test]
 #[cfg(unix)]
 fn a_thread_that_the_system_refuses_is_its_failure_and_it_is_not_called() {
@@ -270,7 +271,7 @@ fn refused() {
         assert_eq!(failures.len(), 2, "{failures:?}");
         assert_eq!(failures[0].name, "on_quit");
         assert!(matches!(failures[0].kind, FailureKind::Error { .. }));
-        // The thread that told them to quit would have dropped it.
+        // The functions are leaked, since the thread that sent the quit would have had to drop them.
         drop(root);
         assert_eq!(Arc::strong_count(&held), 3);
     }

@@ -92,7 +92,7 @@ fn panics_are_the_tasks_failures_wherever_they_come_from_and_go_no_further() {
             .unwrap(),
     );
     assert_eq!(poll(&mut task), Poll::Ready(()));
-    // And one that is dropped with the task.
+    // A value that is dropped with the task.
     let bomb = Bomb("while cancelled");
     let task = root.routine("cancelled").task(|_| async move {
         let _bomb = bomb;
@@ -122,7 +122,7 @@ impl TextOfPanic for FailureKind {
     }
 }
 
-/// A panic that unwinds the owner of a task is not the task's.
+/// A panic that unwinds the owner of a task is not a failure of the task.
 #[test]
 fn a_task_that_a_panic_drops_is_cancelled_and_has_not_failed() {
     let root = Quitter::root("root");
@@ -158,7 +158,7 @@ fn a_task_may_be_polled_within_another_and_each_waits_for_all_but_itself() {
         .unwrap();
     assert!(poll(&mut Box::pin(outer)).is_ready());
     assert!(root.failures().is_empty(), "{:?}", root.failures());
-    // Outside of a poll it is waited for, here as well.
+    // Outside of a poll, the task is waited for on this thread, too.
     let task = root.routine("task").task(|_| pending::<()>()).unwrap();
     assert_eq!(listed(&root), "task");
     drop(task);
@@ -254,7 +254,7 @@ fn futures_that_are_dropped_leave_nothing() {
     assert_eq!(wakes.count(), 0);
 }
 
-/// As with a runtime that a thread-local value owns.
+/// This happens with a runtime that a thread-local owns.
 #[test]
 fn a_task_may_be_dropped_while_a_thread_drops_its_thread_local_values() {
     thread_local! {
@@ -270,7 +270,7 @@ fn a_task_may_be_dropped_while_a_thread_drops_its_thread_local_values() {
         });
         let mut task = Box::pin(task.unwrap());
         thread::spawn(move || {
-            // The order in which values are dropped depends on that of their first use.
+            // Thread-locals are dropped in an order that depends on the order of their first use.
             KEPT.set(None);
             assert!(poll(&mut task).is_pending());
             KEPT.set(Some(task));

@@ -1,4 +1,4 @@
-//! Futures that are routines, and yield what somebody needs.
+//! Futures that are routines, and whose output is returned.
 
 use std::future::{pending, poll_fn};
 
@@ -17,7 +17,7 @@ fn a_tracked_future_is_a_task_from_its_making_to_its_end_and_yields_its_output()
     let root = Quitter::root("root");
     let request = root.routine("GET /").track(async {
         two_polls().await;
-        // While it is polled it is the current routine.
+        // While the future is polled, it is the current routine.
         root.wait_done(PATIENCE).unwrap();
         Err::<u32, _>("not found")
     });

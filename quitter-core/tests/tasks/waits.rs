@@ -1,4 +1,4 @@
-//! Awaited waits, by hand. The mark of those that wait shows at the deadline: `at_the_deadline.rs`.
+//! Awaited waits, polled by hand. `at_the_deadline.rs` tests that tasks which only wait are not reported.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn a_wait_that_nobody_polls_yet_leaves_out_nobody() {
     );
     assert!(poll(&mut task).is_pending());
     let mut done = made.recv().unwrap();
-    // Polled outside: the task is waited for.
+    // Polled outside of the task, the wait includes the task.
     assert!(poll(&mut done).is_pending());
     root.send_quit();
     assert!(poll(&mut done).is_pending());
