@@ -1,4 +1,4 @@
-//! Gives every workload of nanoseconds to criterion: `cargo bench`.
+//! Runs every workload that takes nanoseconds under criterion: `cargo bench`.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ fn all(criterion: &mut Criterion) {
     }
 }
 
-/// Short, because the table is made of many rounds: what changes from second to second on a busy
-/// machine shows between the rounds, not within one.
+/// Short, because the table takes many rounds: changes from second to second on a busy machine show
+/// between the rounds, not within one.
 fn short() -> Criterion {
     Criterion::default()
         .sample_size(10)

@@ -1,13 +1,13 @@
-//! Tells when all threads of a process block. It reads the state of each from Linux, so it need not
-//! guess how long that takes.
+//! Finds out when all threads of a process block. Linux tells the state of each, so no guess is needed of
+//! how long that takes.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::thread;
 
-/// How often in a row all threads must be asleep. A thread that waits for a lock on its way to the
-/// call that blocks is asleep for a moment, too.
+/// How often in a row all threads must be asleep. A thread that waits for a lock on its way into the
+/// blocking call is asleep for a moment, too.
 const LOOKS: usize = 3;
 
 /// Blocks until every thread of this process sleeps, except the caller's.
@@ -57,7 +57,7 @@ fn all_sleep(tasks: &Path, except: Option<&std::ffi::OsStr>) -> io::Result<bool>
     Ok(true)
 }
 
-/// The state follows the name, which is in parentheses and may contain some.
+/// The state follows the name, which is in parentheses and may contain parentheses.
 fn sleeps(stat: &str) -> bool {
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| rest.starts_with('S'))

@@ -1,4 +1,4 @@
-//! Programs that capture the output of child processes line by line, and write it with names.
+//! Programs that capture the output of child processes, and write each line with the name of its process.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, ExitCode, Stdio};
@@ -56,7 +56,7 @@ fn name(n: usize) -> String {
     format!("process {n}")
 }
 
-/// It writes each line that it is given.
+/// A process that writes each line that it reads.
 fn cat() -> Command {
     let mut command = Command::new("cat");
     command.stdin(Stdio::piped());

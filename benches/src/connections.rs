@@ -12,12 +12,12 @@ use crate::flags::Tree;
 /// How often a connection polls in its life.
 const POLLS: usize = 20;
 
-/// A tree whose nodes can be waited for beside other events.
+/// A tree that lets threads and tasks wait for the quit beside other events.
 pub trait Selects: Tree {
-    /// Asks for what a `select!` of threads needs, and holds it while `f` runs.
+    /// Gets the channel that a thread's `select!` needs, and holds it while `f` runs.
     fn while_selected(&self, f: impl FnOnce());
 
-    /// Polls once what async code awaits, and holds it while `f` runs.
+    /// Polls once the future that async code awaits, and holds it while `f` runs.
     fn while_awaited(&self, f: impl FnOnce());
 }
 

@@ -17,7 +17,7 @@ use crate::flags::{Channel, Flag};
 
 /// Blocks threads until they are told to quit.
 pub trait Blocks: Send + Sync + 'static {
-    /// Makes one that was not told to quit.
+    /// Makes a value that was not told to quit.
     fn new() -> Self;
     /// Blocks until told to quit.
     fn wait(&self);
@@ -111,13 +111,13 @@ impl Blocks for ShutdownManager<()> {
 
 /// Starts threads that block, tells them to quit, and waits until they have ended.
 pub trait Crew {
-    /// Makes one without threads.
+    /// Makes a crew without threads.
     fn new() -> Self;
     /// Starts a thread that calls `body` with the function that blocks.
     fn fork(&mut self, body: impl FnOnce(&dyn Fn()) + Send + 'static);
     /// Tells all threads to quit.
     fn tell(&self);
-    /// Blocks until all have ended.
+    /// Blocks until all threads have ended.
     fn wait(self);
 }
 
@@ -138,7 +138,7 @@ impl Crew for Quitter {
     }
 }
 
-/// Threads that are counted by a wait group and not joined: the fastest way by hand.
+/// Threads that are counted by a wait group instead of joined: the fastest way by hand.
 pub struct Counted<B> {
     told: Arc<B>,
     group: WaitGroup,
@@ -193,7 +193,7 @@ impl<B: Blocks> Crew for Joined<B> {
     }
 }
 
-/// The token and the tracker of tokio-util, on threads: the tracker counts whatever holds its token.
+/// The token and the tracker of tokio-util, on threads: the tracker counts its tokens.
 #[derive(Default)]
 pub struct TokioUtil {
     pub(crate) token: CancellationToken,

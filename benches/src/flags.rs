@@ -1,7 +1,7 @@
-//! Flags that can be set and asked: what quitter and its peers have in common.
+//! Flags that can be set and polled: what quitter and its peers have in common.
 //!
-//! The methods that are timed are `inline`, here and in [`made`](crate::made). Otherwise calling the
-//! trait's method would cost more than a poll.
+//! Timed methods are `inline`, in this module and in [`made`](crate::made). Otherwise, calling the trait's
+//! method would cost more than a poll.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Can be told to quit, and asked whether it was told.
 pub trait Flag: Sized + Send + Sync + 'static {
-    /// Makes one that was not told to quit.
+    /// Makes a flag that is not set.
     fn new() -> Self;
-    /// Tells it to quit, and all below it.
+    /// Tells this flag and all flags below it to quit.
     fn tell(&self);
-    /// Whether it was told to quit.
+    /// Whether this flag was told to quit.
     fn is_told(&self) -> bool;
 }
 
@@ -81,7 +81,7 @@ impl Flag for Arc<AtomicBool> {
     }
 }
 
-/// A quitter as its routine sees it: each poll stores its place.
+/// A quitter as its routine sees it: each poll records its place.
 pub struct Routine(RoutineGuard, Quitter);
 
 impl Flag for Routine {
@@ -153,7 +153,7 @@ impl Channel {
     }
 }
 
-/// A tree whose polls walk up: a quit marks one node, and a poll asks every node above it.
+/// A tree whose polls walk up: a quit marks one node, and a poll checks every node above its own.
 pub struct WalksUp {
     told: AtomicBool,
     parent: Option<Arc<Self>>,

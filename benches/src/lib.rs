@@ -1,7 +1,7 @@
 //! The workloads by which quitter is measured, and their implementations.
 //!
 //! A workload is one generic function over a trait. quitter, the floor and each peer implement that
-//! trait, so the figures differ by the library and by nothing else. [`ops`] has the workloads that
+//! trait, so the figures differ only by the library. [`ops`] has the workloads that
 //! take nanoseconds, which criterion repeats. [`scenarios`] has the large ones, which run once in a
 //! process. [`programs`] has the programs that are ended from outside. The rows of the program `table`
 //! say what is compared with what, and have the goals.

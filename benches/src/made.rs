@@ -18,7 +18,7 @@ use crate::flags::{Flag, Tree};
 pub trait Makes: Sync {
     /// The items.
     type Item: Send;
-    /// Makes one that has made no item.
+    /// Makes a maker that has made no item.
     fn new() -> Self;
     /// Makes one more item.
     fn make(&self) -> Self::Item;
@@ -52,7 +52,7 @@ impl Makes for Allocations {
     }
 }
 
-/// Records routines by name and place.
+/// Makes guards, which are recorded by name and place.
 pub struct Guards(Quitter);
 
 impl Makes for Guards {
@@ -78,7 +78,7 @@ impl Makes for TaskTracker {
     }
 }
 
-/// A clone of crossbeam's wait group counts as one.
+/// crossbeam's wait group, which counts its clones.
 impl Makes for WaitGroup {
     type Item = Self;
     fn new() -> Self {
@@ -114,7 +114,7 @@ impl Makes for Shutdown {
     }
 }
 
-/// Counts as one as long as it lives.
+/// Raises a counter by one as long as it lives.
 pub struct Counted(&'static AtomicUsize);
 
 impl Counted {
@@ -148,7 +148,7 @@ impl Makes for OneCounter {
     }
 }
 
-/// The floor for a count by several threads: a counter for each.
+/// The floor for a count by several threads: a counter for each thread.
 pub struct OwnCounters;
 
 static OWN: [CachePadded<AtomicUsize>; 64] = [const { CachePadded::new(AtomicUsize::new(0)) }; 64];

@@ -10,7 +10,7 @@ use crate::asleep;
 pub struct Muster {
     start: Instant,
     arrived: AtomicUsize,
-    /// When each returned: nanoseconds from `start`.
+    /// When each thread returned, in nanoseconds from `start`.
     returned: Vec<AtomicU64>,
 }
 
@@ -24,7 +24,7 @@ impl Muster {
         }
     }
 
-    /// Called by each thread: counts it, blocks it, and notes when it returns.
+    /// Counts the calling thread, blocks it, and notes when it returns. Each thread calls this.
     pub fn block(&self, wait: impl FnOnce()) {
         let place = self.arrived.fetch_add(1, Ordering::Relaxed);
         wait();
@@ -40,7 +40,7 @@ impl Muster {
         asleep::wait_for_others();
     }
 
-    /// The nanoseconds from a moment until the last thread returned.
+    /// The nanoseconds between `from` and the return of the last thread.
     pub fn last_return(&self, from: Instant) -> f64 {
         let last = self.returned.iter().map(|at| at.load(Ordering::Acquire));
         let last = last.max().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The workloads that take nanoseconds: one operation, over and over, on one thread or on two.
 //!
-//! An implementation may prepare something. That is done anew for each measurement, and not timed.
+//! An implementation may prepare something, anew for each measurement. The preparation is not timed.
 
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
@@ -181,7 +181,7 @@ fn poll_by_two<T: Flag>(iters: u64) -> Duration {
     by_two(iters, || _ = black_box(flag.is_told()))
 }
 
-/// Polls a node with a hundred nodes above it, whose handles are held, too.
+/// Polls a node with a hundred nodes above it. The handles of all are held.
 fn poll_deep<T: Tree>(iters: u64) -> Duration {
     let mut chain = vec![T::new()];
     for depth in 0..100 {
@@ -264,8 +264,8 @@ fn by_two(iters: u64, op: impl Fn() + Sync) -> Duration {
     one.1.max(other.1) - one.0.min(other.0)
 }
 
-/// Does sixteen operations in each turn of the loop. The loop itself takes one or two cycles a turn,
-/// depending on its place in memory, and a poll takes no more than that.
+/// Does sixteen operations per iteration of the loop. The loop itself takes one or two cycles per
+/// iteration, depending on its place in memory, and a poll takes no more than that.
 fn repeat(iters: u64, op: impl Fn()) -> (Instant, Instant) {
     let from = Instant::now();
     for _ in 0..iters / 16 {

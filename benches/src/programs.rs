@@ -22,7 +22,7 @@ use crate::flags::Channel;
 use crate::servers;
 use crate::workload::Workload;
 
-/// Runs with this many threads or processes, until SIGINT or until all is done.
+/// Runs with this many threads or processes until SIGINT, or until everything is done.
 pub type Program = fn(threads: usize) -> ExitCode;
 
 /// The programs, by the library they use.
@@ -67,7 +67,7 @@ fn ours(threads: usize) -> ExitCode {
 /// How long a program has to return before it is ended by force.
 pub const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The body of `main` never returns, and no routine does.
+/// A program in which neither the body of `main` nor any routine returns.
 fn ended_by_force(threads: usize, routine: fn(&RoutineQuitter)) -> ExitCode {
     let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
     let report = builder.run(|main| {
@@ -86,7 +86,7 @@ fn ended_by_force(threads: usize, routine: fn(&RoutineQuitter)) -> ExitCode {
     report.report()
 }
 
-/// Makes guards at a quitter of its own for ever, whether or not they are refused.
+/// Makes guards at a quitter of its own without end, whether or not they are refused.
 fn hammer(q: &RoutineQuitter) {
     let own = q.child("own").expect("not quitting");
     loop {
@@ -107,7 +107,7 @@ fn killed(threads: usize) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A handler, a channel, and the return from `main`: threads die where they are.
+/// A handler, a channel, and the return from `main`: threads die wherever they are.
 fn ctrlc_alone(threads: usize) -> ExitCode {
     let events = ctrlc_events();
     let _crew = blocked::<Counted<StdCondvar>>(threads);
@@ -136,7 +136,7 @@ fn with_signal_hook<C: Crew>(threads: usize) -> ExitCode {
     end(crew)
 }
 
-/// A runtime of one thread, which is the cheapest. The blocked threads are not tokio's.
+/// A single-threaded runtime, which is the cheapest. The blocked threads are not tokio's.
 fn with_tokio(threads: usize) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -173,7 +173,7 @@ fn end(crew: impl Crew) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Tells the parent process that all threads are about to block. From then on, the system knows more.
+/// Tells the parent process that all threads are about to block. The system tells it when they do.
 fn say_ready(threads: usize, arrived: &AtomicUsize) {
     while arrived.load(Ordering::Relaxed) < threads {
         thread::yield_now();

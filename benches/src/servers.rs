@@ -1,5 +1,5 @@
-//! TCP servers with a thread for each connection, which send back each line: what the example
-//! `tcp_server_threads` does with quitter, by hand.
+//! TCP servers with a thread for each connection, which send back each line: the example
+//! `tcp_server_threads` without quitter.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
-/// How long lines that are on their way have, as in the example.
+/// How much time lines that are on their way have, as in the example.
 const GRACE: Duration = Duration::from_millis(5);
 
 /// At the signal, the streams are shut down for reading and then for writing, the listener gets a last

@@ -10,11 +10,11 @@ use tokio_graceful_shutdown::{NestedSubsystem, SubsystemBuilder, SubsystemHandle
 
 use crate::workload::Figures;
 
-/// For ever, as far as a measurement goes.
+/// Longer than any measurement.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Runs a top level to its end, on a runtime of one thread. It is fastest when nothing goes from thread
-/// to thread.
+/// Runs a top level to its end, on a single-threaded runtime, which is fastest because nothing is handed from
+/// thread to thread.
 fn run(top: impl FnOnce() -> Toplevel) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -25,7 +25,7 @@ pub fn spawned(iters: u64) -> Duration {
     })
 }
 
-/// The same, as a routine: listed by name and place, and told to quit.
+/// The same with a routine, which is listed by name and place, and told to quit.
 pub fn routine(iters: u64) -> Duration {
     let quitter = <Quitter as Flag>::new();
     by_one_task(iters, async move || {
@@ -35,7 +35,7 @@ pub fn routine(iters: u64) -> Duration {
     })
 }
 
-/// The same, counted.
+/// The same with a counted task.
 pub fn tracked(iters: u64) -> Duration {
     let tracker = TaskTracker::new();
     by_one_task(iters, async move || {
@@ -44,7 +44,7 @@ pub fn tracked(iters: u64) -> Duration {
     })
 }
 
-/// The same, and it can be told to quit.
+/// The same with a counted task that can be told to quit.
 pub fn tracked_with_token(iters: u64) -> Duration {
     let tracker = TaskTracker::new();
     let token = CancellationToken::new();
@@ -55,7 +55,7 @@ pub fn tracked_with_token(iters: u64) -> Duration {
     })
 }
 
-/// On a runtime of one thread, where nothing is handed from thread to thread.
+/// Times `op` on a single-threaded runtime, where nothing is handed from thread to thread.
 fn by_one_task(iters: u64, op: impl AsyncFn()) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -71,7 +71,7 @@ fn by_one_task(iters: u64, op: impl AsyncFn()) -> Duration {
 
 /// Makes futures that are ready once told to quit.
 pub trait Quits: Flag {
-    /// Makes one, polls it once, and drops it.
+    /// Makes a future, polls it once, and drops it.
     fn poll_once(&self);
 }
 
@@ -89,24 +89,24 @@ impl Quits for CancellationToken {
     }
 }
 
-/// Polls it once.
+/// Polls a future once.
 #[inline]
 fn poll(future: impl Future<Output = ()>) {
     let mut context = Context::from_waker(Waker::noop());
     _ = black_box(pin!(future).poll(&mut context));
 }
 
-/// A task that waits for the quit. It is a routine, or else counted by a tracker.
+/// Spawns tasks that wait for the quit, as routines or counted by a tracker.
 trait Spawns {
-    /// Spawns a task that waits for the quit. Each poll of it is counted as long as it is the first.
+    /// Spawns a task that waits for the quit. `waiting` counts the task's first poll.
     fn spawn(&self, waiting: &Arc<AtomicUsize>);
-    /// Tells all of them to quit.
+    /// Tells all tasks to quit.
     fn tell(&self);
-    /// Waits until all have ended.
+    /// Waits until all tasks have ended.
     async fn wait(&self);
 }
 
-/// Waits, and counts the first poll: from then on the task can be woken.
+/// Awaits `waits`, and counts the first poll: from then on, the task can be woken.
 async fn counted(waits: impl Future<Output = ()>, waiting: Arc<AtomicUsize>) {
     let mut waits = pin!(waits);
     let mut first = true;
@@ -160,7 +160,7 @@ impl Spawns for TokioUtil {
     }
 }
 
-/// The floor: tasks wait for one event, and are counted.
+/// The floor: counted tasks that wait for one event.
 #[derive(Default)]
 struct Bare {
     event: Arc<Notify>,
@@ -198,8 +198,8 @@ pub fn notify(n: usize) -> Figures {
     quit_to_done(n, &Bare::default())
 }
 
-/// Tasks wait, are told to quit by one of the runtime's workers, and are waited for. Returns how long
-/// the call kept the worker, and how long until all had ended.
+/// One of the runtime's workers tells waiting tasks to quit, and waits for them. Returns how long the quit held
+/// up the worker, and how long it was until all tasks had ended.
 fn quit_to_done(n: usize, all: &impl Spawns) -> Figures {
     let runtime = Runtime::new().expect("a runtime");
     let (call, done) = runtime.block_on(async {
@@ -249,7 +249,7 @@ pub fn heap_of_bare(n: usize, in_use: fn() -> usize) -> f64 {
     heap(n, in_use, &Alone)
 }
 
-/// On a runtime of one thread, whose queues take the same memory for everybody.
+/// Measures on a single-threaded runtime, whose queues take the same memory for every implementation.
 fn heap(n: usize, in_use: fn() -> usize, all: &impl Spawns) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -1,8 +1,8 @@
 //! Counts the instructions of the hottest operations with valgrind's callgrind, and compares them with
 //! baseline.txt. Fails if one takes over 10 % more. With `--write`, the counts become the baseline.
 //!
-//! Each operation runs in a process of its own, often enough that one-time costs do not show. Its
-//! objects are made before and dropped after; neither is counted.
+//! Each operation runs in a process of its own, so often that one-time costs do not show. Its objects
+//! are made before and dropped after, which is not counted.
 
 use std::error::Error;
 use std::hint::black_box;

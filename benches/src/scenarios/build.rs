@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::workload::Figures;
 
-/// The crates that a program depends on, and the smallest program that ends cleanly on Ctrl-C by them.
+/// The crates that a program depends on, and the smallest program that ends cleanly on Ctrl-C with them.
 pub struct Build {
     dependencies: &'static str,
     program: Option<&'static str>,
 }
 
-/// Ours, with the default features.
+/// quitter, with the default features.
 pub const QUITTER: Build = Build {
     dependencies: "quitter = { path = \"HERE/..\" }",
     program: Some(include_str!("build/quitter.rs")),
@@ -28,7 +28,7 @@ pub const BY_HAND: Build = Build {
     program: Some(include_str!("build/by_hand.rs")),
 };
 
-/// The crates behind quitter itself: the same, and those for two attributes and a list of functions.
+/// The crates of [`BY_HAND`], and those that two attributes and a list of functions need.
 pub const PARTS: Build = Build {
     dependencies: r#"
 ctrlc = "3"
@@ -68,10 +68,10 @@ pub fn clean(build: &Build) -> Figures {
     let folder = tempfile::tempdir().expect("a folder");
     let dependencies = build.dependencies.replace("HERE", here);
     write_crate(folder.path(), &dependencies);
-    // The same versions as everywhere in this suite, and nothing to resolve.
+    // Uses the same versions as the whole suite, so that cargo has nothing to resolve.
     let lock = Path::new(here).join("Cargo.lock");
     fs::copy(lock, folder.path().join("Cargo.lock")).expect("a lock file");
-    // The suite itself does not need every crate, and the network's time does not count.
+    // Fetches crates that the suite itself does not need, since the time of the network does not count.
     cargo(folder.path(), &["fetch"]);
 
     const BUILD: [&str; 4] = ["build", "--release", "--offline", "--message-format=json"];

@@ -1,4 +1,4 @@
-//! Threads start and end work in a loop; meanwhile one asks whether any is live.
+//! Threads start and end work in a loop; meanwhile, another thread asks whether any work is live.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -11,11 +11,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::workload::Figures;
 
-/// How long the one keeps asking.
+/// How long the asking thread goes on.
 const SPAN: Duration = Duration::from_secs(3);
 
-/// How long it sleeps between two questions. A thread that never sleeps is preempted in the middle of
-/// a question by the busy ones, which says nothing about the library.
+/// How long the asking thread sleeps between two questions. If it never slept, the busy threads would
+/// preempt it in the middle of a question, which says nothing about the library.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Guards of one shared quitter, and a wait that checks once.

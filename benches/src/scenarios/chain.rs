@@ -1,4 +1,4 @@
-//! A chain in which each node is the child of the last: made, told to quit, and dropped from both ends.
+//! A chain in which each node is the child of the one before: made, told to quit, and dropped from both ends.
 
 use std::thread;
 use std::time::Instant;

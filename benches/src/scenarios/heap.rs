@@ -1,5 +1,5 @@
-//! The heap of a live child, and of a waiting task. The program `heap` runs this, because its allocator
-//! counts; nothing is timed with that allocator.
+//! The heap usage of a live child, and of a waiting task. The program `heap` runs this with its counting
+//! allocator, with which nothing is timed.
 
 use quitter::Quitter;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,7 @@ use crate::subsystems;
 use crate::tasks;
 use crate::workload::Workload;
 
-/// Returns the bytes that each of `n` children takes. The second argument returns the bytes in use.
+/// Returns the bytes that each of `n` children takes. `in_use` returns the bytes in use.
 pub type Heap = fn(n: usize, in_use: fn() -> usize) -> f64;
 
 /// Every workload of the heap.

@@ -16,8 +16,8 @@ use crate::asleep;
 use crate::programs::QUIT_TIMEOUT;
 use crate::workload::{Figures, median};
 
-/// One of the programs of [`programs`](crate::programs). Small ones are measured more often, because
-/// they take no longer than a few thread switches.
+/// Measures one of the [`programs`](crate::programs). Small ones are measured more often, because they take
+/// no longer than a few context switches.
 pub fn program(implementation: &str, threads: usize) -> Figures {
     let often = if threads == 0 { 21 } else { 3 };
     let run = || {
@@ -30,17 +30,17 @@ pub fn program(implementation: &str, threads: usize) -> Figures {
     vec![("gone", median(&gone))]
 }
 
-/// One of the programs that have to be ended by force. Measures how long after its quit timeout the
+/// Runs one of the programs that have to be ended by force. Measures how long after the quit timeout the
 /// process is gone.
 pub fn forced_end(implementation: &str, threads: usize) -> Figures {
     let arguments = [implementation, &threads.to_string()];
-    // Routines that hammer the tree never sleep: only the line "ready" is waited for.
+    // Routines that hammer the tree never sleep, so this only waits for the line "ready".
     let (started, _ready) = Started::new(Command::new(sibling("program")).args(arguments));
     let gone = started.interrupt();
     vec![("late", gone - QUIT_TIMEOUT.as_nanos() as f64)]
 }
 
-/// The program `heartbeat` of the examples, after the first beat of each of its three hearts.
+/// Measures the example `heartbeat`, after the first beat of each of its three hearts.
 pub fn heartbeat() -> Figures {
     let (mut started, _first) = Started::new(&mut Command::new(sibling("heartbeat")));
     started.line();
@@ -57,12 +57,12 @@ pub(super) fn sibling(program: &str) -> PathBuf {
 /// A program that has written its first line.
 pub(super) struct Started {
     child: Child,
-    /// Kept open: a program that cannot write any more ends by itself.
+    /// Kept open, since a program that cannot write any more ends by itself.
     stdout: BufReader<ChildStdout>,
 }
 
 impl Started {
-    /// Returns its first line, too.
+    /// Starts a program and waits for its first line, which is returned, too.
     pub(super) fn new(command: &mut Command) -> (Self, String) {
         heed_interrupts();
         let mut child = command
@@ -84,12 +84,12 @@ impl Started {
         line.trim_end().to_owned()
     }
 
-    /// Waits until all its threads sleep.
+    /// Waits until all threads of the program sleep.
     pub(super) fn wait_until_asleep(&self) {
         asleep::wait_for_process(self.child.id());
     }
 
-    /// Sends SIGINT, and returns how long the end takes from then on, in nanoseconds.
+    /// Sends SIGINT, and returns the nanoseconds from then until the end.
     pub(super) fn interrupt(mut self) -> f64 {
         let pid = Pid::from_raw(self.child.id().try_into().expect("a pid"));
         let from = Instant::now();
@@ -99,9 +99,9 @@ impl Started {
     }
 }
 
-/// Gives the programs that are started here the default effect of SIGINT. Shells start background
-/// jobs with SIGINT ignored, and children inherit that. A signal with a handler is reset to its
-/// default in the child.
+/// Restores the default effect of SIGINT for the programs that are started here. Shells start background
+/// jobs with SIGINT ignored, and children inherit that. A signal with a handler is reset to its default in
+/// the child.
 fn heed_interrupts() {
     let always = Arc::new(AtomicBool::new(true));
     register_conditional_shutdown(SIGINT, 130, always).expect("a handler");

@@ -1,4 +1,4 @@
-//! Lines that child processes write, captured by a program with the name of each process before them.
+//! Lines that child processes write, captured by a program that puts the name of the process before each.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use super::interrupt::sibling;
 use crate::captures::LINES;
 use crate::workload::Figures;
 
-/// One of the programs that capture. Measures how long it takes from its first line to its last.
+/// Runs one of the capturing programs. Measures the time from its first line to its last.
 pub fn captured(implementation: &str, processes: usize) -> Figures {
     let mut child = Command::new(sibling("program"))
         .args([implementation, &processes.to_string()])

@@ -25,7 +25,7 @@ pub fn quitter(n: usize) -> Figures {
     figures(started, from)
 }
 
-/// A loop that starts, one that signals, and one that reaps.
+/// A loop that starts the processes, one that signals them, and one that reaps them.
 pub fn by_hand(n: usize) -> Figures {
     let from = Instant::now();
     let start = || sleep().process_group(0).spawn().expect("a process");

@@ -15,7 +15,7 @@ pub fn flat<T: Tree>(n: usize) -> Figures {
     measure(|| root.tell(), &children)
 }
 
-/// Each node has ten children, and is held.
+/// Each node has ten children, and is held by a handle.
 pub fn tens<T: Tree>(n: usize) -> Figures {
     let nodes = tree_of_tens::<T>(n);
     measure(|| nodes[0].tell(), &nodes[1..])

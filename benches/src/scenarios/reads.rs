@@ -12,13 +12,13 @@ use crate::flags::Flag;
 use crate::muster::Muster;
 use crate::workload::Figures;
 
-/// The stack of each thread: small, so that there can be many.
+/// The size of each thread's stack: small, so that there can be many threads.
 const STACK: usize = 64 * 1024;
 
 /// How many threads read from one stream, since the system limits how many streams a process may have.
 const SHARING: usize = 100;
 
-/// Each reads from a stream to which nobody writes.
+/// Each thread reads from a stream to which nobody writes.
 pub fn interruptible(n: usize) -> Figures {
     let pairs = (0..n.div_ceil(SHARING)).map(|_| UnixStream::pair().expect("two descriptors"));
     let (ours, _theirs): (Vec<_>, Vec<_>) =
@@ -30,7 +30,7 @@ pub fn interruptible(n: usize) -> Figures {
     })
 }
 
-/// The floor: each waits for the quit alone.
+/// The floor: each thread only waits for the quit.
 pub fn wait_quit(n: usize) -> Figures {
     blocked(vec![(); n], |q, ()| q.wait_quit())
 }
@@ -47,7 +47,7 @@ fn blocked<T: Send + 'static>(
         let body = move |q: &RoutineQuitter| muster.block(|| block(q, item));
         routine.add(body).expect("a thread");
     }
-    // It waits before the quit comes, as an exit does.
+    // The waiter waits before the quit comes, as an exit does.
     let (from, done) = thread::scope(|scope| {
         let waiter = scope.spawn(|| {
             root.wait_done(Duration::MAX).expect("no limit");

@@ -7,12 +7,12 @@ use std::process::Command;
 use super::interrupt::{Started, sibling};
 use crate::workload::{Figures, median};
 
-/// The example.
+/// Measures the example.
 pub fn example(clients: usize) -> Figures {
     gone(|| Command::new(sibling("tcp_server_threads")), clients)
 }
 
-/// One of the programs.
+/// Measures one of the programs.
 pub fn program(implementation: &str, clients: usize) -> Figures {
     let command = || {
         let mut command = Command::new(sibling("program"));
@@ -22,7 +22,8 @@ pub fn program(implementation: &str, clients: usize) -> Figures {
     gone(command, clients)
 }
 
-/// Seven in ten clients are idle, two are amid a line, and one sends as much as it can and never reads.
+/// Of ten clients, seven are idle, two are in the middle of a line, and one sends as much as it can and never
+/// reads.
 fn gone(command: impl Fn() -> Command, clients: usize) -> Figures {
     const OFTEN: usize = 3;
     let run = |kinds: [usize; 3]| {

@@ -1,8 +1,8 @@
 //! The longest poll by another thread while a large tree quits.
 //!
-//! Measured by the wall clock and not by processor time, because a thread that waits for a lock uses no
-//! processor. The system counts separately how often it took the processor from a thread. Polls during
-//! which that happened say nothing about the library, and are left out.
+//! Measured by the wall clock and not by CPU time, because a thread that waits for a lock uses no CPU time.
+//! The system counts separately how often it preempted a thread. Polls during which that happened say
+//! nothing about the library, and are left out.
 
 use std::hint::black_box;
 use std::mem;
@@ -69,7 +69,7 @@ pub(super) fn poll_until(over: &AtomicBool, poll: impl Fn()) -> Polls {
         let until = Instant::now();
         let took = until - from;
         from = until;
-        // Asking costs more than a poll, so this only asks after long polls.
+        // Reading the count costs more than a poll, so this only reads it after long polls.
         if took >= LONG {
             let before = mem::replace(&mut switches, involuntary_switches());
             from = Instant::now();
@@ -84,16 +84,15 @@ pub(super) fn poll_until(over: &AtomicBool, poll: impl Fn()) -> Polls {
 
 const LONG: Duration = Duration::from_micros(1);
 
-/// How often the system took the processor from this thread.
+/// How often this thread was preempted.
 fn involuntary_switches() -> i64 {
     let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("Linux");
     usage.involuntary_context_switches()
 }
 
-/// The durations of polls, including the reading of the clock.
+/// The durations of polls, each with one reading of the clock.
 pub(super) struct Polls {
-    /// The nanoseconds spent in polls of each length, in steps of 8 ns. The last step has all longer
-    /// polls.
+    /// The nanoseconds spent in polls of each length, in steps of 8 ns. The last step has all longer polls.
     spent: Vec<u64>,
     longest: f64,
 }
@@ -110,7 +109,7 @@ impl Default for Polls {
 }
 
 impl Polls {
-    /// The nanoseconds of the longest one.
+    /// The nanoseconds of the longest poll.
     pub(super) fn longest(&self) -> f64 {
         self.longest
     }
@@ -122,8 +121,8 @@ impl Polls {
         self.longest = self.longest.max(took as f64);
     }
 
-    /// The longest poll that this part of all moments falls into. It counts moments and not polls,
-    /// because one poll of ten milliseconds is lost among millions of short ones.
+    /// The length of poll that this part of all moments does not exceed. It counts moments and not polls, because
+    /// one poll of ten milliseconds would be lost among millions of short ones.
     fn quantile(&self, part: f64) -> f64 {
         let all: u64 = self.spent.iter().sum();
         let mut left = (all as f64 * part) as u64;

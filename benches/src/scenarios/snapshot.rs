@@ -1,5 +1,5 @@
-//! The longest start of a routine, by threads that start and end some in a loop, while another takes
-//! snapshots of their tree.
+//! The longest time to start a routine, on threads that start and end routines in a loop while another thread
+//! takes snapshots of their tree.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -15,15 +15,15 @@ use crate::workload::Figures;
 /// How many snapshots are taken.
 const SNAPSHOTS: u32 = 20;
 
-/// The time between two of them.
+/// The time between two snapshots.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Snapshots of a quitter with so many routines, at which others start.
+/// Takes snapshots of a quitter with `n` routines, while others start there.
 pub fn run(n: usize) -> Figures {
     measure(n, |root| drop(black_box(root.snapshot())))
 }
 
-/// The floor: the same threads, while nobody looks.
+/// The floor: the same threads, without snapshots.
 pub fn run_quiet(n: usize) -> Figures {
     measure(n, |_| ())
 }
@@ -40,7 +40,7 @@ fn measure(n: usize, look: impl Fn(&Quitter)) -> Figures {
         let starters: Vec<_> = (0..threads)
             .map(|_| {
                 scope.spawn(|| {
-                    // Those that stay are made by the same threads, and so are in the same lists.
+                    // The same threads make the routines that stay, so these are in the same lists.
                     let steady: Vec<_> = (0..n / threads).map(|_| guard()).collect();
                     start.wait();
                     let polls = poll_until(&over, || drop(guard()));

@@ -24,7 +24,7 @@ pub fn run<C: Crew>(n: usize) -> Figures {
     figures(&muster, from, told)
 }
 
-/// Threads of a scope, which blocks until all have ended.
+/// Threads of a scope, which blocks until all of them have ended.
 pub fn scope(n: usize) -> Figures {
     let muster = Muster::new(n);
     let condvar = StdCondvar::new();
@@ -40,8 +40,8 @@ pub fn scope(n: usize) -> Figures {
     figures(&muster, from, told)
 }
 
-/// How long the call kept its caller, how long until the last thread returned from the call that
-/// blocked, and how long until the wait for all returned.
+/// How long the quit held up its caller, how long until the last thread returned from its blocking call, and how
+/// long until the wait for all threads returned.
 fn figures(muster: &Muster, from: Instant, told: Instant) -> Figures {
     let done = from.elapsed();
     vec![

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// Where the built programs are.
+/// The paths of the built programs.
 pub(crate) struct Built {
     /// The benchmark, which criterion runs.
     pub(crate) ops: PathBuf,
@@ -13,8 +13,7 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// Builds the benchmark, the programs, and the examples that are interrupted, into the folder of
-    /// this program.
+    /// Builds the benchmark, the programs, and the examples to be interrupted, into the folder of this program.
     pub(crate) fn new() -> Self {
         let own = std::env::current_exe().expect("a path");
         let folder = own.parent().expect("a folder").to_owned();

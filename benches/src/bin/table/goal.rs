@@ -10,7 +10,7 @@ pub(crate) enum Of {
     Peer(&'static str),
 }
 
-/// The most that quitter may take.
+/// The upper bound for quitter's value.
 #[derive(Clone, Copy)]
 enum Most {
     Value(f64),
@@ -45,7 +45,7 @@ impl Goal {
         Self { most, size: None }
     }
 
-    /// Only at this size.
+    /// Restricts the goal to this size.
     pub(crate) const fn at(self, size: usize) -> Self {
         Self {
             size: Some(size),

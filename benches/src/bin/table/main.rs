@@ -34,8 +34,8 @@ fn main() {
     }
 }
 
-/// The jobs of a round. Each is in it once, since several rows may show figures of the same run; then
-/// once more those that are to be run more often, and so on.
+/// The jobs of a round. First comes each job once, since several rows may show figures of the same run; then
+/// again those that run more often, and so on.
 fn jobs(rows: &[Row]) -> Vec<Job> {
     let most = rows.iter().map(|row| row.often).max().unwrap_or(0);
     let mut all = Vec::new();

@@ -13,11 +13,11 @@ use crate::built::Built;
 /// The program that runs a workload.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Program {
-    /// Criterion, all implementations of a workload in one process.
+    /// Criterion, with all implementations of a workload in one process.
     Ops,
-    /// The program `heap`, one process for each.
+    /// The program `heap`, with a process for each implementation.
     Heap,
-    /// The program `scenario`, one process for each.
+    /// The program `scenario`, with a process for each implementation.
     Scenario,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Job {
 /// The name of the figure that criterion measures.
 pub(crate) const OP: &str = "op";
 
-/// Every value of every round.
+/// All values of all rounds.
 #[derive(Default)]
 pub(crate) struct Measured {
     values: BTreeMap<Job, HashMap<String, Vec<f64>>>,

@@ -47,7 +47,7 @@ impl Options {
                 _ => return None,
             }
         }
-        // A page with some of the rows would replace the page with all of them.
+        // A page with some of the rows must not replace the page with all of them.
         let writes_less = options.write && (options.smoke || !options.only.is_empty());
         (!writes_less && options.rounds > 0).then_some(options)
     }

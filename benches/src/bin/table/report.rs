@@ -110,10 +110,10 @@ pub(crate) fn misses(lines: &[Line<'_>]) -> String {
     markdown(&heads, missed.map(columns).collect())
 }
 
-/// The most that an item may cost at the largest size, as a multiple of its cost at the smallest.
+/// How much an item may cost at the largest size, as a multiple of its cost at the smallest.
 const MOST_GROWTH: f64 = 3.0;
 
-/// How the cost of an item grows with their number.
+/// How the cost of an item grows with the number of items.
 pub(crate) fn growth(rows: &[Row], measured: &Measured) -> String {
     let grows = |row: &&Row| row.growth != Growth::Unknown && row.sizes.len() > 1;
     let columns = rows.iter().filter(grows).filter_map(|row| {
@@ -159,7 +159,7 @@ pub(crate) fn growth(rows: &[Row], measured: &Measured) -> String {
     markdown(&heads, columns.collect())
 }
 
-/// A size for people: powers of ten from a thousand on.
+/// A size as text: powers of ten from a thousand on.
 pub(crate) fn size(size: usize) -> String {
     match size {
         0 => String::new(),

@@ -8,7 +8,7 @@ use crate::measure::{Job, Measured, Program};
 /// One figure of one workload, at each of its sizes.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
-    /// Says what is measured, for the reader.
+    /// Says what is measured, for readers of the table.
     pub(crate) what: &'static str,
     pub(crate) program: Program,
     pub(crate) workload: &'static str,
@@ -20,13 +20,13 @@ pub(crate) struct Row {
     pub(crate) often: usize,
     pub(crate) floor: Option<Floor>,
     pub(crate) peers: &'static [&'static str],
-    /// Implementations that are no peers, but worth knowing.
+    /// Implementations that are not peers, but worth showing.
     pub(crate) others: &'static [&'static str],
     pub(crate) goals: &'static [Goal],
     /// The figures of go-quitter, by size.
     pub(crate) go_quitter: &'static [(usize, f64)],
     pub(crate) growth: Growth,
-    /// The name of the plot, of a row with sizes.
+    /// The name of the plot, if the row has sizes.
     pub(crate) plot: Option<&'static str>,
     pub(crate) when: When,
     /// Why the row misses its goal. It is kept here so that it survives the next run.
@@ -61,7 +61,7 @@ pub(crate) enum When {
     Builds,
 }
 
-/// Whether the growth of the figure with the size is of interest.
+/// Whether the table of growth shows the row, and how.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Growth {
     Unknown,
@@ -71,7 +71,7 @@ pub(crate) enum Growth {
     OfAll,
 }
 
-/// The floor of a row: as cheap as the machine allows.
+/// The floor of a row: the cheapest that the machine allows.
 #[derive(Clone, Copy)]
 pub(crate) struct Floor {
     /// The name.
@@ -82,7 +82,7 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// An implementation of the same workload, by the same figure.
+    /// An implementation of the same workload, with the same figure.
     pub(crate) const fn of(implementation: &'static str) -> Self {
         Self {
             name: implementation,
@@ -91,7 +91,7 @@ impl Floor {
         }
     }
 
-    /// An implementation of another workload, or by another figure.
+    /// An implementation of another workload, or with another figure.
     pub(crate) const fn elsewhere(
         name: &'static str,
         implementation: &'static str,
@@ -162,7 +162,7 @@ impl Cells {
 }
 
 impl Row {
-    /// The sizes; a row without sizes has the size zero.
+    /// The sizes. A row without sizes has the size zero.
     pub(crate) fn sizes(&self) -> &'static [usize] {
         if self.sizes.is_empty() {
             &[0]

@@ -1,4 +1,4 @@
-//! The rows: what is compared with what, and the goals. The library has the workloads.
+//! The rows: what is compared with what, and the goals. The workloads are in the library.
 
 use quitter_benches::scenarios::PARTS_NAME;
 
