@@ -6,7 +6,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 use std::{hint, mem, thread};
 
-/// The cases of `stuck`, in its order.
+/// The cases of `stuck`, in the same order.
 pub const KINDS: [&str; 9] = [
     "lock",
     "shared-lock",
@@ -54,7 +54,7 @@ pub fn hang(kind: &str) {
 fn lock() {
     static LEDGER: Mutex<u64> = Mutex::new(0);
 
-    // The first of them keeps it.
+    // The first worker keeps the lock for ever.
     if let Ok(ledger) = LEDGER.try_lock() {
         mem::forget(ledger);
     }

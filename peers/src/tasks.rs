@@ -1,4 +1,4 @@
-//! The cases of tasks: each on a runtime of several threads, and on one of a single thread.
+//! The cases of tasks: each on a multi-threaded and on a single-threaded runtime.
 
 use std::future::{Future, pending};
 use std::io;
@@ -54,7 +54,7 @@ pub fn runtime(case: &str) -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-/// The work. `told` is ready when the worker is told to end.
+/// The work. `told` becomes ready when the worker is told to end.
 pub async fn work(case: &str, told: impl Future<Output = ()>) {
     match case.trim_end_matches("-current") {
         "task-pending" => pending().await,

@@ -1,4 +1,4 @@
-//! The examples by hand do what the examples do, until Ctrl-C ends them with the same exit code.
+//! The examples by hand do the same as the examples, until Ctrl-C ends them with the same exit code.
 
 #![cfg(unix)]
 
@@ -23,7 +23,7 @@ impl Program {
         Self { child, stdout }
     }
 
-    /// The rest of the first line that begins with this.
+    /// Reads up to the first line that begins with `begin`, and returns the rest of that line.
     fn wait_for(&mut self, begin: &str) -> String {
         let mut lines = self.stdout.by_ref().lines().map(Result::unwrap);
         let line = lines.find_map(|line| Some(line.strip_prefix(begin)?.to_owned()));
@@ -35,7 +35,7 @@ impl Program {
         kill(pid, Signal::SIGINT).unwrap();
     }
 
-    /// The exit code, and the rest of the output.
+    /// Waits for the end. Returns the exit code and the rest of the output.
     fn end(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
@@ -130,7 +130,7 @@ fn the_http_server_answers_requests_in_flight() -> io::Result<()> {
     let mut rest = String::new();
     events.read_to_string(&mut rest)?;
     assert!(rest.contains("data: goodbye"), "{rest}");
-    // It still serves, so that a load balancer sees this.
+    // The server still accepts connections, so that a load balancer sees this.
     assert!(answer(ask("/ready")?)?.starts_with("HTTP/1.1 503"));
     assert!(answer(slow)?.ends_with("slow\n"));
     assert_eq!(server.end().0, Some(0));

@@ -1,6 +1,6 @@
 //! Runs each case with each library, and prints a table: how long after the signal the process was
-//! gone, its exit code, and the last line that it printed; of a report, the last that names the worker.
-//! Arguments name the cases to run; without any it is all of them.
+//! gone, its exit code, and the last line that it printed, or the last line of a report that names the
+//! worker. Arguments name the cases to run; without arguments, all run.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
@@ -75,7 +75,7 @@ fn run(program: &str, case: &str) -> String {
             .for_each(|text| drop(line.send(text)));
     });
     let _ready = lines.recv_timeout(PATIENCE);
-    // The handlers and the worker are set up right after that line.
+    // The program sets up its handlers and the worker right after that line.
     thread::sleep(Duration::from_millis(300));
     let from = Instant::now();
     if case != "panic" {
@@ -103,7 +103,7 @@ fn run(program: &str, case: &str) -> String {
     }
 }
 
-/// The lines, each with those that go on with it.
+/// Joins wrapped lines.
 fn joined(lines: impl Iterator<Item = String>) -> Vec<String> {
     const GOES_ON: &str = "      ";
     let mut all: Vec<String> = Vec::new();
@@ -142,7 +142,7 @@ fn sibling(program: &str) -> PathBuf {
     own.with_file_name(program)
 }
 
-/// A stdout that is full, and its other end, which nobody reads.
+/// A full stdout, and its other end, which nobody reads.
 fn full_pipe() -> (OwnedFd, UnixStream) {
     let (mut writer, reader) = UnixStream::pair().expect("a pair of sockets");
     writer.set_nonblocking(true).expect("a mode");

@@ -53,7 +53,7 @@ mod metrics {
                 while quits.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
                     publish(counted.load(Ordering::Relaxed));
                 }
-                publish(counted.load(Ordering::Relaxed)); // What came since the last tick.
+                publish(counted.load(Ordering::Relaxed)); // With the requests since the last tick.
             })?;
             Ok(Self {
                 requests,
@@ -66,7 +66,7 @@ mod metrics {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
 
-        /// Ends before the program does.
+        /// Stops the library before the program ends.
         pub(crate) fn stop(self, timeout: Duration) -> Result<(), TimedOut> {
             drop(self.quit);
             match self.is_done.recv_timeout(timeout) {
@@ -84,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let publish = |requests| println!("{requests} requests so far");
     let metrics = Metrics::start(Duration::from_secs(1), publish)?;
     while !is_quitting.load(Ordering::SeqCst) {
-        thread::sleep(Duration::from_millis(10)); // Stands for a request.
+        thread::sleep(Duration::from_millis(10)); // Stands in for a request.
         metrics.count_request();
     }
     metrics.stop(Duration::from_secs(1))?;

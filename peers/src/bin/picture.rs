@@ -1,6 +1,6 @@
 //! Draws docs/terminal-light.svg and docs/terminal-dark.svg: a terminal on which the example `stuck` runs,
-//! hangs, and is ended by a second Ctrl-C. All of it is real: a shell runs on a terminal of this program's,
-//! which types what a user would, and draws what the terminal shows. What is typed is drawn bold.
+//! hangs, and is ended by a second Ctrl-C. All of it is real: a shell runs on a pseudoterminal, into which this
+//! program types as a user would. The program draws what the terminal shows, with typed text in bold.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -77,13 +77,13 @@ impl Terminal {
         }
     }
 
-    /// Returns what the terminal shows in the end.
+    /// Plays the scene, and returns what the terminal shows in the end.
     fn tell_the_story(mut self) -> String {
         self.wait_for(PROMPT);
         self.type_in(COMMAND);
         self.type_in("\n");
         self.wait_for("Press Ctrl-C.");
-        // The routines come to their lock.
+        // Gives the routines time to get to their lock.
         thread::sleep(Duration::from_millis(300));
         self.type_in(CTRL_C);
         self.wait_for("Waiting for 2 routines");

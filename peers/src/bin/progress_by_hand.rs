@@ -23,7 +23,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("copying {files} files");
     let bar = ProgressBar::new(files);
     for copied in 0..files {
-        // Stands for the copying. Wakes at once when the program is told to quit.
+        // Stands in for the copying. Returns at once when the program is told to quit.
         if quits.recv_timeout(Duration::from_millis(20)) != Err(RecvTimeoutError::Timeout) {
             bar.finish_and_clear();
             println!("stopped after {copied} of {files} files");

@@ -1,5 +1,5 @@
-//! signal-hook's iterator on the main thread, a flag, and a join; a second signal by
-//! `register_conditional_shutdown`, as in its documentation.
+//! signal-hook's iterator on the main thread, a flag, and a join. `register_conditional_shutdown` handles a
+//! second signal, as in its documentation.
 
 use std::process::ExitCode;
 use std::sync::Arc;

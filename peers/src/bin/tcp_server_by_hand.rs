@@ -38,7 +38,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let open = server.open.lock().unwrap();
     for stream in open.values() {
-        let _ = stream.shutdown(Shutdown::Read); // What has arrived can still be read.
+        let _ = stream.shutdown(Shutdown::Read); // Data that has arrived can still be read.
     }
     let closed = &server.closed;
     let (open, _) = closed
@@ -77,7 +77,7 @@ impl Server {
     }
 }
 
-/// A connection in the list of those that are open, until its thread ends or panics.
+/// An entry in the list of open connections, until the connection's thread ends or panics.
 struct Open(Arc<Server>, u64);
 
 impl Drop for Open {

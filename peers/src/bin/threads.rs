@@ -22,7 +22,7 @@ fn main() {
     println!("{:.1}", took.as_secs_f64() * 1e6);
 }
 
-/// From the start of a routine to its end, of so many one after the other.
+/// The time from the start of a routine to its end, for `count` routines one after the other.
 fn start(count: u32) -> Duration {
     let root = Quitter::root("root");
     let from = Instant::now();
@@ -33,7 +33,7 @@ fn start(count: u32) -> Duration {
     from.elapsed() / count
 }
 
-/// How long after the deadline the report is there, of so many threads that hang.
+/// The time from the deadline to the report on `count` hanging threads.
 fn report(count: u32) -> Duration {
     static HANGING: AtomicU32 = AtomicU32::new(0);
 

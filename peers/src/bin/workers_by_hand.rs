@@ -78,7 +78,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(code)
 }
 
-/// Says that a worker has returned, also if it panics.
+/// Reports that a worker has returned, even if it panics.
 struct Returns(Sender<Event>);
 
 impl Drop for Returns {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 /// A way to build a program.
 pub(crate) struct Build {
     pub(crate) name: &'static str,
-    /// The note for the reader.
+    /// The note for readers of the page.
     pub(crate) about: &'static str,
     cargo: &'static [&'static str],
     rustc: &'static [&'static str],
@@ -18,14 +18,14 @@ pub(crate) const BUILDS: [Build; 4] = [
         name: "debug",
         about: "`cargo build`.",
         cargo: &[],
-        // The workspace has less than a new package has.
+        // The workspace's profile has less debug information than the default.
         rustc: &["-C", "debuginfo=full"],
     },
     Build {
         name: "release with debug information",
         about: "`cargo build --release` with `debug = \"limited\"` for the program.",
         cargo: &["--release"],
-        // Without debug information in the profile, cargo has it stripped.
+        // Without debug information in the profile, cargo strips it.
         rustc: &["-C", "debuginfo=limited", "-C", "strip=none"],
     },
     Build {
@@ -49,7 +49,7 @@ pub(crate) struct Programs {
     pub(crate) with_stacks: PathBuf,
 }
 
-/// Builds them all, in a target folder of their own, since features come and go.
+/// Builds all programs, in a target folder of their own, since the features change from build to build.
 pub(crate) fn build() -> Vec<Programs> {
     let target = crate::root().join("target/diagnosis");
     let of = |(number, build): (usize, &Build)| Programs {
@@ -86,7 +86,7 @@ fn program(target: &Path, build: &Build, number: usize, has_stacks: bool) -> Pat
         .arg(&target)
         .arg("--")
         .args(build.rustc)
-        // The places in a report are relative to it.
+        // The places in a report are relative to this folder.
         .current_dir(crate::root())
         .stdin(Stdio::null())
         .status()
@@ -97,7 +97,7 @@ fn program(target: &Path, build: &Build, number: usize, has_stacks: bool) -> Pat
     } else {
         "release"
     };
-    // The next build has the same name, and gdb and the stacks show the name of the file.
+    // The next build overwrites the file, and the copy needs the same name, since gdb and the stacks show it.
     let kept = target.join(number.to_string());
     fs::create_dir_all(&kept).expect("a folder");
     let kept = kept.join("stuck");

@@ -1,9 +1,9 @@
-//! Compares what a report says of a routine with what gdb says of its thread.
+//! Compares what a report says about a routine with what gdb says about its thread.
 
 use crate::gdb::{Backtrace, Thread};
 use crate::report::{Routine, is_own};
 
-/// Compares the report on a routine with gdb's.
+/// Compares the report on a routine with gdb's backtrace.
 pub(crate) fn compare(routine: &Routine, backtrace: &Backtrace) -> String {
     let thread = backtrace.of(&routine.name);
     let mut said = vec![function_and_line(routine, thread, backtrace)];
@@ -67,7 +67,8 @@ pub(crate) fn own(thread: &Thread) -> Option<(String, &Option<String>)> {
     })
 }
 
-/// The offsets to which calls return. A thread that runs has moved on since gdb asked.
+/// The offsets of the routine's calls in the program. The innermost call of a running thread is left out, since
+/// the thread has moved on since gdb asked.
 fn offsets(routine: &Routine) -> Vec<u64> {
     let offset = |function: &str| {
         let (_, offset) = function.strip_prefix("stuck")?.split_once("+0x")?;
@@ -78,7 +79,7 @@ fn offsets(routine: &Routine) -> Vec<u64> {
     functions.skip(running).filter_map(offset).collect()
 }
 
-/// The static that the program waits for, where gdb shows it as an argument.
+/// The static that the thread waits for, if gdb shows it as an argument.
 fn named_lock(thread: &Thread) -> Option<String> {
     let arguments = thread.frames.iter().map(|frame| &frame.arguments);
     let mut names = arguments.filter_map(|text| text.split_once(" <stuck::")?.1.split_once('>'));
@@ -86,7 +87,7 @@ fn named_lock(thread: &Thread) -> Option<String> {
     Some(short(&format!("stuck::{name}")))
 }
 
-/// A function of gdb's without generics, hashes and the numbers of closures.
+/// The name of a function in gdb's output, without generics, hashes and the numbers of closures.
 pub(crate) fn short(function: &str) -> String {
     let mut depth = 0;
     let mut short = String::new();
@@ -111,7 +112,7 @@ pub(crate) fn short(function: &str) -> String {
         .join("{closure")
 }
 
-/// Line tables alone name functions without their paths.
+/// Compares only the last names if one has no path: line tables alone name functions without their paths.
 fn is_same(one: &str, other: &str) -> bool {
     let have_paths = one.contains("::") && other.contains("::");
     match have_paths {

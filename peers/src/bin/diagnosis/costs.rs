@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use std::{env, fs};
 
-/// How often each is measured. The table has the shortest time, which other work on the machine disturbs
+/// How often each cost is measured. The table has the shortest time, which other work on the machine disturbs
 /// least.
 const ROUNDS: usize = 9;
 
@@ -69,7 +69,7 @@ pub(crate) fn table() -> String {
     table
 }
 
-/// A program that depends on quitter alone, and is `threads`.
+/// Writes a crate that depends on quitter alone, with the program `threads`.
 fn write_crate(folder: &Path, feature: &str) {
     let root = crate::root();
     let (root, here) = (root.display(), env!("CARGO_MANIFEST_DIR"));
@@ -80,7 +80,7 @@ fn write_crate(folder: &Path, feature: &str) {
     );
     fs::create_dir_all(folder).expect("a new folder");
     fs::write(folder.join("Cargo.toml"), manifest).expect("a new file");
-    // The versions that are tested, and nothing to resolve.
+    // Uses the tested versions, so that cargo has nothing to resolve.
     fs::copy(crate::root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("a lock file");
 }
 
@@ -126,7 +126,7 @@ fn cargo(folder: &Path) -> Command {
     cargo
 }
 
-/// Microseconds.
+/// The shortest time, in microseconds.
 fn best(built: &Built, arguments: [&str; 2]) -> f64 {
     let rounds = (0..ROUNDS).map(|_| run(&built.program, arguments));
     rounds.fold(f64::INFINITY, f64::min)

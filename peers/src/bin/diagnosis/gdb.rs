@@ -1,4 +1,4 @@
-//! Asks gdb, and reads its backtraces.
+//! Runs gdb, and parses its backtraces.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 /// The backtraces of all threads of a process.
 pub(crate) struct Backtrace {
     pub(crate) threads: Vec<Thread>,
-    /// Where the program is in memory.
+    /// The address at which the program is loaded.
     base: u64,
 }
 
 pub(crate) struct Thread {
-    /// The name as the system has it, which is cut.
+    /// The name as the system has it, truncated.
     name: String,
     pub(crate) text: String,
     pub(crate) frames: Vec<Frame>,
@@ -34,7 +34,7 @@ impl Backtrace {
         found.unwrap_or_else(|| panic!("gdb shows no thread '{routine}'"))
     }
 
-    /// Whether a thread has a call at this offset in the program. gdb shows where it returns to.
+    /// Whether a thread has a call at this offset in the program. gdb shows the return address.
     pub(crate) fn has_offset(&self, thread: &Thread, offset: u64) -> bool {
         let mut addresses = thread.frames.iter().filter_map(|frame| frame.address);
         addresses.any(|address| address == self.base + offset + 1)
@@ -116,14 +116,14 @@ fn frame(line: &str) -> Frame {
     }
 }
 
-/// Where the arguments begin, which are in brackets as types may be.
+/// Where the arguments begin. They are in brackets, as types may be, too.
 fn end_of_function(call: &str) -> usize {
     let mut depth = 0;
     let mut before = ' ';
     for (at, c) in call.char_indices() {
         match c {
             '<' => depth += 1,
-            // Not that of "fn() -> T".
+            // The '>' of "fn() -> T" closes nothing.
             '>' if before != '-' => depth -= 1,
             '(' if depth == 0 && before == ' ' => return at - 1,
             _ => {}

@@ -1,9 +1,10 @@
-//! Makes docs/diagnosis.md: what the exit report says of each case of the example `stuck`, in each build,
-//! beside what gdb says of the same process; what other libraries say of such hangs; and what the feature
-//! `stacks` costs.
+//! Makes docs/diagnosis.md: what the exit report says about each case of the example `stuck`, in each build,
+//! beside what gdb says about the same process; what other libraries say about such hangs; and what the
+//! feature `stacks` costs.
 //!
 //! `diagnosis` prints the page, `diagnosis --write` writes it. With the names of parts, as in `diagnosis
-//! --write costs`, the others stay as they are on the page. It needs gdb, and takes some minutes.
+//! --write costs`, only these are measured, and the others stay as they are. It needs gdb, and takes some
+//! minutes.
 
 mod builds;
 mod compare;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The page, with these parts measured, or all if there are none.
+/// The page, with these parts measured, or with all parts measured if `parts` is empty.
 fn page(gdb: &str, parts: &[String]) -> String {
     let old = fs::read_to_string(root().join(PAGE)).unwrap_or_default();
     let part = |name: &str, measure: &dyn Fn() -> String| {
@@ -84,7 +85,7 @@ fn marks(part: &str) -> (String, String) {
     )
 }
 
-/// A part as it is on the page; empty, if it is not there yet.
+/// A part as it is on the page, or an empty text if it is not there yet.
 fn kept(page: &str, part: &str) -> String {
     let (begin, end) = marks(part);
     let rest = page.split_once(&begin).map(|(_, rest)| rest);
@@ -122,7 +123,7 @@ fn machine(gdb: &str) -> String {
     )
 }
 
-/// The first line that a program prints. `None`: it is not installed.
+/// The first line that a program prints, or `None` if it is not installed.
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
         .args(arguments)

@@ -1,4 +1,4 @@
-//! Other libraries in the same hangs: what they print after the signal.
+//! What other libraries print after the signal, in the same hangs.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -85,7 +85,7 @@ fn run(program: &str, kind: &str) -> Said {
         let lines = stderr.lines().map_while(Result::ok);
         lines.for_each(|text| drop(line.send(text)));
     });
-    // The handlers and the worker are set up right after its first line.
+    // The program sets up its handlers and the worker right after its first line.
     let _ready = lines.recv_timeout(PATIENCE);
     thread::sleep(Duration::from_millis(500));
     while lines.try_recv().is_ok() {}

@@ -1,4 +1,4 @@
-//! Reads the text of an exit report.
+//! Parses the text of an exit report.
 
 /// A routine of a report.
 pub(crate) struct Routine {
@@ -17,13 +17,13 @@ pub(crate) struct Frame {
 }
 
 impl Routine {
-    /// "accept4"; `None` of a thread that runs.
+    /// The call, such as "accept4", or `None` if the thread runs.
     pub(crate) fn call(&self) -> Option<&str> {
         let is_blocked = !self.stands.starts_with("running");
         is_blocked.then(|| self.stands.split(' ').next().unwrap_or_default())
     }
 
-    /// "fd 6" of "accept4 (fd 6, TCP 127.0.0.1:8080)".
+    /// The file descriptor, such as "fd 6" in "accept4 (fd 6, TCP 127.0.0.1:8080)".
     pub(crate) fn descriptor(&self) -> Option<&str> {
         let (_, object) = self.stands.split_once('(')?;
         let descriptor = object.split([',', ')']).next()?;
@@ -38,13 +38,13 @@ impl Routine {
     }
 }
 
-/// Whether a call is of `stuck` itself.
+/// Whether a call is one of `stuck` itself.
 pub(crate) fn is_own(function: &str, place: Option<&str>) -> bool {
     function.starts_with("stuck::") || place.is_some_and(|place| place.contains("13_stuck.rs:"))
 }
 
-/// The routines of a report, with their stacks. That of an end by force has these further down, below the
-/// names alone.
+/// The routines of a report, with their stacks. The report of an end by force has the stacks further down, with
+/// only the names above them.
 pub(crate) fn routines(report: &str) -> Vec<Routine> {
     let mut described: Vec<(String, String, Vec<Frame>)> = Vec::new();
     let mut current = 0;

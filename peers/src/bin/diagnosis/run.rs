@@ -1,4 +1,4 @@
-//! Runs `stuck`: lets a case hang, asks gdb, presses Ctrl-C and takes the report.
+//! Runs `stuck`: lets a case hang, asks gdb, sends Ctrl-C and reads the report.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(crate) struct Seen {
     pub(crate) case: &'static str,
     pub(crate) without_stacks: Report,
     pub(crate) with_stacks: Report,
-    /// Of the process with stacks.
+    /// The backtrace of the process with stacks.
     pub(crate) gdb: Backtrace,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Report {
     pub(crate) routines: Vec<Routine>,
 }
 
-/// Runs all cases, a few beside one another.
+/// Runs all cases, a few at a time.
 pub(crate) fn all(programs: &Programs) -> Vec<Seen> {
     let beside = |cases: &[&'static str]| {
         thread::scope(|scope| {
@@ -68,7 +68,7 @@ fn run(program: &Path, case: &str, asks_gdb: bool) -> (Report, Option<Backtrace>
         .stderr(Stdio::piped())
         .spawn()
         .expect("a built program");
-    // The wait for the process would close it.
+    // Waiting for the process would close its stdin.
     let _stdin = stuck.stdin.take();
     let (line, lines) = mpsc::channel();
     let stderr = BufReader::new(stuck.stderr.take().expect("piped"));

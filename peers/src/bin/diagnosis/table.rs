@@ -31,7 +31,7 @@ pub(crate) fn of(seen: &[Seen]) -> String {
     table
 }
 
-/// The stack, innermost first, and what it says otherwise than without stacks.
+/// The stack, innermost first. If the call differs from the report without stacks, the call comes before it.
 fn stack(routine: &Routine, without: &Routine) -> String {
     let steady = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
     let mut said: Vec<_> = routine.frames.iter().map(frame).collect();
@@ -49,7 +49,7 @@ fn frame(frame: &Frame) -> String {
     }
 }
 
-/// The innermost call, the innermost one of the program's own, and how many there are.
+/// The innermost call, the innermost of the program's own calls, and how many calls there are.
 fn gdb(thread: &Thread) -> String {
     let innermost = thread.frames.first().map_or("??", |frame| &frame.function);
     let mut said = vec![format!("`{}`", compare::short(innermost))];
@@ -64,7 +64,7 @@ fn gdb(thread: &Thread) -> String {
     said.join("<br>")
 }
 
-/// The file is the same all over the table.
+/// Leaves out the folder, which is the same in the whole table.
 fn short_place(place: &str) -> &str {
     place.rsplit('/').next().unwrap_or(place)
 }

@@ -1,4 +1,4 @@
-//! The texts behind a table, in full.
+//! The full texts behind a table.
 
 use std::fmt::Write;
 
