@@ -2,8 +2,8 @@
 //! quitter with its quit sources, and the exit report.
 //!
 //! Programs depend on the crate `quitter`, which re-exports all of this and adds the attributes
-//! `#[quitter::main]` and `#[quitter::routine]`. This crate is the same without a procedural macro
-//! in the build.
+//! `#[quitter::main]` and `#[quitter::routine]`. On its own, this crate keeps procedural macros out of the
+//! build.
 //!
 //! # Examples
 //!
@@ -100,7 +100,7 @@ pub use routine::tracked::Tracked;
 pub use stacks::{Frame, Stack, TaskState};
 pub use stands::Stands;
 
-/// Items that the attributes' output needs. No part of the public interface.
+/// Items that the expansion of the attributes uses. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::main_quitter::body::{AsError, ErrorOf, KnownError, UnknownError};

@@ -1,4 +1,4 @@
-//! A descriptor that becomes readable when a quitter quits, and stays so.
+//! A descriptor that becomes readable when a quitter quits, and stays readable.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,7 +15,7 @@ impl AsFd for QuitDescriptor {
     }
 }
 
-/// Makes the two ends.
+/// Creates the two ends.
 pub(crate) fn pair() -> io::Result<(QuitDescriptor, Unquit)> {
     let (polled, raise) = ends()?;
     Ok((QuitDescriptor(polled), Unquit(raise)))
@@ -45,8 +45,8 @@ mod eventfd {
         Ok((Arc::clone(&both), both))
     }
 
-    /// A bit for each descriptor that is quitter's. Reports leave those out of a poll. Higher numbers are
-    /// rare, and shown.
+    /// A bit for each descriptor number that belongs to quitter. Reports leave these descriptors out of a
+    /// poll. Higher numbers are rare, and are shown.
     static OWN: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
 
     pub(in crate::io) struct Own(OwnedFd);
@@ -62,7 +62,7 @@ mod eventfd {
 
     impl Drop for Own {
         fn drop(&mut self) {
-            // Before it is closed: the number may be another one's at once.
+            // Before the descriptor is closed: its number may be reused at once.
             if let Some((word, bit)) = place(self.0.as_raw_fd()) {
                 word.fetch_and(!bit, Ordering::Relaxed);
             }
@@ -75,7 +75,7 @@ mod eventfd {
         }
     }
 
-    /// Whether a descriptor of this number is quitter's.
+    /// Whether the descriptor with this number is quitter's.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(crate) fn is_own(fd: RawFd) -> bool {
         place(fd).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
@@ -88,7 +88,7 @@ mod eventfd {
 
     impl Drop for super::Unquit {
         fn drop(&mut self) {
-            // By eventfd(2) it fails only if the count would overflow, which is one at most.
+            // By eventfd(2) the write fails only if the count would overflow, and the count is at most one.
             let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
         }
     }
@@ -132,7 +132,7 @@ mod pipe {
 
     impl Drop for super::Unquit {
         fn drop(&mut self) {
-            // To close it would not do: a forked process may have it open, too.
+            // Closing it would not do: a forked process may have it open, too.
             let _ = self.0.write(&[1]);
         }
     }

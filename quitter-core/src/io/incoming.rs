@@ -1,4 +1,4 @@
-//! Connections of a listener, until the quit.
+//! The connections of a listener, until the quit.
 
 use std::fmt;
 use std::io;
@@ -42,14 +42,14 @@ impl sealed::Accept for UnixListener {
     }
 }
 
-/// Connections as they come in, until the quit. Made by
+/// An iterator over connections as they come in, until the quit. Returned by
 /// [`Quitter::incoming`](crate::Quitter::incoming) and
 /// [`RoutineQuitter::incoming`](crate::RoutineQuitter::incoming).
 #[must_use = "nothing is accepted until it is iterated"]
 pub struct Incoming<'a, L> {
     caller: Caller,
     listener: &'a L,
-    /// The last try has failed.
+    /// The last attempt failed.
     has_failed: bool,
 }
 
@@ -66,11 +66,11 @@ impl<'a, L: Listener> Incoming<'a, L> {
 impl<L: Listener> Iterator for Incoming<'_, L> {
     type Item = io::Result<L::Stream>;
 
-    // So that stacks have its name in optimized programs, too.
+    // Not inlined, so that stacks show its name in optimized programs, too.
     #[inline(never)]
     fn next(&mut self) -> Option<Self::Item> {
-        /// Without a descriptor, the connection stays in the queue: to accept again at once would fail
-        /// again. And a listener that was shut down fails for ever.
+        /// Without a free descriptor, the connection stays in the queue, and accepting it again at once would
+        /// fail again. A listener that was shut down always fails.
         const AFTER_FAILURE: Duration = Duration::from_millis(50);
         if std::mem::take(&mut self.has_failed) {
             let until = Instant::now().checked_add(AFTER_FAILURE);
@@ -96,8 +96,8 @@ impl<L: Listener> Iterator for Incoming<'_, L> {
 
 /// Accepts a connection, if there still is one.
 fn accept<L: Listener>(listener: &L) -> io::Result<Option<L::Stream>> {
-    /// Several threads may accept from one listener, and a listener that blocks would hold the one
-    /// that comes too late until the next connection, past every quit.
+    /// Several threads may accept from one listener. If it is a blocking one, a thread that comes too late
+    /// would hang until the next connection, past every quit.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if !is_readable(listener.as_fd())? {

@@ -13,35 +13,35 @@ use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 use super::{Caller, Ready, Wanted, is_past, wait_alone};
 use crate::error::Quitting;
 
-/// A stream whose reads and writes end when the quitter is told to quit. Made by
+/// A stream whose reads and writes end when the quitter is told to quit. Returned by
 /// [`Quitter::interruptible`](crate::Quitter::interruptible) and
-/// [`RoutineQuitter::interruptible`](crate::RoutineQuitter::interruptible), which say what it does.
+/// [`RoutineQuitter::interruptible`](crate::RoutineQuitter::interruptible), which document it.
 pub struct Interruptible<S> {
     caller: Caller,
     stream: S,
     kind: Kind,
-    /// How long after the quit reads and writes go on.
+    /// How long reads and writes go on after the quit.
     grace: Duration,
-    /// Whether the stream was looked at since the quit.
+    /// Whether the stream was checked since the quit.
     has_looked: bool,
 }
 
 /// How a read or write is kept from blocking although the stream itself may block.
 enum Kind {
-    /// Each call can say that it must not block.
+    /// Each call can be told not to block.
     Socket,
-    /// A second opening of the terminal, which does not block, for writing: a terminal that is ready
-    /// for one byte blocks a write of two.
+    /// The terminal, opened a second time in non-blocking mode, for writing: a terminal that is ready for one
+    /// byte blocks a write of two.
     Terminal(File),
     /// A pipe that is ready for writing takes a little without blocking.
     Other,
 }
 
-/// POSIX promises that a pipe takes so much at once if it takes anything.
+/// POSIX promises that a pipe takes this much at once if it takes anything.
 const TAKEN_AT_ONCE: usize = 512;
 
-/// Neither blocks nor, where the system can be told so by the call, raises SIGPIPE, which Rust programs
-/// ignore unless they ask for it.
+/// Does not block and, where the call can say so, does not raise SIGPIPE, which Rust programs ignore unless
+/// they ask for it.
 #[cfg(not(target_vendor = "apple"))]
 const NOW: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 #[cfg(target_vendor = "apple")]
@@ -70,8 +70,8 @@ impl Kind {
     }
 }
 
-/// Whether this is the end of a terminal that its emulator has: to open that again makes a new terminal.
-/// Unlike the other end it takes what a pipe takes, if it takes anything.
+/// Whether this is the master side of a pseudoterminal: opening that again makes a new terminal. Unlike the
+/// other side, it takes as much as a pipe, if it takes anything.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_master(path: &str) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -80,7 +80,7 @@ fn is_master(path: &str) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.rdev() == ptmx)
 }
 
-/// Elsewhere it has no number of its own, and nearly nowhere a path in `/proc`.
+/// On other systems the master side has no device number of its own, and hardly ever a path in `/proc`.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn is_master(_: &str) -> bool {
     false
@@ -97,11 +97,11 @@ impl<S: AsFd> Interruptible<S> {
         }
     }
 
-    /// Lets reads and writes go on for at most this long after the quit, so that a message that has
-    /// begun can be finished. The default is zero.
+    /// Lets reads and writes go on for at most `grace` after the quit, so that a message in progress can be
+    /// completed. The default is zero.
     ///
-    /// Unless it is zero, the first read or write after the quit takes what is there, however late it
-    /// comes: a thread that got no processor in time still reads a message that has arrived.
+    /// Unless `grace` is zero, the first read or write after the quit takes what is there, however late it
+    /// comes: a thread that was not scheduled in time still reads a message that has arrived.
     ///
     /// # Examples
     ///
@@ -128,23 +128,23 @@ impl<S: AsFd> Interruptible<S> {
         self
     }
 
-    /// The stream inside.
+    /// Returns a reference to the stream.
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// The stream inside. To read from it directly blocks as ever.
+    /// Returns a mutable reference to the stream. Reading from it directly can block, as usual.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }
 
-    /// Returns the stream. Nothing of it is buffered here, so nothing is lost.
+    /// Returns the stream. The wrapper has no buffer, so nothing is lost.
     pub fn into_inner(self) -> S {
         self.stream
     }
 
-    /// Until when a read or a write that begins now may take, by the timeouts of the socket itself, which
-    /// hold only for calls that block.
+    /// The time by which a read or write that begins now must end, by the socket's own timeouts, which apply
+    /// only to calls that block.
     fn limit(&self, wanted: Wanted) -> io::Result<Option<Instant>> {
         let Kind::Socket = self.kind else {
             return Ok(None);
@@ -153,7 +153,7 @@ impl<S: AsFd> Interruptible<S> {
         Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
-    /// Waits until the stream is ready, until `limit`, or until the quit and the time after it have passed.
+    /// Waits until the stream is ready, until `limit`, or until the grace period after the quit is over.
     fn ready(&mut self, wanted: Wanted, limit: Option<Instant>) -> io::Result<()> {
         let source = match (&self.kind, wanted) {
             (Kind::Terminal(file), Wanted::Writable) => file.as_fd(),
@@ -161,7 +161,7 @@ impl<S: AsFd> Interruptible<S> {
         };
         match self.caller.wait(source, wanted, limit)? {
             Ready::Now => return Ok(()),
-            // As std's streams say it.
+            // The error that std's streams return.
             Ready::TimedOut => return Err(Errno::AGAIN.into()),
             Ready::Quitting => {}
         }
@@ -200,7 +200,7 @@ fn is_to_be_tried_again(error: Errno) -> bool {
 }
 
 impl<S: AsFd> Read for Interruptible<S> {
-    // So that stacks have its name in optimized programs, too.
+    // Not inlined, so that stacks show its name in optimized programs, too.
     #[inline(never)]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let limit = self.limit(Wanted::Readable)?;

@@ -1,4 +1,4 @@
-//! The methods of quitters that do I/O.
+//! The I/O methods of quitters.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,22 +10,21 @@ use super::{Caller, Incoming, Interruptible, Listener, Ready, Wanted, wait_for};
 use crate::quitter::Quitter;
 use crate::routine::quitter::RoutineQuitter;
 
-/// Blocking I/O that ends when told, with the feature `io`.
-// The waits are not inlined, so that stacks have their names in optimized programs, too.
+/// Blocking I/O that ends at the quit, with the feature `io`.
+// The waits are not inlined, so that stacks show their names in optimized programs, too.
 impl Quitter {
-    /// Blocks until `source` can be read from, or until this quitter is told to quit. For what reads
-    /// by itself: a library with a descriptor, a terminal's events. Unix only.
+    /// Blocks until `source` can be read from, or until this quitter is told to quit. For code that does its
+    /// own reading: a library with a file descriptor, a terminal's events. Unix only.
     ///
-    /// A source at its end, or with an error, can be read from: the read says so. If the quitter
-    /// quits, the answer is [`Ready::Quitting`], also where the source has something. The mode of the
-    /// descriptor is left as it is: if several threads read from one source that blocks, a read after
-    /// this may block all the same. A library that reads ahead, as crossterm does, may hold events
-    /// although its source is empty: take these first.
-    ///
+    /// A source that is at its end, or has an error, counts as readable: the read reports it. If the quitter
+    /// is quitting, the result is [`Ready::Quitting`], even if the source is readable. The mode of the
+    /// descriptor is left as it is: if several threads read from one blocking source, a read after this call
+    /// may still block. A library that reads ahead, as crossterm does, may hold events although its source is
+    /// empty: take these first.
     /// # Errors
     ///
-    /// Those of `poll`; and [`InvalidInput`](std::io::ErrorKind::InvalidInput) for what cannot be
-    /// polled. The first call at a quitter takes one descriptor, which may be refused.
+    /// Those of `poll`, and [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a source that cannot be
+    /// polled. The first call on a quitter opens a file descriptor, which may fail.
     ///
     /// # Examples
     ///
@@ -45,8 +44,8 @@ impl Quitter {
         wait_for(&self.caller(), source, Wanted::Readable, None)
     }
 
-    /// As [`wait_readable`](Self::wait_readable), for at most `timeout`. Zero is one look;
-    /// [`Duration::MAX`] waits for ever. Unix only.
+    /// Blocks like [`wait_readable`](Self::wait_readable), for at most `timeout`. A zero timeout checks once;
+    /// [`Duration::MAX`] sets no limit. Unix only.
     ///
     /// # Errors
     ///
@@ -61,8 +60,8 @@ impl Quitter {
     }
 
     /// Blocks until `source` can be written to, or until this quitter is told to quit: see
-    /// [`wait_readable`](Self::wait_readable). A write of more than the source has room for blocks
-    /// all the same, unless the descriptor does not block. Unix only.
+    /// [`wait_readable`](Self::wait_readable). Writing more than the source has room for still blocks, unless
+    /// the descriptor is non-blocking. Unix only.
     ///
     /// # Errors
     ///
@@ -72,8 +71,8 @@ impl Quitter {
         wait_for(&self.caller(), source, Wanted::Writable, None)
     }
 
-    /// As [`wait_writable`](Self::wait_writable), for at most `timeout`. Zero is one look;
-    /// [`Duration::MAX`] waits for ever. Unix only.
+    /// Blocks like [`wait_writable`](Self::wait_writable), for at most `timeout`. A zero timeout checks once;
+    /// [`Duration::MAX`] sets no limit. Unix only.
     ///
     /// # Errors
     ///
@@ -87,17 +86,17 @@ impl Quitter {
         wait_for(&self.caller(), source, Wanted::Writable, Some(timeout))
     }
 
-    /// The connections of a listener, as they come in, until this quitter is told to quit. Unix only.
+    /// Returns an iterator over a listener's connections, as they come in, until this quitter is told to
+    /// quit. Unix only.
     ///
-    /// Connections that have come by the quit but were not accepted are refused by the system when
-    /// the listener is dropped. Several threads may accept from one listener. The mode of the
-    /// listener is left as it is; one that does not block will do, too. If *another process* accepts
-    /// from the same listener, use one that does not block: else it may take the connection first, and
-    /// the call to the system blocks this iteration, and every other one of the program, until the next
-    /// comes.
+    /// Connections that have arrived by the quit but were not accepted are refused by the system when the
+    /// listener is dropped. Several threads may accept from one listener. The mode of the listener is left as
+    /// it is; a non-blocking listener works, too. If *another process* accepts from the same listener, use a
+    /// non-blocking one: otherwise that process may take the connection first, and the system call then
+    /// blocks this iteration, and every other one of the program, until the next connection.
     ///
-    /// Errors are items, and the iteration goes on after them, 50 ms later: a loop that ignores them
-    /// does not spin. A lack of descriptors is one.
+    /// An error, such as a lack of file descriptors, is an item. The iteration continues after it, 50 ms
+    /// later: a loop that ignores errors does not spin.
     ///
     /// # Examples
     ///
@@ -112,7 +111,7 @@ impl Quitter {
     /// let address = listener.local_addr()?;
     /// root.add_routine(move |q| {
     ///     for stream in q.incoming(&listener) {
-    ///         // No error ends the server: it is this client's, or it passes.
+    ///         // No error ends the server: it concerns this client alone, or it passes.
     ///         if let Err(error) = stream.and_then(|mut stream| writeln!(stream, "hello")) {
     ///             eprintln!("{error}");
     ///         }
@@ -129,27 +128,27 @@ impl Quitter {
         Incoming::new(self.caller(), listener)
     }
 
-    /// Wraps a stream so that its reads and writes end when this quitter is told to quit: a socket,
-    /// a pipe, a terminal, standard input. Unix only.
+    /// Wraps a stream, such as a socket, a pipe, a terminal or standard input, so that its reads and writes
+    /// end when this quitter is told to quit. Unix only.
     ///
-    /// From the quit on they fail with an error that is [`Quitting`](crate::Quitting), which
-    /// [`BufReader`](std::io::BufReader), `lines`, a parser and the like pass on: a routine that returns
-    /// it has quit, not failed. It is not of the kind [`Interrupted`](std::io::ErrorKind::Interrupted),
-    /// on which std would try again for ever.
-    /// [`finish_within`](crate::Interruptible::finish_within) lets a message be finished.
+    /// From the quit on, they fail with an error that is [`Quitting`](crate::Quitting), which
+    /// [`BufReader`](std::io::BufReader), `lines`, a parser and the like pass on: a routine that returns it
+    /// has quit, not failed. The error is not of the kind [`Interrupted`](std::io::ErrorKind::Interrupted),
+    /// on which std would retry without end. [`finish_within`](crate::Interruptible::finish_within) lets a
+    /// message be completed.
     ///
-    /// A `BufReader` still yields what it holds at the quit, and fails only when it has to read more. To
-    /// stop at once, ask [`has_to_quit`](Self::has_to_quit) in the loop.
+    /// A `BufReader` still yields what it holds at the quit, and fails only when it has to read more. To stop
+    /// at once, check [`has_to_quit`](Self::has_to_quit) in the loop.
     ///
     /// The timeouts of a socket, as [`TcpStream::set_read_timeout`](std::net::TcpStream::set_read_timeout)
-    /// sets them, hold as ever: a read or write that takes longer fails with
+    /// sets them, still apply: a read or write that takes longer fails with
     /// [`WouldBlock`](std::io::ErrorKind::WouldBlock).
     ///
-    /// Reads and writes go to the descriptor itself. Text that [`Stdin`](std::io::Stdin) has buffered
-    /// by then is not seen: read standard input through this alone. For `&TcpStream` or a clone the
-    /// same is true as for the stream: the descriptor's mode is left as it is. Two threads that read
-    /// one *pipe* or terminal may still take each other's data, and then block; two that read one
-    /// socket do not.
+    /// Reads and writes go to the descriptor itself. Text that [`Stdin`](std::io::Stdin) has already buffered
+    /// is not seen: read standard input only through this wrapper. A `&TcpStream` or a clone can be wrapped
+    /// like the stream itself, since the descriptor's mode is left as it is. Two threads that read from one
+    /// *pipe* or terminal may still take each other's data, and then block; two that read from one socket do
+    /// not.
     ///
     /// # Examples
     ///
@@ -187,9 +186,9 @@ impl Quitter {
     }
 }
 
-/// Blocking I/O that ends when told, with the feature `io`.
+/// Blocking I/O that ends at the quit, with the feature `io`.
 impl RoutineQuitter {
-    /// As [`Quitter::wait_readable`](crate::Quitter::wait_readable).
+    /// Blocks like [`Quitter::wait_readable`](crate::Quitter::wait_readable).
     ///
     /// # Errors
     ///
@@ -200,7 +199,7 @@ impl RoutineQuitter {
         wait_for(&self.caller(), source, Wanted::Readable, None)
     }
 
-    /// As [`Quitter::wait_readable_timeout`](crate::Quitter::wait_readable_timeout).
+    /// Blocks like [`Quitter::wait_readable_timeout`](crate::Quitter::wait_readable_timeout).
     ///
     /// # Errors
     ///
@@ -215,7 +214,7 @@ impl RoutineQuitter {
         wait_for(&self.caller(), source, Wanted::Readable, Some(timeout))
     }
 
-    /// As [`Quitter::wait_writable`](crate::Quitter::wait_writable).
+    /// Blocks like [`Quitter::wait_writable`](crate::Quitter::wait_writable).
     ///
     /// # Errors
     ///
@@ -226,7 +225,7 @@ impl RoutineQuitter {
         wait_for(&self.caller(), source, Wanted::Writable, None)
     }
 
-    /// As [`Quitter::wait_writable_timeout`](crate::Quitter::wait_writable_timeout).
+    /// Blocks like [`Quitter::wait_writable_timeout`](crate::Quitter::wait_writable_timeout).
     ///
     /// # Errors
     ///
@@ -241,13 +240,14 @@ impl RoutineQuitter {
         wait_for(&self.caller(), source, Wanted::Writable, Some(timeout))
     }
 
-    /// As [`Quitter::incoming`](crate::Quitter::incoming).
+    /// Returns an iterator over a listener's connections, like
+    /// [`Quitter::incoming`](crate::Quitter::incoming).
     #[track_caller]
     pub fn incoming<'a, L: Listener>(&self, listener: &'a L) -> Incoming<'a, L> {
         Incoming::new(self.caller(), listener)
     }
 
-    /// As [`Quitter::interruptible`](crate::Quitter::interruptible).
+    /// Wraps a stream, like [`Quitter::interruptible`](crate::Quitter::interruptible).
     #[track_caller]
     pub fn interruptible<S: AsFd>(&self, stream: S) -> Interruptible<S> {
         Interruptible::new(self.caller(), stream)

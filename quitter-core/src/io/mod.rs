@@ -1,8 +1,8 @@
 //! Blocking I/O that ends when its quitter is told to quit.
 //!
-//! Each call polls two descriptors: the source, and one that its quitter makes readable at the quit
-//! (`descriptor.rs`). So any number of threads that block at one quitter cost one descriptor, and no
-//! mode of the user's descriptors is changed.
+//! Each call polls two descriptors: the source, and one that the quitter makes readable at the quit
+//! (`descriptor.rs`). So any number of threads that block on one quitter cost one descriptor, and the modes
+//! of the user's descriptors stay as they are.
 
 pub(crate) mod descriptor;
 mod incoming;
@@ -49,13 +49,12 @@ pub enum Ready {
     /// The source can be read from or written to. That includes its end and its errors, which the
     /// next read or write returns.
     Now,
-    /// The time is up.
+    /// The timeout has elapsed.
     TimedOut,
-    /// The quitter has been told to quit. This goes before `Now`.
+    /// The quitter has been told to quit. This takes precedence over `Now`.
     Quitting,
 }
 
-/// The two things that can be waited for.
 #[derive(Clone, Copy)]
 enum Wanted {
     Readable,
@@ -70,7 +69,7 @@ impl Wanted {
         }
     }
 
-    /// The timeout of a socket that is for this.
+    /// The socket timeout that applies.
     fn timeout(self) -> Timeout {
         match self {
             Self::Readable => Timeout::Recv,
@@ -79,7 +78,7 @@ impl Wanted {
     }
 }
 
-/// The quitter that a call blocks at, and the routine that calls, if one does.
+/// The quitter whose quit ends a call, and the routine that makes the call, if any.
 struct Caller {
     node: Arc<Node>,
     routine: Option<(Arc<Record>, Place)>,
@@ -107,14 +106,14 @@ impl Caller {
         wanted: Wanted,
         until: Option<Instant>,
     ) -> io::Result<Ready> {
-        // Asked first: a quitter that quits needs no descriptor, and none may be left.
+        // Checked first: a quitter that is quitting needs no descriptor, and there may be none left.
         if self.node.is_quitting() {
             return Ok(Ready::Quitting);
         }
         let quit = self.node.quit_descriptor()?;
         loop {
             let is_ready = poll_until(source, wanted, Some(quit.as_fd()), until);
-            // Asked again, since a quit goes before whatever the source has.
+            // Checked again, since a quit takes precedence over a ready source.
             if self.node.is_quitting() {
                 return Ok(Ready::Quitting);
             }
@@ -128,8 +127,8 @@ impl Caller {
     }
 }
 
-/// Waits until the source is ready or `until` has come, whatever the quitter says. Returns whether
-/// the source is ready.
+/// Waits until the source is ready or `until` has come, even if the quitter is quitting. Returns whether the
+/// source is ready.
 fn wait_alone(source: BorrowedFd<'_>, wanted: Wanted, until: Instant) -> io::Result<bool> {
     loop {
         if poll_until(source, wanted, None, Some(until))? {
@@ -154,7 +153,7 @@ fn poll_until(
     quit: Option<BorrowedFd<'_>>,
     until: Option<Instant>,
 ) -> io::Result<bool> {
-    /// Some systems refuse long times.
+    /// Some systems refuse longer timeouts.
     const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
     let left = until.map(|until| until.saturating_duration_since(Instant::now()).min(LONGEST));
     let left = left.and_then(|left| Timespec::try_from(left).ok());
@@ -175,7 +174,7 @@ fn poll_until(
     if !events.contains(PollFlags::NVAL) {
         return Ok(!events.is_empty());
     }
-    // A terminal, which `poll` refuses there.
+    // A terminal, which Apple's `poll` refuses.
     #[cfg(target_vendor = "apple")]
     return select::wait(source, wanted, quit, left.as_ref());
     #[cfg(not(target_vendor = "apple"))]

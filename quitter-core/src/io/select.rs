@@ -1,4 +1,4 @@
-//! Waiting for what `poll` refuses: terminals, on Apple's systems. `select` takes them, which needs unsafe
+//! Waits for terminals on Apple's systems, where `poll` refuses them. `select` accepts them, but needs unsafe
 //! code: it trusts that each descriptor is open.
 #![allow(unsafe_code)]
 
@@ -11,8 +11,8 @@ use rustix::event::{
 
 use super::Wanted;
 
-/// Waits until the source is ready, `quit` is readable, or so much time has passed, and returns whether the
-/// source is ready. May return early.
+/// Waits until the source is ready, `quit` is readable, or the time `left` has passed, and returns whether
+/// the source is ready. May return early.
 pub(super) fn wait(
     source: BorrowedFd<'_>,
     wanted: Wanted,

@@ -1,4 +1,5 @@
-//! Finds calls that block a thread on which tokio polls tasks, which may be what hangs, and says so.
+//! Detects calls that block a thread on which tokio polls tasks, and reports them: they may be why a program
+//! hangs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -10,7 +11,7 @@ use crate::report::console;
 use crate::report::notice::Notice;
 use crate::routine::record::Place;
 
-/// Does what [`crate::blocking::say`] promises.
+/// Implements [`crate::blocking::say`].
 pub(crate) fn say(
     call: &'static str,
     instead: &'static str,
@@ -33,8 +34,8 @@ pub(crate) fn say(
     }
 }
 
-/// Whether a task is being polled on this thread, or the only thread of a runtime is in use. The main
-/// future of a runtime with several threads holds up no other.
+/// Whether a task is being polled on this thread, or the only thread of a runtime is in use. The main future
+/// of a multi-threaded runtime holds up no task.
 fn blocks_tasks() -> bool {
     let is_alone = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
     let Ok(runtime) = Handle::try_current() else {
@@ -43,8 +44,8 @@ fn blocks_tasks() -> bool {
     (try_id().is_some() || is_alone(runtime)) && is_in_poll()
 }
 
-/// Whether this thread is inside of a poll, and not in `spawn_blocking` or `block_in_place`: only in
-/// polls tokio counts operations, and allows so many.
+/// Whether this thread is inside a poll, and not in `spawn_blocking` or `block_in_place`: tokio counts
+/// operations only in polls, and allows a limited number.
 fn is_in_poll() -> bool {
     const MORE_THAN_ALLOWED: usize = 256;
     let mut cx = Context::from_waker(Waker::noop());
@@ -56,7 +57,7 @@ fn is_in_poll() -> bool {
         }
     }
     let is_in_poll = counted.len() < MORE_THAN_ALLOWED;
-    // Each takes back what it has counted, the last one first.
+    // Each gives its count back when it is dropped, the last one first.
     while counted.pop().is_some() {}
     is_in_poll
 }

@@ -1,4 +1,4 @@
-//! Tasks on tokio, and waits that they await with a timeout.
+//! Tasks on tokio, and async waits with a timeout.
 
 pub(crate) mod blocking;
 #[cfg(feature = "process")]

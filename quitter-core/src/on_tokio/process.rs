@@ -1,4 +1,4 @@
-//! Awaits the end of a child process, with a timeout.
+//! Async waits for the end of a child process, with a timeout.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use crate::report::timeouts::Timeouts;
 use crate::routine::process::{ProcessEnd, ProcessHandle};
 
 impl ProcessHandle {
-    /// Awaits that the process has ended, for at most `timeout`: what [`wait`](Self::wait) is to threads.
-    /// Returns how it ended. Begins when it is first polled.
+    /// Waits for the process to end, for at most `timeout`, and returns how it ended: the async form of
+    /// [`wait`](Self::wait). The wait begins when the future is first polled.
     ///
-    /// Does not tell it to end, and closes no pipe. It borrows nothing, may be dropped at any time, and
-    /// may be awaited by several tasks. Like [`wait`](Self::wait), it ends by the deadline of a quit;
-    /// [`ended`](Self::ended) does not.
+    /// Does not tell the process to end, and closes no pipe. The future borrows nothing, may be dropped at
+    /// any time, and several tasks may wait for one process. Like [`wait`](Self::wait), it ends by the
+    /// deadline of a quit; [`ended`](Self::ended) does not.
     ///
     /// # Errors
     ///
-    /// [`Timeouts`], which lists this one routine.
+    /// Returns [`Timeouts`], which lists this one routine, if the time is up.
     ///
     /// # Panics
     ///
-    /// As [`Quitter::wait_done_async`](crate::Quitter::wait_done_async).
+    /// Panics like [`Quitter::wait_done_async`](crate::Quitter::wait_done_async).
     ///
     /// # Examples
     ///

@@ -16,12 +16,11 @@ use crate::routine::quitter::RoutineQuitter;
 use crate::routine::{current, task};
 use crate::stands::own;
 
-/// Does what `#[quitter::main]` does on an `async fn main`: makes the runtime, and runs the program on
-/// it.
+/// Does what `#[quitter::main]` does on an `async fn main`: creates the runtime, and runs the program on it.
 ///
-/// The body runs on the main thread, as the routine `main`, and is asked what it awaits like a task. The exit
-/// runs there, too, and drives a `current_thread` runtime to the end. The runtime is not waited for: it
-/// may have threads that block for ever.
+/// The body runs on the main thread, as the routine `main`, and like a task it can be asked what it awaits.
+/// The exit runs on the main thread, too, and drives a `current_thread` runtime to the end. The runtime is
+/// not waited for: its threads may block for ever.
 #[doc(hidden)]
 #[track_caller]
 pub fn run_async<B: MainOutcome>(
@@ -33,7 +32,8 @@ pub fn run_async<B: MainOutcome>(
         Ok(program) => program,
         Err(reason) => return ExitReport::not_started(reason),
     };
-    // After the main quitter, since a signal that comes while that is made must not find other threads.
+    // Created after the main quitter: a signal that arrives while that is created must not find other
+    // threads.
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -45,7 +45,7 @@ pub fn run_async<B: MainOutcome>(
     let report = program.run(
         |main| runtime.block_on(as_task(body(main))),
         |main, hint| {
-            // Where the runtime has threads for tasks, this one only waits.
+            // If the runtime has its own threads for tasks, this one only waits.
             let flavor = runtime.handle().runtime_flavor();
             let _own = (flavor != RuntimeFlavor::CurrentThread).then(own::mark);
             runtime.block_on(main.exit_by(move |main| main.end(hint)))
@@ -56,7 +56,7 @@ pub fn run_async<B: MainOutcome>(
     report
 }
 
-/// Polls the body of `main`, which is the current routine, so that it can be asked what it awaits.
+/// Polls the body of `main`, the current routine, in such a way that it can be asked what it awaits.
 async fn as_task<T>(body: impl Future<Output = T>) -> T {
     let mut body = pin!(body);
     let routine = current::get();

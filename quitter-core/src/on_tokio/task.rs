@@ -13,25 +13,24 @@ use crate::routine::outcome::RoutineOutcome;
 use crate::routine::quitter::RoutineQuitter;
 
 impl Quitter {
-    /// Starts a routine that is a task: spawns the future that `f` returns on the current tokio
-    /// runtime. What [`add_routine`](Self::add_routine) is for threads.
+    /// Starts a routine that is a task: spawns the future that `f` returns on the current tokio runtime. This
+    /// is the counterpart of [`add_routine`](Self::add_routine) for tasks.
     ///
     /// The name is the one under which `#[quitter::routine]` registered `f`, or else the function's
     /// own. Use [`routine`](Self::routine) to choose a name, or a
     /// [runtime](RoutineBuilder::on).
     ///
-    /// The task is the routine from here to the end of its future, as a [`Task`](crate::Task) is. A
-    /// task that its runtime drops, as when that shuts down, is cancelled. The program's end waits for the
-    /// task, so it has to learn of the quit, and to return:
-    /// [`quitting`](RoutineQuitter::quitting), [`cancel_on_quit`](RoutineQuitter::cancel_on_quit).
-    /// Calls of the routine that block, such as [`sleep`](RoutineQuitter::sleep), block a thread of
-    /// the runtime.
+    /// The task is a routine from this call until its future ends, like a [`Task`](crate::Task). If its
+    /// runtime drops the task, for example because it shuts down, the routine is cancelled. The program's end
+    /// waits for the task, so the task has to learn of the quit and return: see
+    /// [`quitting`](RoutineQuitter::quitting) and [`cancel_on_quit`](RoutineQuitter::cancel_on_quit). Methods
+    /// of the routine that block, such as [`sleep`](RoutineQuitter::sleep), block a thread of the runtime.
     ///
     /// # Errors
     ///
     /// * [`AddRoutineError::Quitting`] if this quitter has been told to quit.
     /// * [`AddRoutineError::NoRuntime`] outside of a tokio runtime.
-    /// * [`AddRoutineError::RuntimeShutDown`] if the runtime takes no tasks any more.
+    /// * [`AddRoutineError::RuntimeShutDown`] if the runtime no longer accepts tasks.
     ///
     /// # Examples
     ///
@@ -84,8 +83,8 @@ impl RoutineQuitter {
 }
 
 impl RoutineBuilder<'_> {
-    /// Sets the runtime on which [`add_task`](Self::add_task) spawns. The default is the one that the
-    /// caller is in.
+    /// Sets the runtime on which [`add_task`](Self::add_task) spawns. The default is the runtime of the
+    /// caller.
     ///
     /// # Examples
     ///
@@ -130,7 +129,7 @@ impl RoutineBuilder<'_> {
         })?;
         let (node, record) = is_of.expect("the task was made");
         let spawned = runtime.spawn(task).abort_handle();
-        // Nobody else could have aborted it by now.
+        // Nothing else could have aborted the task yet: the runtime refused it.
         if record.is_cancelled() {
             let name = record.name.to_string();
             return Err(AddRoutineError::RuntimeShutDown { name });
@@ -140,12 +139,12 @@ impl RoutineBuilder<'_> {
 }
 
 impl RoutineHandle {
-    /// Aborts a task: its runtime drops the future where it awaits, and the routine is cancelled, which
-    /// is no failure. Returns whether the task will be dropped, unless it ends by itself first.
+    /// Aborts a task: its runtime drops the future at its current await, and the routine is cancelled, which
+    /// is not a failure. Returns whether the task will be dropped, unless it ends by itself first.
     ///
-    /// A task that is being polled, and does not return from that, goes on. A thread cannot be
-    /// aborted: for a routine that is one, nothing happens. So the tidy way is to tell a quitter of
-    /// its own to quit.
+    /// A task that is inside a poll, and does not return from it, goes on. A thread cannot be aborted: if the
+    /// routine is a thread, nothing happens. So the tidy way is to give the routine a quitter of its own and
+    /// tell that to quit.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Waits that end in time by tokio's timers.
+//! Async waits with a timeout, by tokio's timers.
 
 use std::future::poll_fn;
 use std::panic::Location;
@@ -16,24 +16,24 @@ use crate::routine::handle::RoutineHandle;
 use crate::routine::record::Record;
 use crate::tree::{Limits, Node, Step};
 
-/// The longest that a timer is set for. Timers overflow on large durations.
+/// The longest time that a timer is set for. Timers overflow on large durations.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Quitter {
-    /// Awaits that no routine of this quitter and those below it is live, for at most `timeout`: what
-    /// [`wait_done`](Self::wait_done) is to threads. Begins when it is first polled.
+    /// Waits until no routine of this quitter or of those below it is live, for at most `timeout`: the async
+    /// form of [`wait_done`](Self::wait_done). The wait begins when the future is first polled.
     ///
-    /// A task that awaits it is left out, and counts as one that only waits for others. Dropping it
+    /// The task that awaits it is left out, and counts as one that only waits for others. Dropping the future
     /// leaves nothing behind.
     ///
     /// # Errors
     ///
-    /// [`Timeouts`] lists the routines that were live when the time was up.
+    /// Returns [`Timeouts`], which lists the routines that were live when the time was up.
     ///
     /// # Panics
     ///
-    /// When it is polled outside of a tokio runtime, or in one without timers (`enable_time`), and has
-    /// to wait for a limited time.
+    /// Panics if it has to wait for a limited time and is polled outside a tokio runtime, or in one without
+    /// timers (`enable_time`).
     ///
     /// # Examples
     ///
@@ -61,17 +61,17 @@ impl Quitter {
         }
     }
 
-    /// Tells this quitter and all below it to quit, and awaits for at most `timeout` that their
-    /// routines have returned: what [`quit_and_wait`](Self::quit_and_wait) is to threads. Nothing
-    /// happens until it is first polled.
+    /// Tells this quitter and all below it to quit, and waits for at most `timeout` until their routines have
+    /// returned: the async form of [`quit_and_wait`](Self::quit_and_wait). Nothing happens until the future
+    /// is first polled.
     ///
     /// # Errors
     ///
-    /// [`Timeouts`] lists the routines that were live when the time was up.
+    /// Returns [`Timeouts`], which lists the routines that were live when the time was up.
     ///
     /// # Panics
     ///
-    /// As [`wait_done_async`](Self::wait_done_async).
+    /// Panics like [`wait_done_async`](Self::wait_done_async).
     ///
     /// # Examples
     ///
@@ -100,16 +100,16 @@ impl Quitter {
 }
 
 impl RoutineHandle {
-    /// Awaits that the routine is done, for at most `timeout`: what [`wait`](Self::wait) is to threads,
-    /// for a routine of any kind. Begins when it is first polled.
+    /// Waits until the routine is done, for at most `timeout`: the async form of [`wait`](Self::wait), for a
+    /// routine of any kind. The wait begins when the future is first polled.
     ///
     /// # Errors
     ///
-    /// [`Timeouts`], which lists this one routine.
+    /// Returns [`Timeouts`], which lists this one routine, if the time is up.
     ///
     /// # Panics
     ///
-    /// As [`Quitter::wait_done_async`].
+    /// Panics like [`Quitter::wait_done_async`].
     ///
     /// # Examples
     ///
@@ -132,13 +132,13 @@ impl RoutineHandle {
     }
 }
 
-/// Awaits the end of one routine, whatever kind of work it is.
+/// Waits for the end of one routine of any kind.
 pub(super) async fn wait_for(
     node: &Weak<Node>,
     record: &Arc<Record>,
     timeout: Duration,
 ) -> Result<(), Timeouts> {
-    // A live routine holds its node.
+    // A live routine keeps its node alive.
     let Some(node) = node.upgrade() else {
         return Ok(());
     };
@@ -155,14 +155,13 @@ async fn wait_within(mut wait: Awaited, timeout: Duration) -> Result<(), Timeout
     live.map_err(|live| Timeouts::of_wait(live, from.elapsed(), timeout))
 }
 
-/// Goes on with the wait, as its steps say, until it is over. Returns whether everything has ended in
-/// time.
+/// Drives the wait, step by step, until it is over. Returns whether everything ended in time.
 ///
-/// The time is up when a timer says so: tokio's clock may be paused and run ahead, as in tests.
+/// A timer decides when the time is up: tokio's clock may be paused and advanced, as in tests.
 async fn is_done_in_time(wait: &mut Awaited) -> bool {
     let (from, from_of_timers) = (Instant::now(), Timers::now());
     let mut timer = pin!(None::<Sleep>);
-    // When the timer fires, and when the wait is over.
+    // The times at which the timer fires and the wait is over.
     let mut set_for = None;
     poll_fn(|cx| {
         loop {
