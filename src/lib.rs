@@ -28,15 +28,15 @@
 //! # fn main() {}
 //! ```
 //!
-//! The attribute makes the [`MainQuitter`], which listens for SIGINT, SIGTERM and SIGHUP from that
-//! moment. It runs the body as the set-up, starts the annotated routines, and waits for the quit. It
-//! is shorthand for [`MainQuitterBuilder::run`]. If the body is the foreground work, say
-//! `end = "with_body"` in the attribute: then the return of the body ends the program. See [`End`].
+//! The attribute creates the [`MainQuitter`], which listens for SIGINT, SIGTERM and SIGHUP from that moment.
+//! It runs the body as the set-up, starts the annotated routines, and waits for the quit. It is shorthand for
+//! [`MainQuitterBuilder::run`]. If the body is the foreground work, write `end = "with_body"` in the
+//! attribute: the program then ends when the body returns. See [`End`].
 //!
 //! # Quitters and routines
 //!
 //! A [`Quitter`] is a node of the tree. It starts routines ([`add_routine`](Quitter::add_routine)) and
-//! makes [child](Quitter::child) quitters. The golden rule: always start threads through a quitter. A
+//! creates [child](Quitter::child) quitters. The golden rule: always start threads through a quitter. A
 //! thread that is not in the tree cannot be told to quit, waited for or named.
 //!
 //! ```
@@ -57,8 +57,8 @@
 //! assert!(main.child("late").is_err());
 //! ```
 //!
-//! [`Quitter::root`] makes a tree without any claim on the process, for libraries and tests. A program
-//! has one [`MainQuitter`]: the root of its tree, which listens for quit events.
+//! [`Quitter::root`] creates a tree that claims nothing process-wide, for libraries and tests. A program has
+//! one [`MainQuitter`]: the root of its tree, which listens for quit events.
 //!
 //! # Inside a routine
 //!
@@ -149,11 +149,11 @@
 //! # Quit events and the exit
 //!
 //! A [`QuitSource`] tells the main quitter to quit: [signals](QuitSource::os_signal), a message on a
-//! [channel](QuitSource::channel) or the closing of it, or that [all routines are
-//! done](QuitSource::all_done). The sources are watched from the moment the main quitter is created.
-//! [`exit`](MainQuitter::exit) waits for the event and for the routines, and returns an
-//! [`ExitReport`], which `main` can return. Under the attribute and on the builder the signals are a
-//! source [unless that is turned off](MainQuitterBuilder::signals), and others are added to them.
+//! [channel](QuitSource::channel) or the closing of it, or that
+//! [all routines are done](QuitSource::all_done). The sources are watched from the moment the main quitter is
+//! created. [`exit`](MainQuitter::exit) waits for the event and for the routines, and returns an
+//! [`ExitReport`], which `main` can return. With the attribute or the builder, signals are a source
+//! [unless turned off](MainQuitterBuilder::signals), and the sources that you name are added to them.
 //!
 //! ```standalone_crate
 //! use std::time::Duration;
@@ -175,21 +175,20 @@
 //! [`quit_cause`](RoutineQuitter::quit_cause). A second signal ends the process, unless it comes
 //! within half a second of the first: see [`SecondSignal`].
 //!
-//! The exit codes are constants in [`exit_code`]. A clean end has exit code 0, even after a signal, as
-//! services need; tools choose [`SignalExitCode::Plus128`].
+//! The exit codes are constants in [`exit_code`]. A clean exit has code 0, even after a signal, as services
+//! need; command-line tools can choose [`SignalExitCode::Plus128`].
 //!
 //! # What it prints
 //!
-//! A program with a main quitter says on stderr what told it to quit, after a second which routines it
-//! is [waiting for](MainQuitterBuilder::progress_lines), and finally the outcome. Hints explain what would
+//! A program with a main quitter says on stderr what told it to quit, after a second which routines it is
+//! [waiting for](MainQuitterBuilder::progress_lines), and finally the outcome. Hints explain what would
 //! otherwise be puzzling, such as a program that waits for a quit event although nothing is running.
-//! [`Notice`] lists the kinds of lines, with their data. A tree made by [`Quitter::root`] prints nothing
-//! but the failures under [`OnFailure::Report`] and, with the feature `tokio`, the hint about calls that block
-//! tasks.
+//! [`Notice`] lists the kinds of lines, with their data. A tree created by [`Quitter::root`] prints only
+//! failures under [`OnFailure::Report`] and, with the feature `tokio`, the hint about calls that block tasks.
 //!
 //! # The live tree
 //!
-//! [`snapshot`](Quitter::snapshot) lists, at any time, what lives in a tree: the quitters, their routines,
+//! [`snapshot`](Quitter::snapshot) lists, at any time, what is alive in a tree: the quitters, their routines,
 //! and the state of each routine. It prints as a tree of text, and [Mermaid](Snapshot::to_mermaid) and
 //! [Graphviz](Snapshot::to_dot) can draw it.
 //!
@@ -212,9 +211,9 @@
 //! * [Testing your shutdown](guide::testing): unit tests with trees of their own, and real signals.
 //! * [Recipes](guide::recipes): blocked I/O, foreground loops, `--help`, failures that a server
 //!   survives, ordered shutdown, exit codes, supervisors.
-//! * [Blocking I/O](guide::io): sockets, pipes, terminals and listeners that end when told.
-//! * [On tokio](guide::tokio): tasks, what blocks them, the drop of a runtime, and coming from
-//!   tokio-util or tokio-graceful-shutdown.
+//! * [Blocking I/O](guide::io): sockets, pipes, terminals and listeners that end at the quit.
+//! * [On tokio](guide::tokio): tasks, what blocks them, dropping a runtime, and coming from tokio-util or
+//!   tokio-graceful-shutdown.
 //! * [Snapshots and reports as JSON](guide::json): the shape, field by field.
 //! * [Child processes](guide::processes): groups, terminals, service managers, output.
 //! * [Where it hangs](guide::diagnosis): the stacks of threads that did not return, and the awaits of
@@ -224,15 +223,14 @@
 //! # Features
 //!
 //! * `macros` (default): the attributes [`main`] and [`routine`].
-//! * `io`: [blocking I/O](guide::io) that ends when told, on Unix.
-//! * `tokio`: tasks on tokio, an async `main`, and waits that tasks await; see [On
-//!   tokio](guide::tokio).
-//! * `color`: a [`Snapshot`] in the colours of a terminal, through its methods `ansi` and `for_stderr`.
+//! * `io`: [blocking I/O](guide::io) that ends at the quit, on Unix.
+//! * `tokio`: tasks on tokio, an async `main`, and async waits; see [On tokio](guide::tokio).
+//! * `color`: a [`Snapshot`] in a terminal's colours, through its methods `ansi` and `for_stderr`.
 //! * `serde`: [`Snapshot`], [`Dump`], [`ExitReport`], [`Timeouts`] and everything in them implement
 //!   `serde::Serialize`, in a [documented shape](guide::json).
 //! * `process`: [child processes](guide::processes) as routines.
-//! * `progress`: on a terminal, a slow quit [is drawn](MainQuitterBuilder::progress_lines): the routines
-//!   that the program is waiting for, and how much time is left. Unix.
+//! * `progress`: [draws](MainQuitterBuilder::progress_lines) a slow quit on a terminal: the routines that the
+//!   program is waiting for, and how much time is left. Unix.
 //! * `stacks`: the exit report shows on which lines threads and tasks hang. Linux on x86-64 and
 //!   aarch64; see [Where it hangs](guide::diagnosis).
 //! * `tracing`: events and a span for each routine, for a `tracing` subscriber; see [`Output`].
@@ -271,7 +269,7 @@ pub use quitter_macros::{main, routine};
 #[doc(hidden)]
 pub use quitter_core::__private;
 
-/// Only part of the documentation: there is no code in it.
+/// Documentation only: there is no code in the guide.
 #[cfg(any(doc, doctest))]
 pub mod guide;
 
