@@ -12,28 +12,27 @@ use crate::io::descriptor;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Futex,
-    /// The first one is a descriptor.
+    /// The first argument is a descriptor.
     Fd,
-    /// The first one is where the descriptors are, the second one how many, the third one the time
-    /// limit.
+    /// The first argument points to the descriptors, the second is their number, the third the time limit.
     Poll,
     Ppoll,
     Select,
     Epoll,
-    /// As before, with a limit that is a pointer.
+    /// Like `Epoll`, but the limit is a pointer.
     Epoll2,
     Sleep,
-    /// The arguments are those of a call that the process was stopped in.
+    /// Resumes a call that was interrupted by a stop, and has the arguments of that call.
     Restart,
-    /// The first one is the process.
+    /// The first argument is the process.
     Wait4,
-    /// The first one says what the second one is.
+    /// The first argument says what the second one is.
     Waitid,
-    /// Nothing that would help.
+    /// The arguments say nothing helpful.
     Other,
 }
 
-/// The names come from the constants of libc, which has the numbers of every architecture.
+/// The names come from libc's constants, which have the numbers of every architecture.
 macro_rules! calls {
     ($function:ident: $($meaning:ident: [$($call:ident),* $(,)?])*) => {
         fn $function(number: c_long) -> Option<(&'static str, Meaning)> {
@@ -76,7 +75,7 @@ calls! { find:
     ]
 }
 
-// Calls that only the older architecture has.
+// Calls that only x86-64 has.
 #[cfg(target_arch = "x86_64")]
 calls! { find_old:
     Poll: [SYS_poll]
@@ -88,7 +87,7 @@ calls! { find_old:
     ]
 }
 
-/// On others everything goes by its number.
+/// On other architectures, calls are shown by their numbers.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn find(_: c_long) -> Option<(&'static str, Meaning)> {
     None
@@ -103,7 +102,6 @@ fn known(call: &Call) -> Option<(&'static str, Meaning)> {
     find(call.number).or_else(|| find_old(call.number))
 }
 
-/// The name of a call.
 pub(super) fn name(call: &Call) -> String {
     match known(call) {
         Some((name, _)) => name.to_owned(),
@@ -111,7 +109,7 @@ pub(super) fn name(call: &Call) -> String {
     }
 }
 
-/// Describes the object of a call that a thread is in; for a futex see [`futex`].
+/// Describes the object of a call that a thread is in; for a futex, see [`futex`].
 pub(super) fn object(files: &impl Files, whose: Whose, call: &Call) -> Option<Object> {
     let [first, second, third, fourth, fifth, _] = call.args;
     let descriptor = |fd| fd::describe(files, whose, fd);
@@ -124,7 +122,7 @@ pub(super) fn object(files: &impl Files, whose: Whose, call: &Call) -> Option<Ob
         Meaning::Epoll => Some(limited(descriptor(first)?.text, int(fourth) >= 0)),
         Meaning::Epoll2 => Some(limited(descriptor(first)?.text, fourth != 0)),
         Meaning::Sleep => Some("a sleep".to_owned()),
-        // Calls without a limit start again under their own number.
+        // Calls without a limit are restarted under their own number.
         Meaning::Restart => Some(format!("a sleep or a wait {LIMITED}, resumed after a stop")),
         Meaning::Wait4 => Some(child(files, int(first))),
         Meaning::Waitid => match (int(first), int(second)) {
@@ -138,23 +136,23 @@ pub(super) fn object(files: &impl Files, whose: Whose, call: &Call) -> Option<Ob
     text.map(Object::from)
 }
 
-/// A mutex, a condition variable, a parked thread and much else are a futex.
+/// Mutexes, condition variables, parked threads and much else are futexes.
 pub(super) const A_LOCK: &str = "a lock or condition";
 
-/// Added to the object of a call that ends by itself at some time.
+/// Added to the object of a call that has a time limit.
 pub(super) const LIMITED: &str = "with a time limit";
 
-/// A futex that is waited for.
+/// A futex that a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Futex {
     pub(super) address: u64,
-    /// The wait ends by itself at some time.
+    /// The wait has a time limit.
     pub(super) is_limited: bool,
     /// Other processes cannot wake it.
     pub(super) is_private: bool,
 }
 
-/// The futex that a thread waits for. `None`: that is another call.
+/// The futex that a thread waits for. `None` if the call waits for none.
 pub(super) fn futex(call: &Call) -> Option<Futex> {
     // Not in libc for every C library.
     const LOCK_PI2: i32 = 13;
@@ -177,7 +175,7 @@ pub(super) fn futex(call: &Call) -> Option<Futex> {
     })
 }
 
-/// The argument as the C int that it is.
+/// The argument as a C int.
 fn int(arg: u64) -> i32 {
     (arg as u32).cast_signed()
 }
@@ -189,11 +187,12 @@ fn limited(text: String, is_limited: bool) -> String {
     }
 }
 
-/// Which descriptors they are is in the program's memory, and stays there until the call returns.
+/// Describes the polled descriptors. Their array is in the program's memory, and stays there until the call
+/// returns.
 fn poll(files: &impl Files, whose: Whose, call: &Call, is_limited: bool) -> Object {
-    /// More are only counted.
+    /// More descriptors are only counted.
     const MOST: u64 = 4;
-    /// A C int, and two of 16 bits.
+    /// The size of an entry: a C int and two 16-bit fields.
     const SIZE: u64 = 8;
     let [array, count, ..] = call.args;
     if count == 0 && is_limited {
@@ -221,7 +220,7 @@ fn poll(files: &impl Files, whose: Whose, call: &Call, is_limited: bool) -> Obje
     object
 }
 
-/// Whether it is a descriptor of quitter's, which this process polls beside those of the program.
+/// Whether this is a descriptor of quitter's own, which this process polls beside those of the program.
 fn is_own(fd: i32) -> bool {
     #[cfg(feature = "io")]
     return descriptor::is_own(fd);
@@ -317,7 +316,7 @@ mod tests {
         assert_eq!(shown(libc::SYS_ppoll, [1, 1, 0, 0, 0, 0]), "1 descriptor");
         let limited = shown(libc::SYS_ppoll, [1, 3, 1, 0, 0, 0]);
         assert_eq!(limited, "3 descriptors, with a time limit");
-        // Descriptor 7, one that is left out, and 2.
+        // Descriptor 7, an entry that is left out, and descriptor 2.
         let entries = [7_i32, 0, -1, 0, 2, 0].map(i32::to_ne_bytes).concat();
         let polled = |count: u64, limit| {
             let mut texts = Texts::new().link("/proc/self/fd/7", "socket:[1]");
@@ -346,7 +345,7 @@ mod tests {
         let lock = waits(private, 0).unwrap();
         assert_eq!(lock.address, 0x7f00);
         assert!(lock.is_private && !lock.is_limited);
-        // A bit set, with the clock of the day.
+        // With a bit set, by the real-time clock.
         let limited = waits(256 | private | 9, 0x7e00).unwrap();
         assert!(limited.is_limited);
         assert!(!waits(0, 0).unwrap().is_private);

@@ -1,4 +1,4 @@
-//! Descriptors: what is open under a number.
+//! File descriptors: what is open under a number.
 
 use super::proc::{Files, Whose};
 
@@ -6,16 +6,15 @@ use super::proc::{Files, Whose};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
     pub(super) text: String,
-    /// The sockets in it, from the first to the last. They are found out about at the end, since that takes
-    /// long.
+    /// The sockets in it, from first to last. They are looked up at the end, since that takes long.
     pub(super) sockets: Vec<Socket>,
 }
 
-/// A socket that an object's text does not describe.
+/// A socket that the text of its object does not describe yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Socket {
     pub(super) inode: u64,
-    /// The place of its description in the text, in bytes.
+    /// The position of its description in the text, in bytes.
     at: usize,
 }
 
@@ -27,7 +26,7 @@ impl From<String> for Object {
 }
 
 impl Object {
-    /// Adds another object.
+    /// Appends another object.
     pub(super) fn add(&mut self, other: &Self) {
         self.text.push_str("; ");
         let from = self.text.len();
@@ -39,9 +38,9 @@ impl Object {
         self.sockets.extend(others);
     }
 
-    /// The text with every socket described by its inode.
+    /// The text with a description of every socket. `socket` describes an inode.
     pub(super) fn describe<'a>(mut self, socket: impl Fn(u64) -> &'a str) -> String {
-        // Backwards, since a description moves what is behind it.
+        // Backwards, since a description moves what follows it.
         for Socket { inode, at } in self.sockets.into_iter().rev() {
             self.text.insert_str(at, &format!(", {}", socket(inode)));
         }
@@ -49,10 +48,10 @@ impl Object {
     }
 }
 
-/// Describes what is open in a process under a number, as a system call gets it: "fd 7, a pipe".
-/// `None`: that is no descriptor.
+/// Describes what a process has open under a number that a system call was given: "fd 7, a pipe". Returns
+/// `None` if the number is not a descriptor.
 pub(super) fn describe(files: &impl Files, whose: Whose, arg: u64) -> Option<Object> {
-    // A C int: what is above it is not said to be anything.
+    // The argument is a C int: its upper half is undefined.
     let fd = (arg as u32).cast_signed();
     if fd < 0 {
         return None;
@@ -76,7 +75,7 @@ pub(super) fn describe(files: &impl Files, whose: Whose, arg: u64) -> Option<Obj
     Some(object)
 }
 
-/// The target of a descriptor's link. Only paths of files begin with a slash.
+/// Describes the target of a descriptor's link. Only paths of files begin with a slash.
 fn kind(target: &str) -> &str {
     if inode(target, "pipe:").is_some() {
         return "a pipe";
@@ -88,7 +87,7 @@ fn kind(target: &str) -> &str {
     }
 }
 
-/// "socket:[34]".
+/// The inode in a target such as "socket:[34]".
 fn inode(target: &str, kind: &str) -> Option<u64> {
     let number = target.strip_prefix(kind)?.strip_prefix('[')?;
     number.strip_suffix(']')?.parse().ok()

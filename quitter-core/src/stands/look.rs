@@ -1,4 +1,4 @@
-//! A look at many threads, within a bounded time.
+//! Looks at many threads within a bounded time.
 
 use std::collections::HashMap;
 use std::thread;
@@ -12,21 +12,21 @@ use super::{MOST, Stands, Subject, Used, own};
 use crate::report::escape::cut;
 use crate::system;
 
-/// How long it may take to look at them for the first time, and in all.
+/// How long the first look at all threads may take, and everything together.
 const FIRST_PASS: Duration = Duration::from_millis(20 * PACE);
 const IN_ALL: Duration = Duration::from_millis(45 * PACE);
 
-/// Unit tests of a look must not depend on how busy the machine is.
+/// Unit tests must not depend on how busy the machine is.
 const PACE: u64 = if cfg!(test) { 100 } else { 1 };
 
 /// One reading of a thread.
 #[derive(Clone)]
 enum Seen {
     Stands(Stands),
-    /// It ran, and had used so much of a processor.
+    /// It ran, and had used this much CPU time.
     Runs(Used),
     Futex(Futex),
-    /// There is a socket in the object of the call.
+    /// The object of the call contains a socket.
     OnSocket {
         call: String,
         object: Object,
@@ -86,7 +86,7 @@ pub(super) fn at_process(files: &impl Files, pid: u32, moment: Duration) -> Opti
     stands.into_iter().next()?
 }
 
-/// Reads what a thread does, and makes sense of it. `before` is an earlier reading.
+/// Reads what a thread does, and interprets it. `before` is an earlier reading.
 fn see(
     files: &impl Files,
     whose: Whose,
@@ -127,13 +127,13 @@ fn see(
     })
 }
 
-/// Whether the process may be of an architecture whose calls have other numbers: its stack lies where
-/// 32 bits reach.
+/// Whether the process may be of an architecture with other call numbers: its stack lies within the reach of
+/// 32 bits.
 fn is_foreign(whose: Whose, call: &Call) -> bool {
     matches!(whose, Whose::Process(_)) && u32::try_from(call.stack).is_ok()
 }
 
-/// Says of those that wait for a futex who else waits for it, and of sockets what they are.
+/// Turns readings into results: adds which threads wait for the same futex, and the addresses of sockets.
 fn conclude(
     files: &impl Files,
     whose: Whose,
@@ -171,9 +171,9 @@ fn conclude(
     seen.into_iter().enumerate().map(conclude).collect()
 }
 
-/// ", the same as 'compactor' of main/store".
+/// For example ", the same as 'compactor' of main/store".
 fn the_same_as(other: &Subject<'_>, others: usize) -> String {
-    // Kept by every routine, so of bounded length.
+    // Every routine keeps this text, so its length is bounded.
     let (name, path) = (cut(other.name, 20), other.path.shown(24));
     let more = match others {
         1 => String::new(),
@@ -193,12 +193,13 @@ fn on_futex(futex: &Futex, shared: String) -> Stands {
     }
 }
 
-/// Whether all threads but quitter's own wait for each other for ever, and these are among them.
+/// Whether these threads, and all others but the caller and those of quitter's own that wake nobody, wait for
+/// each other without a time limit.
 ///
-/// Each is read twice. If none of them has run between its own two readings, all of them waited at the
-/// instant between the last first reading and the first second one.
+/// Each thread is read twice. If none has run between its own two readings, all of them waited at the instant
+/// between the last of the first readings and the first of the second ones.
 pub(super) fn everyone_waits(files: &impl Files, threads: &[u64]) -> bool {
-    /// More take too long.
+    /// More threads would take too long.
     const MOST: usize = 200;
     let from = Instant::now();
     if !proc::is_of_this_namespace(files) || !proc::calls_are_known(files) {
@@ -213,7 +214,7 @@ pub(super) fn everyone_waits(files: &impl Files, threads: &[u64]) -> bool {
         return false;
     };
     let waits = |id: &u64| {
-        // The processor time first: who runs in between changes it before the second reading.
+        // The CPU time first: a thread that runs in between changes it before the second reading.
         let cpu = files.cpu(Whose::Thread(*id))?;
         let State::InCall(call) = proc::state(files, Whose::Thread(*id), true)? else {
             return None;
@@ -225,11 +226,11 @@ pub(super) fn everyone_waits(files: &impl Files, threads: &[u64]) -> bool {
     let read = || all.iter().map(waits).collect::<Option<Vec<_>>>();
     let is_among = |id: &u64| all.contains(id);
     let first = read().filter(|_| threads.iter().all(is_among));
-    // A thread that was made while they were listed may be missing.
+    // A thread that was started during the listing may be missing.
     let is_whole = || files.threads(MOST).map(others) == Some(all.clone());
     first.is_some() && first == read() && is_whole() && from.elapsed() < FIRST_PASS
 }
 
-// Elsewhere, calls have no names.
+// On other architectures, calls have no names.
 #[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tests;

@@ -1,8 +1,8 @@
-//! The state of a thread as the operating system knows it: the call that it is blocked in, or how much it
-//! runs. Reports say that the thread "stands on" it.
+//! The state of a thread as the operating system sees it: the call that it is blocked in, or how much it
+//! runs. The documentation says that the thread "stands on" it.
 //!
-//! All of it is read from Linux's `/proc`, without a lock of the program's, and disturbs nobody (rule
-//! 12). Where there is no `/proc`, or it is hidden, nothing is known.
+//! All of it is read from Linux's `/proc`, which takes none of the program's locks and disturbs nobody
+//! (rule 12). Where there is no `/proc`, or it is hidden, nothing is known.
 
 #[cfg(target_os = "linux")]
 mod calls;
@@ -24,16 +24,16 @@ use crate::report::path::QuitterPath;
 #[cfg(target_os = "linux")]
 use crate::system;
 
-/// The call that a thread was blocked in, or how much it ran, when a report or a snapshot looked.
+/// The call that a thread was blocked in, or how much it ran, when a report or a snapshot looked at it.
 ///
-/// Known on Linux, where it is read from `/proc`. Looking stops no thread and takes no lock of the
-/// program's. It is done once the time to wait is up, at the first thousand routines with a thread,
-/// and takes 50 ms at most, and much less unless a thread runs at that moment. A
-/// [snapshot](crate::Quitter::snapshot) looks in the same way, but without a pause.
+/// Known on Linux, where it is read from `/proc`. Reading it stops no thread and takes none of the
+/// program's locks. A report reads it once the time to wait is up, for the first thousand routines with a thread.
+/// That takes 50 ms at most, and much less unless a thread runs at that moment. A
+/// [snapshot](crate::Quitter::snapshot) reads it in the same way, but without a pause.
 ///
-/// The [`Display`](fmt::Display) form is "blocked in accept4 (fd 7, TCP 127.0.0.1:8080)" or
-/// "running: 98 % of the time on a processor". There the parts that come from outside are escaped, and
-/// shortened if they are long. The fields hold them as they are.
+/// The [`Display`](fmt::Display) form is "blocked in accept4 (fd 7, TCP 127.0.0.1:8080)" or "running: 98 % of
+/// the time on a processor". In it, text from outside the program is escaped, and shortened if it is long.
+/// The fields hold the text unchanged.
 ///
 /// # Examples
 ///
@@ -56,44 +56,44 @@ use crate::system;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stands {
-    /// It waits in the kernel.
+    /// The thread waits in the kernel.
     Blocked {
-        /// The name of the system call, such as `futex`; "call 999" for one that quitter has no name
-        /// for. Where `/proc` hides the call, the name of the kernel's function that waits, such as
+        /// The name of the system call, such as `futex`; "call 999" for one that quitter has no name for.
+        /// Where `/proc` hides the call, the name of the kernel function that waits, such as
         /// `futex_wait_queue`.
         call: String,
-        /// The object of the call, where that is known: "a lock or condition, the same as 'compactor'
-        /// of main/store", "fd 7, TCP 127.0.0.1:8080", "process 4711, 'rsync'".
+        /// The object of the call, if it is known: "a lock or condition, the same as 'compactor' of
+        /// main/store", "fd 7, TCP 127.0.0.1:8080", "process 4711, 'rsync'".
         ///
-        /// A lock, a condition variable, a channel, a parked thread and a joined one are the same
-        /// thing to the system.
+        /// To the system, a lock, a condition variable, a channel, a parked thread and a joined thread are
+        /// the same thing.
         on: Option<String>,
     },
-    /// It runs, or is ready to and waits for a processor.
+    /// The thread runs, or is ready to run and waits for a processor.
     Running {
-        /// How much of [`MOMENT`](Stands::MOMENT), from the look on, it was on a processor.
+        /// How much of [`MOMENT`](Stands::MOMENT), from the reading on, the thread was on a processor.
         cpu: Duration,
     },
-    /// It is a child process that a signal or a debugger has suspended. The signal may be the system's own:
-    /// a process in the background that reads the terminal is sent SIGTTIN.
+    /// A child process that a signal or a debugger has suspended. The signal may come from the system itself:
+    /// a background process that reads from the terminal is sent SIGTTIN.
     Suspended,
-    /// It is there, but the system does not say what it does.
+    /// The thread exists, but the system does not say what it does.
     Unknown,
 }
 
 impl Stands {
     /// The time over which [`cpu`](Stands::Running::cpu) is measured.
     ///
-    /// A wait that is shorter than ten times this measures over a tenth of its timeout, and a busy
-    /// machine over a longer time. An end by force measures from the deadline on. A snapshot does not
-    /// pause to measure: it compares two readings that are microseconds apart, so that `cpu` is nearly all
-    /// of the time or none of it. `cpu` is converted to this time then.
+    /// A wait that is shorter than ten times this measures over a tenth of its timeout, and a busy machine
+    /// over a longer time. An end by force measures from the deadline on. A snapshot does not pause to
+    /// measure: it compares two readings that are microseconds apart, so `cpu` is nearly all of the time or
+    /// none of it. In all these cases, `cpu` is scaled to this time.
     pub const MOMENT: Duration = Duration::from_millis(20);
 }
 
 impl fmt::Display for Stands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// How many columns the name of a call, and each part of its object, may have.
+        /// The maximum width of the name of a call, and of each part of its object, in columns.
         const WIDTH: usize = 62;
         const PARTS: usize = 4;
         match self {
@@ -114,25 +114,25 @@ impl fmt::Display for Stands {
     }
 }
 
-/// How many threads are looked at.
+/// The maximum number of threads that are looked at.
 pub(crate) const MOST: usize = 1000;
 
 /// A thread of this process to look at.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
-    /// The thread's number in the system; 0: none.
+    /// The thread's id in the system; 0 if there is no thread.
     pub(crate) os_id: u64,
-    /// The routine that it runs. Others that wait for the same lock are described by it.
+    /// The name of the routine that it runs, by which threads that wait for the same lock refer to it.
     pub(crate) name: &'a str,
     /// The path of the routine's quitter.
     pub(crate) path: &'a QuitterPath,
-    /// A reading of the thread. If it is recent, and the thread runs, its time is measured from there on,
-    /// without a pause.
+    /// An earlier reading of the thread. If it is recent, and the thread runs, its CPU time is measured from
+    /// there on, without a pause.
     pub(crate) before: Option<Used>,
 }
 
-/// How much of a processor a thread had used at some time.
+/// The CPU time that a thread had used at some moment.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Used {
@@ -141,7 +141,7 @@ pub(crate) struct Used {
 }
 
 impl Used {
-    /// As of now. `None`: there is no such thread, or the system does not say.
+    /// The reading as of now. `None` if there is no such thread, or the system does not say.
     pub(crate) fn by_thread(os_id: u64) -> Option<Self> {
         #[cfg(target_os = "linux")]
         return system::thread_cpu_time(os_id).map(Self::now);
@@ -158,19 +158,18 @@ impl Used {
         Self { at, cpu }
     }
 
-    /// Whether what the thread has done since then says what it does now.
+    /// Whether the CPU time used since then still tells what the thread does now.
     #[cfg(target_os = "linux")]
     fn is_recent(&self) -> bool {
         self.at.elapsed() < Duration::from_secs(1)
     }
 }
 
-/// Says of each thread what it stands on. `None`: there is no such thread, or nothing is known.
+/// Returns what each thread stands on. `None` if there is no such thread, or nothing is known.
 ///
-/// Looks at the first thousand, and for 50 ms at most. Sleeps for `moment` if one of them runs of which
-/// there is no recent reading.
-/// The caller has to check afterwards that the routine still runs on that thread: the system gives a
-/// number to the next thread when one has ended.
+/// Looks at the first thousand threads, and for 50 ms at most. Sleeps for `moment` if a thread without a recent
+/// reading runs. The caller has to check afterwards that the routine still runs on that thread: the system
+/// reuses the id of a thread that has ended.
 pub(crate) fn of_threads(threads: &[Subject<'_>], moment: Duration) -> Vec<Option<Stands>> {
     #[cfg(target_os = "linux")]
     return look::at_threads(&proc::System, threads, moment);
@@ -181,8 +180,8 @@ pub(crate) fn of_threads(threads: &[Subject<'_>], moment: Duration) -> Vec<Optio
     }
 }
 
-/// Says what the first thread of this process stands on. `None`: nothing is known. Sleeps for `moment` if
-/// it runs.
+/// Returns what the first thread of this process stands on. `None` if nothing is known. Sleeps for `moment`
+/// if the thread runs.
 pub(crate) fn of_main_thread(moment: Duration) -> Option<Stands> {
     let main = Subject {
         os_id: std::process::id().into(),
@@ -193,13 +192,13 @@ pub(crate) fn of_main_thread(moment: Duration) -> Option<Stands> {
     of_threads(&[main], moment).pop()?
 }
 
-/// Says what a child process stands on: its first thread. `None`: there is no such child, or nothing is
-/// known. Sleeps for `moment` if it runs.
+/// Returns what a child process's first thread stands on. `None` if there is no such child, or nothing is
+/// known. Sleeps for `moment` if the thread runs.
 pub(crate) fn of_child(pid: u32, moment: Duration) -> Option<Stands> {
     #[cfg(target_os = "linux")]
     {
         let stands = look::at_process(&proc::System, pid, moment);
-        // Once it was reaped, the number may be that of a stranger.
+        // Once the child is reaped, its id may be that of a stranger.
         stands.filter(|_| proc::is_child(&proc::System, pid))
     }
     #[cfg(not(target_os = "linux"))]
@@ -209,8 +208,9 @@ pub(crate) fn of_child(pid: u32, moment: Duration) -> Option<Stands> {
     }
 }
 
-/// Whether at one instant each of these threads, and every other thread of the process but quitter's
-/// own, waited in a futex that only a thread of this process can end.
+/// Whether there was an instant at which each of these threads waited in a futex that only a thread of this
+/// process can wake, and so did every other thread of the process, except the caller and those of quitter's
+/// own that wake nobody.
 pub(crate) fn everyone_waits(threads: &[u64]) -> bool {
     #[cfg(target_os = "linux")]
     return look::everyone_waits(&proc::System, threads);
@@ -221,7 +221,7 @@ pub(crate) fn everyone_waits(threads: &[u64]) -> bool {
     }
 }
 
-/// Whether a thread of this process runs, or waits for nothing but a processor: as far as that is known.
+/// Whether a thread of this process runs, or waits only for a processor, as far as is known.
 pub(crate) fn is_ready_to_run(thread: u64) -> bool {
     #[cfg(target_os = "linux")]
     return proc::is_ready_to_run(&proc::System, thread);
@@ -264,16 +264,16 @@ mod tests {
         let mut child = cat.spawn().unwrap();
         let reads = |stands: Stands| match proc::calls_are_known(&proc::System) {
             true => stands.to_string() == "blocked in read (fd 0, stdin, a pipe)",
-            // This program is emulated.
+            // The program runs under emulation.
             false => !matches!(stands, Stands::Running { .. }),
         };
-        // It has to come to that.
+        // The child may not read yet.
         let until = Instant::now() + Duration::from_secs(20);
         while !of_child(child.id(), Stands::MOMENT).is_some_and(reads) {
             assert!(Instant::now() < until, "{child:?} does not read");
             std::thread::yield_now();
         }
-        // What it is suspended in would look like a wait for input.
+        // Without its state, a suspended process would look like one that waits for input.
         let pid = i32::try_from(child.id()).unwrap();
         let stop =
             || nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGSTOP);

@@ -1,42 +1,42 @@
-//! Quitter's own threads, which are not waited for and run no code of the program's. One that calls a
-//! function of the program is quitter's own except during the call.
+//! Quitter's own threads, which are not waited for and run none of the program's code. A thread that calls
+//! a function of the program is not quitter's own during the call.
 //!
-//! Some wake routines when something happens outside of the program, such as the end of a child process.
-//! While there is one of these, it is not true that nothing will wake anybody.
+//! Some of these threads wake routines when something happens outside the program, such as the end of a child
+//! process. While such a thread exists, a report must not say that nothing will wake a routine.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::slots::{FREE, Slots};
 use crate::system;
 
-/// The numbers of the threads, each shifted by one to make room for [`WAKES`]. Most processes need no more
-/// slots than these. There are more where each child process has a thread that waits.
+/// The ids of the threads, each shifted left by one to make room for [`WAKES`]. Most processes need no more
+/// slots than these. There are more if each child process has a thread that waits.
 static OWN: Slots<16> = Slots::new();
 
-/// It wakes routines.
+/// Set for a thread that wakes routines.
 const WAKES: u64 = 1;
 
-/// The one that was marked until last.
+/// The thread whose mark was removed last.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// This thread is quitter's own until this is dropped.
+/// Marks its thread as quitter's own until it is dropped.
 pub(crate) struct Own {
     value: u64,
-    /// `None`: code of the program's runs.
+    /// `None` while the program's code runs.
     slot: Option<&'static AtomicU64>,
 }
 
-/// Makes this thread one of quitter's own: it only waits, or works for quitter.
+/// Marks this thread as quitter's own: it only waits, or works for quitter.
 pub(crate) fn mark() -> Own {
     Own::new(system::thread_id() << 1)
 }
 
-/// Makes this thread one of quitter's own that wakes routines, or may call code that does.
+/// Marks this thread as quitter's own, and as one that wakes routines, or may call code that does.
 pub(crate) fn mark_as_waking() -> Own {
     Own::new(system::thread_id() << 1 | WAKES)
 }
 
-/// Whether this is the number of one of them that wakes nobody.
+/// Whether this is the id of one of quitter's own threads that wakes nobody.
 #[cfg_attr(
     not(target_os = "linux"),
     allow(dead_code, reason = "only Linux says what threads wait for")
@@ -45,7 +45,8 @@ pub(crate) fn wakes_nobody(id: u64) -> bool {
     has(id << 1)
 }
 
-/// Whether this is the number of one of them, or of the last one, which may still be about to end.
+/// Whether this is the id of one of quitter's own threads, or of the last one, which may still be about to
+/// end.
 pub(crate) fn is_or_was_own(id: u64) -> bool {
     let value = id << 1;
     has(value) || has(value | WAKES) || LAST.load(Ordering::Relaxed) | WAKES == value | WAKES
@@ -61,7 +62,7 @@ impl Own {
         Self { value, slot }
     }
 
-    /// Runs code of the program's. The thread is not quitter's own meanwhile.
+    /// Runs the program's code. During the call, the thread is not quitter's own.
     pub(crate) fn lend<T>(&mut self, f: impl FnOnce() -> T) -> T {
         if let Some(slot) = self.slot.take() {
             slot.store(FREE, Ordering::Relaxed);

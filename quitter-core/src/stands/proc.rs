@@ -1,4 +1,4 @@
-//! The files of `/proc` that say what a thread does, and what is in them.
+//! The files of `/proc` that say what a thread does, and how to read them.
 
 use std::ffi::c_long;
 use std::fs::{self, File};
@@ -9,17 +9,17 @@ use std::time::Duration;
 use crate::stat::Stat;
 use crate::system;
 
-/// Where it is all read from; tests have their own texts.
+/// The source of all readings; tests supply their own texts.
 pub(super) trait Files {
-    /// The first `most` bytes of a file. `None`: it is not there, or hidden.
+    /// The first `most` bytes of a file. `None` if it does not exist or is hidden.
     fn read(&self, path: &str, most: usize) -> Option<String>;
     /// The target of a symbolic link.
     fn link(&self, path: &str) -> Option<String>;
-    /// The numbers of all threads of this process. `None`: there are more than `most`, or it is hidden.
+    /// The ids of all threads of this process. `None` if there are more than `most`, or they are hidden.
     fn threads(&self, most: usize) -> Option<Vec<u64>>;
-    /// So many bytes of the memory. `None`: they cannot all be read.
+    /// `bytes` bytes of memory at `address`. `None` if they cannot all be read.
     fn memory(&self, whose: Whose, address: u64, bytes: u64) -> Option<Vec<u8>>;
-    /// The processor time that a thread of this process, or another process, has used.
+    /// The CPU time that a thread of this process, or another process, has used.
     fn cpu(&self, of: Whose) -> Option<Duration>;
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Whose {
 }
 
 impl Whose {
-    /// The folder with the state of the thread, or of the process's first thread.
+    /// The directory with the state of the thread, or of the process's first thread.
     pub(super) fn folder(self) -> String {
         match self {
             Self::Thread(id) => format!("/proc/self/task/{id}"),
@@ -39,7 +39,7 @@ impl Whose {
         }
     }
 
-    /// The folder with what all threads share.
+    /// The directory with what all threads share.
     pub(super) fn process(self) -> String {
         match self {
             Self::Thread(_) => "/proc/self".to_owned(),
@@ -48,14 +48,13 @@ impl Whose {
     }
 }
 
-/// The files of the system.
 pub(super) struct System;
 
 impl Files for System {
     fn read(&self, path: &str, most: usize) -> Option<String> {
         let mut file = File::open(path).ok()?;
         let mut bytes = vec![0; most.min(SHORT)];
-        // All of a short file comes at once. To ask for its end would take half as long again.
+        // A short file comes in one read. Looking for its end would take half as long again.
         let read = file.read(&mut bytes).ok()?;
         bytes.truncate(read);
         if most > SHORT {
@@ -99,16 +98,16 @@ impl Files for System {
     }
 }
 
-/// The state of a thread by `/proc`.
+/// The state of a thread according to `/proc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Running,
     InCall(Call),
     /// It waits in this function of the kernel.
     Waits(String),
-    /// It is a process that does nothing until it is told to go on.
+    /// A process that does nothing until it is told to continue.
     Suspended,
-    /// It is there, and no more is to be read.
+    /// The thread exists, but nothing else can be read about it.
     Unknown,
 }
 
@@ -124,12 +123,12 @@ pub(super) struct Call {
 /// How much of a file about one thread is read. All of them are much shorter.
 const SHORT: usize = 4096;
 
-/// Reads what a thread does. `None`: it is not there, or everything is hidden. Without
-/// `calls_are_known` the numbers of calls mean nothing.
+/// Reads what a thread does. `None` if it does not exist, or everything is hidden. Without `calls_are_known`,
+/// call numbers mean nothing.
 pub(super) fn state(files: &impl Files, whose: Whose, calls_are_known: bool) -> Option<State> {
     let folder = whose.folder();
     let read = |name: &str| files.read(&format!("{folder}/{name}"), SHORT);
-    // The call that it is suspended in, if any, is none that it waits in.
+    // A suspended process may be in a call, but does not wait in it.
     if matches!(whose, Whose::Process(_))
         && let Some(stat) = read("stat")
         && let Some(stat) = Stat::parse(&stat)
@@ -148,7 +147,7 @@ pub(super) fn state(files: &impl Files, whose: Whose, calls_are_known: bool) -> 
     if state == Some('R') {
         return Some(State::Running);
     }
-    // "0" is said of a thread that runs, and where it is hidden.
+    // `wchan` is "0" for a thread that runs, and where the function is hidden.
     let function = read("wchan").filter(|name| !matches!(name.trim(), "" | "0"));
     match (function, state) {
         (Some(function), _) => Some(State::Waits(function.trim().to_owned())),
@@ -157,7 +156,7 @@ pub(super) fn state(files: &impl Files, whose: Whose, calls_are_known: bool) -> 
     }
 }
 
-/// Whether a thread of this process runs, or waits for nothing but a processor.
+/// Whether a thread of this process runs, or waits only for a processor.
 pub(super) fn is_ready_to_run(files: &impl Files, thread: u64) -> bool {
     let stat = files.read(&format!("{}/stat", Whose::Thread(thread).folder()), SHORT);
     stat.as_deref()
@@ -165,15 +164,15 @@ pub(super) fn is_ready_to_run(files: &impl Files, thread: u64) -> bool {
         .is_some_and(|stat| stat.state == 'R')
 }
 
-/// Whether this is the number of a child process that was not reaped.
+/// Whether this is the id of a child process that was not reaped.
 pub(super) fn is_child(files: &impl Files, pid: u32) -> bool {
     let stat = files.read(&format!("/proc/{pid}/stat"), SHORT);
     let stat = stat.as_deref().and_then(Stat::parse);
     stat.and_then(|stat| stat.value(4)) == Some(std::process::id())
 }
 
-/// Whether the numbers of calls in `/proc` are those of this program's architecture: they are not if
-/// it is emulated. This thread looks at itself, which it does by reading.
+/// Whether the call numbers in `/proc` are those of this program's architecture, which they are not under
+/// emulation. The check reads this thread's own call: it must be `read`.
 pub(super) fn calls_are_known(files: &impl Files) -> bool {
     let own = files.read("/proc/thread-self/syscall", SHORT);
     match own.as_deref().and_then(parse_call) {
@@ -182,15 +181,15 @@ pub(super) fn calls_are_known(files: &impl Files) -> bool {
     }
 }
 
-/// Whether `/proc` numbers processes and threads as the system calls do: it may belong to another
+/// Whether `/proc` uses the same process and thread ids as the system calls: it may belong to another
 /// namespace.
 pub(super) fn is_of_this_namespace(files: &impl Files) -> bool {
     let own = files.link("/proc/self");
     own.is_some_and(|own| own == std::process::id().to_string())
 }
 
-/// Parses `syscall`: "running", "202 0x7f… (six arguments) 0x7f… (stack) 0x7f… (instruction)", or "-1
-/// …" for a thread that waits outside of any call. `None`: nothing that is known.
+/// Parses `syscall`: "running", or "202 0x7f… (six arguments) 0x7f… (stack) 0x7f… (instruction)". Returns
+/// `None` for anything else, such as "-1 …" for a thread that waits outside any call.
 fn parse_call(text: &str) -> Option<State> {
     let mut words = text.split_ascii_whitespace();
     let first = words.next()?;
@@ -249,7 +248,7 @@ pub(super) mod tests {
             self
         }
 
-        /// A thread that is in a call.
+        /// Adds a thread that is in a call.
         pub(crate) fn in_call(self, id: u64, number: c_long, args: [u64; 6]) -> Self {
             let [a, b, c, d, e, f] = args;
             let text = format!(
@@ -309,10 +308,10 @@ pub(super) mod tests {
             .file("/proc/self/task/7/wchan", "pipe_read");
         let waits = State::Waits("pipe_read".to_owned());
         assert_eq!(state(&texts, THREAD, true), Some(waits.clone()));
-        // Also where the call is there, but cannot be understood.
+        // Also if the call is there, but its number means nothing.
         let texts = texts.in_call(7, 63, [0; 6]);
         assert_eq!(state(&texts, THREAD, false), Some(waits.clone()));
-        // Nor is there one in a page fault.
+        // A thread in a page fault is in no call.
         let texts = texts.file("/proc/self/task/7/syscall", "-1 0x7ff0 0x7ff1\n");
         assert_eq!(state(&texts, THREAD, true), Some(waits));
     }

@@ -1,7 +1,7 @@
 //! The addresses of sockets, from the kernel's tables.
 //!
-//! The tables list the sockets of the whole network namespace, so no more than their beginnings are
-//! read. Listening sockets come first.
+//! The tables list the sockets of the whole network namespace, so only their beginnings are read. Listening
+//! sockets come first.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,14 +12,14 @@ use super::proc::Files;
 /// How many bytes of a table are read: some 1,700 sockets.
 const MOST: usize = 256 * 1024;
 
-/// Socket descriptions by inode. `None`: the inode is listed twice. An entry may be a forgery then:
-/// the name of a Unix socket may contain line ends.
+/// Socket descriptions by inode. The description is `None` if the inode is listed twice: one entry may then
+/// be forged, since the name of a Unix socket may contain line ends.
 #[derive(Default)]
 pub(super) struct Sockets(HashMap<u64, Option<String>>);
 
 impl Sockets {
-    /// Reads tables that the process with this folder sees until all of these are found, or until the
-    /// time is up.
+    /// Reads the tables that the process with the directory `process` sees, until all of these inodes are
+    /// found or the time is up.
     pub(super) fn find(files: &impl Files, process: &str, inodes: &[u64], until: Instant) -> Self {
         const TABLES: [(&str, &str); 5] = [
             ("tcp", "TCP"),
@@ -60,7 +60,7 @@ impl Sockets {
     }
 }
 
-/// A line of `tcp`, `tcp6`, `udp` or `udp6`: "0: 0100007F:1F90 00000000:0000 0A … inode …".
+/// Parses a line of `tcp`, `tcp6`, `udp` or `udp6`: "0: 0100007F:1F90 00000000:0000 0A … inode …".
 fn parse_internet(line: &str, protocol: &str) -> Option<(u64, String)> {
     let mut words = line.split_ascii_whitespace();
     let local = parse_address(words.nth(1)?)?;
@@ -73,7 +73,7 @@ fn parse_internet(line: &str, protocol: &str) -> Option<(u64, String)> {
     Some((inode, text))
 }
 
-/// "0100007F:1F90": the address as numbers of four bytes in the machine's order, and the port.
+/// Parses "0100007F:1F90": the address as 32-bit numbers in the machine's byte order, and the port.
 fn parse_address(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
     let part = |from: usize| {
@@ -95,7 +95,7 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
     ))
 }
 
-/// A line of `unix`: "0000000000000000: 00000002 00000000 00010000 0001 01 20154 /run/a.sock".
+/// Parses a line of `unix`: "0000000000000000: 00000002 00000000 00010000 0001 01 20154 /run/a.sock".
 fn parse_unix(line: &str) -> Option<(u64, String)> {
     let mut words = line.splitn(7, ' ').filter(|word| !word.is_empty());
     // The inode is padded with spaces.
@@ -115,7 +115,7 @@ mod tests {
     use super::super::proc::tests::Texts;
     use super::*;
 
-    /// Finds all.
+    /// Reads all tables.
     fn find(texts: &Texts, process: &str) -> Sockets {
         let until = Instant::now() + Duration::from_secs(3600);
         Sockets::find(texts, process, &[u64::MAX], until)

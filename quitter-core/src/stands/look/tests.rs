@@ -1,4 +1,4 @@
-//! Looks at texts; `tests/stands.rs` looks at threads.
+//! Looks at texts; `tests/stands.rs` looks at real threads.
 
 use super::super::proc::tests::Texts;
 use super::*;
@@ -7,7 +7,7 @@ use crate::report::path::QuitterPath;
 const MOMENT: Duration = Duration::from_millis(1);
 const PRIVATE: u64 = 128;
 
-/// A futex that is waited for, with or without a time limit.
+/// The arguments of a wait for a futex, with or without a time limit.
 fn waits(address: u64, limit: u64) -> [u64; 6] {
     [address, PRIVATE, 2, limit, 0, 0]
 }
@@ -134,7 +134,7 @@ fn another_process_is_read_in_its_own_folder() {
         text(&texts).as_deref(),
         Some("blocked in read (fd 5, a pipe)")
     );
-    // The calls of a program of 32 bits have other numbers.
+    // The calls of a 32-bit program have other numbers.
     let foreign = format!("blocked in call {read}");
     assert_eq!(text(&in_call("0xffff0000")), Some(foreign));
     assert_eq!(text(&Texts::new()), None);
@@ -148,7 +148,7 @@ fn everyone_waits_only_if_nothing_outside_can_end_it() {
             .in_call(2, libc::SYS_futex, waits(0x7f80, 0))
     };
     assert!(everyone_waits(&endless(), &[1, 2]));
-    // The other one is not a routine, and waits all the same.
+    // The other thread is not a routine, but waits, too.
     assert!(everyone_waits(&endless(), &[1]));
     assert!(!everyone_waits(&endless(), &[1, 3]), "one is gone");
     let limited = endless().in_call(3, libc::SYS_futex, waits(0x7f00, 0x7e00));
