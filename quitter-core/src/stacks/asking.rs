@@ -16,15 +16,14 @@ use crate::threads;
 pub(super) enum At {
     /// Suspended, where its waker was kept.
     Leaves(Vec<Leaf>),
-    /// On this thread, or for want of it.
+    /// On this thread, or waiting for it.
     Thread(Thread),
     Nowhere,
 }
 
-/// Wakes those targets that are suspended, on a thread of its own: their wakers are code of the
-/// executors, and may hang.
+/// Wakes the suspended targets, on a thread of its own: their wakers are code of the executors, and may hang.
 pub(super) fn wake(targets: &[Target], limit: Limit) {
-    /// More than an earlier one takes, unless it hangs.
+    /// More than an earlier wake-up takes, unless it hangs.
     const EARLIER: Duration = Duration::from_millis(10);
     static WAKING: AtomicBool = AtomicBool::new(false);
 
@@ -34,18 +33,18 @@ pub(super) fn wake(targets: &[Target], limit: Limit) {
         return;
     }
     let Some(turn) = Turn::take(&WAKING, limit.at_most(EARLIER)) else {
-        // An earlier one has not returned.
+        // An earlier wake-up has not returned.
         return;
     };
     let work = move || {
         let _turn = turn;
         tasks.iter().for_each(|task| task.polls.ask());
     };
-    // Without the thread nobody is asked, and the report says so.
+    // If the thread cannot be started, no task is asked, and the report says so.
     let _ = threads::start("quitter wakes", work);
 }
 
-/// Waits for the answers of those targets that are suspended.
+/// Waits for the answers of the suspended targets.
 pub(super) fn wait(targets: &[Target], limit: Limit) {
     let is_done = |target: &Target| {
         let record = &target.record;
@@ -54,7 +53,7 @@ pub(super) fn wait(targets: &[Target], limit: Limit) {
     limit.wait_until(|| targets.iter().all(is_done));
 }
 
-/// Where a target is by now. It is not asked any more.
+/// Returns where a target is by now, and stops asking it.
 pub(super) fn find(target: &Target) -> Result<(Option<TaskState>, At), Why> {
     let record = &target.record;
     if record.is_finished() {
@@ -77,7 +76,7 @@ pub(super) fn find(target: &Target) -> Result<(Option<TaskState>, At), Why> {
         };
         return Ok((Some(state), At::Leaves(leaves)));
     }
-    // It was polled again, and is still at it.
+    // It was polled again, and that poll has not returned.
     if let Some(thread) = Thread::of(record) {
         return Ok(in_poll(thread));
     }
@@ -92,7 +91,7 @@ pub(super) fn find(target: &Target) -> Result<(Option<TaskState>, At), Why> {
     }
 }
 
-/// The state of a task that this thread polls.
+/// The state of a task that is in a poll on this thread.
 fn in_poll(thread: Thread) -> TaskState {
     let name = fs::read(format!("/proc/self/task/{}/comm", thread.id)).unwrap_or_default();
     TaskState::InPoll {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::report::escape::{Name, cut};
 use crate::report::text::Seconds;
 
-/// The calls that a thread stands in, or those that lead to a future that a task awaits.
+/// The calls that a thread is in, or those that lead to a future that a task awaits.
 ///
-/// It is made for people: the calls of the program and of its dependencies, and above them the one call
-/// of the system's libraries, or of tokio, that they wait in.
+/// It is made for people: it has the calls of the program and of its dependencies, and above them the one
+/// call of the system's libraries, or of tokio, that they wait in.
 ///
 /// # Examples
 ///
@@ -29,14 +29,14 @@ use crate::report::text::Seconds;
 pub struct Stack {
     /// The calls, innermost first.
     pub frames: Vec<Frame>,
-    /// Whether there are calls beyond the last one, which could not be followed or were too many: a
-    /// deep recursion, or code without unwind tables.
+    /// Whether there are calls beyond the last one that could not be followed or were too many, as in a deep
+    /// recursion, or in code without unwind tables.
     pub is_cut: bool,
-    /// Whether names of its calls were not read in time: on a loaded machine, or of a large program. Their
-    /// [`offset`](Frame::offset) tells which they are. `false` where there are none to read, as in a
-    /// program that was stripped.
+    /// Whether some names of its calls were not read in time, as on a loaded machine or in a large program.
+    /// The [`offset`](Frame::offset) of such a call identifies it. `false` if there are no names to read, as
+    /// in a stripped program.
     pub names_unread: bool,
-    /// Whether the names of all calls in the program were read, and no file of its code: it was built without
+    /// Whether the names of all calls in the program were read, but no source files: it was built without
     /// line tables.
     pub(crate) lacks_lines: bool,
 }
@@ -50,19 +50,19 @@ pub struct Frame {
     /// The path of the function, without generic arguments: `store::flush`. In code without symbols,
     /// the module and the offset in it: `store+0x1a2b`.
     pub function: String,
-    /// The source file, as the compiler was given it. `None` for code without line tables, and for the
+    /// The source file, as it was given to the compiler. `None` for code without line tables, and for the
     /// system's libraries.
     pub file: Option<String>,
-    /// The line in it.
+    /// The line in the file.
     pub line: Option<u32>,
-    /// The file name of the program or library that the code is in. `None`: it is in no file.
+    /// The file name of the program or library that contains the code. `None` if the code is in no file.
     pub module: Option<String>,
     /// The address of the call in that module, as `addr2line` takes it.
     pub offset: u64,
 }
 
 impl Frame {
-    /// The text for a call without a name: "store+0x1a2b".
+    /// The name of a call without a symbol: "store+0x1a2b".
     pub(super) fn unnamed(module: Option<&str>, offset: u64) -> String {
         match module {
             Some(module) => format!("{module}+{offset:#x}"),
@@ -106,31 +106,30 @@ impl fmt::Display for Frame {
     }
 }
 
-/// How a task that has not returned stands with its executor.
+/// The state of a task that has not returned.
 ///
-/// Reports with stacks have it: they wake each of these tasks once, and its next poll tells what it
-/// awaits.
+/// Reports with stacks contain it: they wake each such task once, and its next poll tells what it awaits.
 ///
 /// The [`Display`](fmt::Display) form is "woken and not polled: the runtime's threads are busy", with the
 /// time if that is a second or more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskState {
-    /// It is suspended. Its stacks show what it awaits.
+    /// The task is suspended. Its stacks show what it awaits.
     Awaiting,
-    /// It is suspended, and nothing that it awaits has kept its waker: nothing will wake it.
+    /// The task is suspended, and nothing that it awaits has kept its waker: nothing will wake it.
     AwaitingNothing,
-    /// It is inside of a poll, and holds up the thread that polls it. Its stack is that thread's.
+    /// The task is inside a poll, and holds up the thread that polls it. Its stack is that thread's.
     InPoll {
         /// The thread's number in the operating system.
         os_id: u64,
         /// The thread's name.
         thread: String,
     },
-    /// It was woken, and no thread has polled it since. Its stack is that of the thread that polled it
-    /// last, as it stands.
+    /// The task was woken, and no thread has polled it since. Its stack is the present one of the thread that
+    /// polled it last.
     NotPolled {
-        /// How long ago it was woken: by this report, or by one before it.
+        /// How long ago the task was woken, by this report or an earlier one.
         woken: Duration,
     },
     /// No thread has polled it yet.
@@ -146,7 +145,7 @@ impl fmt::Display for TaskState {
                 write!(f, "holds up thread {os_id} '{}'", cut(thread, 20))
             }
             Self::NotPolled { woken } => {
-                // Within a report, the time says no more than how long that waits for an answer.
+                // A shorter time only tells how long this report has waited for an answer.
                 let is_told = *woken >= Duration::from_secs(1);
                 let ago = is_told.then(|| format!(" {} ago", Seconds(*woken)));
                 let ago = ago.unwrap_or_default();
@@ -169,16 +168,16 @@ pub(crate) enum Why {
     NoSignal,
     /// The thread blocks the signal.
     Blocks,
-    /// The stack that the thread is on has no room for a signal.
+    /// The stack that the thread is on has no room for a signal handler.
     NoRoom,
-    /// The thread has ended, or goes on with something else.
+    /// The thread has ended, or runs something else now.
     Gone,
     NoAnswer,
     TooMany,
     TooManyTasks,
-    /// A task that is not to be polled for a report.
+    /// A task that must not be polled for a report.
     LeftOut,
-    /// A waker of another task has not returned.
+    /// The waker of another task has not returned.
     NotWoken,
     /// Other stacks are being captured, or took all the time.
     NoTime,
@@ -186,7 +185,7 @@ pub(crate) enum Why {
 }
 
 impl Why {
-    /// Whether it is said of tasks, and not of threads.
+    /// Whether this reason concerns tasks, and not threads.
     pub(crate) fn is_of_tasks(&self) -> bool {
         matches!(self, Self::TooManyTasks | Self::LeftOut | Self::NotWoken)
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The unwind tables of a module, by the file's own addresses.
+/// The unwind tables of a module. Their ranges are the file's own addresses.
 pub(super) struct Tables {
     pub(super) index: Section,
     pub(super) frames: Section,
@@ -16,7 +16,7 @@ pub(super) struct Section {
 /// The headers of a 64-bit ELF file in memory.
 pub(super) struct Elf {
     pub(super) bias: u64,
-    /// The segments that are loaded, by the file's own addresses.
+    /// The loaded segments, by the file's own addresses.
     loaded: Vec<Range<u64>>,
     /// The index of the unwind tables.
     index: Option<Range<u64>>,
@@ -58,7 +58,7 @@ impl Elf {
         Some(elf)
     }
 
-    /// Where it is loaded.
+    /// The addresses at which the file is loaded.
     pub(super) fn range(&self) -> Range<u64> {
         let start = self.loaded.iter().map(|segment| segment.start).min();
         let end = self.loaded.iter().map(|segment| segment.end).max();
@@ -67,7 +67,7 @@ impl Elf {
     }
 
     pub(super) fn tables(&self, bytes: impl Fn(Range<u64>) -> Option<Vec<u8>>) -> Option<Tables> {
-        /// "32 bits with a sign, relative to its own place": what all linkers write.
+        /// "Signed 32 bits, relative to their own place": what all linkers write.
         const RELATIVE: u8 = 0x1b;
         let section = |range: Range<u64>| {
             let start = self.bias.wrapping_add(range.start);
@@ -81,7 +81,7 @@ impl Elf {
         }
         let distance = u32_at(&index.bytes, 4)?.cast_signed();
         let frames = (index.range.start + 4).checked_add_signed(distance.into())?;
-        // Their end is stated nowhere, but marked in them.
+        // The end of the tables is stored nowhere, but marked in them.
         let mut loaded = self.loaded.iter();
         let segment = loaded.find(|segment| segment.contains(&frames))?;
         let frames = section(frames..segment.end)?;

@@ -1,5 +1,5 @@
-//! How long a capture may take. One for a dump or a snapshot stops for the exit, which has only so much
-//! time left.
+//! How long a capture may take. A capture for a dump or a snapshot stops for one of the exit, whose time is
+//! limited.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -36,7 +36,7 @@ impl Limit {
         self.until
     }
 
-    /// Whether the time is up, or an exit wants it.
+    /// Whether the time is up, or an exit takes precedence.
     pub(super) fn is_over(self) -> bool {
         let gives_way = !self.is_for_exit && EXITS.load(Ordering::Relaxed) > 0;
         gives_way || Instant::now() >= self.until
@@ -52,13 +52,13 @@ impl Limit {
         }
     }
 
-    /// The limit of a part, which has so much time at most.
+    /// The limit of a part, which may take at most `time`.
     pub(super) fn at_most(self, time: Duration) -> Self {
         let until = self.until.min(Instant::now() + time);
         Self { until, ..self }
     }
 
-    /// If this is for an exit, the captures for others stop while the precedence is held.
+    /// If this is for an exit, other captures stop while the returned value is held.
     pub(super) fn take_precedence(self) -> Option<Precedence> {
         self.is_for_exit.then(|| {
             EXITS.fetch_add(1, Ordering::Relaxed);

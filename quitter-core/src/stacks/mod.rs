@@ -1,17 +1,17 @@
 //! Where threads and tasks hang, by function, file and line: the feature `stacks`.
 //!
-//! A thread copies its own registers and stack in a signal handler ([`signal`]). The copies are
-//! unwound ([`unwind`]) by the tables of the program's modules ([`modules`]), get their names
-//! ([`symbols`]), and are cut to what says something ([`trim`]). All that runs on a thread of its own
-//! ([`worker`]), which others wait for with a limit: it takes the locks of the allocator and of the
-//! loader, and a thread that hangs may hold these.
+//! A thread copies its own registers and stack in a signal handler ([`signal`]). The copies are unwound
+//! ([`unwind`]) by the tables of the program's modules ([`modules`]), get their names ([`symbols`]), and are
+//! trimmed to what is useful ([`trim`]). All that runs on a thread of its own ([`worker`]), for which others
+//! wait with a limit: it takes the locks of the allocator and of the loader, which a thread that hangs may
+//! hold.
 //!
-//! A task that is suspended is on no thread. It is polled once more, with a waker that notes the calls
-//! which lead to whoever keeps it ([`tasks`], [`waker`]).
+//! A suspended task is on no thread. It is polled once more, with a waker that records the calls that lead to
+//! the code that keeps it ([`tasks`], [`waker`]).
 //!
-//! On systems other than Linux on x86-64 and aarch64 there are none. On macOS a thread can be suspended
-//! and its registers read, without a signal; but its unwind tables are of another format, and nobody
-//! has tried it there.
+//! Systems other than Linux on x86-64 and aarch64 are not supported. On macOS a thread can be suspended and
+//! its registers read, without a signal; but its unwind tables are of another format, and nobody has tried it
+//! there.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ where_there_are_stacks! {
     mod stripped;
     mod symbols;
     pub(crate) mod tasks;
-    // The C library musl has no unwind tables: what waits in it is not followed to its caller.
+    // The C library musl has no unwind tables: a thread that waits in it cannot be followed to the caller.
     #[cfg(all(test, not(target_env = "musl")))]
     mod tests;
     mod trim;
@@ -80,20 +80,19 @@ fn capture(targets: Vec<Target>, _: Limit) -> Vec<Result<Found, Why>> {
     targets.iter().map(|_| Err(Why::Unsupported)).collect()
 }
 
-/// How long capturing and naming may take in all.
+/// How long capturing and naming may take together.
 pub(crate) const IN_ALL: Duration = Duration::from_secs(1);
 
-/// How many threads are asked at most, and how many tasks.
+/// The maximum number of threads that are asked, and of tasks.
 pub(crate) const MOST_THREADS: usize = 64;
 
 /// A thread whose stack is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(dead_code, reason = "not all of it is read where there are no stacks")]
 struct Thread {
-    /// Its number in the system.
+    /// Its id in the system.
     id: u64,
-    /// An address in the part of the stack that belongs to the call below which nothing is of
-    /// interest; 0 if there is none.
+    /// An address in the stack frame of the call beyond which nothing is of interest; 0 if there is none.
     mark: u64,
 }
 
@@ -102,7 +101,7 @@ struct Thread {
 #[allow(dead_code, reason = "not all of it is read where there are no stacks")]
 struct Target {
     record: Arc<Record>,
-    /// The thread that runs it. `None`: it is a task that is suspended.
+    /// The thread that runs it. `None` for a suspended task.
     thread: Option<Thread>,
 }
 
@@ -126,7 +125,7 @@ impl Target {
         matches!(self.record.kind(), RoutineKind::Task)
     }
 
-    /// Whether what was found still holds. A new thread may have the number of one that has ended.
+    /// Whether a result still holds. A new thread may have the id of one that has ended.
     fn is_same(&self) -> bool {
         let is_same = self.is_suspended() || self.thread == Thread::of(&self.record);
         is_same && !self.record.is_finished()
@@ -134,7 +133,7 @@ impl Target {
 }
 
 impl Thread {
-    /// The thread that runs this right now.
+    /// The thread that runs this routine right now.
     fn of(record: &Record) -> Option<Self> {
         let id = record.os_id();
         let mark = record.stack_mark();
@@ -151,22 +150,21 @@ pub(crate) struct Found {
     missing: Option<Why>,
 }
 
-/// The stacks of routines, and why there are none of others.
+/// The stacks of routines, and why other routines have none.
 #[derive(Default)]
 pub(crate) struct Stacks {
     by_routine: HashMap<u64, Found>,
     missing: Vec<(Why, usize)>,
 }
 
-/// Captures the stacks of the threads that run these routines right now, and asks tasks that are
-/// suspended what they await. This thread is left out. Returns by `until`, with what is there by then.
-/// Where there are too many, those with different names come first. If an exit wants stacks meanwhile, this
-/// stops.
+/// Captures the stacks of the threads that run these routines right now, and asks suspended tasks what they
+/// await. Leaves this thread out. Returns by `until`, with the stacks that are there by then. If there are
+/// too many routines, those with different names come first. Stops if an exit wants stacks meanwhile.
 pub(crate) fn of<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, until: Instant) -> Stacks {
     within(records, Limit::of_others(until))
 }
 
-/// The same for an exit, which goes before all others.
+/// Like [`of`], but for an exit, which takes precedence over all others.
 pub(crate) fn of_exit<'a>(
     records: impl IntoIterator<Item = &'a Arc<Record>>,
     until: Instant,
@@ -202,7 +200,7 @@ fn within<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, limit: Limit) 
                     .for_each(|why| stacks.miss(why, 1));
                 stacks.by_routine.insert(target.record.id, found);
             }
-            // A task that has ended meanwhile, or that was between two polls, does not hang here.
+            // A task that has ended meanwhile, or was between two polls, does not hang here.
             Ok(_) | Err(Why::Gone) if target.is_task() => {}
             Ok(_) => stacks.miss(Why::Gone, 1),
             Err(why) => stacks.miss(why, 1),
@@ -211,7 +209,7 @@ fn within<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>, limit: Limit) 
     stacks
 }
 
-/// Those that are asked, and how many are left out.
+/// The targets to ask, those with different names first, and the number of targets left out.
 fn choose(targets: Vec<Target>) -> (Vec<Target>, usize) {
     let mut names = HashSet::new();
     let (first, others): (Vec<_>, Vec<_>) = targets
@@ -224,12 +222,12 @@ fn choose(targets: Vec<Target>) -> (Vec<Target>, usize) {
 }
 
 impl Stacks {
-    /// Takes the stacks of a routine out.
+    /// Removes and returns the stacks of a routine.
     pub(crate) fn take(&mut self, routine: u64) -> Option<Found> {
         self.by_routine.remove(&routine)
     }
 
-    /// Why there are no stacks, with the number of routines.
+    /// Why stacks are missing, each reason with the number of routines.
     pub(crate) fn missing(&self) -> &[(Why, usize)] {
         &self.missing
     }

@@ -1,7 +1,7 @@
 //! The files that are mapped into the process.
 //!
-//! Everything is read through `/proc/self/mem`, so that a library that is unloaded meanwhile ends the
-//! stack and not the process.
+//! Everything is read through `/proc/self/mem`: if a library is unloaded meanwhile, the stack ends, and not
+//! the process.
 
 use std::cell::OnceCell;
 use std::fs::File;
@@ -16,7 +16,7 @@ use super::data::is_systems;
 use super::elf::{Elf, Tables};
 use super::stripped;
 
-/// More than the tables of any program that was seen.
+/// More than the tables of any program that was measured.
 const MOST_BYTES: u64 = 256 << 20;
 
 /// The mappings of the process.
@@ -31,7 +31,7 @@ struct Mapping {
     range: Range<u64>,
     is_code: bool,
     offset: u64,
-    /// Device and inode: tells files apart that had the same name.
+    /// Device and inode: they tell apart files that had the same name.
     file: String,
     path: String,
 }
@@ -41,9 +41,9 @@ pub(super) struct Module {
     /// The name of its file.
     pub(super) name: String,
     pub(super) range: Range<u64>,
-    /// The difference to the file's own addresses.
+    /// The difference between the addresses in memory and the file's own.
     pub(super) bias: u64,
-    /// The file is gone, and so are its symbols: another may have its path.
+    /// Whether the file was deleted, and its symbols with it: another file may have its path now.
     pub(super) is_deleted: bool,
     path: PathBuf,
     has_names: OnceCell<bool>,
@@ -65,7 +65,7 @@ impl Mappings {
         })
     }
 
-    /// A number that tells this list of modules from others.
+    /// A hash that tells this list of modules from others.
     pub(super) fn fingerprint(&self) -> u64 {
         let code = self
             .list
@@ -78,7 +78,8 @@ impl Mappings {
         hasher.finish()
     }
 
-    /// The module whose code an address is, with the start of its first mapping. `None`: no code of a file.
+    /// The start of the first mapping of the module whose code contains the address. `None` if no file's code
+    /// does.
     pub(super) fn module_start(&self, address: u64) -> Option<u64> {
         let (at, map) = self.find(address)?;
         if !(map.is_code && map.is_module()) {
@@ -90,10 +91,10 @@ impl Mappings {
         Some(first.range.start)
     }
 
-    /// How many bytes a stack whose pointer is there can still grow by. `None`: nobody knows.
+    /// How many bytes a stack can still grow by, given its stack pointer. `None` if that is unknown.
     pub(super) fn room_below(&self, address: u64) -> Option<u64> {
         let (_, map) = self.find(address)?;
-        // The main thread's grows.
+        // The main thread's stack grows.
         (map.path != "[stack]").then(|| address - map.range.start)
     }
 
@@ -102,14 +103,14 @@ impl Mappings {
         self.find(address).is_some_and(|(_, map)| map.is_code)
     }
 
-    /// The mapping that holds an address, with its place in the list.
+    /// The mapping that holds an address, with its index in the list.
     fn find(&self, address: u64) -> Option<(usize, &Mapping)> {
         let at = self.list.partition_point(|map| map.range.end <= address);
         let map = self.list.get(at)?;
         map.range.contains(&address).then_some((at, map))
     }
 
-    /// Reads the module that starts there.
+    /// Reads the module that starts at `start`.
     pub(super) fn module(&self, start: u64) -> Option<Module> {
         let map = self.list.iter().find(|map| map.range.start == start)?;
         let elf = Elf::read(start, |range| self.bytes(range))?;
@@ -140,7 +141,7 @@ impl Mappings {
 }
 
 impl Mapping {
-    /// "7f5985f46000-7f5985f48000 rw-p 00039000 103:06 76021795     /usr/lib/libc.so.6"
+    /// Parses "7f5985f46000-7f5985f48000 rw-p 00039000 103:06 76021795 /usr/lib/libc.so.6".
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.splitn(6, ' ');
         let mut field = || fields.next();
@@ -157,7 +158,8 @@ impl Mapping {
         })
     }
 
-    /// Memory that belongs to no file may look like anything. The kernel's page of calls is a module.
+    /// Whether this is a mapping of a module. Memory that belongs to no file may hold anything. The kernel's
+    /// vDSO is a module.
     fn is_module(&self) -> bool {
         self.path.starts_with('/') || self.path == "[vdso]"
     }
@@ -171,7 +173,7 @@ impl Mapping {
 /// A code address in a module.
 #[derive(Clone)]
 pub(super) struct Address {
-    /// Inside the instruction that is running or that called.
+    /// Inside the instruction that is running, or that made the call.
     pub(super) address: u64,
     pub(super) module: Option<Rc<Module>>,
 }
@@ -182,7 +184,7 @@ impl Address {
         module.is_some_and(|module| is_systems(&module.name))
     }
 
-    /// Whether it is in a file of the program's that has names. Reads the file: that may hang.
+    /// Whether it is in a file of the program's that has names. Reads the file, which may hang.
     pub(super) fn may_have_name(&self) -> bool {
         let own = self.module.as_ref();
         let own = own.filter(|module| !module.is_deleted && !is_systems(&module.name));
@@ -192,7 +194,7 @@ impl Address {
         })
     }
 
-    /// By the module's own addresses, as `addr2line` takes it.
+    /// The address in the module, as `addr2line` takes it.
     pub(super) fn offset(&self) -> u64 {
         let bias = self.module.as_ref().map_or(0, |module| module.bias);
         self.address.wrapping_sub(bias)

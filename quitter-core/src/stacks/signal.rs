@@ -1,9 +1,9 @@
 //! Copies the stacks of other threads, with unsafe code.
 //!
-//! A thread is sent a signal, and copies its own registers and the bytes of its stack in the handler.
-//! Nothing else happens there: no lock, no allocation, no look at the bytes. The bytes are read
-//! through `/proc/self/mem`, so that a stack whose bounds are not what they seem ends the copy and not
-//! the process.
+//! A thread is sent a signal, and copies its own registers and the bytes of its stack in the handler. The
+//! handler does nothing else: it takes no lock, allocates nothing and does not interpret the bytes. The bytes
+//! are read through `/proc/self/mem`: if a stack's bounds are not what they seem, the copy ends, and not the
+//! process.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -18,10 +18,10 @@ use super::limit::Limit;
 use super::modules::Mappings;
 use super::{MOST_THREADS, Thread, Why};
 
-/// How many bytes of a stack are copied at most.
+/// The maximum number of bytes of a stack that are copied.
 pub(super) const MOST_BYTES: usize = 256 * 1024;
 
-/// How much room a stack must have for a signal.
+/// How much room a stack must have for a signal handler, in bytes.
 const LEAST_ROOM: u64 = 8 * 1024;
 
 /// A thread's registers and the bytes of its stack, at one instant.
@@ -41,7 +41,7 @@ pub(super) struct Registers {
     pub(super) lr: u64,
 }
 
-/// Copies the stacks of these threads, all at the same time. No other call may be running. `memory` is
+/// Copies the stacks of these threads, all at the same time. Only one call may run at a time. `memory` is
 /// `/proc/self/mem`.
 pub(super) fn copy(
     threads: &[Thread],
@@ -55,7 +55,7 @@ pub(super) fn copy(
     let memory = Arc::new(memory);
     let mut copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
     copying.retain(|left| left.slot.is(Step::Copying));
-    // One is still in use where a handler has lost its processor in an earlier call.
+    // A slot is still in use if a handler was preempted in an earlier call.
     let slots = SLOTS.iter().filter(|slot| !slot.is(Step::Copying));
     let asked = threads.iter().zip(slots);
     let asked: Vec<_> = asked
@@ -81,8 +81,8 @@ pub(super) fn copy(
     copies
 }
 
-/// The signal that is free for this, with our handler. It is looked for once, and asked about each time:
-/// the program may have taken it since.
+/// The signal that is free for this, with our handler. The signal is chosen once, and checked each time: the
+/// program may have taken it since.
 fn claim() -> Option<c_int> {
     static CLAIMED: AtomicI32 = AtomicI32::new(0);
     let ours = on_signal as extern "C" fn(_, _, _) as usize;
@@ -90,7 +90,7 @@ fn claim() -> Option<c_int> {
     if claimed != 0 && action_of(claimed) == Some(ours) {
         return Some(claimed);
     }
-    // Others take them from the lower end, and tools the very last.
+    // Others take signals from the lower end, and tools take the very last one.
     let mut signals = (libc::SIGRTMIN() + 1..libc::SIGRTMAX()).rev();
     let found =
         signals.find(|signal| action_of(*signal) == Some(libc::SIG_DFL) && take(*signal))?;
@@ -107,19 +107,19 @@ fn action_of(signal: c_int) -> Option<libc::sighandler_t> {
     done.then_some(now.sa_sigaction)
 }
 
-/// Installs our handler. A handler that another thread has installed meanwhile is put back.
+/// Installs our handler. If another thread has installed one meanwhile, puts that back.
 ///
-/// Ours stays for good: a signal that a thread has blocked comes when it unblocks it, and would end the
-/// process.
+/// Our handler stays for good: a signal that a thread has blocked arrives when the thread unblocks it, and
+/// would end the process without a handler.
 fn take(signal: c_int) -> bool {
     // SAFETY: as in `action_of`.
     let (mut ours, mut before): (libc::sigaction, libc::sigaction) = unsafe { mem::zeroed() };
     ours.sa_sigaction = on_signal as extern "C" fn(_, _, _) as usize;
-    // On the alternate stack where there is one: the thread may have overflowed its own. Calls that can
-    // be restarted are.
+    // On the alternate stack, if there is one: the thread may have overflowed its own. Calls are restarted
+    // where possible.
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: both structs are of the right type, exclusively borrowed and live on. `on_signal` has the
-    // signature that SA_SIGINFO asks for, lives as long as the program and is async-signal-safe. No
+    // SAFETY: both structs have the right type, are exclusively borrowed and outlive the call. `on_signal`
+    // has the signature that SA_SIGINFO asks for, lives as long as the program and is async-signal-safe. No
     // other handler may interrupt it: the alternate stack is small.
     unsafe {
         libc::sigfillset(&raw mut ours.sa_mask);
@@ -135,9 +135,9 @@ fn take(signal: c_int) -> bool {
 
 /// Room for the answer of one thread.
 ///
-/// `state` is the thread's number and how far its answer is. So a slot is only ever answered by the
-/// thread that is asked, once, and with what is true after it was asked: a signal that comes late finds
-/// nobody asking.
+/// `state` combines the thread's id with the progress of its answer. So only the thread that is asked answers
+/// in a slot, only once, and with what is true after it was asked: a signal that arrives late finds no
+/// request.
 struct Slot {
     state: AtomicU64,
     /// The end of the part of the stack that is of interest.
@@ -149,12 +149,12 @@ struct Slot {
     registers: [AtomicU64; 4],
 }
 
-/// The memory and the files of answers during which a thread lost its processor. They are kept until the
-/// first call after the answer is complete. Only threads that copy stacks take the lock.
+/// The buffers and files of answers during which a thread was preempted. They are kept until the first call
+/// after the answer is complete. Only threads that copy stacks take the lock.
 static COPYING: Mutex<Vec<StillCopying>> = Mutex::new(Vec::new());
 
 struct StillCopying {
-    /// Nobody else is asked in it meanwhile.
+    /// Not used for another request meanwhile.
     slot: &'static Slot,
     _buffer: Vec<u8>,
     _memory: Arc<File>,
@@ -194,7 +194,7 @@ impl Slot {
         self.is(Step::Done)
     }
 
-    /// Goes on from `from` to `to`, if that is where it is.
+    /// Moves from `from` to `to`, if that is the present state.
     fn step(&self, thread: u64, from: Step, to: Step) -> bool {
         let (from, to) = (state(thread, from), state(thread, to));
         self.state
@@ -202,12 +202,12 @@ impl Slot {
             .is_ok()
     }
 
-    /// For the handler: copies if this slot asks this thread.
+    /// For the handler: copies the stack if this slot asks this thread.
     fn answer(&self, thread: u64, context: *const c_void) {
         if !self.step(thread, Step::Asked, Step::Copying) {
             return;
         }
-        // SAFETY: `context` is what the kernel gave to the handler.
+        // SAFETY: `context` is what the kernel passed to the handler.
         let registers = unsafe { registers(context) };
         let sp = registers.sp;
         for (to, from) in self
@@ -225,9 +225,9 @@ impl Slot {
         };
         let memory = self.memory.load(Ordering::Relaxed);
         let buffer = self.buffer.load(Ordering::Relaxed);
-        // SAFETY: pread(2) writes at most `wanted` bytes to the buffer, which has room for MOST_BYTES
-        // and is this thread's alone until the slot is done. Addresses that cannot be read end the copy.
-        // The system call itself, unlike the C function, is no cancellation point.
+        // SAFETY: pread(2) writes at most `wanted` bytes to the buffer, which has room for MOST_BYTES and
+        // belongs to this thread alone until the slot is done. The copy ends at an address that cannot be
+        // read. The system call itself, unlike the C function, is not a cancellation point.
         let copied = unsafe { libc::syscall(libc::SYS_pread64, memory, buffer, wanted, sp) };
         let length = usize::try_from(copied).unwrap_or(0);
         self.length.store(length, Ordering::Relaxed);
@@ -235,7 +235,7 @@ impl Slot {
     }
 }
 
-/// The handler. Runs on the thread whose stack is asked for, at any point of its program.
+/// The signal handler. Runs on the thread whose stack is asked for, at any point of its program.
 extern "C" fn on_signal(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the location of this thread's errno is valid for as long as the thread lives.
     let errno = unsafe { libc::__errno_location() };
@@ -280,7 +280,7 @@ unsafe fn registers(context: *const c_void) -> Registers {
     }
 }
 
-/// A thread that was asked.
+/// A request to a thread.
 struct Request {
     slot: &'static Slot,
     thread: u64,
@@ -298,7 +298,7 @@ fn ask(
     let Thread { id: thread, mark } = thread;
     check(thread, signal, mappings)?;
     let mut buffer = Vec::new();
-    // A report on where a program hangs must not end it for want of memory.
+    // A report on where a program hangs must not end it when memory runs out.
     let reserved = buffer.try_reserve_exact(MOST_BYTES);
     reserved.map_err(|error| Why::System(error.to_string()))?;
     slot.memory.store(memory.as_raw_fd(), Ordering::Relaxed);
@@ -328,8 +328,8 @@ fn ask(
 }
 
 impl Request {
-    /// The answer, if it has come. An error: the thread has lost its processor amid its answer, and
-    /// needs what is in the request.
+    /// The answer, if there is one. `Err` if the thread was preempted during its answer, and still needs the
+    /// contents of the request.
     fn take(self) -> Result<Result<Copied, Why>, Self> {
         let slot = self.slot;
         if slot.step(self.thread, Step::Asked, Step::Free) {
@@ -362,14 +362,14 @@ impl Request {
     }
 }
 
-/// Whether there is no such thread any more: one that ends does not answer.
+/// Whether the thread no longer exists: one that ends does not answer.
 fn has_ended(thread: u64) -> bool {
     // SAFETY: tgkill(2) takes numbers only; the signal 0 is not sent.
     let found = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) };
     found != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 
-/// Whether a thread can take a signal.
+/// Checks that a thread can take a signal.
 fn check(thread: u64, signal: c_int, mappings: &Mappings) -> Result<(), Why> {
     let folder = format!("/proc/self/task/{thread}");
     let status =
@@ -387,8 +387,8 @@ fn check(thread: u64, signal: c_int, mappings: &Mappings) -> Result<(), Why> {
     if blocked.is_none_or(|mask| mask >> (signal - 1) & 1 == 1) {
         return Err(Why::Blocks);
     }
-    // In a handler on an alternate stack, of 8 KiB in most cases, a second signal may be one too many.
-    // Of a thread that is running the stack pointer is not known.
+    // In a handler on an alternate stack, of 8 KiB in most cases, a second signal may be one too many. The
+    // stack pointer of a running thread is not known.
     let call = fs::read_to_string(format!("{folder}/syscall")).unwrap_or_default();
     let sp = call.split_whitespace().rev().nth(1);
     let sp = sp.and_then(|sp| u64::from_str_radix(sp.trim_start_matches("0x"), 16).ok());
@@ -454,7 +454,7 @@ mod tests {
         assert!(slot.step(7, Step::Asked, Step::Copying));
         assert!(!slot.step(7, Step::Asked, Step::Copying));
         assert!(slot.step(7, Step::Copying, Step::Done) && slot.is(Step::Done));
-        // It was given up: a signal that comes late finds nobody asking.
+        // The request was given up: a signal that arrives late finds no request.
         ask();
         assert!(slot.step(7, Step::Asked, Step::Free));
         assert!(!slot.step(7, Step::Asked, Step::Copying));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::elf::{is_header, u16_at, u32_at, u64_at};
 
-/// Whether the file of a program or library has a table of its symbols. Reads the file: that may hang.
+/// Whether the file of a program or library has a symbol table. Reads the file, which may hang.
 pub(super) fn has_names(path: &Path) -> bool {
     let read = |at, length| {
         let mut bytes = vec![0; length];
@@ -16,7 +16,7 @@ pub(super) fn has_names(path: &Path) -> bool {
     has_symbols(read).unwrap_or(false)
 }
 
-/// The same of a 64-bit ELF file, of which `read` gives as many bytes from there.
+/// Like [`has_names`], for a 64-bit ELF file. `read` takes an offset and a length.
 fn has_symbols(read: impl Fn(u64, usize) -> Option<Vec<u8>>) -> Option<bool> {
     const SYMBOLS: u32 = 2;
     let header = read(0, 64)?;
@@ -25,7 +25,7 @@ fn has_symbols(read: impl Fn(u64, usize) -> Option<Vec<u8>>) -> Option<bool> {
     }
     let at = u64_at(&header, 40)?;
     let (size, count) = (u16_at(&header, 58)?, u16_at(&header, 60)?);
-    // Other sizes are of no file of this kind, and might ask for gigabytes.
+    // Other sizes do not occur in such files, and might ask for gigabytes.
     if at == 0 || size != 64 {
         return Some(false);
     }
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_program_has_names_unless_it_was_stripped() {
-        // With nothing, the table for the loader, and that of all symbols.
+        // The types: no section, the loader's symbol table, and the table of all symbols.
         assert_eq!(of(&file(&[0, 11, 2])), Some(true));
         assert_eq!(of(&file(&[0, 11])), Some(false));
         assert_eq!(of(&file(&[])), Some(false));

@@ -1,4 +1,5 @@
-//! Names, files and lines of addresses. Takes the locks of the allocator and of the loader.
+//! The names, files and lines of addresses. Looking them up takes the locks of the allocator and of the
+//! loader.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -8,14 +9,14 @@ use super::limit::Limit;
 use super::modules::Address;
 use super::trim::Call;
 
-/// Looks addresses up, each once.
+/// Looks up each address once.
 pub(super) struct Symbols {
     known: HashMap<u64, Vec<Call>>,
 }
 
 impl Symbols {
-    /// The contents of files are kept for the next call, because reading them takes most of the time. They
-    /// are dropped when `modules` has changed, since then there are new files.
+    /// File contents are kept for the next call, because reading them takes most of the time. They are
+    /// dropped when `modules` has changed, since there are new files then.
     pub(super) fn new(modules: u64) -> Self {
         static MODULES: AtomicU64 = AtomicU64::new(0);
         if MODULES.swap(modules, Ordering::Relaxed) != modules {
@@ -26,8 +27,8 @@ impl Symbols {
         }
     }
 
-    /// The call at an address, below those that the compiler has put in its place. Without names if
-    /// there are none, or no time is left.
+    /// The call at an address, after the calls that were inlined there. The calls have no names if there are
+    /// none, or no time is left.
     pub(super) fn of(&mut self, address: &Address, limit: Limit) -> Vec<Call> {
         if let Some(known) = self.known.get(&address.address) {
             return known.clone();
@@ -40,7 +41,7 @@ impl Symbols {
             return vec![unnamed(address)];
         }
         let mut calls = Vec::new();
-        // It looks up the byte before the one that it is given.
+        // `resolve` looks up the byte before the one that it is given.
         let lookup = usize::try_from(address.address + 1).unwrap_or(usize::MAX);
         backtrace::resolve(lookup as *mut c_void, |symbol| {
             let file = symbol.filename();

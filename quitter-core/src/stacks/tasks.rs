@@ -1,7 +1,7 @@
-//! Tasks that are suspended say what they await.
+//! Suspended tasks tell what they await.
 //!
-//! A task keeps the waker that it was last polled with. Whoever asks sets a flag and wakes the task by
-//! that waker. The poll that follows is made with a waker that notes who keeps it ([`waker`]).
+//! A task keeps the waker of its last poll. To ask the task, a report sets a flag and wakes it with that
+//! waker. The poll that follows is made with a waker that records the calls that keep it ([`waker`]).
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,26 +14,26 @@ use once_cell::race::OnceBox;
 use super::waker::{self, Leaf};
 use crate::system;
 
-/// The polls of a routine that is a task. Of a task that was never pending there is nothing.
+/// The polls of a routine that is a task. Empty if the task was never pending.
 #[derive(Debug, Default)]
 pub(crate) struct Polls(OnceBox<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// The next poll has to say what the task awaits. Written under the lock.
+    /// The next poll has to tell what the task awaits. Written under the lock.
     asked: AtomicBool,
-    /// Nobody asks this task.
+    /// This task is never asked.
     left_out: bool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// That of the last poll, unless the task was woken by it.
+    /// The waker of the last poll, unless the task was woken with it.
     waker: Option<Waker>,
     /// The thread of the last poll.
     thread: u64,
-    /// When the task was woken first since its last poll, by the system's clock.
+    /// When the task was first woken since its last poll, by the system's clock.
     woken: Option<Duration>,
     answer: Option<Vec<Leaf>>,
 }
@@ -59,7 +59,7 @@ impl Polls {
         self.0.get().is_none()
     }
 
-    /// Makes that nobody asks this task. To be called before its first poll.
+    /// Keeps this task from being asked. Must be called before its first poll.
     pub(crate) fn leave_out(&self) {
         let kept = Kept {
             left_out: true,
@@ -91,14 +91,14 @@ impl Polls {
         polled
     }
 
-    /// Drops the waker: the task has ended.
+    /// Drops the waker once the task has ended.
     pub(crate) fn end(&self) {
         let kept = self.0.get();
         let waker = kept.and_then(|kept| kept.state().waker.take());
         drop(waker);
     }
 
-    /// Asks what the task awaits. Runs code of its executor.
+    /// Asks what the task awaits. Runs its executor's code.
     pub(super) fn ask(&self) {
         let waker = self.0.get().and_then(Kept::ask);
         if let Some(waker) = waker {
@@ -106,13 +106,13 @@ impl Polls {
         }
     }
 
-    /// Whether there is nothing to wait for.
+    /// Whether there is no answer to wait for.
     pub(super) fn has_answered(&self) -> bool {
         let kept = self.0.get();
         kept.is_none_or(|kept| kept.left_out || kept.state().answer.is_some())
     }
 
-    /// Takes the answer, or what is known without. The task is not asked any more.
+    /// Takes the answer, or what is known without one, and stops asking the task.
     pub(super) fn answer(&self) -> Answer {
         let Some(kept) = self.0.get() else {
             return Answer::NeverPolled;
@@ -138,7 +138,7 @@ impl Kept {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the waker that is to be woken. `None`: it was woken before, and was not polled since.
+    /// Returns the waker to wake. `None` if the task was woken before and not polled since.
     fn ask(&self) -> Option<Waker> {
         if self.left_out {
             return None;
@@ -150,7 +150,7 @@ impl Kept {
         state.waker.take()
     }
 
-    /// Keeps what a poll that was pending has left. No waker is cloned, dropped or woken under the lock.
+    /// Keeps the results of a pending poll. No waker is cloned, dropped or woken under the lock.
     fn keep(&self, waker: &Waker, thread: u64, leaves: Option<Vec<Leaf>>) {
         let mut state = self.state();
         state.thread = thread;
@@ -173,7 +173,7 @@ impl Kept {
             drop(state);
             drop(before);
         }
-        // Asked during this poll, by a waker that may have been another one's.
+        // The task was asked during this poll, perhaps by the waker of an earlier one.
         if is_asked {
             waker::untraced(waker).wake();
         }

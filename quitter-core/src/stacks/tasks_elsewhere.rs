@@ -1,4 +1,4 @@
-//! Where there are no stacks, and without the feature, tasks are only polled.
+//! The polls of tasks where there are no stacks, or without the feature: tasks are only polled.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -31,7 +31,7 @@ pub(super) fn capture(root: &Quitter) -> Stacks {
     of(&records(root), Instant::now() + LONG)
 }
 
-/// The stack of a routine, once.
+/// Takes the stack of a routine out.
 fn take(stacks: &mut Stacks, routine: u64) -> Option<Stack> {
     stacks.by_routine.remove(&routine)?.stacks.pop()
 }
@@ -54,7 +54,7 @@ fn wait_for_threads(root: &Quitter) -> Vec<Arc<Record>> {
     }
 }
 
-/// Captures the only routine until its innermost call is the one: it may not have come to it yet.
+/// Captures the only routine until its innermost call is this one: the routine may not be there yet.
 fn stack_in(root: &Quitter, innermost: &str) -> Stack {
     let until = Instant::now() + LONG;
     loop {
@@ -110,7 +110,7 @@ fn waits_for_a_lock(lock: &Mutex<u8>) {
     hint::black_box(());
 }
 
-/// Is all in this file, wherever it is added.
+/// All of it is in this file, wherever it is added.
 fn body_that_waits_for_a_lock(lock: &Arc<Mutex<u8>>) -> impl FnOnce(&RoutineQuitter) + use<> {
     let lock = Arc::clone(lock);
     move |_| waits_for_a_lock(&lock)
@@ -140,7 +140,7 @@ fn a_thread_that_waits_for_a_lock_shows_the_line_that_does() {
     root.quit_and_wait(LONG).unwrap();
 }
 
-/// In a process where no other test reads names.
+/// Runs in a process where no other test reads names.
 #[test]
 fn a_report_says_that_names_were_not_read_in_time_and_how_to_read_them() {
     in_a_process("stacks::tests::a_report_has_a_note_while_nobody_can_read_names");
@@ -175,19 +175,19 @@ fn a_report_has_a_note_while_nobody_can_read_names() {
     let text = Notice::Stacks { routines: unread }.to_string();
     let note = "\nNot all names of calls were read in time. To read more:\n  addr2line -f -C -e ";
     assert_eq!(text.matches(note).count(), 1, "{text}");
-    // It is that of the call that has a name by now.
+    // The offset is that of the call that has a name by now.
     let offset = format!("+{:#x}\n", named.frames[1].offset);
     assert!(text.contains(&offset), "{text}");
     drop(held);
     root.quit_and_wait(LONG).unwrap();
 }
 
-/// Calls `f` under the lock that those take who read names.
+/// Calls `f` while another thread holds the lock for reading names.
 pub(super) fn while_nobody_can_read_names(f: impl FnOnce()) {
     let (reads, is_reading) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let reader = thread::spawn(move || {
-        // It looks up the byte before.
+        // `resolve` looks up the byte before.
         let inside = waits_for_a_lock as *const () as usize + 1;
         backtrace::resolve(inside as *mut _, |_| {
             reads.send(()).unwrap();

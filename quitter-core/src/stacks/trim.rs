@@ -1,4 +1,4 @@
-//! Makes a stack readable: leaves out what is not the program's own, and shortens names.
+//! Makes a stack readable: leaves out calls that are not the program's own, and shortens names.
 
 use super::Frame;
 use super::data::is_systems;
@@ -11,7 +11,7 @@ use paths::{path_of, without_brackets, without_closures, without_prefixes};
 use public::public;
 pub(super) use root::shorten_files;
 
-/// A call as the symbols tell it.
+/// A call as the symbols describe it.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) function: Option<String>,
@@ -28,14 +28,14 @@ enum Owner {
     Program,
     /// The system's libraries, Rust's, those of channels and locks, or quitter's own.
     System,
-    /// Code that leads to a routine, and that nobody calls to wait.
+    /// Code that leads to a routine, and that nobody calls in order to wait.
     Machinery,
 }
 
-/// Keeps the program's own calls, and above them the one call of the system's that they wait in. Where
-/// nothing is the program's own, keeps the outermost call that says something.
+/// Keeps the program's own calls, and above them the one call of the system's that they wait in. If no call
+/// is the program's own, keeps the outermost call that says something.
 ///
-/// Of a task, `async` functions and blocks are called as the functions that they are in.
+/// In a task, `async` functions and blocks are named after the functions that they are in.
 pub(super) fn trim(mut calls: Vec<Call>, is_task: bool) -> Vec<Frame> {
     calls.iter_mut().for_each(qualify);
     let owners: Vec<Owner> = calls.iter().map(owner).collect();
@@ -59,8 +59,8 @@ pub(super) fn trim(mut calls: Vec<Call>, is_task: bool) -> Vec<Frame> {
     frames
 }
 
-/// The outermost of the inner calls that are the system's. A future that awaits another one beside a
-/// wait of its own is only meant where it is its own wait.
+/// The outermost of the inner calls that is the system's. A future that awaits another one beside a wait of
+/// its own is only chosen while it is in its own wait.
 fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
     const WITH_OWN_WAITS: [(&str, &str); 2] = [
         ("tokio::time::timeout::", "tokio::time::sleep::"),
@@ -87,7 +87,7 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
     }
 }
 
-/// The call that an iterator gets its items from, where the outermost call is of an iterator or a collection,
+/// The call that an iterator gets its items from, if the outermost call is of an iterator or a collection,
 /// such as `enumerate` or `collect`.
 fn giver_of_items(calls: &[Call], inner: &[Owner], outermost: usize) -> Option<usize> {
     const OUTERMOST: [&str; 6] = [
@@ -108,7 +108,7 @@ fn giver_of_items(calls: &[Call], inner: &[Owner], outermost: usize) -> Option<u
     };
     let giver = (0..outermost).rev().find(is_meant)?;
     let of = path(&calls[giver]);
-    // Not the system's call itself, and no allocation.
+    // Not a system call, and not an allocation.
     (of.contains("::") && !of.contains("::alloc::")).then_some(giver)
 }
 
@@ -116,7 +116,7 @@ fn path(call: &Call) -> String {
     call.function.as_deref().map(path_of).unwrap_or_default()
 }
 
-/// Where the function is defined, which may not be where its type is: `sum` of a `u64`.
+/// The module in which the function is defined, which may differ from that of its type: `sum` of a `u64`.
 fn module_or_path(call: &Call) -> String {
     let module = call.file.as_deref().and_then(module_of);
     module.map_or_else(|| path(call), |module| module + "::")
@@ -126,7 +126,7 @@ fn starts_with_one(path: &str, starts: &[&str]) -> bool {
     starts.iter().any(|start| path.starts_with(start))
 }
 
-/// The `poll` of a library's future.
+/// Whether this is the `poll` of a library's future.
 fn is_plumbing(call: &Call) -> bool {
     let function = call.function.as_deref().unwrap_or_default();
     let name = function.rsplit("::").next().unwrap_or_default();
@@ -137,7 +137,8 @@ fn is_plumbing(call: &Call) -> bool {
     is_librarys && (name == "poll" || name.starts_with("poll_"))
 }
 
-/// Line tables alone name functions without their paths. Those of libraries follow from their files.
+/// Line tables alone name functions without their paths. The paths of library functions follow from their
+/// files.
 fn qualify(call: &mut Call) {
     let (Some(function), Some(file)) = (&mut call.function, &call.file) else {
         return;
@@ -218,7 +219,7 @@ fn owner(call: &Call) -> Owner {
     let is_entry = ENTRIES.contains(&&*path);
     let is_test = path.contains("::tests::");
     let is_macro = |file: &str| file.contains("/tokio") && file.contains("/src/macros/");
-    // The exit only leads to the body elsewhere.
+    // The rest of `main_quitter` only leads to the body; the exit waits.
     const EXITS: [&str; 2] = [
         "quitter_core::main_quitter::exit::MainQuitter::exit",
         "quitter_core::main_quitter::exit::MainQuitter::exit_async",
@@ -226,7 +227,7 @@ fn owner(call: &Call) -> Owner {
     if EXITS.contains(&without_closures(&path)) {
         return Owner::System;
     }
-    // Keeps a waker for those who await; or is the inside of `join!` or `select!`.
+    // Code that keeps the waker of a future, or the inside of `join!` or `select!`.
     if path.contains("::atomic_waker::") || call.file.as_deref().is_some_and(is_macro) {
         return Owner::Machinery;
     }
@@ -253,8 +254,8 @@ fn owner(call: &Call) -> Owner {
     }
 }
 
-/// Whether all calls outside of the system's libraries have names, and none has a file. Rust's own libraries
-/// have files or not, whatever the program was built with.
+/// Whether all calls outside the system's libraries have names, and none has a file. Rust's own libraries may
+/// have files however the program was built.
 pub(super) fn lacks_lines(calls: &[Call]) -> bool {
     let is_systems = |call: &Call| call.module.as_deref().is_some_and(is_systems);
     let is_rusts = |call: &Call| call.file.as_deref().is_some_and(is_rusts_source);
@@ -264,7 +265,7 @@ pub(super) fn lacks_lines(calls: &[Call]) -> bool {
     outside.peek().is_some() && outside.all(has_name_alone)
 }
 
-/// The libraries of Rust, also where a type of the program's own gave a function its name.
+/// Whether the file is one of Rust's libraries, even if a type of the program's own gave a function its name.
 fn is_rusts_source(file: &str) -> bool {
     starts_with_one(file, &["/rustc/", "/rust/deps/"])
         || file.contains("/lib/rustlib/src/rust/library/")
@@ -280,7 +281,7 @@ fn frame(call: Call) -> Frame {
     }
 }
 
-/// Where a call is in the system's own source says nothing to a reader.
+/// The frame of a call of the system's, without its place in the source, which tells a reader nothing.
 fn system_frame(call: Call) -> Frame {
     let function = call
         .function
@@ -295,7 +296,7 @@ fn system_frame(call: Call) -> Frame {
     }
 }
 
-/// "store::flush", or "store+0x1a2b" of a function without a name.
+/// "store::flush", or "store+0x1a2b" for a function without a name.
 fn name(call: &Call) -> String {
     match &call.function {
         Some(function) => path_of(function),
@@ -305,7 +306,7 @@ fn name(call: &Call) -> String {
 
 const REGISTRY: &str = "/registry/src/";
 
-/// The path of a file below the registry that it is from, if it is from one.
+/// The path of a file below its registry, if it comes from one.
 fn in_registry(file: String) -> String {
     let below = file
         .split_once(REGISTRY)

@@ -1,4 +1,4 @@
-//! Follows the copy of a stack from call to call, by the unwind tables of the modules.
+//! Follows a copied stack from call to call, by the unwind tables of the modules.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,17 +11,17 @@ use framehop::{
 use super::modules::{Address, Mappings, Module};
 use super::signal::{Copied, Registers};
 
-/// How many calls are followed at most.
+/// The maximum number of calls that are followed.
 const MOST_CALLS: usize = 512;
 
 /// The calls of a thread, innermost first.
 pub(super) struct Trace {
     pub(super) calls: Vec<Address>,
-    /// Whether it goes on beyond the last one.
+    /// Whether there are calls beyond the last one.
     pub(super) is_cut: bool,
 }
 
-/// Unwinds stacks. Reads each module once, when it is needed.
+/// Unwinds stacks. Reads each module once, when it is first needed.
 pub(super) struct Unwinding {
     mappings: Mappings,
     modules: HashMap<u64, Option<Rc<Module>>>,
@@ -39,7 +39,7 @@ impl Unwinding {
         }
     }
 
-    /// Follows the calls up to the one whose part of the stack holds `mark`.
+    /// Follows the calls up to the one whose stack frame holds `mark`.
     pub(super) fn trace(&mut self, copied: &Copied, mark: u64) -> Trace {
         let from = copied.registers.sp;
         let mut read = |address: u64| {
@@ -60,7 +60,7 @@ impl Unwinding {
                 .as_ref()
                 .is_some_and(|module| module.tables.is_some());
             if !self.mappings.is_code(lookup) && !calls.is_empty() {
-                // No call returns to here.
+                // No call returns to this address.
                 return Trace {
                     calls,
                     is_cut: true,
@@ -96,7 +96,7 @@ impl Unwinding {
         }
     }
 
-    /// Calls that were followed already.
+    /// The trace of calls that were followed already.
     pub(super) fn followed(&mut self, addresses: &[u64], is_cut: bool) -> Trace {
         let call = |address: &u64| Address {
             address: *address,
@@ -106,7 +106,7 @@ impl Unwinding {
         Trace { calls, is_cut }
     }
 
-    /// The module that an address belongs to, which the unwinder then knows.
+    /// The module that an address belongs to. The unwinder knows it from then on.
     fn module(&mut self, address: u64) -> Option<Rc<Module>> {
         let start = self.mappings.module_start(address)?;
         if let Some(known) = self.modules.get(&start) {

@@ -1,9 +1,9 @@
-//! A waker that notes who keeps it: whatever a task awaits clones its waker before it is pending, and at
-//! that moment the stack is the chain of awaits.
+//! A waker that records the calls that keep it: whatever a task awaits clones its waker before it is pending,
+//! and at that moment the stack is the chain of awaits.
 //!
-//! The safe way to make a waker, [`Wake`](std::task::Wake), cannot do that: std's own code clones it.
-//! So this one has a table of functions of its own, and that is the only unsafe code here. Its clones are
-//! clones of the real waker. So nothing of it is left once the poll is over, and it lives on the stack.
+//! The safe way to make a waker, [`Wake`](std::task::Wake), cannot do that: std's own code clones it. So this
+//! one has a table of functions of its own, which takes unsafe code. Its clones are clones of the real waker.
+//! So nothing of it is left once the poll is over, and it lives on the stack.
 #![allow(unsafe_code)]
 
 use std::mem::ManuallyDrop;
@@ -13,16 +13,16 @@ use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use crate::system;
 
-/// How many different stacks are noted in a poll. Each takes tens of microseconds.
+/// The maximum number of different stacks that are recorded in a poll. Each takes tens of microseconds.
 const MOST_LEAVES: usize = 16;
 
-/// How many calls of each.
+/// The maximum number of calls that are recorded of each.
 const MOST_CALLS: usize = 512;
 
 /// One of the futures that a task awaits, by the calls that led to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Leaf {
-    /// The addresses of the calls, innermost first. None if another thread kept the waker.
+    /// The addresses of the calls, innermost first. Empty if another thread kept the waker.
     pub(super) calls: Vec<u64>,
     pub(super) is_cut: bool,
 }
@@ -35,19 +35,20 @@ struct Tracer<'a> {
     leaves: Mutex<Vec<Leaf>>,
 }
 
-// One item, so that its address tells these wakers from others.
+// A single item, so that its address tells these wakers from others.
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, keep);
 
-/// Calls `poll` with a waker that stands for `real`. Returns also who kept it, or was woken by it at once.
+/// Calls `poll` with a waker that stands for `real`. Also returns which calls kept the waker, or woke it at
+/// once.
 pub(super) fn trace<R>(real: &Waker, poll: impl FnOnce(&mut Context<'_>) -> R) -> (R, Vec<Leaf>) {
     let tracer = Tracer {
         real,
         thread: system::thread_id(),
         leaves: Mutex::default(),
     };
-    // SAFETY: the functions of the table do what RawWakerVTable asks for, from any thread, as long as
-    // the tracer is there: it is `Sync`. It outlives the waker, of which others only get a reference
-    // that ends with the call, and clones, which do not point to the tracer.
+    // SAFETY: the functions of the table do what RawWakerVTable asks for, from any thread, as long as the
+    // tracer lives: it is `Sync`. It outlives the waker, of which others only get a reference that ends with
+    // the call, and clones, which do not point to the tracer.
     let waker = unsafe { Waker::new(ptr::from_ref(&tracer).cast(), &TABLE) };
     let result = poll(&mut Context::from_waker(&waker));
     drop(waker);
@@ -55,7 +56,7 @@ pub(super) fn trace<R>(real: &Waker, poll: impl FnOnce(&mut Context<'_>) -> R) -
     (result, leaves.unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A clone of the waker that `waker` stands for: whoever keeps that is noted nowhere.
+/// A clone of the waker that `waker` stands for. It is not recorded which calls keep the clone.
 pub(super) fn untraced(waker: &Waker) -> Waker {
     if ptr::eq(waker.vtable(), &raw const TABLE) {
         // SAFETY: only `trace` makes a waker with this table, and its data is the tracer, which lives
@@ -68,10 +69,10 @@ pub(super) fn untraced(waker: &Waker) -> Waker {
 
 /// # Safety
 ///
-/// `data` is that of a waker which [`trace`] has made and not yet dropped.
+/// `data` is that of a waker that [`trace`] has made and not yet dropped.
 unsafe fn tracer<'a>(data: *const ()) -> &'a Tracer<'a> {
-    // SAFETY: by the above it points to a tracer that is alive, and nobody has a mutable reference to it
-    // before the waker is dropped.
+    // SAFETY: by the above it points to a live tracer, and nobody has a mutable reference to it before the
+    // waker is dropped.
     unsafe { &*data.cast::<Tracer<'a>>() }
 }
 
@@ -97,7 +98,7 @@ unsafe fn wake(data: *const ()) {
     tracer.real.wake_by_ref();
 }
 
-/// The tracer is dropped by whoever made it.
+/// Does nothing: [`trace`] drops the tracer.
 unsafe fn keep(_: *const ()) {}
 
 impl Tracer<'_> {
@@ -131,15 +132,15 @@ impl Leaf {
             if is_outside || leaf.is_cut {
                 return false;
             }
-            // Unknown under Miri.
+            // The stack pointer is unknown under Miri.
             if sp > inner || sp == 0 {
-                // The call is before the address that it returns to.
+                // The call is before its return address.
                 leaf.calls.push(at.saturating_sub(1) as u64);
             }
             true
         };
-        // SAFETY: the lock that it does without is for systems whose unwinder is no use to two threads
-        // at the same time. That of Linux is made for it: all panics use it.
+        // SAFETY: the lock that this function does without is for systems whose unwinder cannot be used by
+        // two threads at once. That of Linux can: all panics use it.
         unsafe { backtrace::trace_unsynchronized(note) };
         leaf
     }

@@ -1,5 +1,5 @@
-//! The thread that captures stacks. Those who ask for them wait for it with a limit, and lose nothing
-//! but stacks if it hangs.
+//! The thread that captures stacks. Callers wait for it with a limit, and lose nothing but stacks if it
+//! hangs.
 
 use std::collections::HashMap;
 use std::io;
@@ -24,10 +24,10 @@ use crate::threads;
 /// How long threads and tasks may take to answer.
 const ANSWERS: Duration = Duration::from_millis(300);
 
-/// The index of a target, and its stacks, or better ones than before.
+/// The index of a target, with its stacks. A later message has better ones.
 pub(super) type Told = (usize, Result<Found, Why>);
 
-/// The right to do something that one does at a time.
+/// The right to do something that only one thread does at a time.
 pub(super) struct Turn(&'static AtomicBool);
 
 static CAPTURING: AtomicBool = AtomicBool::new(false);
@@ -98,19 +98,19 @@ pub(super) fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
     let mut drafts = Vec::new();
     for (at, (target, place)) in targets.iter().zip(places).enumerate() {
         let draft = place.map(|place| Draft::new(target, place, &copies, &mut unwinding));
-        // First without names: that needs nothing that may hang.
+        // First without names, which needs nothing that may hang.
         let first = draft.as_ref().map(Draft::without_names);
         let _ = tell.send((at, first.map_err(Clone::clone)));
         drafts.extend(draft.ok().map(|draft| (at, draft)));
     }
-    // Then with the note that stays if the time is over before there are names.
+    // Then with a note that the names are unread, which stays if time runs out before they are read.
     for (at, draft) in drafts.iter().filter(|(_, draft)| draft.may_have_names()) {
         let _ = tell.send((*at, Ok(draft.with_names_unread())));
     }
     drafts.sort_by_key(|(_, draft)| draft.turn());
     let mut symbols = Symbols::new(modules);
-    // The system's libraries come last. Their names are rarely needed, and take longest where their
-    // debug information is installed.
+    // The system's libraries come last. Their names are rarely needed, and take longest if their debug
+    // information is installed.
     let mut without = Vec::new();
     for (at, draft) in drafts {
         let mut found = draft.with_names(|call| match call.is_systems() {
@@ -137,7 +137,7 @@ pub(super) fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
     }
 }
 
-/// How a target that is a task stands, and where it is.
+/// The state of a target that is a task, and where the target is.
 type Place = (Option<TaskState>, At);
 
 type Copies = HashMap<Thread, Result<Copied, Why>>;
@@ -156,7 +156,7 @@ fn find(
     asking::wait(targets, for_tasks);
     let mut places: Vec<_> = targets.iter().map(asking::find).collect();
     mark_threads(&mut places);
-    // Threads that hold up tasks, and were not known to.
+    // Threads that hold up tasks, and were not known before.
     let threads = places.iter().flatten().filter_map(|(_, at)| match at {
         At::Thread(thread) => Some(*thread),
         At::Leaves(_) | At::Nowhere => None,
@@ -165,8 +165,8 @@ fn find(
     (places, copies)
 }
 
-/// A task that was not polled shows the thread that should do it. Where routines hold that thread up, it shows
-/// the same calls as the outermost of them, which leaves the executor's out.
+/// A task that was not polled shows the thread that should poll it. If routines hold up that thread, the task
+/// shows the same calls as the outermost of them, without those of the executor.
 fn mark_threads(places: &mut [Result<Place, Why>]) {
     let mut marks: HashMap<u64, u64> = HashMap::new();
     for (_, at) in places.iter().flatten() {
@@ -183,7 +183,7 @@ fn mark_threads(places: &mut [Result<Place, Why>]) {
     }
 }
 
-/// Copies the stacks of those threads of which there is no copy yet.
+/// Copies the stacks of the threads that have no copy yet.
 fn copy(
     threads: impl Iterator<Item = Thread>,
     copies: &mut Copies,
@@ -270,13 +270,14 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Whether names are to be expected. Reads files: that may hang.
+    /// Whether names are to be expected. Reads files, which may hang.
     fn may_have_names(&self) -> bool {
         let mut calls = self.traces.iter().flat_map(|trace| &trace.calls);
         calls.any(Address::may_have_name)
     }
 
-    /// The time may not suffice for all names: those who block a thread go before those who suffer from it.
+    /// The order of naming. The time may not suffice for all names: routines that block a thread come before
+    /// those that suffer from it.
     fn turn(&self) -> u8 {
         match self.task {
             None | Some(TaskState::InPoll { .. }) => 0,
@@ -310,7 +311,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Leaves the quit out that would cancel a future, if the stack of that future is there.
+/// Leaves out the quit that would cancel a future, if the stack of that future is there.
 fn leave_out_quits(stacks: &mut Vec<Stack>) {
     let is_cancelled = |stack: &Stack| match &stack.frames[..] {
         [first, outer @ ..] if first.function.ends_with("::cancel_on_quit") => stacks
@@ -322,7 +323,7 @@ fn leave_out_quits(stacks: &mut Vec<Stack>) {
     stacks.retain(|_| !left_out.remove(0));
 }
 
-/// Whether the innermost call that is shown is one of the system's: its name was left out.
+/// Whether the innermost call that is shown is one of the system's, whose name was left out.
 fn waits_in_system(stack: &Stack) -> bool {
     stack.frames.first().is_some_and(Frame::is_systems)
 }

@@ -34,7 +34,7 @@ fn found(root: &Quitter, name: &str) -> Option<Found> {
         .remove(&record.id)
 }
 
-/// Asks the routine of this name until it is as it should be: it may not have come to it yet.
+/// Asks the routine with this name until its answer is right: the routine may not be there yet.
 #[track_caller]
 fn until(root: &Quitter, name: &str, is_right: impl Fn(&Found) -> bool) -> Found {
     let until = Instant::now() + LONG;
@@ -130,7 +130,7 @@ fn a_task_that_no_thread_polls_shows_the_thread_that_should() {
     task.add_task(|_| async move { waits_for(&theirs).await })
         .unwrap();
     until_it_awaits(&root, "task", &["tokio::sync::Notify::notified"]);
-    // No routine of quitter's.
+    // A task that is not a routine of quitter's.
     runtime.spawn(async move { blocks(&messages) });
     let late = root.routine("late").on(runtime.handle());
     late.add_task(|_| async {}).unwrap();
@@ -143,7 +143,7 @@ fn a_task_that_no_thread_polls_shows_the_thread_that_should() {
     let Some(TaskState::NotPolled { woken: first }) = found.task else {
         panic!("{found:?}");
     };
-    // The time counts from the first wake that nobody has followed.
+    // The time counts from the first wake-up that was not followed by a poll.
     let again = self::found(&root, "task").unwrap();
     let Some(TaskState::NotPolled { woken }) = again.task else {
         panic!("{again:?}");
@@ -162,7 +162,8 @@ fn a_task_that_no_thread_polls_shows_the_thread_that_should() {
     root.wait_done(LONG).unwrap();
 }
 
-/// Adds "task", which is not polled because "culprit" blocks the only thread. Returns when both are so.
+/// Adds "task", which is not polled because "culprit" blocks the only thread. Returns once both are in that
+/// state.
 fn add_one_that_another_holds_up(
     root: &Quitter,
     runtime: &Runtime,
@@ -193,7 +194,7 @@ fn one_thread() -> Runtime {
     builder.worker_threads(1).build().unwrap()
 }
 
-/// In a process where no other test reads names.
+/// Runs in a process where no other test reads names.
 #[test]
 fn without_names_a_task_that_is_not_polled_is_where_the_one_is_that_holds_up_its_thread() {
     in_a_process("stacks::tasks::tests::both_are_at_the_same_place_while_nobody_can_read_names");
@@ -258,7 +259,7 @@ fn who_holds_up_a_thread_gets_names_before_those_that_are_not_polled() {
     root.wait_done(LONG).unwrap();
 }
 
-/// Ready, or whatever `then` says, at the first poll that comes after one that was pending.
+/// A future that is pending once. At the next poll it returns what `then` returns.
 fn at_the_next_poll<T>(mut then: impl FnMut() -> Poll<T>) -> impl Future<Output = T> {
     let mut kept = None;
     poll_fn(move |cx| match kept {
@@ -270,12 +271,12 @@ fn at_the_next_poll<T>(mut then: impl FnMut() -> Poll<T>) -> impl Future<Output 
     })
 }
 
-/// Has a task polled for a report, and waits until it is done.
+/// Has a task polled for a report, and waits until the task is done.
 fn ends_by_being_asked(root: &Quitter) {
     let until = Instant::now() + LONG;
     while root.wait_done(Duration::ZERO).is_err() {
         assert!(Instant::now() < until);
-        // While it is polled, it has the stack of the thread that does it.
+        // During the poll, the task has the stack of the thread that polls it.
         let is_shown =
             |found: &Found| found.task == Some(TaskState::Awaiting) && !found.stacks.is_empty();
         assert!(!capture(root).by_routine.values().any(is_shown));
@@ -403,7 +404,7 @@ fn of_many_tasks_those_with_different_names_are_asked() {
         start("connection".to_owned());
     }
     let others: Vec<_> = (0..30).map(|n| start(format!("other {n}"))).collect();
-    // Those that are polled for the first time meanwhile are not among the tasks that are asked.
+    // Tasks that are polled for the first time meanwhile are not asked.
     let patience = Instant::now() + LONG;
     let stacks = loop {
         let stacks = capture(&root);
@@ -451,7 +452,7 @@ fn a_task_in_a_task_is_one_of_the_futures_that_the_outer_one_awaits() {
             "{calls:?}"
         );
     }
-    // Both at the same time.
+    // Both tasks at the same time.
     let mut stacks = capture(&root);
     for record in records(&root) {
         let found = stacks.by_routine.remove(&record.id).unwrap();
@@ -502,7 +503,7 @@ fn a_waker_that_hangs_costs_only_the_stacks_of_tasks() {
         stacks.by_routine.get(&record.id).cloned()
     };
     let patience = Instant::now() + LONG;
-    // A later one does not wait for the first, either.
+    // A later capture does not wait for the first task, either.
     for _ in 0..2 {
         loop {
             let stacks = capture(&root);

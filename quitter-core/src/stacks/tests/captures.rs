@@ -1,4 +1,4 @@
-//! Which threads are asked, and what ends a capture: others that capture, the exit, and threads that end.
+//! Which threads are asked, and what ends a capture: other captures, the exit, and threads that end.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -27,7 +27,7 @@ fn of_many_threads_those_with_different_names_come_first() {
     let records = wait_for_threads(&root);
     let until = Instant::now() + LONG;
     let mut stacks = of(&records, until);
-    // On a busy machine, not each has a processor in time.
+    // On a busy machine, some threads do not run in time.
     while stacks
         .missing()
         .iter()
@@ -108,7 +108,7 @@ fn captures_at_the_same_time_take_turns_and_all_end() {
     root.quit_and_wait(LONG).unwrap();
 }
 
-/// In a process of its own: it would stop the captures of other tests.
+/// Runs in a process of its own: it would stop the captures of other tests.
 #[test]
 fn a_capture_for_others_stops_for_that_of_an_exit() {
     in_a_process("stacks::tests::captures::the_others_wait_for_a_task_when_the_exit_comes");
@@ -163,7 +163,7 @@ fn the_others_wait_for_a_task_when_the_exit_comes() {
     root.wait_done(LONG).unwrap();
 }
 
-/// Tells that it was woken.
+/// Tells the test when it is woken.
 struct Tells(mpsc::SyncSender<()>);
 
 impl Wake for Tells {
@@ -172,7 +172,7 @@ impl Wake for Tells {
     }
 }
 
-/// Threads come, go, panic, allocate and block signals while stacks are captured. For as long as
+/// Threads come, go, panic, allocate and block signals while stacks are captured. Runs for as long as
 /// `QUITTER_STACKS_SECONDS` says.
 #[test]
 fn threads_that_come_and_go_survive_being_captured() {

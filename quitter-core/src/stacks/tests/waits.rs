@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::*;
 use crate::{MainQuitter, QuitSource, RoutineQuitter};
 
-/// Starts a routine that waits, checks that the innermost call has this name and that no others are shown
-/// but those of the tests, and lets it end.
+/// Starts a routine that waits, checks that the innermost call has this name and that all other calls shown
+/// are those of the tests, and lets the routine end.
 #[track_caller]
 fn check_wait<T>(
     call: &str,
@@ -20,7 +20,7 @@ fn check_wait<T>(
             hint::black_box(waits(q));
         })
         .unwrap();
-    // With optimization the public call is often gone, and a call inside of it is left.
+    // With optimization the public call is often gone, and one inside it is left.
     let library = call.split("::").next().unwrap();
     let wanted = match cfg!(debug_assertions) {
         true => call.to_owned(),
@@ -38,7 +38,7 @@ fn check_wait<T>(
     root.quit_and_wait(LONG).unwrap();
 }
 
-/// Waits for items of both kinds of channels by what is done with their iterators.
+/// Waits for items of both kinds of channels, by different uses of their iterators.
 macro_rules! check_channels {
     ($(|$items:ident| $wait:expr),+ $(,)?) => {$(
         let (sender, receiver) = crossbeam_channel::bounded::<u8>(1);
@@ -112,7 +112,7 @@ fn a_wait_for_routines_has_its_public_name() {
     check_wait("quitter::RoutineHandle::wait", waits, || drop(sender));
 }
 
-/// In a process that has no other main quitter.
+/// Runs in a process that has no other main quitter.
 #[test]
 fn an_exit_has_its_public_name() {
     in_a_process("stacks::tests::waits::a_routine_exits");

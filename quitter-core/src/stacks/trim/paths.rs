@@ -13,14 +13,14 @@ pub(super) fn path_of(function: &str) -> String {
     start + &without_brackets(rest).replace("{{closure}}", "{closure}")
 }
 
-/// Where the bracket closes that was opened before `text`.
+/// The position of the bracket that closes the one opened before `text`.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 1;
     let mut before = ' ';
     for (at, c) in text.char_indices() {
         match c {
             '<' => depth += 1,
-            // Not that of "fn() -> T".
+            // Not the ">" of "fn() -> T".
             '>' if before != '-' => depth -= 1,
             _ => {}
         }
@@ -73,8 +73,8 @@ fn self_type(text: &str) -> String {
     path_of(of)
 }
 
-/// Leaves out everything in angle brackets, with "::" before it. The type of an `impl` block of the same crate
-/// takes the place of its module: "store::flush::<impl store::Store>::flush" is "store::Store::flush".
+/// Removes everything in angle brackets, and the "::" before it. The type of an `impl` block of the same
+/// crate replaces its module: "store::flush::<impl store::Store>::flush" is "store::Store::flush".
 pub(super) fn without_brackets(text: &str) -> String {
     let mut path = String::new();
     let mut rest = text;
@@ -104,8 +104,8 @@ fn crate_of(path: &str) -> Option<&str> {
     path.split_once("::").map(|(name, _)| name)
 }
 
-/// "store::flush" of "store::flush::{closure}", which is what its `async` code is called. Line tables alone
-/// have "{async_fn#0}".
+/// "store::flush" for "store::flush::{closure}", the name of its `async` code. Line tables alone have
+/// "{async_fn#0}".
 pub(super) fn without_closures(mut path: &str) -> &str {
     while let Some((function, last)) = path.rsplit_once("::")
         && last.starts_with('{')
@@ -119,7 +119,7 @@ pub(super) fn without_closures(mut path: &str) -> &str {
     }
 }
 
-/// glibc has names with prefixes for use inside itself: "__GI___libc_read" is "read".
+/// Removes the prefixes of names that glibc uses internally: "__GI___libc_read" is "read".
 pub(super) fn without_prefixes(name: &str) -> &str {
     let public = name.strip_prefix("__GI_").unwrap_or(name);
     let public = public.strip_prefix("__").unwrap_or(public);

@@ -1,8 +1,8 @@
-//! The public names of calls, in place of the modules that only a library's authors see.
+//! The public names of calls, instead of paths through modules that only a library's authors see.
 
 use super::paths::without_closures;
 
-/// "std::sync::Mutex::lock", of "std::sync::poison::mutex::Mutex::lock".
+/// "std::sync::Mutex::lock" for "std::sync::poison::mutex::Mutex::lock".
 pub(super) fn public(path: &str) -> String {
     if let Some(tokio) = path.strip_prefix("tokio::") {
         return of_tokio(path, tokio);
@@ -19,7 +19,7 @@ pub(super) fn public(path: &str) -> String {
     path.to_owned()
 }
 
-/// With optimization the public call is often gone, and that of the kind of channel is left.
+/// With optimization the public call is often gone, and that of the channel's flavor is left.
 fn of_channels(call: &str) -> String {
     let call = match call.strip_prefix("flavors::") {
         Some(inner) if inner.ends_with("::Channel::recv") => "Receiver::recv",
@@ -81,10 +81,10 @@ fn of_std(std: &str) -> String {
     format!("std::{}", kept.join("::"))
 }
 
-/// The call of quitter's that the program has made: "quitter::ProcessHandle::wait", of
+/// The call of quitter's that the program has made: "quitter::ProcessHandle::wait" for
 /// "routine::process::handle::ProcessHandle::wait".
 fn of_quitter(path: &str) -> Option<String> {
-    /// Futures, and calls that optimization leaves of public ones.
+    /// Futures, and the calls that optimization leaves of public ones.
     const CALLS: [(&str, &str); 6] = [
         ("Done::poll", "Quitter::done"),
         ("QuitFuture::poll", "Quitter::quitting"),
@@ -110,7 +110,7 @@ fn of_quitter(path: &str) -> Option<String> {
         "Ticks",
         "Tracked",
     ];
-    /// The modules of their methods. Line tables alone do not tell the type.
+    /// The modules of their methods. Line tables alone do not give the type.
     const MODULES: [&str; 8] = [
         "io::incoming::",
         "io::interruptible::",
@@ -140,8 +140,8 @@ fn of_quitter(path: &str) -> Option<String> {
     Some(format!("quitter::{public}"))
 }
 
-/// The call that a program has made: "tokio::sync::Mutex::lock", of "tokio::sync::mutex::Mutex::lock", and
-/// "tokio::time::sleep", of "tokio::time::sleep::Sleep::poll".
+/// The call that a program has made: "tokio::sync::Mutex::lock" for "tokio::sync::mutex::Mutex::lock", and
+/// "tokio::time::sleep" for "tokio::time::sleep::Sleep::poll".
 fn of_tokio(path: &str, tokio: &str) -> String {
     const CALLS: [(&str, &str); 4] = [
         ("runtime::task::join::JoinHandle", "task::JoinHandle"),

@@ -1,14 +1,15 @@
-//! The folder that the compiler was started in, and files as the compiler was given them.
+//! Shortens the paths of files by the directory in which the compiler was started.
 
 use std::collections::HashMap;
 
 use crate::stacks::{Frame, Stack};
 
-/// Shortens the files in the stacks of a report to paths below the folder that the program was compiled in.
-/// `stacks` have the places that their routines were added at, which are relative to that folder.
+/// Shortens the files in the stacks of a report to paths below the directory in which the program was
+/// compiled. `stacks` pairs each stack with the place where its routine was added, which is relative to that
+/// directory.
 ///
-/// A stack alone may not tell the folder: a routine that `main.rs` adds may only have calls in `lib.rs`. And a
-/// file has to be spelled the same in all stacks: those that are equal are shown once.
+/// A single stack may not reveal the directory: a routine that `main.rs` adds may only have calls in
+/// `lib.rs`. And a file has to be spelled the same in all stacks, since equal stacks are shown once.
 pub(in crate::stacks) fn shorten_files<'a>(stacks: impl Iterator<Item = (&'a str, &'a mut Stack)>) {
     let mut stacks: Vec<_> = stacks.collect();
     let Some(root) = root(&stacks).map(str::to_owned) else {
@@ -22,8 +23,8 @@ pub(in crate::stacks) fn shorten_files<'a>(stacks: impl Iterator<Item = (&'a str
     }
 }
 
-/// The folder that most stacks agree on, the first of several. Another may be that of a dependency which has a
-/// file of the same name.
+/// The directory that most stacks agree on, or the first of several. Another one may belong to a dependency
+/// with a file of the same name.
 fn root<'a>(stacks: &'a [(&str, &mut Stack)]) -> Option<&'a str> {
     let mut roots: HashMap<&str, usize> = HashMap::new();
     let mut most = None;
@@ -40,7 +41,7 @@ fn root<'a>(stacks: &'a [(&str, &mut Stack)]) -> Option<&'a str> {
     most.map(|(root, _)| root)
 }
 
-/// The folder by the call of a stack that is nearest to the place.
+/// The directory according to the call of a stack that is nearest to the place.
 fn root_of<'a>(frames: &'a [Frame], place: &str) -> Option<&'a str> {
     let files = frames.iter().filter_map(|frame| frame.file.as_deref());
     let mut roots = files.rev().filter_map(|file| file.strip_suffix(place));
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn a_dependency_with_a_file_of_the_same_name_keeps_its_folder() {
         let (own, other) = ("/home/me/store/src/lib.rs", "/home/me/db/src/lib.rs");
-        // Its call is the inner one.
+        // The dependency's call is the inner one.
         let both: &[&str] = &[other, own];
         assert_eq!(shortened(&[("src/lib.rs", both)]), [other, "src/lib.rs"]);
         let (others, owns): (&[&str], &[&str]) = (&[other], &[own]);

@@ -33,7 +33,7 @@ fn only_the_call_that_waits_and_the_programs_own_calls_are_kept() {
     ]);
     assert_eq!(
         frames,
-        // Without a module of the system's, "syscall" may be anybody's.
+        // "syscall" without one of the system's modules may be anybody's.
         ["syscall", "store::flush_to_disk", "store::flusher"]
     );
     let frames = trimmed(&[
@@ -368,7 +368,7 @@ fn a_wait_behind_iterators_is_that_of_the_innermost_iterator() {
             assert_eq!(trimmed(&calls), [shown, "store::run"]);
         }
     }
-    // Nothing gives items there.
+    // This call gets its items from no other.
     let sums = "core::iter::traits::iterator::Iterator::sum";
     assert_eq!(trimmed(&[sums, "store::run"]), [sums, "store::run"]);
     let extends = [
@@ -449,10 +449,10 @@ fn a_program_lacks_lines_if_all_its_calls_have_names_and_no_call_but_those_of_st
     let own = || without_file("store::flush");
     assert!(lacks_lines(&[systems(), own()]));
     assert!(lacks_lines(&[systems(), of_std(), own()]));
-    // The program was stripped, or a part of it was.
+    // The program, or a part of it, was stripped.
     assert!(!lacks_lines(&[systems(), unnamed()]));
     assert!(!lacks_lines(&[systems(), own(), unnamed()]));
-    // A dependency in another language has no lines, and the program has.
+    // A dependency in another language has no lines, but the program has.
     assert!(!lacks_lines(&[systems(), own(), call("store::flusher")]));
     assert!(!lacks_lines(&[systems()]));
     assert!(!lacks_lines(&[]));

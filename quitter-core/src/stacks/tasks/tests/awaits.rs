@@ -5,7 +5,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::*;
 
-/// Checks that below the innermost call there is this test's function alone, at a line after `line`.
+/// Checks that the only call below the innermost one is this test's function, shortly after `line`.
 #[track_caller]
 fn check(stack: &Stack, function: &str, line: u32) {
     let frames = &stack.frames;
@@ -23,7 +23,7 @@ fn check(stack: &Stack, function: &str, line: u32) {
     }
 }
 
-/// Starts a task that awaits, checks where it is found to, and lets it end.
+/// Starts a task that awaits, checks that it is found awaiting there, and lets it end.
 macro_rules! awaits {
     ($call:literal, $function:literal, $line:expr, $await:expr, $end:expr) => {{
         let root = Quitter::root("root");
@@ -36,7 +36,7 @@ macro_rules! awaits {
             check(&found.stacks[0], $function, line);
         }
         $end;
-        // The wake comes to the task although it was polled in between.
+        // The wake-up reaches the task although it was polled in between.
         root.wait_done(LONG).unwrap();
     }};
 }
@@ -266,7 +266,7 @@ fn of_a_future_that_the_quit_cancels_and_the_quit_the_future_is_shown() {
     root.quit_and_wait(LONG).unwrap();
 }
 
-/// A collection polls only what was woken, so the extra poll ends at it.
+/// A collection polls only woken futures, so the extra poll ends at the collection.
 #[test]
 fn a_collection_of_futures() {
     let (sender, receiver) = oneshot::channel::<()>();

@@ -1,4 +1,4 @@
-//! Tasks are asked on every executor, and whatever happens to them meanwhile.
+//! Tasks are asked on every executor, whatever happens to them meanwhile.
 
 use super::*;
 use crate::routine::record::Record;
@@ -82,7 +82,7 @@ fn tasks_that_come_and_go_survive_being_asked() {
         let records = records(&root);
         let mut stacks = of(&records, Instant::now() + LONG);
         let stays = id(&records).and_then(|id| stacks.by_routine.remove(&id));
-        // Until it was polled first, and while its wake is on its way, it awaits nothing that is known.
+        // Before its first poll, and while its wake-up is on the way, it awaits nothing that is known.
         let awaits = |found: &Found| found.task == Some(TaskState::Awaiting);
         if let Some(found) = stays.filter(awaits) {
             assert_eq!(innermost(&found.stacks[0]), "tokio::sync::Notify::notified");
