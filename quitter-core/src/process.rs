@@ -1,12 +1,12 @@
-//! The state of which a process has one: the claim of its main quitter, the signals that made it
-//! quit, the thread that writes, the panics that are in the panic hooks, the failures that are about
-//! to be said, and the thread that calls a tracing subscriber.
+//! The process-wide state: the claim of the main quitter, the signals that made it quit, the thread that
+//! writes, the panics that are in the panic hooks, the failures that are about to be reported, the thread
+//! that calls a tracing subscriber, and the reaper of child processes.
 //!
-//! All of it is reached through [`Process::current`], so that a test can be given a process of its
-//! own. Three things stay with the code that uses them. The panic hook is std's, and std has one for
-//! the process, so [`hook`](crate::routine::hook) keeps its state. The clocks' origins
-//! ([`system`](crate::system)) never change once read, so nothing is gained by having two. Receivers
-//! that are leaked on purpose ([`source`](crate::main_quitter::source)) are never read again.
+//! This state is reached through [`Process::current`], so that a test can be given a process of its own.
+//! Other statics stay with the code that uses them. The panic hook is std's, and std has one for the process,
+//! so [`hook`](crate::routine::hook) keeps its state. The clocks' origins ([`system`](crate::system)) never
+//! change once read, so nothing is gained by having two. Receivers that are kept on purpose
+//! ([`channel`](crate::main_quitter::channel)) are never read again.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +48,7 @@ impl Process {
         &PROCESS
     }
 
-    /// Takes the right to create the main quitter. There is one.
+    /// Claims the right to create the main quitter, of which there is one.
     pub(crate) fn claim(&'static self) -> Result<Claim, MainQuitterError> {
         match self.claimed.swap(true, Ordering::AcqRel) {
             false => Ok(Claim { process: self }),
@@ -57,7 +57,7 @@ impl Process {
     }
 }
 
-/// The right to create the main quitter; given back unless kept.
+/// The right to create the main quitter. Dropping it gives the right back; [`keep`](Self::keep) does not.
 pub(crate) struct Claim {
     process: &'static Process,
 }

@@ -1,14 +1,14 @@
-//! Words in a list that takes no lock: reports read it, and so does whoever ends this process.
+//! A list of words that takes no lock: reports read it, and so does code that is about to end the process.
 
 use std::iter::successors;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A slot without a word.
+/// The value of a free slot.
 pub(crate) const FREE: u64 = 0;
 
-/// Some slots, and where the next ones are. They are never given back: there are as many as there were
-/// words at a time.
+/// A block of slots, and the next block. Blocks are never freed: there are as many slots as there were words
+/// at one time.
 pub(crate) struct Slots<const N: usize> {
     slots: [AtomicU64; N],
     next: OnceLock<Box<Self>>,
@@ -22,7 +22,7 @@ impl<const N: usize> Slots<N> {
         }
     }
 
-    /// Puts a word into a free slot, which is free again once [`FREE`] is stored there.
+    /// Puts a word into a free slot. The slot is free again once [`FREE`] is stored in it.
     pub(crate) fn put(&self, word: u64) -> &AtomicU64 {
         let takes = |slot: &&AtomicU64| {
             let order = Ordering::SeqCst;
@@ -38,7 +38,7 @@ impl<const N: usize> Slots<N> {
         }
     }
 
-    /// All slots, those that are free among them.
+    /// All slots, including the free ones.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &AtomicU64> {
         let blocks = successors(Some(self), |block| block.next.get().map(|next| &**next));
         blocks.flat_map(|block| &block.slots)

@@ -1,4 +1,4 @@
-//! The line that Linux keeps of each process and thread in `stat` below `/proc`, by proc_pid_stat(5).
+//! The line that Linux keeps for each process and thread in `stat` below `/proc`: see proc_pid_stat(5).
 
 /// A line of `stat`.
 #[cfg_attr(
@@ -6,15 +6,15 @@
     allow(dead_code, reason = "only some systems and features need all of it")
 )]
 pub(crate) struct Stat<'a> {
-    /// The number of the process or thread.
+    /// The id of the process or thread.
     #[cfg_attr(
         not(feature = "process"),
         allow(dead_code, reason = "only child processes are told apart by it")
     )]
     pub(crate) number: u32,
-    /// Its name, as the system keeps it: the first 15 bytes, which may be anything.
+    /// The first 15 bytes of its name, which may be anything.
     pub(crate) name: &'a str,
-    /// The letter of its state.
+    /// Its state, a letter.
     pub(crate) state: char,
     /// The values after the state.
     rest: &'a str,
@@ -22,7 +22,7 @@ pub(crate) struct Stat<'a> {
 
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing to read"))]
 impl<'a> Stat<'a> {
-    /// A name may look like the rest of the line, so it ends where the last parenthesis does.
+    /// Parses a line. The name may look like the rest of the line, so it ends at the last parenthesis.
     pub(crate) fn parse(line: &'a str) -> Option<Self> {
         let (number, rest) = line.split_once(" (")?;
         let (name, rest) = rest.rsplit_once(") ")?;
@@ -35,8 +35,7 @@ impl<'a> Stat<'a> {
         })
     }
 
-    /// The value number `at`, counted as the manual page does, which begins with the number and the name
-    /// as 1 and 2.
+    /// The value with the number `at`, as the manual page counts: the id and the name are 1 and 2.
     pub(crate) fn value<T: std::str::FromStr>(&self, at: usize) -> Option<T> {
         const FIRST: usize = 4;
         let mut values = self.rest.split_ascii_whitespace();

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
-/// How many quits there were in this process, and one. Every poll reads it, so nothing else shares
-/// its cache line.
+/// One more than the number of quits in this process. Every poll reads it, so nothing else shares its cache
+/// line.
 #[cfg(not(all(test, loom)))]
 pub(crate) fn quit_epoch() -> &'static AtomicU64 {
     static EPOCH: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(1));
@@ -36,14 +36,14 @@ pub(crate) fn quit_epoch() -> &'static CachePadded<AtomicU64> {
     &EPOCH
 }
 
-/// Locks, whether or not a thread panicked while it held the lock.
+/// Locks the mutex, even if it is poisoned.
 ///
-/// No code of a user runs under a lock of this crate, so a poisoned lock guards nothing half done.
+/// No user code runs under a lock of this crate, so a poisoned lock guards nothing half done.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks unless another thread holds the lock.
+/// Locks the mutex unless another thread holds it.
 pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
@@ -52,7 +52,7 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Locks std's mutex unless other threads hold it for longer than `at_most`.
+/// Locks std's mutex, waiting for other threads for at most `at_most`.
 pub(crate) fn lock_within<T>(
     mutex: &std::sync::Mutex<T>,
     at_most: Duration,
@@ -69,7 +69,7 @@ pub(crate) fn lock_within<T>(
     }
 }
 
-/// Waits for a notification, or until `until`, whichever is first.
+/// Waits for a notification, or until `until`, whichever comes first.
 pub(crate) fn wait_until<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,

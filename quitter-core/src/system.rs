@@ -1,4 +1,4 @@
-//! Calls to the operating system that no safe crate offers, which take unsafe code.
+//! Calls to the operating system that no safe crate offers, and that need unsafe code.
 #![allow(unsafe_code)]
 
 #[cfg(target_os = "linux")]
@@ -18,7 +18,7 @@ pub(crate) use turns::run_soon;
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) use turns::turn;
 
-/// This thread's number in the system; 0 where that is not known.
+/// This thread's id in the system; 0 if it is unknown.
 pub(crate) fn thread_id() -> u64 {
     use std::cell::Cell;
 
@@ -41,8 +41,8 @@ fn ask_thread_id() -> u64 {
 #[cfg(target_vendor = "apple")]
 fn ask_thread_id() -> u64 {
     let mut id = 0;
-    // SAFETY: the thread 0 is the calling one; the number is written to `id`, which is of its type,
-    // exclusively borrowed and lives on.
+    // SAFETY: thread 0 is the calling one; its id is written to `id`, which has the right type, is
+    // exclusively borrowed and outlives the call.
     unsafe { libc::pthread_threadid_np(0, &raw mut id) };
     id
 }
@@ -67,19 +67,19 @@ fn ask_thread_id() -> u64 {
     0
 }
 
-/// Whether a signal is ignored. The safe crates can only ask by changing the signal's action.
+/// Whether a signal is ignored. The safe crates can only find out by changing the signal's action.
 #[cfg(unix)]
 pub(crate) fn is_ignored(signal: c_int) -> bool {
     action_of(signal) == Some(libc::SIG_IGN)
 }
 
-/// Whether a signal has this number.
+/// Whether this is the number of a signal.
 #[cfg(unix)]
 pub(crate) fn is_signal(number: c_int) -> bool {
     action_of(number).is_some()
 }
 
-/// Whether a signal has its default effect.
+/// Whether a signal has its default action.
 #[cfg(all(test, unix))]
 pub(crate) fn is_default(signal: c_int) -> bool {
     action_of(signal) == Some(libc::SIG_DFL)
@@ -89,24 +89,24 @@ pub(crate) fn is_default(signal: c_int) -> bool {
 fn action_of(signal: c_int) -> Option<libc::sighandler_t> {
     // SAFETY: `sigaction` is a C struct of integers and a set of bits, all valid as zero.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: by sigaction(2) a null new action changes nothing, and the old one is written to
-    // `now`, which is of its type, exclusively borrowed and lives on.
+    // SAFETY: by sigaction(2) a null new action changes nothing, and the old one is written to `now`, which
+    // has the right type, is exclusively borrowed and outlives the call.
     let done = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) } == 0;
     done.then_some(now.sa_sigaction)
 }
 
-/// Lets this thread receive these signals.
+/// Unblocks these signals on this thread.
 #[cfg(unix)]
 pub(crate) fn unblock(signals: &[c_int]) {
     change_mask(libc::SIG_UNBLOCK, &set_of(signals));
 }
 
-/// Until this is dropped, its thread does not receive some signals.
+/// Blocks signals on its thread until it is dropped.
 #[cfg(unix)]
 pub(crate) struct Blocked {
-    /// The signals that it did not receive before.
+    /// The signals that were blocked before.
     before: libc::sigset_t,
-    /// It belongs to the thread that made it.
+    /// It belongs to the thread that created it.
     _not_send: std::marker::PhantomData<*const ()>,
 }
 
@@ -131,8 +131,8 @@ impl Drop for Blocked {
 fn set_of(signals: &[c_int]) -> libc::sigset_t {
     // SAFETY: a signal set is a C struct of integers, all valid as zero.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `set` is of the right type, exclusively borrowed and lives on; sigaddset(3) refuses a
-    // number that is no signal.
+    // SAFETY: `set` has the right type, is exclusively borrowed and outlives the calls; sigaddset(3) refuses
+    // a number that is not a signal.
     unsafe {
         libc::sigemptyset(&raw mut set);
         for signal in signals {
@@ -142,29 +142,28 @@ fn set_of(signals: &[c_int]) -> libc::sigset_t {
     set
 }
 
-/// Changes the signals that this thread does not receive, and returns those before.
+/// Changes the signal mask of this thread, and returns the previous one.
 #[cfg(unix)]
 fn change_mask(how: c_int, signals: &libc::sigset_t) -> libc::sigset_t {
     let mut before = set_of(&[]);
-    // SAFETY: both sets are of the right type and live on, and the second is exclusively borrowed. By
-    // pthread_sigmask(3) it can only fail for another `how` than the three.
+    // SAFETY: both sets have the right type and outlive the call, and the second is exclusively borrowed. By
+    // pthread_sigmask(3) the call can only fail for a `how` other than the three constants.
     unsafe { libc::pthread_sigmask(how, signals, &raw mut before) };
     before
 }
 
-/// Whether this is a terminal that takes "\n" as it is, and does not go to the first column with it.
+/// Whether this is a terminal that takes "\n" as it is, without returning to the first column.
 #[cfg(unix)]
 pub(crate) fn is_raw_terminal(file: &impl std::os::fd::AsRawFd) -> bool {
     const TRANSLATES: libc::tcflag_t = libc::OPOST | libc::ONLCR;
     // SAFETY: `termios` is a C struct of integers, all valid as zero.
     let mut modes: libc::termios = unsafe { std::mem::zeroed() };
-    // SAFETY: by tcgetattr(3) the modes are written to `modes`, which is of its type, exclusively
-    // borrowed and lives on. A descriptor that is no terminal is an error.
+    // SAFETY: by tcgetattr(3) the modes are written to `modes`, which has the right type, is exclusively
+    // borrowed and outlives the call. A descriptor that is not a terminal is an error.
     let is_terminal = unsafe { libc::tcgetattr(file.as_raw_fd(), &raw mut modes) } == 0;
     is_terminal && modes.c_oflag & TRANSLATES != TRANSLATES
 }
 
-/// The number of lines and columns.
 #[cfg(all(feature = "progress", unix))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TerminalSize {
@@ -172,13 +171,13 @@ pub(crate) struct TerminalSize {
     pub(crate) columns: usize,
 }
 
-/// The size of this terminal. `None`: it has none, or is no terminal.
+/// The size of this terminal. `None` if it has none, or is not a terminal.
 #[cfg(all(feature = "progress", unix))]
 pub(crate) fn terminal_size(file: &impl std::os::fd::AsRawFd) -> Option<TerminalSize> {
     // SAFETY: `winsize` is a C struct of integers, all valid as zero.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
-    // SAFETY: by ioctl_tty(2) the size is written to `size`, which is of its type, exclusively borrowed
-    // and lives on. A descriptor that is no terminal is an error.
+    // SAFETY: by ioctl_tty(2) the size is written to `size`, which has the right type, is exclusively
+    // borrowed and outlives the call. A descriptor that is not a terminal is an error.
     let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) } == 0;
     (done && size.ws_row > 0 && size.ws_col > 0).then(|| TerminalSize {
         lines: size.ws_row.into(),
@@ -186,41 +185,40 @@ pub(crate) fn terminal_size(file: &impl std::os::fd::AsRawFd) -> Option<Terminal
     })
 }
 
-/// Whether this process is among those that its terminal belongs to right now. So is one that has
-/// another terminal, or none.
+/// Whether this process is in the foreground of its terminal. True, too, if it has another terminal, or none.
 #[cfg(all(feature = "progress", unix))]
 pub(crate) fn is_in_foreground(file: &impl std::os::fd::AsRawFd) -> bool {
-    // SAFETY: tcgetpgrp(3) takes any descriptor, and changes nothing; one that is not this process's
-    // terminal is an error. getpgrp(2) takes nothing, and cannot fail.
+    // SAFETY: tcgetpgrp(3) takes any descriptor, and changes nothing; one that is not this process's terminal
+    // is an error. getpgrp(2) takes nothing, and cannot fail.
     let (foreground, own) = unsafe { (libc::tcgetpgrp(file.as_raw_fd()), libc::getpgrp()) };
     foreground == -1 || foreground == own
 }
 
-/// Consoles go to the first column with every line end.
+/// Consoles return to the first column at every line end.
 #[cfg(not(unix))]
 pub(crate) fn is_raw_terminal(_: &std::fs::File) -> bool {
     false
 }
 
-/// Writes as much of `text` as the file takes without blocking, and returns how much that was. Nothing
-/// where the file or the system cannot tell, as with terminals, and after an error.
+/// Writes as much of `text` as the file takes without blocking, and returns how much that was. Returns 0 on
+/// an error, and if the file or the system does not support this, as terminals do not.
 ///
-/// The mode of the file stays as it is, since others share it.
+/// The file's mode stays as it is, since others share it.
 #[cfg(target_os = "linux")]
 pub(crate) fn write_at_once(file: &std::fs::File, text: &[u8]) -> usize {
     use std::os::fd::AsRawFd;
-    /// Append, as far as there is an end to append to.
+    /// Write at the file's own offset, and move that.
     const NO_OFFSET: libc::c_long = -1;
-    // As wide as a register: of a narrower one the other half would be left to chance.
+    // As wide as a register: the upper half of a narrower value would be undefined.
     let flags = libc::c_long::from(libc::RWF_NOWAIT);
     let part = libc::iovec {
         iov_base: text.as_ptr().cast_mut().cast(),
         iov_len: text.len(),
     };
-    // SAFETY: these are the arguments of pwritev2(2): a descriptor that `file` keeps open, one part,
-    // the two halves of an offset, and flags. The part is `text`, which is only read and lives on. By
-    // number, since the C libraries that Rust supports do not all have the function; a kernel that
-    // does not have the call or the flag returns an error.
+    // SAFETY: these are the arguments of pwritev2(2): a descriptor that `file` keeps open, one buffer, the
+    // two halves of an offset, and flags. The buffer is `text`, which is only read and outlives the call. The
+    // call is made by number, since not all C libraries that Rust supports have the function; a kernel
+    // without the call or the flag returns an error.
     let written = unsafe {
         libc::syscall(
             libc::SYS_pwritev2,
@@ -235,14 +233,14 @@ pub(crate) fn write_at_once(file: &std::fs::File, text: &[u8]) -> usize {
     usize::try_from(written).unwrap_or(0)
 }
 
-/// No other system offers that for one call.
+/// No other system supports this for a single call.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn write_at_once(_: &std::fs::File, _: &[u8]) -> usize {
     0
 }
 
-/// Calls `handle` when the console is closed, the user logs off or the system shuts down. Windows ends
-/// the process when the handler returns, or after about 5 s: so it never returns, and the process ends
+/// Calls `handle` when the console is closed, the user logs off or the system shuts down. Windows ends the
+/// process when the handler returns, or after about 5 s. So the handler never returns, and the process ends
 /// when its exit is done.
 #[cfg(windows)]
 pub(crate) fn on_console_close(handle: fn(&'static str)) -> std::io::Result<()> {
@@ -273,8 +271,8 @@ pub(crate) fn on_console_close(handle: fn(&'static str)) -> std::io::Result<()> 
     }
 
     let _ = HANDLE.set(handle);
-    // SAFETY: this is its declaration by Microsoft's documentation. `on_event` is called on a thread
-    // of its own, where everything is allowed, and lives as long as the program.
+    // SAFETY: the declaration is that of Microsoft's documentation. `on_event` is called on a thread of its
+    // own, where everything is allowed, and lives as long as the program.
     match unsafe { SetConsoleCtrlHandler(on_event, 1) } {
         0 => Err(std::io::Error::last_os_error()),
         _ => Ok(()),
@@ -287,13 +285,13 @@ pub(crate) fn on_console_close(_: fn(&'static str)) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Is true in the child of a fork(2) that follows the first call: the child has none of the parent's
-/// other threads.
+/// A flag that is true in the child of a fork(2) that follows the first call: the child has none of the
+/// parent's other threads.
 #[cfg(unix)]
 pub(crate) fn forked() -> &'static Arc<AtomicBool> {
     static FORKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-    // The libc crate does not have it on every system.
+    // The libc crate does not declare it on every system.
     unsafe extern "C" {
         fn pthread_atfork(
             before: Option<extern "C" fn()>,
@@ -302,7 +300,7 @@ pub(crate) fn forked() -> &'static Arc<AtomicBool> {
         ) -> c_int;
     }
 
-    /// Runs between fork(2) and its return, where little is allowed: an atomic store is.
+    /// Runs in the child before fork(2) returns, where little is allowed. An atomic store is.
     extern "C" fn in_child() {
         if let Some(forked) = FORKED.get() {
             forked.store(true, Ordering::Relaxed);
@@ -310,14 +308,14 @@ pub(crate) fn forked() -> &'static Arc<AtomicBool> {
     }
 
     FORKED.get_or_init(|| {
-        // SAFETY: this is its declaration by POSIX. `in_child` takes no lock, allocates nothing, and
-        // lives as long as the program. A failure (no memory) leaves the flag false.
+        // SAFETY: the declaration is that of POSIX. `in_child` takes no lock, allocates nothing, and lives as
+        // long as the program. A failure (no memory) leaves the flag false.
         unsafe { pthread_atfork(None, None, Some(in_child)) };
         Arc::default()
     })
 }
 
-/// Whether this process is such a child.
+/// Whether this process is such a child: see [`forked`].
 pub(crate) fn is_forked() -> bool {
     #[cfg(unix)]
     return forked().load(Ordering::Relaxed);
@@ -325,37 +323,37 @@ pub(crate) fn is_forked() -> bool {
     false
 }
 
-/// Has the system keep ended children until they are waited for, where the program was started with
-/// SIGCHLD ignored. It would give their numbers to others at once.
+/// Makes the system keep ended children until they are waited for, even if the program was started with
+/// SIGCHLD ignored. The system would otherwise reuse their ids at once.
 #[cfg(all(unix, feature = "process"))]
 pub(crate) fn keep_ended_children() {
     if is_ignored(libc::SIGCHLD) {
-        // SAFETY: the default action of SIGCHLD does nothing, and calls nothing.
+        // SAFETY: the default action of SIGCHLD does nothing, and calls no code.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     }
 }
 
-/// Has `handler` called when the process exits: when `main` returns, and by `std::process::exit`.
+/// Registers `handler` to be called when the process exits: when `main` returns, and by `std::process::exit`.
 #[cfg(all(unix, feature = "process"))]
 pub(crate) fn at_exit(handler: extern "C" fn()) {
     // SAFETY: `handler` lives as long as the program, and may do there what it may do anywhere.
     unsafe { libc::atexit(handler) };
 }
 
-/// The processor time that a thread of this process has used. `None`: there is no such thread.
+/// The CPU time that a thread of this process has used. `None` if there is no such thread.
 #[cfg(target_os = "linux")]
 pub(crate) fn thread_cpu_time(id: u64) -> Option<Duration> {
     const OF_A_THREAD: libc::clockid_t = 4;
     clock::read_any(clock::of_cpu_time(id)? | OF_A_THREAD)
 }
 
-/// The processor time that a process has used. `None`: there is no such process.
+/// The CPU time that a process has used. `None` if there is no such process.
 #[cfg(target_os = "linux")]
 pub(crate) fn process_cpu_time(pid: u32) -> Option<Duration> {
     clock::read_any(clock::of_cpu_time(pid.into())?)
 }
 
-/// Other systems are not asked.
+/// Does nothing on other systems.
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) fn run_soon() {}
 
@@ -381,31 +379,31 @@ mod clock {
         read(libc::CLOCK_MONOTONIC_COARSE)
     }
 
-    /// Linux has had the two above since 2.6.32.
+    /// Reads one of the two clocks above, which Linux has had since 2.6.32.
     fn read(clock: libc::clockid_t) -> Duration {
         read_any(clock).unwrap_or_default()
     }
 
-    /// The clock that counts the processor time of the process with this number. It is how the kernel,
-    /// and so `clock_getcpuclockid(3)` of every C library, numbers these clocks.
+    /// The id of the clock that counts the CPU time of the process with this id. The kernel, and so
+    /// `clock_getcpuclockid(3)` of every C library, numbers these clocks like this.
     #[cfg(target_os = "linux")]
     pub(super) fn of_cpu_time(id: u64) -> Option<libc::clockid_t> {
         const BY_THE_SCHEDULER: libc::clockid_t = 2;
-        // Zero is the caller itself. The kernel's numbers have 22 bits.
+        // Zero is the caller itself. The kernel's ids have 22 bits.
         const NUMBERS: std::ops::Range<libc::clockid_t> = 1..1 << 28;
         let id = libc::clockid_t::try_from(id).ok();
         let id = id.filter(|id| NUMBERS.contains(id))?;
         Some((!id << 3) | BY_THE_SCHEDULER)
     }
 
-    /// `None`: there is no such clock.
+    /// Reads a clock. `None` if there is no such clock.
     pub(super) fn read_any(clock: libc::clockid_t) -> Option<Duration> {
         // SAFETY: `timespec` is a C struct of integers, all valid as zero. (It cannot be built by
         // naming its fields, since some systems add a field of padding.)
         let mut time: libc::timespec = unsafe { std::mem::zeroed() };
-        // SAFETY: by clock_gettime(2) the time is written to `time`, which is of its type,
-        // exclusively borrowed and lives on. It only fails for an unknown clock, which leaves `time`
-        // as it is.
+        // SAFETY: by clock_gettime(2) the time is written to `time`, which has the right type, is exclusively
+        // borrowed and outlives the call. The call only fails for an unknown clock, which leaves `time` as it
+        // is.
         let is_read = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
         // Never negative. Its width differs between systems.
         #[allow(clippy::useless_conversion)]

@@ -1,12 +1,13 @@
-//! How soon a thread of quitter's runs where others keep all processors busy.
+//! Time slices: how soon one of quitter's threads runs while others keep all processors busy.
 
 use std::ffi::c_int;
 
-/// Has the system run this thread soon after a wake, also where others keep all processors busy: there a
-/// thread waits until half of the others have had their turns. It gets no more of a processor for it, since
-/// its own turns are as much shorter. Threads that it starts have turns as usual.
+/// Makes the system run this thread soon after a wake-up, even while others keep all processors busy. By
+/// default, a thread waits there until half of the others have had their time slices. The thread gets no more
+/// CPU time for it, since its own time slices are as much shorter. The threads that it starts have the usual
+/// ones.
 ///
-/// Linux can do that since 6.12. A thread with a policy or a priority of its own is left as it is.
+/// Linux has supported this since 6.12. A thread with a policy or a priority of its own is left as it is.
 pub(crate) fn run_soon() {
     const RESET_ON_FORK: u64 = 1;
     let Some(mut attr) = scheduling().filter(is_usual) else {
@@ -14,8 +15,8 @@ pub(crate) fn run_soon() {
     };
     attr.sched_flags |= RESET_ON_FORK;
     attr.sched_runtime = SHORTEST_TURN;
-    // SAFETY: by sched_setattr(2) zero is the calling thread, and as many bytes are read of `attr` as it
-    // says itself, which sched_getattr(2) has written: no more than it has.
+    // SAFETY: by sched_setattr(2) zero is the calling thread. The kernel reads as many bytes of `attr` as its
+    // size field says, which sched_getattr(2) has written: no more than it has.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
 }
 
@@ -26,24 +27,24 @@ fn is_usual(attr: &libc::sched_attr) -> bool {
     c_int::try_from(attr.sched_policy) == Ok(libc::SCHED_OTHER) && attr.sched_nice >= 0
 }
 
-/// How the system runs this thread. `None`: there is a seccomp filter, which may end the program for a call
-/// that it does not allow.
+/// How the system schedules this thread. `None` if that is unknown, or if there is a seccomp filter, which
+/// may end the program for a call that it does not allow.
 fn scheduling() -> Option<libc::sched_attr> {
-    // SAFETY: by PR_GET_SECCOMP(2const) it takes nothing and changes nothing. A filter allows prctl(2), with
-    // which std names threads.
+    // SAFETY: by PR_GET_SECCOMP(2const) the call takes no arguments and changes nothing. A filter has to
+    // allow prctl(2), since std names threads with it.
     if unsafe { libc::prctl(libc::PR_GET_SECCOMP) } != 0 {
         return None;
     }
     // SAFETY: `sched_attr` is a C struct of integers, all valid as zero.
     let mut attr: libc::sched_attr = unsafe { std::mem::zeroed() };
     let size = size_of_val(&attr);
-    // SAFETY: by sched_getattr(2) zero is the calling thread, and at most `size` bytes are written to
-    // `attr`, which is of that size, exclusively borrowed and lives on.
+    // SAFETY: by sched_getattr(2) zero is the calling thread, and at most `size` bytes are written to `attr`,
+    // which has that size, is exclusively borrowed and outlives the call.
     let done = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, size, 0) } == 0;
     done.then_some(attr)
 }
 
-/// How long a turn of this thread is, in nanoseconds. Linux before 6.12 says zero.
+/// The length of this thread's time slices, in nanoseconds. Zero on Linux before 6.12.
 #[cfg(test)]
 pub(crate) fn turn() -> Option<u64> {
     scheduling().map(|attr| attr.sched_runtime)
