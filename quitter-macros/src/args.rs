@@ -189,7 +189,7 @@ fn for_each_option(
     Ok(())
 }
 
-/// Stores the value of an option. An option may be given once.
+/// Stores the value of an option, which may be given only once.
 fn once<T>(slot: &mut Option<T>, option: &Ident, value: T) -> Result<()> {
     match slot.replace(value) {
         None => Ok(()),
@@ -209,7 +209,7 @@ fn unknown(option: &Ident, options: &str) -> Error {
     Error::new(option.span(), message)
 }
 
-/// The option of the text `options` that `word` is probably meant to be.
+/// The option in the text `options` that `word` is probably meant to be.
 fn nearest<'a>(word: &str, options: &'a str) -> Option<&'a str> {
     let quoted = options.split('`').skip(1).step_by(2);
     let names = quoted.filter_map(|option| option.split(' ').next());
@@ -218,7 +218,7 @@ fn nearest<'a>(word: &str, options: &'a str) -> Option<&'a str> {
     (distance <= name.len() / 3).then_some(name)
 }
 
-/// How many bytes must be inserted, removed or replaced to make one word the other.
+/// The number of bytes to insert, remove or replace to turn one word into the other.
 fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (done, byte) in from.bytes().enumerate() {
@@ -257,7 +257,7 @@ fn source_list(option: &Ident, input: ParseStream<'_>) -> Result<ExprArray> {
     }
 }
 
-/// The expression itself. Of a `macro_rules!` macro, `$list:expr` is wrapped in an invisible group.
+/// The expression itself, without the invisible group that a `macro_rules!` macro wraps around `$list:expr`.
 fn plain(expr: Expr) -> Expr {
     match expr {
         Expr::Group(group) => plain(*group.expr),
@@ -314,7 +314,7 @@ fn start_word(option: &Ident, input: ParseStream<'_>) -> Result<Start> {
     }
 }
 
-/// Reads a value of the enum `of`, which the compiler checks. `such_as` is one of its variants.
+/// Reads a value of the enum `of`, whose type the compiler checks. `such_as` is one of its variants.
 fn policy(option: &Ident, input: ParseStream<'_>, of: &str, such_as: &str) -> Result<Expr> {
     let write = format!("write a policy such as `{of}::{such_as}`");
     equals(option, input, &write)?;
@@ -353,7 +353,7 @@ fn output_word(option: &Ident, input: ParseStream<'_>) -> Result<Variant> {
     Ok(variant)
 }
 
-/// Reads one of some words.
+/// Reads one of `words`.
 fn word(option: &Ident, input: ParseStream<'_>, words: &Words) -> Result<Variant> {
     let quoted: Vec<_> = words
         .iter()

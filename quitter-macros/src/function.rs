@@ -67,9 +67,9 @@ impl Function {
     /// A check to put beside the function: an error if it is an associated function. In the error, `what`
     /// says what the function is for.
     ///
-    /// An attribute sees the function and not what it is in. But the name of a constant, alone in a
-    /// pattern, only stands for the constant where it needs no path. In an `impl` or `trait` it does, and
-    /// there the pattern is a new variable, which everything matches.
+    /// An attribute sees the function, but not what contains it. In a pattern, however, a plain name stands
+    /// for a constant only if the constant needs no path. In an `impl` or `trait` it needs one, so there the
+    /// name is a new variable, which matches everything.
     pub(crate) fn is_free(&self, what: &str) -> TokenStream {
         let message = format!(
             "{what} cannot be an associated function: move it out of the `impl` or `trait`"
@@ -102,7 +102,7 @@ impl Function {
         typed.collect()
     }
 
-    /// Whether uses of the function cause a warning, generated ones included.
+    /// Whether uses of the function, including generated ones, cause a warning.
     pub(crate) fn is_deprecated(&self) -> bool {
         let mut attrs = self.attrs.iter();
         attrs.any(|attr| attr.path().is_ident("deprecated"))
@@ -118,7 +118,7 @@ impl Function {
     }
 }
 
-/// Reads a block, also one that a `macro_rules!` macro hands on as `$body:block`.
+/// Reads a block, even one that a `macro_rules!` macro passes on as `$body:block`.
 fn block(input: ParseStream<'_>) -> Result<Group> {
     input.step(|cursor| match cursor.token_tree() {
         Some((TokenTree::Group(group), rest)) => Ok((visible(group), rest)),
@@ -126,7 +126,7 @@ fn block(input: ParseStream<'_>) -> Result<Group> {
     })
 }
 
-/// The group in an invisible one.
+/// The group inside invisible ones.
 fn visible(group: Group) -> Group {
     match (group.delimiter(), group.stream().into_iter().next()) {
         (Delimiter::None, Some(TokenTree::Group(inner))) => visible(inner),
@@ -134,7 +134,7 @@ fn visible(group: Group) -> Group {
     }
 }
 
-/// The type itself. Of a `macro_rules!` macro, `$ty:ty` is wrapped in an invisible group.
+/// The type itself, without the invisible group that a `macro_rules!` macro wraps around `$ty:ty`.
 pub(crate) fn plain(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => plain(&group.elem),
@@ -154,7 +154,7 @@ pub(crate) fn is_shared_reference(ty: &Type) -> bool {
     }
 }
 
-/// Whether `ty` is written as one of these names, after a path and behind a reference or not.
+/// Whether `ty` is written as one of these names, with or without a path or a reference.
 pub(crate) fn is_named(ty: &Type, names: &[&str]) -> bool {
     match plain(ty) {
         Type::Reference(reference) => is_named(&reference.elem, names),

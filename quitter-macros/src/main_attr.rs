@@ -114,7 +114,7 @@ fn run(args: &MainArgs, function: &Function) -> TokenStream {
 }
 
 /// Finds out whether the error of a `Result` gives access to a standard error without being one, as
-/// `anyhow::Error` does. Method resolution decides, between two traits.
+/// `anyhow::Error` does. Method resolution decides between two traits.
 fn known_error(krate: &Path, output: &ReturnType) -> Option<TokenStream> {
     let ReturnType::Type(_, ty) = output else {
         return None;
@@ -122,7 +122,7 @@ fn known_error(krate: &Path, output: &ReturnType) -> Option<TokenStream> {
     let Type::Path(path) = plain(ty) else {
         return None;
     };
-    // A type without a name can stand only in the signature.
+    // `impl Trait` can be written only in the signature.
     let is_result = path.path.segments.last()?.ident == "Result" && !has_impl(quote!(#ty));
     is_result.then(|| {
         quote!(.known_error({

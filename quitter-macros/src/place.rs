@@ -23,7 +23,7 @@ impl Place {
         Place { start, end }
     }
 
-    /// A function call that errors show at this place.
+    /// A function call. Errors about it point at this place.
     pub(crate) fn call(&self, function: &TokenStream, arguments: &TokenStream) -> TokenStream {
         let function = quote_spanned!(self.start=> (#function));
         let arguments = quote_spanned!(self.end=> (#arguments));

@@ -48,7 +48,7 @@ fn check(function: &Function) -> Result<()> {
             `cargo add quitter --features tokio`";
         return Err(Error::new_spanned(keyword, message));
     }
-    // A reference would have to outlive the function that is called, as tasks do.
+    // A task outlives the call of its function, and a reference would have to, too.
     let is_right = match is_async {
         true => !matches!(plain(ty), Type::Reference(_)),
         false => is_shared_reference(ty),
@@ -93,10 +93,10 @@ fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
     quote!(#is_free #holder)
 }
 
-/// Wraps the registration into a struct, which an `impl` refuses as a whole.
+/// Wraps the registration in a struct, which an `impl` refuses as a whole.
 ///
-/// Without the struct, an associated function is answered with several errors about generated code. With
-/// it there is one, before that of [`Function::is_free`].
+/// Without the struct, an associated function causes several errors about generated code. With it there is
+/// one, before that of [`Function::is_free`].
 fn in_a_struct(ident: &Ident, cfgs: &[TokenStream], registration: &TokenStream) -> TokenStream {
     let span = generated(ident).span();
     let holder = Ident::new(&format!("__quitter_routine_{}", ident.unraw()), span);
@@ -110,9 +110,9 @@ fn in_a_struct(ident: &Ident, cfgs: &[TokenStream], registration: &TokenStream) 
 
 /// Makes a second automatic routine of this name in the same crate a compile error that shows both.
 ///
-/// An exported macro stands at the root of its crate, wherever it is defined, and can be defined there
-/// once. Nothing calls this one. Names that are no identifiers are compared when the program starts,
-/// as are those of other crates.
+/// An exported macro belongs to the root of its crate, wherever it is defined, and can be defined there only
+/// once. Nothing calls this one. Names that are not identifiers are compared when the program starts, as are
+/// those of other crates.
 fn claim(name: &LitStr) -> Option<TokenStream> {
     let text = format!("__quitter_automatic_routine_{}", name.value());
     let mut ident: Ident = syn::parse_str(&text).ok()?;
@@ -145,7 +145,7 @@ fn registered(name: &LitStr, automatic: bool, function: &Function) -> TokenStrea
     quote_spanned!(ident.span()=> __private::RegisteredRoutine::new(#arguments))
 }
 
-/// Adds the function as the described `routine`. What is wrong with its signature is shown in the signature.
+/// Adds the function as the described `routine`. Errors about its signature point at the signature.
 fn add(function: &Function, routine: &Ident) -> TokenStream {
     let parameter = Place::of(&function.parameters().first());
     let output = Place::of(&function.sig.output);

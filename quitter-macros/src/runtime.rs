@@ -8,14 +8,13 @@ use syn::{Attribute, LitInt, LitStr};
 use crate::args::{MainArgs, equals, string};
 use crate::function::Function;
 
-/// The kind of runtime.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Flavor {
     MultiThread,
     CurrentThread,
 }
 
-/// An option of the runtime, and its name in the attribute.
+/// The value of a runtime option, after its name in the attribute.
 pub(crate) type Of<T> = (Ident, T);
 
 pub(crate) fn flavor(option: &Ident, input: ParseStream<'_>) -> Result<Of<Flavor>> {
@@ -78,8 +77,8 @@ const ONE_ATTRIBUTE: &str = "`#[quitter::main]` makes the runtime: remove the ot
     write `#[quitter::main] async fn main()`; flavor and worker threads are options, \
     `#[quitter::main(flavor = \"current_thread\")]`";
 
-/// Refuses a second attribute that makes a runtime: one below is still there, and one above has been
-/// expanded, but for the words of its panic.
+/// Refuses a second attribute that makes a runtime. One below is still there; one above has been expanded,
+/// and is recognised by the words of its panic.
 pub(crate) fn check_alone(function: &Function) -> Result<()> {
     if let Some(other) = function.attrs.iter().find(|attr| makes_a_runtime(attr)) {
         return Err(Error::new_spanned(other, ONE_ATTRIBUTE));
@@ -97,7 +96,7 @@ pub(crate) fn makes_a_runtime(attr: &Attribute) -> bool {
     segments.len() > 1 && segments.last().is_some_and(|last| last.ident == "main")
 }
 
-/// The words of `#[tokio::main]`, should the runtime fail. Nobody else writes them.
+/// The words with which `#[tokio::main]` panics if the runtime fails. No other code has them.
 const EXPECTED: &str = "Failed building the Runtime";
 
 fn says(tokens: TokenStream, text: &str) -> bool {
@@ -111,8 +110,8 @@ fn says(tokens: TokenStream, text: &str) -> bool {
     })
 }
 
-/// A closure that makes the runtime. It names the program's own tokio, whose features decide what
-/// there is.
+/// A closure that makes the runtime. It names the program's own tokio, whose features decide what is
+/// available.
 pub(crate) fn make(args: &MainArgs) -> TokenStream {
     let flavor = match &args.flavor {
         Some((_, Flavor::CurrentThread)) => quote!(new_current_thread),
