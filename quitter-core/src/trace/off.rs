@@ -1,4 +1,4 @@
-//! Without the feature: everything is empty, and leaves nothing in the build.
+//! Without the feature, everything is empty and leaves nothing in the build.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Said {
         Self
     }
 
-    /// Whether the subscriber has taken it.
+    /// Returns whether the subscriber has received it.
     #[inline]
     pub(crate) fn tell(self) -> bool {
         false

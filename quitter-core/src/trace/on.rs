@@ -27,18 +27,18 @@ use crate::tree::Node;
 
 const TARGET: &str = "quitter";
 
-/// How many stuck routines have an event. The event of the exit has their number.
+/// How many stuck routines get an event each. The event of the exit has their total number.
 const STUCK: usize = 100;
 
-/// How long a subscriber may take for what the console says.
+/// How long the console waits for a subscriber to take a notice.
 const SUBSCRIBER_RETURNS: Duration = Duration::from_millis(250);
 
-/// Calls a subscriber, which may panic.
+/// Calls a subscriber, which may panic: the panic is swallowed.
 fn quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
     panics::catch(f, |_| ())
 }
 
-/// Whether a subscriber may want events of this level. Does not ask it.
+/// Whether a subscriber may want events of this level. Does not call it.
 fn may_be_wanted(level: Level) -> bool {
     level <= LevelFilter::current()
 }
@@ -48,8 +48,8 @@ pub(crate) fn may_call() -> bool {
     may_be_wanted(Level::ERROR)
 }
 
-/// The dispatcher of this thread, if there is one with a subscriber. A thread that carries none sees the
-/// global one, which may be set later.
+/// This thread's dispatcher, if it has a subscriber. A thread without a dispatcher of its own sees the global
+/// one, which may be set later.
 fn here() -> Option<Dispatch> {
     let here = dispatcher::get_default(Dispatch::clone);
     Some(here).filter(|dispatch| !dispatch.is::<NoSubscriber>())
@@ -72,18 +72,18 @@ thread_local! {
     static NEVER_WAITS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// This thread hands its events over from now on.
+/// Makes this thread hand its events over from now on.
 pub(crate) fn this_thread_never_waits() {
     NEVER_WAITS.set(true);
 }
 
-/// The thread that calls the subscriber for those that do not wait for it.
+/// The thread that calls the subscriber for threads that do not wait for it.
 pub(crate) struct Tracer {
-    /// The dispatcher of the thread that made the main quitter.
+    /// The dispatcher of the thread that created the main quitter.
     home: OnceLock<Dispatch>,
     /// Started for the first event.
     thread: OnceLock<Option<Caller>>,
-    /// The last wait for the subscriber was in vain.
+    /// Whether the last wait for the subscriber timed out.
     is_late: AtomicBool,
 }
 
@@ -103,14 +103,14 @@ impl Tracer {
         }
     }
 
-    /// Has the thread for events run `event`.
+    /// Runs `event` on the thread for events, without waiting for it.
     fn hand_over(&self, event: impl FnOnce() + Send + 'static) {
         self.pass_on(event, |thread, job| thread.call(job, Duration::ZERO));
     }
 
-    /// As [`hand_over`](Self::hand_over), but waits for it, and for those before, as long as a subscriber
-    /// may take. After a wait in vain, those before are not waited for. Returns whether the event has been
-    /// run.
+    /// Like [`hand_over`](Self::hand_over), but waits up to [`SUBSCRIBER_RETURNS`] for this event and those
+    /// before it. Once such a wait has timed out, no later event waits for those before it, until one is run
+    /// in time. Returns whether the event has been run.
     fn tell(&self, event: impl FnOnce() + Send + 'static) -> bool {
         let is_late = self.is_late.load(Ordering::Relaxed);
         let is_told = self.pass_on(event, |thread, job| match is_late {
@@ -131,7 +131,7 @@ impl Tracer {
             true => home().or_else(here),
             false => here().or_else(home),
         };
-        // The child of a fork does not have the thread.
+        // The child of a fork does not have this thread.
         if system::is_forked() {
             return false;
         }
@@ -152,7 +152,7 @@ fn tracer() -> &'static Tracer {
 
 // ── quits ─────────────────────────────────────────────────────────────────────────────────────────
 
-/// This node itself was told to quit.
+/// Reports that this node itself was told to quit.
 pub(crate) fn told_to_quit(node: &Arc<Node>) {
     if !may_be_wanted(Level::INFO) {
         return;
@@ -182,14 +182,14 @@ pub(crate) fn told_to_quit(node: &Arc<Node>) {
 /// The span of a routine, from its check-in to its check-out, and the dispatcher of the thread that checked
 /// it in.
 ///
-/// No subscriber makes a difference to what may pass through `catch_unwind`.
+/// The fields assert unwind safety: a subscriber must not decide what may pass through `catch_unwind`.
 pub(crate) struct RoutineSpan {
     span: AssertUnwindSafe<Span>,
     home: AssertUnwindSafe<Option<Dispatch>>,
 }
 
 impl RoutineSpan {
-    /// The routine was checked in, by this thread.
+    /// Starts the span of a routine that this thread has checked in.
     pub(crate) fn start(node: &Arc<Node>, record: &Record) -> Self {
         let start = || {
             let (name, id) = (&*record.name, record.id);
@@ -209,14 +209,14 @@ impl RoutineSpan {
         }
     }
 
-    /// Makes it the current span of this thread, under its dispatcher.
+    /// Makes the span the current one of this thread, under its dispatcher.
     pub(crate) fn enter(&self) -> Entered<'_> {
         let home = self.home.as_ref().map(dispatcher::set_default);
         let span = quietly(|| self.span.enter());
         Entered { span, _home: home }
     }
 
-    /// The routine is about to be checked out.
+    /// Reports the end of the routine, which is about to be checked out, unless the routine has failed.
     pub(crate) fn ended(&self, quitter: &RoutineQuitter) {
         let record = quitter.record();
         let has_failed = matches!(record.state(), RoutineState::Failed);
@@ -321,7 +321,7 @@ impl Failed {
 pub(crate) struct Said(Option<Job>);
 
 impl Said {
-    /// Quit events and failures have events of their own.
+    /// The event of a notice. Quit events and failures have events of their own.
     pub(crate) fn of(notice: &Notice) -> Self {
         if !may_be_wanted(Level::ERROR) {
             return Self(None);
@@ -341,7 +341,7 @@ impl Said {
         Self(job)
     }
 
-    /// Returns whether the subscriber has taken it.
+    /// Returns whether the subscriber has received it.
     pub(crate) fn tell(self) -> bool {
         let told = self.0.map(|job| tracer().tell(job));
         told.unwrap_or(false)
