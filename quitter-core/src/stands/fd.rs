@@ -87,7 +87,7 @@ fn kind(target: &str) -> &str {
     }
 }
 
-/// The inode in a target such as "socket:[34]".
+/// The inode in a target such as `socket:[34]`.
 fn inode(target: &str, kind: &str) -> Option<u64> {
     let number = target.strip_prefix(kind)?.strip_prefix('[')?;
     number.strip_suffix(']')?.parse().ok()
