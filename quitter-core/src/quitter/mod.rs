@@ -17,12 +17,12 @@ use crate::tree::Node;
 /// A node of the tree: it has a name, child quitters and live routines, and it is either running
 /// or quitting.
 ///
-/// A quitter quits when it, or a quitter above it, is told to; never because one below it quits. A
-/// quit is for good: from then on the quitter refuses children and routines.
+/// A quitter quits when it, or a quitter above it, is told to; never because one below it quits. A quit is
+/// final: from then on the quitter refuses children and routines.
 ///
-/// This is a cheap handle, and a clone is the same quitter. Dropping the last handle quits nothing:
-/// the routines go on, supervised by the quitters above. A quitter without handles, live routines and
-/// children is gone from memory.
+/// This is a cheap handle: a clone refers to the same quitter. Dropping the last handle quits nothing: the
+/// routines go on, supervised by the quitters above. A quitter with no handles, live routines or children
+/// is freed.
 ///
 /// # Examples
 ///
@@ -64,10 +64,10 @@ impl Drop for Quitter {
 }
 
 impl Quitter {
-    /// Creates the root of a separate tree, without any claim on the process. For libraries and
+    /// Creates the root of a separate tree, without any claim on the process. It is meant for libraries and
     /// tests; programs create a [`MainQuitter`](crate::MainQuitter).
     ///
-    /// It quits when its owner tells it to, or when a routine fails and its
+    /// The tree quits when its owner tells it to, or when a routine fails and its
     /// [`OnFailure`](crate::OnFailure) says so.
     ///
     /// # Examples
@@ -92,8 +92,8 @@ impl Quitter {
 
     /// Creates a child quitter, which quits when this one does, or earlier on its own.
     ///
-    /// A name is a literal, or a `String` if it is made at run time. Names may repeat: reports list
-    /// two children with the same name separately. The policies of this quitter,
+    /// The name is a literal, or a `String` if it is built at run time. Names may repeat: reports list two
+    /// children with the same name separately. The policies of this quitter,
     /// [`on_failure`](Self::on_failure) and [`failures_while_quitting`](Self::failures_while_quitting),
     /// apply to the child, too, unless it has its own.
     ///
@@ -113,8 +113,8 @@ impl Quitter {
         Ok(Self::of_new(self.node.child(name.into())?))
     }
 
-    /// The failures of the whole tree so far, in the order in which they happened: the first thousand,
-    /// and the one that made the root quit. Those of routines under
+    /// Returns the failures of the whole tree so far, in the order in which they happened: the first
+    /// thousand, and the one that made the root quit. Failures under
     /// [`OnFailure::Report`](crate::OnFailure::Report) are left out.
     ///
     /// # Examples
@@ -134,13 +134,13 @@ impl Quitter {
         self.node.failures().listed
     }
 
-    /// The name that the quitter was created with.
+    /// Returns the name that the quitter was created with.
     #[must_use]
     pub fn name(&self) -> &str {
         self.node.name()
     }
 
-    /// The names from the root down to this quitter, joined with slashes: `main/childQuitter`.
+    /// Returns the names from the root down to this quitter, joined with slashes: `main/childQuitter`.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! How a quitter is told to quit, and how it tells.
+//! Telling a quitter to quit, and asking it whether, why and by when.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -19,10 +19,10 @@ use crate::routine::ticks::Ticks;
 use crate::tree::{Node, QuitWait};
 
 impl Quitter {
-    /// Whether this quitter, or one above it, has been told to quit.
+    /// Returns whether this quitter, or one above it, has been told to quit.
     ///
-    /// Takes no lock, whatever the depth. It costs two loads, unless something in the process was
-    /// told to quit since the last call: then it looks at the quitters above, too.
+    /// This takes no lock, whatever the depth of the tree. It costs two loads, unless a quitter in the
+    /// process was told to quit since the last call: then it checks the quitters above, too.
     ///
     /// # Examples
     ///
@@ -40,10 +40,10 @@ impl Quitter {
         self.node.is_quitting()
     }
 
-    /// The channel that closes when this quitter is told to quit, for crossbeam's `select!`.
+    /// Returns the channel that closes when this quitter is told to quit, for crossbeam's `select!`.
     ///
-    /// It never carries a message, and once closed it stays closed. A clone of the receiver also
-    /// closes when the quitter is gone from memory.
+    /// The channel never carries a message, and once closed it stays closed. A clone of the receiver also
+    /// closes when the quitter is freed.
     ///
     /// # Examples
     ///
@@ -64,7 +64,7 @@ impl Quitter {
         self.node.quit_chan()
     }
 
-    /// Blocks until this quitter is told to quit. Returns at once if it has been.
+    /// Blocks until this quitter is told to quit. Returns at once if it already has been.
     ///
     /// # Examples
     ///
@@ -81,8 +81,8 @@ impl Quitter {
         wait_quit(&self.node);
     }
 
-    /// A future that is ready once this quitter is told to quit: what [`wait_quit`](Self::wait_quit)
-    /// is to threads, on any executor.
+    /// Returns a future that is ready once this quitter is told to quit: [`wait_quit`](Self::wait_quit) for
+    /// async code, on any executor.
     ///
     /// # Examples
     ///
@@ -106,7 +106,7 @@ impl Quitter {
     ///
     /// A zero duration checks once; [`Duration::MAX`] sleeps until the quit.
     ///
-    /// It blocks the thread, and with it the tasks that an executor polls there: async code awaits
+    /// This blocks the thread, and with it the tasks that an executor polls there: async code should await
     /// the executor's sleep under [`cancel_on_quit`](Self::cancel_on_quit).
     ///
     /// # Errors
@@ -131,10 +131,10 @@ impl Quitter {
 
     /// Ticks once every `period` until told to quit. The first tick comes after one period.
     ///
-    /// The iterator yields the moments at which the ticks were due. If the loop was busy for longer
-    /// than a period, the overdue tick comes at once, further missed ticks are skipped, and the beat
-    /// is kept. A zero period ticks as fast as the loop runs; [`Duration::MAX`] never ticks, and
-    /// still ends at the quit.
+    /// The iterator yields the moments at which the ticks were due. If the loop was busy for longer than a
+    /// period, the overdue tick comes at once, any further missed ticks are skipped, and the beat is kept.
+    /// A zero period ticks as fast as the loop runs; [`Duration::MAX`] never ticks, and still ends at the
+    /// quit.
     ///
     /// # Examples
     ///
@@ -158,8 +158,8 @@ impl Quitter {
 
     /// Tells this quitter and all below it to quit. Does not wait for their routines.
     ///
-    /// When this returns, every quitter of the subtree has to quit and refuses children and
-    /// routines, as seen from any thread. A second call changes nothing; the first cause is kept.
+    /// When this returns, every quitter of the subtree is quitting and refuses children and routines, as
+    /// seen from any thread. A second call changes nothing; the first cause is kept.
     ///
     /// # Examples
     ///
@@ -178,9 +178,9 @@ impl Quitter {
     /// Asks the whole tree to quit, for a reason that the event line and the report show: an `exit`
     /// typed at a prompt, an admin's request.
     ///
-    /// Unlike [`send_quit`](Self::send_quit), this does not stop at this quitter: the root quits, and
-    /// with it every quitter of the tree. It is not a failure: the exit code stays 0. If the tree is
-    /// already quitting, nothing happens: the first cause is kept. The cause names the routine that calls
+    /// Unlike [`send_quit`](Self::send_quit), this does not stop at this quitter: the root quits, and with
+    /// it every quitter of the tree. The request is not a failure: the exit code stays 0. If the tree is
+    /// already quitting, nothing changes: the first cause is kept. The cause names the routine that calls
     /// this, or the place of the call if no routine does.
     ///
     /// # Examples
@@ -206,9 +206,9 @@ impl Quitter {
         self.node.quit(QuitCause::SendQuit { at }, timeout);
     }
 
-    /// When the time to quit is up. `None` while running, or if there is no limit.
+    /// Returns when the time to quit is up, or `None` while running, or if there is no limit.
     ///
-    /// Of several limits the earliest counts, such as the main quitter's quit timeout and that of a
+    /// The earliest of several limits counts, such as the main quitter's quit timeout and the timeout of a
     /// [`quit_and_wait`](Self::quit_and_wait) on this quitter.
     ///
     /// # Examples
@@ -223,7 +223,7 @@ impl Quitter {
         self.node.deadline()
     }
 
-    /// Why this quitter was told to quit. `None` while it is running. The first cause is kept.
+    /// Returns why this quitter was told to quit, or `None` while it is running. The first cause is kept.
     ///
     /// # Examples
     ///

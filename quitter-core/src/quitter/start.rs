@@ -1,4 +1,4 @@
-//! Starts routines, and sets how their failures are taken.
+//! Starting routines, and setting the response to their failures.
 
 use std::borrow::Cow;
 
@@ -19,18 +19,18 @@ impl Quitter {
     /// function's own. A closure in `main` is named "closure in main". Use
     /// [`routine`](Self::routine) to choose a name.
     ///
-    /// The routine returns nothing, or a `Result`. An error is recorded as the routine's failure, unless
-    /// it is [`Quitting`] or has that as a source. A panic is caught and recorded, too. By default, a
-    /// failure makes the root of the tree quit; see [`OnFailure`](crate::OnFailure).
+    /// The routine returns nothing, or a `Result`. An error is recorded as the routine's failure, unless it
+    /// is [`Quitting`] or has it as a source. A panic is caught and recorded, too. By default, a failure
+    /// makes the root of the tree quit; see [`OnFailure`](crate::OnFailure).
     ///
     /// A panic that `f` catches itself is not a failure. There is one exception: if the program's
     /// panic hooks take longer than 8 seconds, as when stderr is a pipe that nobody reads, the main
     /// quitter no longer waits to see whether the panic is caught.
     ///
-    /// The routine is done once `f` has returned and what `f` captured is dropped. The thread's
-    /// thread-local values are dropped after that: at once, or up to a second later if 32 or more routines
-    /// that somebody waits for end at the same time, or not at all if the program has ended by then. Work
-    /// that must be done before the program ends belongs in `f`.
+    /// The routine is done once `f` has returned and its captures are dropped. The thread's thread-local
+    /// values are dropped after that: at once, or up to a second later if 32 or more routines that somebody
+    /// waits for end at the same time, or not at all if the program has ended by then. Work that must be
+    /// done before the program ends belongs in `f`.
     ///
     /// # Errors
     ///
@@ -67,9 +67,9 @@ impl Quitter {
         describe::<F>(&self.node).add(f)
     }
 
-    /// Begins the description of a routine with its name: a literal, or a `String` if it is made at run
-    /// time. Stack size and response to a failure may follow; [`add`](RoutineBuilder::add) starts the
-    /// routine.
+    /// Returns a builder for a routine of this name: a literal, or a `String` if it is built at run time.
+    /// The builder can set the stack size and the response to a failure; [`add`](RoutineBuilder::add)
+    /// starts the routine.
     ///
     /// # Examples
     ///
@@ -95,10 +95,9 @@ impl Quitter {
     /// Tracks work started elsewhere as a routine for as long as the guard lives: a library's thread,
     /// a job in a pool, a plain call in a test.
     ///
-    /// The guard is a routine's view of this quitter. A guard that is dropped by a panic records a
-    /// failure, as a routine that panics does. Unlike a routine with a thread of its own, a guard is
-    /// waited for even by a wait on the guard's thread, unless the guard [runs](RoutineGuard::run) its
-    /// work.
+    /// The guard gives a routine's view of this quitter. A guard that is dropped by a panic records a
+    /// failure, as a routine that panics does. Unlike a routine with a thread of its own, a guard is waited
+    /// for even by a wait on the guard's thread, unless the guard [runs](RoutineGuard::run) its work.
     ///
     /// # Errors
     ///
@@ -121,8 +120,8 @@ impl Quitter {
         self.routine(name).guard()
     }
 
-    /// Sets how the program responds to failures of routines from now on, here and below. The default is
-    /// [`OnFailure::QuitMain`].
+    /// Sets how the program responds, from now on, to failures of routines at this quitter and below it.
+    /// The default is [`OnFailure::QuitMain`].
     ///
     /// A routine's own [`RoutineBuilder::on_failure`] takes precedence; after that, the nearest quitter on
     /// which this was called counts.
@@ -145,12 +144,12 @@ impl Quitter {
         self.node.set_on_failure(on_failure);
     }
 
-    /// Sets how the program responds, from now on, to failures of routines whose quitter is quitting,
-    /// here and below.
+    /// Sets how the program responds, from now on, to failures of routines whose quitter is quitting, at
+    /// this quitter and below it.
     ///
     /// The nearest quitter on which this was called counts. If there is none,
     /// [`MainQuitterBuilder::failures_while_quitting`](crate::MainQuitterBuilder::failures_while_quitting)
-    /// does. Failures under [`OnFailure::Report`] never change the exit code.
+    /// applies. Failures under [`OnFailure::Report`] never change the exit code.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! How to wait until a quitter has nothing live.
+//! Waiting until no routine of a quitter, or of one below it, is live.
 
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::routine::record::Place;
 use crate::tree::Limits;
 
 impl Quitter {
-    /// A future that is ready when no routine of this quitter or of those below it is live.
+    /// Returns a future that is ready when no routine of this quitter, or of one below it, is live.
     ///
-    /// It makes nothing quit, and no deadline ends it: put it under your executor's timeout. A routine
-    /// that awaits it is left out, and counts as one that only waits for others. Dropping the future
-    /// leaves nothing behind.
+    /// The future tells nothing to quit, and no deadline ends it: to limit it, use your executor's timeout.
+    /// A routine that awaits it is left out, and counts as one that only waits for others. Dropping the
+    /// future leaves nothing behind.
     ///
     /// # Examples
     ///
@@ -37,24 +37,23 @@ impl Quitter {
         Done::new(&self.node)
     }
 
-    /// Blocks until no routine of this quitter or of those below it is live, for at most `timeout`.
+    /// Blocks until no routine of this quitter, or of one below it, is live, for at most `timeout`.
     ///
-    /// Makes nothing quit: without a quit, it waits for the routines to return by themselves.
-    /// Afterwards the quitter can get new routines, and be waited for again.
+    /// This tells nothing to quit: without a quit, it waits for the routines to return on their own.
+    /// Afterwards, the quitter can get new routines, and be waited for again.
     ///
-    /// A zero `timeout` checks once, and [`Duration::MAX`] waits for ever. If all routines finish exactly
-    /// at the deadline, that counts as done. When any other timeout is over, the list says what the
-    /// threads [stand on](crate::Stands); to find that out takes a millisecond as a rule, about 20 ms if
-    /// one of them is running, and 50 ms at most.
+    /// A zero `timeout` checks once, and [`Duration::MAX`] waits without a limit. If all routines finish
+    /// exactly at the deadline, that counts as done. After any other timeout, the list says what the
+    /// threads [stand on](crate::Stands); finding that out usually takes a millisecond, about 20 ms if one
+    /// of them is running, and 50 ms at most.
     ///
     /// The wait also ends by the [`deadline`](Self::deadline) of a quit, whenever that quit comes. A
-    /// deadline that was over before the wait began does not count, except that of the main quitter:
-    /// after that one, a wait checks once.
+    /// deadline that had passed before the wait began does not count, except the main quitter's: after that
+    /// one, a wait checks once.
     ///
-    /// A wait that a routine calls leaves that routine out. [Guards](Self::guard) are still waited
-    /// for.
+    /// A wait that a routine makes leaves that routine out. [Guards](Self::guard) are still waited for.
     ///
-    /// It blocks the thread, and with it the tasks that an executor polls there: async code awaits
+    /// This blocks the thread, and with it the tasks that an executor polls there: async code should await
     /// [`done`](Self::done) or, with the feature `tokio`, `wait_done_async`.
     ///
     /// # Errors
@@ -82,11 +81,11 @@ impl Quitter {
         self.wait_done_by("wait_done", "wait_done_async", timeout, Location::caller())
     }
 
-    /// How many routines are live that [`wait_done`](Self::wait_done) would wait for: those of this quitter
-    /// and of all below it. To turn a client away if there are too many, for a metric, or for a test that
-    /// begins once so many run. Routines may come and go meanwhile.
+    /// Returns how many routines of this quitter, and of all below it, are live, including the one that
+    /// calls this. Use it to turn a client away when there are too many, as a metric, or in a test that
+    /// begins once enough of them run. Routines may come and go meanwhile.
     ///
-    /// It looks at one quitter after the other, of those below that have routines or waits.
+    /// The count visits the quitters below that have routines or waits, one after the other.
     ///
     /// # Examples
     ///
@@ -107,9 +106,9 @@ impl Quitter {
     /// Tells this quitter and all below it to quit, and waits for at most `timeout` until their
     /// routines have returned.
     ///
-    /// This is [`send_quit`](Self::send_quit) followed by [`wait_done`](Self::wait_done), and the
-    /// routines learn of the budget: it becomes their [`deadline`](Self::deadline), unless they have
-    /// an earlier one. On the main quitter, it is the end of the program, which may be forced.
+    /// This is [`send_quit`](Self::send_quit) followed by [`wait_done`](Self::wait_done), and the routines
+    /// learn of the timeout: its end becomes their [`deadline`](Self::deadline), unless they have an
+    /// earlier one. On the main quitter, this is the end of the program, which may be forced.
     ///
     /// # Errors
     ///
@@ -136,7 +135,7 @@ impl Quitter {
         self.wait_done_by("quit_and_wait", async_wait, timeout, Location::caller())
     }
 
-    /// Waits by a call of this name.
+    /// Waits for the public method `call`; a warning to a caller that blocks tasks recommends `instead`.
     fn wait_done_by(
         &self,
         call: &'static str,
