@@ -1,10 +1,10 @@
-//! Calls that block are to block no thread that polls tasks.
+//! Warns about calls that block a thread which polls tasks.
 
 use crate::routine::record::Place;
 
-/// To be called before `call` blocks, if `has_to_wait` says that it does: says once in the process if
-/// that keeps tasks from being polled, and what to use instead. Without the feature `tokio` nothing is
-/// known of tasks.
+/// Warns, once per process, if `call` is about to block and keeps tasks from being polled, and says what to
+/// use `instead`. To be called before `call` blocks; `has_to_wait` tells whether it will. Does nothing
+/// without the feature `tokio`, since nothing is known of tasks then.
 #[inline]
 pub(crate) fn say(
     call: &'static str,

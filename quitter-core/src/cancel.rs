@@ -21,7 +21,6 @@ pub struct CancelOnQuit<F> {
 
 pub(crate) struct Quits {
     wait: QuitWait,
-    /// The future was polled.
     has_begun: bool,
 }
 
@@ -42,8 +41,8 @@ impl<F: Future> Future for CancelOnQuit<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (mut future, quits) = self.parts();
-        // The first poll asks whether to begin at all. From then on the future comes first, so that
-        // no result is lost that is there.
+        // The first poll checks whether to begin at all. From then on the future comes first, so that a
+        // result that is ready is not lost.
         let begins = !std::mem::replace(&mut quits.has_begun, true);
         if !(begins && quits.wait.is_over())
             && let Some(running) = future.as_mut().get()
@@ -65,19 +64,18 @@ impl<F> fmt::Debug for CancelOnQuit<F> {
 }
 
 impl Quitter {
-    /// Awaits `future`, but no longer than until this quitter is told to quit: then the future is
-    /// dropped, and the result is [`Quitting`]. On any executor.
+    /// Awaits `future` until this quitter is told to quit: then the future is dropped, and the result is
+    /// [`Quitting`]. Works on any executor.
     ///
-    /// If the quitter is quitting already when this is first polled, `future` is not polled at all. So
-    /// a loop around it ends, even if its future is always ready. After that, if the future is ready
-    /// and the quitter is told to quit in the same moment, the future's output counts: nothing that
-    /// was received is lost.
+    /// If the quitter is quitting already when this is first polled, `future` is not polled at all. So a
+    /// loop around it ends, even if its future is always ready. After that, if the future becomes ready at
+    /// the moment of the quit, the future's output counts: nothing that was received is lost.
     ///
-    /// Where a future must not be dropped half-way, such as a write, await it as it is, and
+    /// If a future must not be dropped half-way, such as a write, await it directly, and
     /// [`quitting`](Self::quitting) beside it.
     ///
-    /// The future may borrow. Polled again after its output was taken, this is pending until the
-    /// quit, and then [`Quitting`], as ever.
+    /// The future may borrow. If this is polled again after its output was taken, it is pending until the
+    /// quit, and then yields [`Quitting`].
     ///
     /// # Errors
     ///
@@ -118,8 +116,8 @@ impl Quitter {
 }
 
 impl RoutineQuitter {
-    /// Awaits `future`, but no longer than until the routine is told to quit, like
-    /// [`Quitter::cancel_on_quit`]. Reports show where and when this was last called.
+    /// Awaits `future` until the routine is told to quit, like [`Quitter::cancel_on_quit`]. Reports show
+    /// where and when this was last called.
     ///
     /// # Errors
     ///

@@ -27,17 +27,17 @@ use crate::report::escape::Name;
 pub struct Quitting;
 
 impl Quitting {
-    /// Whether an error only says that the program was told to quit: whether it is `Quitting`, or has that
-    /// among its sources, as an `io::Error` or an [`AddRoutineError`] may. Only the first 100 sources are
-    /// looked at.
+    /// Returns whether an error only says that the program was told to quit: whether it is `Quitting`, or
+    /// has it among its sources, as an `io::Error` or an [`AddRoutineError`] may. Only the first 100 errors
+    /// of the chain are checked.
     ///
-    /// Quitter asks this of all that routines and the body of `main` return. Ask it yourself where you print
-    /// an error before that. A boxed error is given as `&*error`, one of anyhow or eyre as
+    /// Quitter checks every error that a routine or the body of `main` returns. Check it yourself if you
+    /// print an error before that. Pass a boxed error as `&*error`, and an error of anyhow or eyre as
     /// `error.as_ref()`.
     ///
     /// # Examples
     ///
-    /// A worker that prints its own errors, and nothing at Ctrl-C:
+    /// A worker that prints its own errors, but nothing at Ctrl-C:
     ///
     /// ```
     /// # use quitter_core as quitter;
@@ -81,8 +81,8 @@ impl fmt::Display for Quitting {
 }
 
 impl Error for Quitting {
-    /// A hidden marker. Some wrappers hide the type of the error inside (`io::Error::other`,
-    /// anyhow's conversion into a boxed error), but they pass on its source.
+    /// Returns a hidden marker. Some wrappers hide the type of the error inside them (`io::Error::other`,
+    /// anyhow's conversion into a boxed error), but pass on its source.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&Marker)
     }
@@ -99,15 +99,15 @@ impl fmt::Display for Marker {
 
 impl Error for Marker {}
 
-/// So that `?` works in routines that do I/O: `q.sleep(..)?`. The error is still recognized as
-/// [`Quitting`], and the routine has not failed.
+/// Lets `?` work in routines that do I/O: `q.sleep(..)?`. The error is still recognized as [`Quitting`],
+/// and the routine has not failed.
 impl From<Quitting> for io::Error {
     fn from(quitting: Quitting) -> Self {
         Self::other(quitting)
     }
 }
 
-/// An error and its sources, outermost first. Limited, since an error may be its own source.
+/// An error and its sources, outermost first. Limited in number, since an error may be its own source.
 pub(crate) fn chain<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -135,7 +135,7 @@ pub(crate) fn full_text(error: &(dyn Error + 'static)) -> String {
 /// assert!(matches!(refused, AddRoutineError::Quitting));
 /// ```
 ///
-/// The system's reason is not in the text. It is the source:
+/// The text leaves out the system's reason, which is the error's source:
 ///
 /// ```
 /// # use quitter_core as quitter;
@@ -165,14 +165,14 @@ pub enum AddRoutineError {
         /// The operating system's error.
         source: io::Error,
     },
-    /// A task was added outside of a tokio runtime, and without one by
+    /// A task was added outside a tokio runtime, without naming a runtime by
     /// [`on`](crate::RoutineBuilder::on).
     #[cfg(feature = "tokio")]
     NoRuntime {
         /// The routine's name.
         name: String,
     },
-    /// The tokio runtime is shut down, and takes no tasks any more.
+    /// The tokio runtime is shut down, and no longer takes tasks.
     #[cfg(feature = "tokio")]
     RuntimeShutDown {
         /// The routine's name.
@@ -181,7 +181,7 @@ pub enum AddRoutineError {
 }
 
 impl AddRoutineError {
-    /// Whether the routine was refused because its quitter has been told to quit.
+    /// Returns whether the routine was refused because its quitter has been told to quit.
     #[must_use]
     pub fn is_quitting(&self) -> bool {
         matches!(self, Self::Quitting)
@@ -194,8 +194,8 @@ impl From<Quitting> for AddRoutineError {
     }
 }
 
-/// So that `?` works in routines that do I/O, such as a loop that accepts connections and starts a routine
-/// for each.
+/// Lets `?` work in routines that do I/O, such as a loop that accepts connections and starts a routine for
+/// each.
 impl From<AddRoutineError> for io::Error {
     fn from(error: AddRoutineError) -> Self {
         Self::other(error)
@@ -239,7 +239,7 @@ impl Error for AddRoutineError {
     }
 }
 
-/// Why a main quitter could not be created. It leaves no claim on the process, so the program may
+/// Why a main quitter could not be created. The attempt leaves no claim on the process, so the program may
 /// try again.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -253,9 +253,9 @@ pub enum MainQuitterError {
     UnusableSignal {
         /// The signal's number.
         number: i32,
-        /// Its name: "SIGKILL"; "signal 77" if it has none.
+        /// The signal's name, such as "SIGKILL", or "signal 77" if it has none.
         name: Cow<'static, str>,
-        /// Why it cannot: "no program can handle it".
+        /// Why the program cannot listen to it, such as "no program can handle it".
         reason: &'static str,
     },
     /// The program cannot listen to signals, for example because another part of it has taken the

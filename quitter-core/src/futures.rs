@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 
 use crate::tree::QuitWait;
 
-/// A future that is ready once its quitter is told to quit, and for ever after that. Made by
+/// A future that is ready once its quitter is told to quit, and stays ready after that. Made by
 /// [`Quitter::quitting`](crate::Quitter::quitting) and
 /// [`RoutineQuitter::quitting`](crate::RoutineQuitter::quitting).
 ///
-/// It works on every executor. Dropping it leaves nothing behind, and it may be polled again after it
-/// was ready.
+/// It works on any executor. Dropping it leaves nothing behind, and it may be polled again once it was
+/// ready.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct QuitFuture(QuitWait);
 

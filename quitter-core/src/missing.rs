@@ -1,7 +1,8 @@
-//! Methods of features that are off. No call of one compiles: the compiler's error names the feature.
+//! Stand-ins for the methods of features that are off. A call to one does not compile, and the compiler's
+//! error names the feature.
 //!
-//! Each has a bound that nothing fulfils. The lifetime in it lets the compiler accept the method
-//! itself. Arguments and results are typed as far as it takes to have no second error.
+//! Each method has a bound that nothing fulfils. The lifetime in the bound lets the compiler accept the
+//! method itself. Arguments and results have just enough types to avoid a second error.
 
 #![cfg_attr(
     all(

@@ -1,7 +1,7 @@
-//! The type `!`, which stable Rust only lets a program name as the output of a function. In edition
-//! 2024 it is the type of a closure that never returns.
+//! The type `!`, which stable Rust lets a program name only as the output of a function. In edition 2024,
+//! it is the return type of a closure that never returns.
 
-/// On docs.rs, which builds with a nightly compiler, `!` is shown as itself.
+/// Written out for docs.rs, which builds with a nightly compiler.
 #[cfg(docsrs)]
 pub(crate) type Bang = !;
 

@@ -1,8 +1,10 @@
-//! Futures inside of others, which are pinned with them instead of in a box. To reach them takes unsafe code.
+//! Futures inside other futures, pinned together with them instead of in a box. Projecting to the inner
+//! future takes unsafe code.
 //!
-//! The field of an [`Inner`] is private to this file, and nothing here moves a future out of it: it is made,
-//! polled where it is, and dropped where it is. The types that hold one implement neither `Unpin`, so they
-//! have it only where the future has it, nor a `Drop` that could move one.
+//! The field of an [`Inner`] is private to this file, and nothing in this file moves a future out of it:
+//! the future is created, polled in place, and dropped in place. The types that hold an `Inner` do not
+//! implement `Unpin` by hand, so they are `Unpin` only if the future is, and none has a `Drop` that could
+//! move it.
 #![allow(unsafe_code)]
 
 use std::pin::Pin;
@@ -11,7 +13,7 @@ use crate::cancel::{CancelOnQuit, Quits};
 use crate::routine::task::{Of, Task};
 use crate::routine::tracked::Tracked;
 
-/// A future inside of another one, until it has ended.
+/// A future inside another one, until it has ended.
 pub(crate) struct Inner<F>(Option<F>);
 
 impl<F> Inner<F> {
@@ -23,35 +25,37 @@ impl<F> Inner<F> {
         self.0.is_some()
     }
 
-    /// Drops the future where it is. It is gone afterwards, even if that panics.
+    /// Drops the future in place. It is gone afterwards, even if its drop panics.
     pub(crate) fn clear(&mut self) {
         self.0 = None;
     }
 
-    /// Does the same where it is pinned.
+    /// Like [`clear`](Self::clear), for a pinned `Inner`.
     pub(crate) fn clear_pinned(self: Pin<&mut Self>) {
         self.get_pinned().set(None);
     }
 
-    /// The future, to be polled. `None`: it has ended.
+    /// The future, to be polled. `None` if it has ended.
     pub(crate) fn get(self: Pin<&mut Self>) -> Option<Pin<&mut F>> {
         self.get_pinned().as_pin_mut()
     }
 
     fn get_pinned(self: Pin<&mut Self>) -> Pin<&mut Option<F>> {
-        // SAFETY: the field is pinned with this: see above.
+        // SAFETY: the field is pinned together with `self`: see the top of this file.
         unsafe { self.map_unchecked_mut(|this| &mut this.0) }
     }
 }
 
-/// Projects a type with an `Inner<F>` in its field `future` to that, pinned, and to what is beside it.
+/// Projects a type with an `Inner<F>` in its field `future` to that field, pinned, and to the field beside
+/// it.
 macro_rules! parts {
     ($($type:ident { $beside:ident: $of:ty })*) => {$(
         impl<F> $type<F> {
             pub(crate) fn parts(self: Pin<&mut Self>) -> (Pin<&mut Inner<F>>, &mut $of) {
                 // SAFETY: nothing is moved out of `this`.
                 let this = unsafe { self.get_unchecked_mut() };
-                // SAFETY: it is pinned with the value of which it is a field: see above.
+                // SAFETY: the field is pinned together with the value that it belongs to: see the top of
+                // this file.
                 let future = unsafe { Pin::new_unchecked(&mut this.future) };
                 (future, &mut this.$beside)
             }
@@ -76,7 +80,7 @@ mod tests {
     use crate::error::Quitting;
     use crate::quitter::Quitter;
 
-    /// Says when it is dropped, by what it borrows from the future that holds both.
+    /// When dropped, adds what it borrows from the future that holds both to a shared count.
     struct Seen<'a>(&'a Cell<u32>, Rc<Cell<u32>>);
 
     impl Drop for Seen<'_> {
