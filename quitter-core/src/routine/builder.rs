@@ -22,7 +22,7 @@ use crate::threads;
 use crate::trace::RoutineSpan;
 use crate::tree::Node;
 
-/// Below this, a thread overflows its stack before it comes to the routine.
+/// Below this, a thread overflows its stack before it reaches the routine.
 const SMALLEST_STACK: usize = 16 * 1024;
 
 /// Above this, std or the system overflows when it rounds the size up.
@@ -34,11 +34,11 @@ pub struct RoutineBuilder<'a> {
     node: &'a Arc<Node>,
     pub(crate) name: Cow<'static, str>,
     stack_size: Option<usize>,
-    /// `None`: as the quitter says.
+    /// `None`: the quitter's policy.
     on_failure: Option<OnFailure>,
     /// Whether a report may poll a task to find out what it awaits.
     pub(super) extra_poll: bool,
-    /// Where a task is spawned; `None`: where the caller is.
+    /// The runtime that a task is spawned on; `None`: the caller's.
     #[cfg(feature = "tokio")]
     pub(crate) runtime: Option<tokio::runtime::Handle>,
     #[cfg(feature = "process")]
@@ -86,13 +86,14 @@ impl<'a> RoutineBuilder<'a> {
         self
     }
 
-    /// Sets whether a report with stacks may have a task polled once more, to find out what it awaits. The
-    /// default is `true`. Without the feature `stacks`, and for other kinds of routines, it has no effect.
+    /// Sets whether a report with stacks may have a task polled once more, to find out what the task
+    /// awaits. The default is `true`. This has no effect without the feature `stacks`, or on other kinds of
+    /// routines.
     ///
     /// The contract of [`Future`] allows a poll at any time, and executors and combinators such as
-    /// `select!` make polls that nothing has asked for. Leave out a task whose futures cannot bear that;
-    /// then the report cannot say where it is suspended. So that it can be polled, a task also keeps a
-    /// clone of its waker: leave out a task that an executor is to drop because nothing can wake it.
+    /// `select!` make spurious polls. Pass `false` for a task whose futures do not tolerate them; then the
+    /// report cannot say where the task is suspended. So that it can be polled, a task also keeps a clone
+    /// of its waker: pass `false` for a task that an executor should drop once nothing else can wake it.
     ///
     /// # Examples
     ///
@@ -165,7 +166,6 @@ impl<'a> RoutineBuilder<'a> {
         self.guard_of(Work::Guard)
     }
 
-    /// A guard of this kind of work.
     #[track_caller]
     pub(crate) fn guard_of(self, work: Work) -> Result<RoutineGuard, Quitting> {
         // Reading the exact clock may take longer than the guard lives.
@@ -182,7 +182,7 @@ impl<'a> RoutineBuilder<'a> {
         self.list(work, place, now).map(Live::new)
     }
 
-    /// As [`check_in`](Self::check_in), but the caller sees to it that the routine is checked out.
+    /// Like [`check_in`](Self::check_in), but the caller has to check the routine out.
     #[inline]
     pub(super) fn list(
         self,
@@ -204,8 +204,7 @@ impl fmt::Debug for RoutineBuilder<'_> {
     }
 }
 
-/// The operating system ends a name at a NUL, on which std panics, and std prints the name when the
-/// thread panics.
+/// Escapes a name: std panics if it contains a NUL, and prints it when the thread panics.
 fn thread_name(name: &str) -> String {
     Name(name).to_string()
 }

@@ -13,7 +13,7 @@ use crate::report::failure::FailureKind;
 /// Tracks work started elsewhere as a routine, until the guard is dropped. Made by
 /// [`Quitter::guard`](crate::Quitter::guard).
 ///
-/// Derefs to a routine's view of its quitter. May be sent to another thread. If a panic drops the
+/// Dereferences to a routine's view of its quitter. May be sent to another thread. If a panic drops the
 /// guard, the panic is recorded as the routine's failure.
 ///
 /// # Examples
@@ -30,7 +30,7 @@ use crate::report::failure::FailureKind;
 #[must_use = "the routine ends when the guard is dropped"]
 pub struct RoutineGuard {
     live: Live,
-    /// The thread that was unwinding when it made this guard: that panic is not the guard's.
+    /// The thread that created this guard, if it was unwinding then: that panic is not the guard's.
     unwinding: Option<ThreadId>,
 }
 
@@ -48,14 +48,14 @@ impl RoutineGuard {
         self.live.call(f);
     }
 
-    /// Runs `f` on this thread as this routine, to its end: for a job on a thread that does many jobs, such
-    /// as a thread of a pool.
+    /// Runs `f` on this thread as this routine, and then ends the routine. Use it for a job on a thread
+    /// that does many jobs, such as a thread of a pool.
     ///
-    /// This routine behaves like one with a thread of its own. An error that `f` returns is
-    /// its failure, and so is a panic, which is caught; [`OnFailure`](crate::OnFailure) says what follows.
-    /// Waits that `f` makes leave the routine out. A report knows the thread, and so where `f` hangs.
+    /// This routine behaves like one with a thread of its own. An error that `f` returns is its failure,
+    /// and so is a panic, which is caught; [`OnFailure`](crate::OnFailure) says what follows. Waits that
+    /// `f` makes leave the routine out. A report knows the thread, and so can say where `f` hangs.
     ///
-    /// A quit does not keep `f` from running, since the guard was made before. A routine that calls this on
+    /// A quit does not keep `f` from running, since the guard already exists. A routine that calls this on
     /// its own thread waits for the job, and reports say so.
     ///
     /// # Examples
@@ -84,9 +84,9 @@ impl RoutineGuard {
         self.live.settle(f);
     }
 
-    /// Records that the work has failed, as when a routine returns an error. For work whose error other
-    /// code takes, or that goes on. If the work is one call, [`run`](Self::run) does this, and catches
-    /// panics, too.
+    /// Records that the work has failed, as when a routine returns an error. Use it for work that goes on,
+    /// or whose error is handled by other code. If the work is one call, [`run`](Self::run) does this, and
+    /// catches panics, too.
     ///
     /// The first failure of a routine is kept, and its policy applies as usual: see
     /// [`OnFailure`](crate::OnFailure). An error that is [`Quitting`](crate::Quitting), or has it as a source,
@@ -111,7 +111,6 @@ impl RoutineGuard {
         Err::<(), _>(error).settle(&|kind| self.record_failure(kind));
     }
 
-    /// Records that this routine has failed.
     pub(crate) fn record_failure(&self, kind: FailureKind) {
         self.live.fail(kind);
     }

@@ -12,8 +12,8 @@ use crate::blocking;
 use crate::report::timeouts::Timeouts;
 use crate::tree::{Limits, LiveAt, Node};
 
-/// A started routine, seen from outside. Dropping it detaches the routine, which goes on,
-/// supervised by its quitter.
+/// A handle to a started routine. Dropping it detaches the routine, which goes on, supervised by its
+/// quitter.
 ///
 /// # Examples
 ///
@@ -64,31 +64,31 @@ impl RoutineHandle {
         &self.runner
     }
 
-    /// The routine's number, unique in this process.
+    /// Returns the routine's number, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.record.id
     }
 
-    /// The routine's name.
+    /// Returns the routine's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.record.name
     }
 
-    /// Whether the routine is done: it has returned or panicked.
+    /// Returns whether the routine is done: it has returned or panicked.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.record.is_finished()
     }
 
     /// Wakes the routine's thread from [`std::thread::park`], as
-    /// [`Thread::unpark`](std::thread::Thread::unpark) does. No effect once the routine is done, and none on
-    /// a task: a task has no thread of its own, and is woken by what it awaits.
+    /// [`Thread::unpark`](std::thread::Thread::unpark) does. This has no effect once the routine is done,
+    /// or on a task: a task has no thread of its own, and is woken by what it awaits.
     ///
-    /// It does not end a wait of the routine in its quitter: [`sleep`](crate::Quitter::sleep),
-    /// [`ticks`](crate::Quitter::ticks) and [`wait_quit`](crate::Quitter::wait_quit) go on. To wake
-    /// a routine from these, give it a channel and `select!` over that and
+    /// It does not end the routine's waits on its quitter: [`sleep`](crate::Quitter::sleep),
+    /// [`ticks`](crate::Quitter::ticks) and [`wait_quit`](crate::Quitter::wait_quit) go on. To wake a
+    /// routine from these, give it a channel and `select!` over that and
     /// [`quit_chan`](crate::Quitter::quit_chan).
     ///
     /// # Examples
@@ -120,11 +120,11 @@ impl RoutineHandle {
         }
     }
 
-    /// Blocks until the routine is done, for at most `timeout`; [`Duration::MAX`] waits for ever.
+    /// Blocks until the routine is done, for at most `timeout`; [`Duration::MAX`] waits without a limit.
     ///
-    /// Does not tell it to quit. May be called again, and from several threads. Like
-    /// [`Quitter::wait_done`](crate::Quitter::wait_done), it ends by the deadline of a quit. A
-    /// routine that waits on its own handle always times out.
+    /// This does not tell the routine to quit. It may be called again, and from several threads. Like
+    /// [`Quitter::wait_done`](crate::Quitter::wait_done), it ends by the deadline of a quit. A routine that
+    /// waits on its own handle always times out.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl RoutineHandle {
     }
 }
 
-/// Waits for one routine, whatever kind of work it is.
+/// Waits for one routine of any kind.
 pub(super) fn wait_for(
     node: &Weak<Node>,
     record: &Arc<Record>,
@@ -146,7 +146,7 @@ pub(super) fn wait_for(
 ) -> Result<(), Timeouts> {
     let from = Instant::now();
     let limits = Limits::within(timeout);
-    // A live routine holds its node.
+    // A live routine holds its node, so the routine has ended.
     let Some(node) = node.upgrade() else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! The kinds of work that a routine can be, and the states of a live one.
+//! The kinds of work that a routine can be, and the states of a live routine.
 
 /// The kind of work that a routine is.
 ///
@@ -50,17 +50,17 @@ pub enum RoutineKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RoutineState {
-    /// It has no thread: the system is starting it. For a moment also at the routine's end.
+    /// Its thread is still being started by the system. Also briefly at the routine's end.
     Starting,
-    /// It is at work, or blocked in a call other than a wait for routines.
+    /// It is running, or blocked in a call other than a wait for routines.
     Running,
     /// It waits for other routines, as in [`wait_done`](crate::Quitter::wait_done).
     Waiting,
-    /// It has failed, and has not returned: it is in a panic hook, or its values are being dropped.
+    /// It has failed, but has not returned yet: it is in a panic hook, or its values are being dropped.
     Failed,
 }
 
-/// A [`RoutineKind`] without the numbers that come later.
+/// A [`RoutineKind`] without the numbers, which are known only later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     Thread,
@@ -76,10 +76,10 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// The kind of work whose thread or process has this number in the system.
+    /// Returns the kind of routine, given the system's number of its thread or process.
     pub(super) fn kind(self, os_id: u64) -> RoutineKind {
         match self {
-            // A guard that a thread runs as is that thread.
+            // A guard that runs its work on a thread counts as that thread.
             Self::Guard | Self::Body if os_id == 0 => RoutineKind::Guard,
             Self::Thread | Self::Guard | Self::Body => RoutineKind::Thread { os_id },
             #[cfg(feature = "process")]

@@ -1,4 +1,4 @@
-//! Routines: described, started, listed in the tree, and always checked out again.
+//! Routines: how they are described, started, listed in the tree, and always checked out again.
 
 pub(crate) mod awaiting;
 pub(crate) mod builder;

@@ -16,11 +16,11 @@ use crate::tree::{Calling, Hook, Node};
 /// A function that is called when its quitter is told to quit. Made by
 /// [`Quitter::on_quit`](crate::Quitter::on_quit).
 ///
-/// Dropping this takes the function back: it is not called, unless it has been already.
+/// Dropping this removes the function: it is not called, unless it already has been.
 /// [`detach`](Self::detach) leaves it in place.
 #[must_use = "dropping it takes the function back; `detach` leaves it in place"]
 pub struct OnQuit {
-    /// `None`: it was called at once, or stays without this.
+    /// `None`: the function was called at once, or was detached.
     hook: Option<(Arc<Node>, Arc<Hook>)>,
 }
 
@@ -60,20 +60,20 @@ impl fmt::Debug for OnQuit {
 }
 
 impl Quitter {
-    /// Calls `f` once when this quitter is told to quit: to tell other code that it should end, such as
-    /// a library with a handle of its own for that. If the quitter is quitting already, `f` is called
-    /// on this thread before this returns.
+    /// Calls `f` once when this quitter is told to quit. Use it to tell other code to end, such as a
+    /// library with its own shutdown handle. If the quitter is quitting already, `f` is called on this
+    /// thread before this returns.
     ///
-    /// `f` runs as a routine named `on_quit`, on a thread of its own, which is started at the quit:
-    /// whatever `f` does, it holds up nobody else's quit. Like any routine it is waited for and
-    /// reported, and a panic is its failure; until the quit it is no routine, and no wait waits for
-    /// it. Should the system refuse the thread, that is the failure, and `f` is not called.
+    /// `f` runs as a routine named `on_quit`, on its own thread, which is started at the quit: whatever `f`
+    /// does, it does not delay the quit for others. Like any routine it is waited for and reported, and a
+    /// panic is its failure; until the quit it is not a routine, and no wait waits for it. If the system
+    /// refuses the thread, that is the failure, and `f` is not called.
     ///
-    /// Calls that the quit ends, such as [`sleep`](Self::sleep), may return before `f` has run. So a
-    /// routine that wants to know whether it was told to quit asks [`has_to_quit`](Self::has_to_quit), and no
-    /// flag that `f` sets.
+    /// Calls that the quit ends, such as [`sleep`](Self::sleep), may return before `f` has run. So to find
+    /// out whether it was told to quit, a routine should ask [`has_to_quit`](Self::has_to_quit), not a flag
+    /// that `f` sets.
     ///
-    /// Dropping what this returns takes `f` back. Keep it, or [`detach`](OnQuit::detach) it.
+    /// Dropping the returned [`OnQuit`] removes `f`. Keep it, or [`detach`](OnQuit::detach) it.
     ///
     /// # Examples
     ///
@@ -101,8 +101,8 @@ impl Quitter {
 }
 
 impl RoutineQuitter {
-    /// Calls `f` once when the routine is told to quit, like [`Quitter::on_quit`]. It is a routine
-    /// beside this one, and stays when this one ends.
+    /// Calls `f` once when the routine is told to quit, like [`Quitter::on_quit`]. The call is a routine
+    /// beside this one, and remains in place when this one ends.
     #[track_caller]
     pub fn on_quit<F>(&self, f: F) -> OnQuit
     where
@@ -122,7 +122,7 @@ where
         Calling::Refused(node, record, error) => {
             let live = Live::of_listed(node, record);
             live.fail(FailureKind::of_error(error));
-            // To drop it is the user's code, and this is a thread that tells others to quit.
+            // Dropping `f` runs the user's code, and this thread is telling others to quit.
             mem::forget(f);
         }
     };

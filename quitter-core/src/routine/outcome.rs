@@ -8,11 +8,11 @@ use crate::report::failure::FailureKind;
 
 /// The values that a routine may return: `()`, `!`, or a `Result` of these.
 ///
-/// The error is one that becomes a `Box<dyn Error + Send + Sync>`: every type that implements
-/// [`Error`], `Send` and `Sync`, a box of such a type, `anyhow::Error`, a string.
+/// The error has to convert into a `Box<dyn Error + Send + Sync>`: any type that implements [`Error`],
+/// `Send` and `Sync`, a box of such a type, `anyhow::Error`, or a string.
 ///
-/// An `Err` is recorded as the routine's failure, unless it is [`Quitting`](crate::Quitting) or has
-/// that as a source: quitting is not a failure.
+/// An `Err` is recorded as the routine's failure, unless it is [`Quitting`](crate::Quitting) or has it as a
+/// source: quitting is not a failure.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ use crate::report::failure::FailureKind;
     note = "an async function or closure is a task: start it with `add_task` (feature `tokio`)"
 )]
 pub trait RoutineOutcome: sealed::Sealed {
-    /// Tells `failed` of a failure before the error is dropped, since the drop may never end.
+    /// Reports a failure to `failed` before the error is dropped, since the drop may never return.
     #[doc(hidden)]
     fn settle(self, failed: &dyn Fn(FailureKind));
 }

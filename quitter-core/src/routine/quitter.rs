@@ -24,7 +24,7 @@ use crate::report::cause::{QuitCause, RequestingRoutine};
 use crate::report::failure::{FailuresWhileQuitting, OnFailure};
 use crate::tree::{Node, QuitWait};
 
-/// A routine's view of its quitter: everything but telling it to quit and waiting for it, which a
+/// A routine's view of its quitter: everything but telling the quitter to quit and waiting for it, which a
 /// routine should not do to itself. To end the whole program, a routine calls
 /// [`request_quit`](Self::request_quit).
 ///
@@ -60,7 +60,7 @@ impl RoutineQuitter {
         Self { node, record }
     }
 
-    /// The quitter's node, for what is not a call of the routine's.
+    /// The quitter's node. Unlike [`seen`](Self::seen), this records no call.
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }
@@ -77,11 +77,11 @@ impl RoutineQuitter {
         &self.node
     }
 
-    /// Records where and when the routine makes a call that may block, or returns from it.
+    /// Records where and when the routine makes a blocking call, or returns from one.
     #[track_caller]
     pub(crate) fn seen_now(&self) -> &Arc<Node> {
         self.record.seen_now(Location::caller());
-        // The routine goes on, so a panic of its thread was caught.
+        // The routine goes on, so any panic of its thread was caught.
         panics::forget_last();
         &self.node
     }
@@ -110,7 +110,7 @@ impl RoutineQuitter {
         describe::<F>(self.seen()).add(f)
     }
 
-    /// Begins the description of a routine beside this one, like [`Quitter::routine`].
+    /// Returns a builder for a routine beside this one, like [`Quitter::routine`].
     #[track_caller]
     pub fn routine(&self, name: impl Into<Cow<'static, str>>) -> RoutineBuilder<'_> {
         RoutineBuilder::new(self.seen(), name.into())
@@ -126,25 +126,25 @@ impl RoutineQuitter {
         self.routine(name).guard()
     }
 
-    /// Sets the response to failures of the routines of this routine's quitter and below, like
+    /// Sets the response to failures of routines at this routine's quitter and below it, like
     /// [`Quitter::on_failure`].
     ///
-    /// The routines beside this one are among them. To set it only for routines that this one starts, give
-    /// those a [`child`](Self::child) and set it there.
+    /// This includes the routines beside this one. To set the response only for routines that this one
+    /// starts, start them at a [`child`](Self::child) and set it there.
     #[track_caller]
     pub fn on_failure(&self, on_failure: OnFailure) {
         self.seen().set_on_failure(on_failure);
     }
 
-    /// Sets the response to failures while quitting, for the routines of this routine's quitter and
-    /// below, like [`Quitter::failures_while_quitting`].
+    /// Sets the response to failures while quitting, for routines at this routine's quitter and below it,
+    /// like [`Quitter::failures_while_quitting`].
     #[track_caller]
     pub fn failures_while_quitting(&self, policy: FailuresWhileQuitting) {
         self.seen().set_failures_while_quitting(policy);
     }
 
-    /// Whether the routine has been told to quit, like [`Quitter::has_to_quit`]. Costs two loads,
-    /// and one store of the caller's location.
+    /// Returns whether the routine has been told to quit, like [`Quitter::has_to_quit`]. Costs two loads,
+    /// and the stores that record the call.
     #[inline]
     #[must_use]
     #[track_caller]
@@ -152,7 +152,7 @@ impl RoutineQuitter {
         self.seen().is_quitting()
     }
 
-    /// The channel that closes when the routine is told to quit, like [`Quitter::quit_chan`].
+    /// Returns the channel that closes when the routine is told to quit, like [`Quitter::quit_chan`].
     #[must_use]
     #[track_caller]
     pub fn quit_chan(&self) -> &Receiver<Infallible> {
@@ -166,7 +166,7 @@ impl RoutineQuitter {
         self.seen_now();
     }
 
-    /// A future that is ready once the routine is told to quit, like [`Quitter::quitting`].
+    /// Returns a future that is ready once the routine is told to quit, like [`Quitter::quitting`].
     #[track_caller]
     pub fn quitting(&self) -> QuitFuture {
         QuitFuture::new(QuitWait::new(self.seen()))
@@ -191,14 +191,14 @@ impl RoutineQuitter {
         Ticks::new(&self.node, Some((&self.record, Location::caller())), period)
     }
 
-    /// When the time to quit is up, like [`Quitter::deadline`].
+    /// Returns when the time to quit is up, like [`Quitter::deadline`].
     #[must_use]
     #[track_caller]
     pub fn deadline(&self) -> Option<Instant> {
         self.seen().deadline()
     }
 
-    /// Why the routine was told to quit, like [`Quitter::quit_cause`].
+    /// Returns why the routine was told to quit, like [`Quitter::quit_cause`].
     #[must_use]
     #[track_caller]
     pub fn quit_cause(&self) -> Option<QuitCause> {
@@ -227,8 +227,8 @@ impl RoutineQuitter {
         self.record.set_status(text.into());
     }
 
-    /// Asks the whole tree to quit, for a reason that the event line and the report show, with this
-    /// routine's name. Like [`Quitter::request_quit`].
+    /// Asks the whole tree to quit, like [`Quitter::request_quit`]. The event line and the report show the
+    /// reason and this routine's name.
     ///
     /// # Examples
     ///
@@ -254,7 +254,6 @@ impl RoutineQuitter {
         request_quit(&self.node, reason.into(), Some(self.requesting()), at);
     }
 
-    /// This routine, as the one that requests a quit.
     pub(crate) fn requesting(&self) -> RequestingRoutine {
         RequestingRoutine {
             path: self.path().into(),
@@ -263,19 +262,19 @@ impl RoutineQuitter {
         }
     }
 
-    /// The routine's name.
+    /// Returns the routine's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.record.name
     }
 
-    /// The routine's number, unique in this process.
+    /// Returns the routine's number, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.record.id
     }
 
-    /// The path of the routine's quitter, like [`Quitter::path`].
+    /// Returns the path of the routine's quitter, like [`Quitter::path`].
     #[must_use]
     pub fn path(&self) -> String {
         self.node.path()

@@ -21,19 +21,19 @@ use crate::report::failure::FailureKind;
 use crate::system;
 use crate::trace::RoutineSpan;
 
-/// A future that is a routine, from its making to its end. Made by
+/// A future that is a routine, from its creation to its end. Made by
 /// [`RoutineBuilder::task`](crate::RoutineBuilder::task).
 ///
-/// It may be polled on any executor and on any thread, and is ready when the routine is done. The
-/// routine's failure is recorded, so that nothing is left to return. Polled again after that it is
-/// ready again. To poll it by hand, pin it, like the future of an `async` block.
+/// It may be polled on any executor and on any thread, and is ready when the routine is done. A failure of
+/// the routine is recorded, so the output is `()`. Polled again after that, it is ready again. To poll it
+/// by hand, pin it, like the future of an `async` block.
 ///
-/// Once it is ready it holds its quitter until it is dropped, as a clone of a
+/// Once ready, it holds its quitter until it is dropped, as a clone of a
 /// [`RoutineQuitter`](crate::RoutineQuitter) does.
 ///
-/// Dropped before its end it is cancelled: what it holds is dropped, and the routine is done, without a
-/// failure. A report that lists it nevertheless, since it was dropped after the deadline or a value
-/// that it holds hangs in its drop, says that it was dropped unfinished.
+/// If dropped before its end, the task is cancelled: its values are dropped, and the routine is done,
+/// without a failure. If it was dropped after the deadline, or the drop of one of its values hangs, a
+/// report may still list it, and says that it was dropped unfinished.
 #[must_use = "a future does nothing unless it is awaited, and its routine is live until it is dropped"]
 pub struct Task<F> {
     pub(crate) future: Inner<F>,
@@ -43,13 +43,13 @@ pub struct Task<F> {
 /// The routine that a task is.
 pub(crate) struct Of {
     /// `None`: it is lent to the thread that polls it. The record says whether it has ended: a field for
-    /// that would make small tasks take twice the memory, since executors round it up.
+    /// that would make small tasks take twice the memory, since executors round the size up.
     routine: Option<RoutineQuitter>,
     span: RoutineSpan,
 }
 
 impl<F> Task<F> {
-    /// The routine's number, unique in this process.
+    /// Returns the routine's number, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.of.routine().id()
@@ -62,8 +62,8 @@ impl Of {
         routine.expect("it is lent only during a poll")
     }
 
-    /// Makes this the routine that runs on this thread, and calls `f` with it and a function for its
-    /// failures. A panic is one.
+    /// Makes this the routine that runs on this thread, and calls `f` with it and a function that records
+    /// its failures. A panic is recorded as one.
     fn call(&mut self, f: impl FnOnce(&Lent<'_>, &dyn Fn(FailureKind))) {
         let current = Lent::new(&mut self.routine);
         let _span = self.span.enter();
@@ -102,7 +102,7 @@ impl Of {
         if is_pending {
             return Poll::Pending;
         }
-        // It has panicked.
+        // It is still there only if it has panicked.
         if future.is_there() {
             self.call(|lent, _| {
                 end_polls(lent);
@@ -113,7 +113,7 @@ impl Of {
         Poll::Ready(())
     }
 
-    /// Drops the future as this routine, which is cancelled unless it has ended.
+    /// Drops the future as this routine, and marks the routine as cancelled unless it has ended.
     pub(super) fn drop<F>(&mut self, future: &mut Inner<F>) {
         if let Some(routine) = self.live() {
             routine.record().set_cancelled();
@@ -154,7 +154,7 @@ where
     }
 }
 
-/// Polls a future as the routine that is lent, which may be asked what it awaits.
+/// Polls a future as the lent routine, which a report may ask what it awaits.
 fn poll<F: Future>(lent: &Lent<'_>, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
     match lent.record() {
         Some(record) => record.polls.poll(future, cx, record.os_id()),
@@ -162,22 +162,21 @@ fn poll<F: Future>(lent: &Lent<'_>, future: Pin<&mut F>, cx: &mut Context<'_>) -
     }
 }
 
-/// Lets go of the executor's waker: the future is not polled any more.
+/// Drops the executor's waker, since the future is not polled again.
 fn end_polls(lent: &Lent<'_>) {
     if let Some(record) = lent.record() {
         record.polls.end();
     }
 }
 
-/// Polls a future as the routine of this record, which is the current one, and belongs to this thread only
-/// while it is polled.
+/// Polls a future as the routine of this record, which is the current one. The record names this thread
+/// only during the poll.
 #[cfg(feature = "tokio")]
 pub(crate) fn poll_on<F: Future>(
     record: &Record,
     future: Pin<&mut F>,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    /// No thread.
     const NONE: u64 = 0;
     record.set_os_id(system::thread_id());
     let polled = record.polls.poll(future, cx, record.os_id());
@@ -204,21 +203,21 @@ impl<F> fmt::Debug for Task<F> {
 }
 
 impl RoutineBuilder<'_> {
-    /// Makes a routine of a future, to be run on any executor. `f` is called at once with the
-    /// routine's view of its quitter, and what it returns is polled whenever the [`Task`] is. A stack
-    /// size has no effect.
+    /// Makes a routine of a future, to be run on any executor. `f` is called at once with the routine's
+    /// view of its quitter, and the future that it returns is polled whenever the [`Task`] is. A stack size
+    /// has no effect.
     ///
-    /// The routine is live from here on: it is listed, waited for and told to quit like any other,
-    /// whether it is polled or not. While it is polled it is the current routine of that thread, so
-    /// that waits leave it out, and a panic is its failure.
+    /// The routine is live from here on: it is listed, waited for and told to quit like any other, whether
+    /// it is polled or not. While it is polled, it is the current routine of that thread, so its own waits
+    /// leave it out, and a panic is its failure.
     ///
-    /// Inside of a task, await: [`quitting`](RoutineQuitter::quitting),
+    /// Inside a task, await: [`quitting`](RoutineQuitter::quitting),
     /// [`cancel_on_quit`](RoutineQuitter::cancel_on_quit), [`done`](crate::Quitter::done). Calls that
     /// block, such as [`sleep`](RoutineQuitter::sleep), block the executor's thread.
     ///
     /// # Errors
     ///
-    /// [`Quitting`] if the quitter has been told to quit. `f` is dropped then.
+    /// [`Quitting`] if the quitter has been told to quit. Then `f` is dropped.
     ///
     /// # Examples
     ///
@@ -266,7 +265,6 @@ impl RoutineBuilder<'_> {
         Ok(Task { future, of })
     }
 
-    /// Lists a routine that is a future.
     #[track_caller]
     pub(super) fn list_task(self) -> Result<Of, Quitting> {
         let extra_poll = self.extra_poll;
@@ -283,7 +281,7 @@ impl RoutineBuilder<'_> {
 mod tests {
     use super::*;
 
-    /// Tokio rounds a task's memory up to 128 bytes.
+    /// Every word counts, since tokio rounds a task's memory up to 128 bytes.
     #[test]
     fn a_task_is_two_words_larger_than_its_future() {
         assert_eq!(size_of::<Of>(), size_of::<[usize; 2]>());

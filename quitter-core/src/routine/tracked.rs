@@ -1,4 +1,4 @@
-//! A future that is a routine while it is awaited, and yields what it would yield anyway.
+//! A future that is a routine while it is awaited, and keeps its output.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,10 +8,10 @@ use super::builder::RoutineBuilder;
 use super::task::Of;
 use crate::pinned::Inner;
 
-/// A future that is a routine, and yields what the future in it yields. Made by
+/// A future that is a routine, and yields the output of the future inside it. Made by
 /// [`RoutineBuilder::track`](crate::RoutineBuilder::track).
 ///
-/// It may be polled on any executor and on any thread. Polled again after it was ready, it yields `None`. As
+/// It may be polled on any executor and on any thread. Polled again once it was ready, it yields `None`. As
 /// with a [`Task`](crate::Task), a routine whose future is dropped before its end is cancelled.
 #[must_use = "a future does nothing unless it is awaited, and its routine is live until it is dropped"]
 pub struct Tracked<F> {
@@ -55,14 +55,14 @@ impl<F> fmt::Debug for Tracked<F> {
 }
 
 impl RoutineBuilder<'_> {
-    /// Makes a routine of a future whose output somebody needs, such as the answer to a request: what
-    /// [`guard`](Self::guard) is to work of others, but a report also names the await on which it hangs, and a
-    /// panic ends nothing but the future.
+    /// Makes a routine of a future whose output is needed, such as the answer to a request. This is like a
+    /// [`guard`](Self::guard), but a report also names the await on which the future hangs, and a panic
+    /// ends only the future.
     ///
-    /// The routine is live from here until the future has ended or is dropped. Its output is no failure,
-    /// whatever it is. It is `None` if the future has panicked: that is the routine's failure. If the quitter
-    /// is quitting already, the future is awaited all the same, without being listed, and a panic goes on to
-    /// whoever polls it.
+    /// The routine is live from here until the future has ended or is dropped. Its output never counts as a
+    /// failure. The output is `None` if the future panicked, which is the routine's failure. If the quitter
+    /// is already quitting, the future can still be awaited, but is not listed, and a panic reaches the
+    /// code that polls it.
     ///
     /// # Examples
     ///
