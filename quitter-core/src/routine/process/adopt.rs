@@ -1,4 +1,4 @@
-//! Makes routines of processes that other code has started, which may have ended by then.
+//! Makes routines of processes that other code started, and that may already have ended.
 
 use std::io;
 use std::panic::Location;
@@ -21,17 +21,17 @@ use crate::routine::live::Live;
 use crate::system;
 
 impl RoutineBuilder<'_> {
-    /// Makes a routine of a process that other code has started. It is told to stop at the quit, killed
-    /// before the deadline, reaped, and named in reports, as with [`process`](Self::process).
+    /// Makes a routine of a process that other code started. The process is told to stop at the quit,
+    /// killed before the deadline, reaped, and named in reports, as with [`process`](Self::process).
     ///
-    /// Its group, if it leads one, is its own affair: only the process itself is signalled. If it has
-    /// ended already, the routine is done when this returns. If its output is to be [read](Self::output),
-    /// this call then waits for it, for at most 200 ms.
+    /// Only the process itself is signalled, even if it leads a group. If it has already ended, the routine
+    /// is done when this returns. If its output is [read](Self::output), this call then waits for the
+    /// output, for at most 200 ms.
     ///
     /// # Errors
     ///
-    /// As [`process`](Self::process). A process that is refused is killed, since nobody else would end
-    /// it.
+    /// Those of [`process`](Self::process). A process that is refused is killed, since nobody else would
+    /// end it.
     ///
     /// # Examples
     ///
@@ -76,7 +76,7 @@ impl RoutineBuilder<'_> {
                 return Err(error);
             }
         };
-        // Only as long as it is not reaped, its number is its own.
+        // The number is the process's own only as long as it is not reaped.
         match child.try_wait() {
             Ok(Some(status)) => had_ended(&live, child, status, &options),
             _ => supervise(live, child, &starting, reaper, stop_signal, options),
@@ -84,7 +84,7 @@ impl RoutineBuilder<'_> {
     }
 }
 
-/// Ends a process that is refused.
+/// Ends a process that was refused.
 fn kill(mut child: Child, starting: &Starting, reaper: &ReaperThread) {
     let _ = child.kill();
     let waker = reaper.waker();
@@ -127,7 +127,7 @@ fn had_ended(
     Ok(handle)
 }
 
-/// Waits until the output of a process that has ended is read.
+/// Waits until the output of a process that has ended is read, for a bounded time.
 fn read_what_is_left(handle: &mut ProcessHandle, output: ProcessOutput) -> io::Result<()> {
     struct Tell(Sender<()>);
     impl Wake for Tell {

@@ -26,7 +26,6 @@ use crate::routine::live::Live;
 use crate::routine::quitter::RoutineQuitter;
 use crate::system;
 
-/// How a child process is supervised.
 #[derive(Clone, Debug)]
 pub(in crate::routine) struct ProcessOptions {
     stop_signal: i32,
@@ -52,25 +51,25 @@ impl Default for ProcessOptions {
 }
 
 impl Quitter {
-    /// Starts a program as a child process that is a routine: listed, waited for, told to quit, and
+    /// Starts a program as a child process, which is a routine: it is listed, waited for, told to quit, and
     /// named in reports. The routine is named after the program's file.
     ///
-    /// The process leads a group of its own, with the processes that it starts. At the quit the group
-    /// is sent SIGTERM, and half a second before the deadline SIGKILL. It is always reaped. When the
-    /// process ends by itself, what is left of its group is killed. If this program ends in any way
-    /// that lets it do something, no process of the group is left. See [Child processes] for what that
-    /// means with terminals and service managers, and for Windows.
+    /// The process leads a process group of its own, which includes the processes that it starts. At the
+    /// quit the group is sent SIGTERM, and SIGKILL half a second before the deadline. The process is always
+    /// reaped. When it ends by itself, the rest of its group is killed. If this program ends in any way
+    /// that lets it run code, no process of the group is left. See [Child processes] for what that means
+    /// with terminals and service managers, and on Windows.
     ///
-    /// An exit code other than 0 and an end by a signal are failures, unless the quit has asked for the
-    /// end; so is a kill at the quit. [`routine`](Self::routine) begins a description with another
-    /// name, [stop signal](RoutineBuilder::stop_signal), [time to stop](RoutineBuilder::kill_before_deadline),
-    /// [group](RoutineBuilder::own_group) or view of [failures](RoutineBuilder::failure_on).
+    /// An exit code other than 0 and an end by a signal are failures, unless the quit asked for the end; so
+    /// is a kill at the quit. Use [`routine`](Self::routine) for another name, [stop
+    /// signal](RoutineBuilder::stop_signal), [time to stop](RoutineBuilder::kill_before_deadline),
+    /// [group](RoutineBuilder::own_group) or definition of [failure](RoutineBuilder::failure_on).
     ///
     /// [Child processes]: https://docs.rs/quitter/latest/quitter/guide/processes/
     ///
     /// # Errors
     ///
-    /// [`AddProcessError`]: the quitter was told to quit, or the system refused.
+    /// [`AddProcessError`] if the quitter was told to quit, or the system refused.
     ///
     /// # Examples
     ///
@@ -119,8 +118,8 @@ impl RoutineQuitter {
 }
 
 impl RoutineBuilder<'_> {
-    /// Sets the signal that asks the process to stop, by its number, such as `libc::SIGINT`. The
-    /// default is SIGTERM. Has no effect on Windows, where to stop is to be killed.
+    /// Sets the signal that asks the process to stop, by its number, such as `libc::SIGINT`. The default is
+    /// SIGTERM. This has no effect on Windows, where a process is stopped by killing it.
     ///
     /// # Examples
     ///
@@ -144,12 +143,12 @@ impl RoutineBuilder<'_> {
         self
     }
 
-    /// Sets how long before the deadline of the quit the process is killed, if it has not ended after
-    /// the stop signal. The default is 500 ms. Where the whole time from quit to deadline is short, it
-    /// has half of it.
+    /// Sets how long before the deadline of the quit the process is killed, if it has not ended after the
+    /// stop signal. The default is 500 ms. The process always has at least half of the time from the quit
+    /// to the deadline.
     ///
     /// Without a deadline, as after a bare [`send_quit`](Quitter::send_quit) on a tree without a quit
-    /// timeout, it is not killed.
+    /// timeout, the process is not killed.
     pub fn kill_before_deadline(mut self, margin: Duration) -> Self {
         self.process.kill_before_deadline = margin;
         self
@@ -164,20 +163,20 @@ impl RoutineBuilder<'_> {
 
     /// Sets whether the process leads a group of its own. The default is `true`.
     ///
-    /// In a group of its own it is not reached by a terminal's Ctrl-C before its turn, and the
-    /// processes that it starts are stopped with it. But such a group is in the background of the
-    /// terminal: a process that reads from the terminal, such as an editor or a pager, is suspended by
-    /// the system, and needs `false`. Then only the process itself is signalled.
+    /// In a group of its own, the process does not get a terminal's Ctrl-C directly, and the processes that
+    /// it starts are stopped with it. But such a group is in the background of the terminal: the system
+    /// suspends a process that reads from the terminal, such as an editor or a pager. Use `false` for
+    /// these. Then only the process itself is signalled.
     ///
-    /// A group that the command itself asks for is replaced by its own. A command that calls `setsid`
-    /// before its program starts needs `false`, too, since the leader of a group cannot.
+    /// With `true`, a process group set on the command is replaced. Also use `false` for a command that
+    /// calls `setsid` before its program starts, since the leader of a group cannot do that.
     pub fn own_group(mut self, own_group: bool) -> Self {
         self.process.own_group = own_group;
         self
     }
 
     /// Sets what becomes of the process's output. The default is [`ProcessOutput::AsCommanded`]. Of an
-    /// adopted process only the streams are read that are pipes already.
+    /// adopted process, only streams that are already pipes are read.
     ///
     /// # Examples
     ///
@@ -238,7 +237,7 @@ impl RoutineBuilder<'_> {
         if options.output == ProcessOutput::Prefixed {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        // If the program is refused, `live` checks out.
+        // If the spawn fails, `live` checks out.
         let started = command.spawn();
         let child = started.map_err(|source| AddProcessError::Start {
             program: command.get_program().to_string_lossy().into_owned(),
@@ -261,7 +260,7 @@ pub(super) fn stop_signal(options: &ProcessOptions) -> Result<StopSignal, AddPro
     StopSignal::new(number).ok_or(AddProcessError::StopSignal { number })
 }
 
-/// Hands a process that runs to the reaper.
+/// Hands a running process to the reaper.
 pub(super) fn supervise(
     live: Live,
     mut child: Child,
@@ -298,7 +297,8 @@ pub(super) fn supervise(
     Ok(handle)
 }
 
-/// Has the output read that is to be read. The waker is called at its end.
+/// Has the readers' thread read the output, if `output` asks for it. The waker is called when they are
+/// done.
 pub(super) fn read_output(
     handle: &mut ProcessHandle,
     output: ProcessOutput,
@@ -329,7 +329,6 @@ pub(super) fn handle_of(live: &Live, child: &mut Child) -> ProcessHandle {
     }
 }
 
-/// The name of a program's file.
 fn name_of(command: &Command) -> Cow<'static, str> {
     let program = command.get_program();
     let name = Path::new(program).file_name().unwrap_or(program);

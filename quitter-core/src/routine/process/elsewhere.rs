@@ -1,5 +1,5 @@
-//! Child processes where there are no Unix signals, with what std offers: one thread looks after all of
-//! them several times a second, and to stop a process is to kill it.
+//! Child processes where there are no Unix signals, by means of std: one thread polls all of them many
+//! times a second, and stopping a process means killing it.
 
 use std::io::{self, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
@@ -14,7 +14,7 @@ use crate::sync::{Condvar, Mutex, lock, wait_until};
 use crate::system;
 use crate::threads;
 
-/// A signal that processes are asked to stop with. There is none.
+/// The signal that asks a process to stop, which this system does not have.
 #[derive(Clone, Copy)]
 pub(super) struct StopSignal(i32);
 
@@ -28,7 +28,7 @@ impl StopSignal {
     }
 }
 
-/// SIGTERM, as far as it matters here.
+/// The number of SIGTERM, which is only compared.
 pub(super) const DEFAULT_STOP_SIGNAL: i32 = 15;
 
 /// There are no groups.
@@ -44,7 +44,7 @@ pub(super) fn asks_to_end(_: i32) -> bool {
     false
 }
 
-/// How a process was ended cannot be told.
+/// Nothing tells how a process ended.
 pub(super) fn is_killed(_: ExitStatus) -> bool {
     false
 }
@@ -59,21 +59,20 @@ impl Starting {
     }
 }
 
-/// The processes were killed when they were told to stop.
+/// Nothing to do: the processes were killed when they were told to stop.
 pub(crate) fn kill_all() {}
 
-/// How many [`kill_all`] would kill.
+/// How many processes [`kill_all`] would kill.
 pub(crate) fn listed() -> usize {
     0
 }
 
-/// A process that was started.
 pub(super) struct Leader {
     child: Child,
     has_ended: bool,
 }
 
-/// Would signal a process from any thread.
+/// Signals a process from any thread, where that is possible.
 #[derive(Clone, Copy)]
 pub(super) struct Remote(());
 
@@ -104,23 +103,23 @@ impl Leader {
         self.child.id()
     }
 
-    /// Nothing but a look tells its end.
+    /// Only a look finds out that the process has ended.
     pub(super) fn is_told(&self) -> bool {
         false
     }
 
-    /// Looks whether it runs.
+    /// Checks whether the process is running.
     pub(super) fn look(&mut self) -> bool {
         self.has_ended = !matches!(self.child.try_wait(), Ok(None));
         !self.has_ended
     }
 
-    /// Whether it has ended, as of the last look.
+    /// Whether the process has ended, as of the last look.
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    /// Kills it, since nothing else can be done.
+    /// Kills the process, since there is no way to ask it.
     pub(super) fn stop(&mut self, _: StopSignal) {
         self.kill();
     }
@@ -134,7 +133,7 @@ impl Leader {
         false
     }
 
-    /// Its exit status. `None` inside: it cannot be known.
+    /// The exit status. The inner `None`: it cannot be known.
     pub(super) fn reap(&mut self) -> Option<Option<ExitStatus>> {
         Some(self.child.try_wait().ok().flatten())
     }
@@ -159,8 +158,7 @@ impl Sleeper {
         self.woken.notify_one();
     }
 
-    /// Sleeps until a call of [`wake`](Self::wake), `until`, or the moment at which the processes are to
-    /// be looked at again.
+    /// Sleeps until a call of [`wake`](Self::wake), `until`, or the next check of the processes.
     pub(super) fn sleep(&self, until: Option<Instant>, processes: usize) -> Ended {
         const LOOK: Duration = Duration::from_millis(20);
         let look_at = (processes > 0).then(|| Instant::now() + LOOK);
@@ -174,13 +172,14 @@ impl Sleeper {
     }
 }
 
-/// The system gives no orphans to other processes.
+/// This system does not make orphans the children of other processes.
 pub(super) fn reap_orphan(_: u32) {}
 
-/// Text is written in pieces of at most this length.
+/// The maximum length of a piece of text written at once.
 pub(super) const WRITTEN_AT_ONCE: usize = usize::MAX;
 
-/// Whether a stream takes text cannot be known before it is written. Without a timeout, waits a moment.
+/// Always true, since this system does not say beforehand whether a stream takes text. Without a timeout,
+/// waits a moment.
 pub(super) fn takes_text(_: Stream, timeout: Option<Duration>) -> bool {
     if timeout.is_none() {
         thread::sleep(Duration::from_millis(1));
@@ -188,7 +187,7 @@ pub(super) fn takes_text(_: Stream, timeout: Option<Duration>) -> bool {
     true
 }
 
-/// Reads the output of processes, on a thread for each stream.
+/// Reads the output of processes, on one thread per stream.
 pub(super) struct Readers(());
 
 impl Readers {

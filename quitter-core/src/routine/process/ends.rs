@@ -1,5 +1,5 @@
-//! The ends of processes, which Linux tells through one descriptor: an epoll of pidfds. To wait for
-//! them costs the same whether there are ten or ten thousand.
+//! The ends of processes, which Linux reports through one descriptor: an epoll of pidfds. Waiting costs the
+//! same for ten processes as for ten thousand.
 
 use std::io;
 
@@ -16,20 +16,21 @@ impl Ends {
         Ok(Self(create(CreateFlags::CLOEXEC)?))
     }
 
-    /// Has the end of a process told under this key, once, while the descriptor is held. `None`: that
-    /// cannot be had.
+    /// Has the end of a process reported under this key, once, while the returned descriptor is open.
+    /// `None`: there is no pidfd for it.
     pub(super) fn watch(&self, pid: Pid, key: u64) -> Option<OwnedFd> {
         use rustix::event::epoll::{EventData, EventFlags, add};
         use rustix::process::{PidfdFlags, pidfd_open};
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        // Once: it stays readable, and its owner may have to wait for others before it is closed.
+        // Once, since the pidfd stays readable, and its owner may have to wait for others before closing
+        // it.
         let once = EventFlags::IN | EventFlags::ONESHOT;
         add(&self.0, &pidfd, EventData::new_u64(key), once).ok()?;
         Some(pidfd)
     }
 
-    /// The keys of those that have ended since the last call. If there are more than a call takes, the
-    /// descriptor stays readable.
+    /// Takes the keys of processes that have ended since the last call. If there are more than one call
+    /// takes, the descriptor stays readable.
     pub(super) fn take(&self) -> Vec<u64> {
         use rustix::buffer::spare_capacity;
         use rustix::event::{Timespec, epoll::wait};

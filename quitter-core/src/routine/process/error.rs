@@ -20,7 +20,7 @@ use crate::report::escape::Name;
 /// let root = Quitter::root("example");
 /// let missing = root.add_process(Command::new("/no/such/program")).unwrap_err();
 /// assert!(matches!(missing, AddProcessError::Start { .. }));
-/// // The system's reason is not in the text. It is the source.
+/// // The text leaves out the system's reason, which is the error's source.
 /// let reason = missing.source().unwrap();
 /// let text = format!("{missing}: {reason}");
 /// assert!(text.starts_with("cannot start '/no/such/program': "));
@@ -32,24 +32,24 @@ use crate::report::escape::Name;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AddProcessError {
-    /// The quitter has been told to quit, or the program ends. A routine that returns this has not
+    /// The quitter has been told to quit, or the program is ending. A routine that returns this has not
     /// failed, as with [`Quitting`].
     Quitting,
     /// The program could not be started.
     Start {
-        /// The name or path of the program, as it was given.
+        /// The name or path of the program, as given.
         program: String,
         /// The operating system's error.
         source: io::Error,
     },
-    /// [`stop_signal`](crate::RoutineBuilder::stop_signal) was given a number that is none of the
-    /// signals with a name.
+    /// [`stop_signal`](crate::RoutineBuilder::stop_signal) was given a number that is not that of a named
+    /// signal.
     StopSignal {
         /// The number.
         number: i32,
     },
-    /// The operating system refused what it takes to wait for the process: a thread or a descriptor.
-    /// The process was killed.
+    /// The operating system refused a thread or descriptor that is needed to wait for the process. The
+    /// process was killed.
     Wait {
         /// The routine's name.
         name: String,
@@ -59,7 +59,7 @@ pub enum AddProcessError {
 }
 
 impl AddProcessError {
-    /// Whether the process was refused because its quitter has been told to quit.
+    /// Returns whether the process was refused because its quitter has been told to quit.
     #[must_use]
     pub fn is_quitting(&self) -> bool {
         matches!(self, Self::Quitting)

@@ -11,13 +11,13 @@ use crate::report::text::Seconds;
 /// Which ends of a child process are failures of the routine. Set by
 /// [`RoutineBuilder::failure_on`](crate::RoutineBuilder::failure_on).
 ///
-/// A failure is recorded and responded to as that of any routine: see
+/// A failure is recorded, and the program responds to it, as with any routine: see
 /// [`OnFailure`](crate::OnFailure).
 ///
-/// An end that the quit has asked for is no failure: whatever exit code a process has after the stop
-/// signal, and also if that signal, SIGINT, SIGTERM or SIGHUP ended it. Two ends while quitting are:
-/// one by another signal, such as SIGSEGV, and a kill, of the process or of others in its group, since
-/// they did not stop when asked.
+/// An end that the quit asked for is not a failure: the process may end with any exit code after the stop
+/// signal, or by that signal, SIGINT, SIGTERM or SIGHUP. Two ends while quitting are failures: one by
+/// another signal, such as SIGSEGV, and a kill, of the process or of others in its group, since they did
+/// not stop when asked.
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ use crate::report::text::Seconds;
 /// use quitter::{ProcessFailure, Quitter};
 ///
 /// let root = Quitter::root("main");
-/// // A tool whose exit code is an answer: `test` has 1 for no.
+/// // A tool whose exit code is an answer: `test` returns 1 for no.
 /// let test = root.routine("test").failure_on(ProcessFailure::Never);
 /// let test = test.process(Command::new("false")).unwrap();
 /// let end = test.wait(Duration::MAX).unwrap();
@@ -48,20 +48,19 @@ pub enum ProcessFailure {
     /// An exit code other than 0, and an end by a signal.
     #[default]
     Unsuccessful,
-    /// Every end but one that the quit has asked for, also with exit code 0: for a server that has no
-    /// reason to end by itself.
+    /// Every end that the quit did not ask for, even with exit code 0: for a server that has no reason to
+    /// end by itself.
     AnyEnd,
     /// None, not even a kill at the quit: for a tool whose exit status the program reads.
     Never,
 }
 
-/// An end, and what has to be known of it to judge it.
+/// An end, and the facts needed to judge it.
 pub(super) struct Judged<'a> {
     pub(super) end: ProcessEnd,
-    /// The quitter quits.
     pub(super) is_quitting: bool,
     pub(super) stop_signal: i32,
-    /// If it was killed: how long after the stop signal, and where it stood then.
+    /// If the process was killed: how long after the stop signal, and what it stood on then.
     pub(super) kill: Option<&'a (Duration, String)>,
 }
 
@@ -106,14 +105,14 @@ impl ProcessFailure {
 }
 
 impl Judged<'_> {
-    /// Whether this is how a process ends after the stop signal.
+    /// Whether a process that was sent the stop signal may end like this without a failure.
     fn is_stop(&self, status: ExitStatus) -> bool {
         let signal = os::signal_of(status);
         signal.is_none_or(|signal| signal == self.stop_signal || os::asks_to_end(signal))
     }
 
-    /// Whether a process that was not sent the stop signal ended as if it had been sent one: by a
-    /// terminal or a supervisor, which sends it to the whole program.
+    /// Whether a process that was not sent the stop signal ended as if it had been: a terminal or a
+    /// supervisor may have sent it to the whole program.
     pub(super) fn looks_asked(&self, status: ExitStatus) -> bool {
         const BY_SHELL: i32 = 128;
         let of_shell = status.code().map(|code| code - BY_SHELL);

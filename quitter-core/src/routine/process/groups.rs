@@ -1,8 +1,8 @@
-//! The processes that are killed when this process ends, in a list that takes no lock.
+//! The processes that are killed when this process ends, in a lock-free list.
 //!
-//! A slot is a word: the number of a process, whether its whole group is meant, and how many threads
-//! are signalling it at this moment. The reaper empties a slot before it reaps the process, and it
-//! cannot while anybody is signalling. So the number in a slot is never that of a stranger.
+//! A slot is a word: the number of a process, whether its whole group is meant, and how many threads are
+//! signalling it at this moment. The reaper empties a slot before it reaps the process, and cannot do so
+//! while a thread is signalling. So the number in a slot is never that of an unrelated process.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -14,29 +14,29 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use crate::slots::{FREE, Slots};
 use crate::system;
 
-/// The whole group is meant. Below this is the number of the process.
+/// The whole group is meant. The bits below hold the number of the process.
 const GROUP: u64 = 1 << 32;
 /// One thread is signalling.
 const USER: u64 = 1 << 33;
 const USERS: u64 = 0xfff << 33;
-/// From here on a number, so that no two processes of one slot have the same word.
+/// The bits from here on hold a serial number, so that no two processes of one slot have the same word.
 const NUMBER: u32 = 45;
 
 static LIST: Slots<64> = Slots::new();
 
-/// This process ends: it starts no more processes.
+/// This process is ending, and starts no more processes.
 static CLOSED: AtomicBool = AtomicBool::new(false);
-/// How many are being started, and may not be in the list yet.
+/// How many processes are being started, and may not be in the list yet.
 static STARTING: AtomicUsize = AtomicUsize::new(0);
-/// The process that the list belongs to: a fork(2) has a copy.
+/// The process that the list belongs to: after a `fork(2)`, the child has a copy.
 static OWNER: AtomicU32 = AtomicU32::new(0);
 
-/// The start of a process. While this lives the end of this process waits for a moment, so that no
-/// process is missing from the list.
+/// The start of a process. While this lives, the end of this process waits for a moment, so that no process
+/// is missing from the list.
 pub(super) struct Starting(());
 
 impl Starting {
-    /// `None`: this process ends, or is a fork of the one with the reaper.
+    /// `None`: this process is ending, or is a fork of the one with the reaper.
     pub(super) fn begin() -> Option<Self> {
         static AT_EXIT: Once = Once::new();
         if system::is_forked() {
@@ -78,24 +78,24 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    /// Signals it, or its group. Only for the reaper, which has not removed it.
+    /// Signals the process, or its group. Only the reaper may call this, before it removes the process.
     pub(super) fn signal(self, signal: Signal) {
         send(self.word, signal);
     }
 
-    /// Signals the process itself, for anybody. Returns whether it was still there.
+    /// Signals the process itself, from any thread. Returns whether it was still listed.
     pub(super) fn signal_process(self, signal: Signal) -> bool {
         self.while_held(|word| send(word & !GROUP, signal))
     }
 
-    /// Takes it out of the list. `false`: another thread is signalling it, so try again.
+    /// Removes the process from the list. `false`: another thread is signalling it, so try again.
     pub(super) fn remove(self) -> bool {
         let order = Ordering::SeqCst;
         let removed = self.slot.compare_exchange(self.word, FREE, order, order);
         removed.is_ok()
     }
 
-    /// Returns whether it was still there.
+    /// Calls `f` while the slot is held. Returns whether the process was still listed.
     fn while_held(self, f: impl FnOnce(u64)) -> bool {
         let hold = |word| (word & !USERS == self.word).then(|| word + USER);
         let held = self
@@ -110,22 +110,22 @@ impl Listed {
 }
 
 fn send(word: u64, signal: Signal) {
-    // It was a process's number.
+    // The number fits, since it was that of a process.
     let pid = i32::try_from(word & u64::from(u32::MAX)).unwrap_or_default();
     let Some(pid) = Pid::from_raw(pid).filter(|pid| !pid.is_init()) else {
         return;
     };
-    // A group of which only the ended process is left is no error. One that is another user's by now
-    // cannot be helped.
+    // It is no error if only the ended process is left of the group. If the group belongs to another user
+    // by now, nothing can be done.
     let _ = match word & GROUP {
         0 => kill_process(pid, signal),
         _ => kill_process_group(pid, signal),
     };
 }
 
-/// Kills all processes in the list. For the end of this process: it starts no others after this.
+/// Kills all processes in the list, at the end of this process, which starts no others after this.
 pub(crate) fn kill_all() {
-    /// How long a process that is being started may take to get into the list.
+    /// How long to wait for processes that are being started to get into the list.
     const STARTED: Duration = Duration::from_millis(50);
     if OWNER.load(Ordering::Relaxed) != std::process::id() {
         return;
@@ -150,7 +150,7 @@ fn kill_listed() {
     }
 }
 
-/// How many processes are in the list: [`kill_all`] would kill these.
+/// How many processes [`kill_all`] would kill.
 pub(crate) fn listed() -> usize {
     let is_owner = OWNER.load(Ordering::Relaxed) == std::process::id();
     if is_owner { all_listed().count() } else { 0 }

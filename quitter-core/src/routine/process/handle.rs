@@ -1,4 +1,4 @@
-//! A child process, seen from outside.
+//! Handles to child processes, and how the processes end.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,18 +50,18 @@ use crate::tree::Node;
 /// ```
 #[non_exhaustive]
 pub struct ProcessHandle {
-    /// The writing end of its standard input, if the command asked for a pipe. A process that reads its
-    /// input to the end needs it to be dropped.
+    /// The write end of the process's standard input, if the command asked for a pipe. A process that reads
+    /// its input to the end only ends once this is dropped.
     pub stdin: Option<ChildStdin>,
-    /// The reading end of its standard output, if the command asked for a pipe.
+    /// The read end of the process's standard output, if the command asked for a pipe.
     pub stdout: Option<ChildStdout>,
-    /// The reading end of its standard error, if the command asked for a pipe.
+    /// The read end of the process's standard error, if the command asked for a pipe.
     pub stderr: Option<ChildStderr>,
     pub(super) pid: u32,
     /// Weak: a handle must not keep the quitter in the tree.
     pub(super) node: Weak<Node>,
     pub(super) record: Arc<Record>,
-    /// `None`: it had ended when it was adopted.
+    /// `None`: the process had ended when it was adopted.
     pub(super) remote: Option<Remote>,
     pub(super) end: Arc<End>,
 }
@@ -71,7 +71,7 @@ pub struct ProcessHandle {
 pub(super) struct End {
     /// Set before the routine is done.
     end: OnceLock<ProcessEnd>,
-    /// The futures that wait, by their keys.
+    /// The wakers of waiting futures, by their keys.
     waiting: Mutex<BTreeMap<u64, Waker>>,
 }
 
@@ -84,12 +84,12 @@ impl End {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the futures. To be called when the routine is done.
+    /// Wakes the waiting futures. To be called when the routine is done.
     pub(super) fn wake(&self) {
-        // A statement of its own: nobody is woken under the lock.
+        // A separate statement, so that no waker is called under the lock.
         let waiting = std::mem::take(&mut *self.waiting());
         for waker in waiting.into_values() {
-            // The executor's code. If it panics, the others are woken all the same.
+            // The executor's code. If it panics, the other futures are still woken.
             panics::catch(|| waker.wake(), |_| ());
         }
     }
@@ -100,9 +100,9 @@ impl End {
 pub struct ProcessEnded {
     record: Arc<Record>,
     end: Arc<End>,
-    /// Unique among those that wait for the same end.
+    /// Unique among the futures that wait for the same end.
     key: u64,
-    /// There from the first poll to the last.
+    /// Present from the first poll to the last.
     mark: Option<Mark>,
 }
 
@@ -113,11 +113,11 @@ impl Future for ProcessEnded {
         if !self.record.is_finished() {
             self.mark.get_or_insert_with(Mark::new);
             let waker = cx.waker().clone();
-            // A statement of its own: the one before is not dropped under the lock.
+            // A separate statement, so that the previous waker is not dropped under the lock.
             let before = self.end.waiting().insert(self.key, waker);
             drop(before);
         }
-        // Again, since it may have ended before the waker was there.
+        // Checked again, since the process may have ended before the waker was stored.
         if !self.record.is_finished() {
             return Poll::Pending;
         }
@@ -128,7 +128,7 @@ impl Future for ProcessEnded {
 
 impl Drop for ProcessEnded {
     fn drop(&mut self) {
-        // A statement of its own, too.
+        // A separate statement, so that the waker is not dropped under the lock.
         let waker = self.end.waiting().remove(&self.key);
         drop(waker);
     }
@@ -152,18 +152,18 @@ fn end_of(end: &End) -> ProcessEnd {
 
 /// How a child process ended.
 ///
-/// The [`Display`](fmt::Display) form is "exit status: 3", "signal: 11 (SIGSEGV)", and at a quit
-/// "signal: 15 (SIGTERM), after the stop signal". If it ended in time, and others in its group had to be
-/// killed, it is "signal: 15 (SIGTERM), the rest of its group killed". If nobody read its output any more,
-/// it is "signal: 13 (SIGPIPE), after the program's stdout was closed".
+/// The [`Display`](fmt::Display) form is "exit status: 3", "signal: 11 (SIGSEGV)", and at a quit "signal:
+/// 15 (SIGTERM), after the stop signal". If the process ended in time, but others in its group had to be
+/// killed, it is "signal: 15 (SIGTERM), the rest of its group killed". If nobody read the process's output
+/// any more, it is "signal: 13 (SIGPIPE), after the program's stdout was closed".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessEnd {
-    /// Its exit status. `None` if other code of the program has taken it, by waiting for any child.
+    /// The exit status. `None` if other code of the program took it, by waiting for any child.
     pub status: Option<ExitStatus>,
-    /// Why it ended.
+    /// Why the process ended.
     pub by: EndedBy,
-    /// The program's own stream that nobody reads any more, so that the process could not write on.
+    /// The program's own stream that nobody reads any more, so that the process's pipe was closed.
     pub(super) unread: Option<Stream>,
 }
 
@@ -171,37 +171,38 @@ pub struct ProcessEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndedBy {
-    /// It ended by itself, or by what others did to it: the quitter had not told it to stop.
+    /// It ended by itself, or because of others: the quitter had not told it to stop.
     Itself,
     /// The quit had sent it the stop signal, and it ended after that.
     StopSignal,
-    /// The quit had sent it the stop signal, and it did not end. So it was killed. If it had ended by
-    /// then, but others in the group that it led had not, they were killed: then the exit status, which
-    /// is its own, is another than that of a kill, such as SIGTERM. That is known where there is `/proc`.
+    /// The quit had sent it the stop signal, it did not end, and so it was killed. Or it had ended by then,
+    /// but others in the group that it led had not, and they were killed: then the exit status is the
+    /// process's own, such as SIGTERM, not that of a kill. This is only known where there is `/proc`.
     Kill,
 }
 
 impl ProcessEnd {
-    /// Whether its exit code is 0.
+    /// Returns whether the exit code is 0.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.status.is_some_and(|status| status.success())
     }
 
-    /// Whether it was killed itself, and not only others in its group.
+    /// Whether the process itself was killed, not only others in its group.
     pub(super) fn is_own_kill(&self) -> bool {
         self.by == EndedBy::Kill && self.status.is_none_or(os::is_killed)
     }
 
-    /// Whether its pipe was closed before it ended, since nobody reads the program's stdout or stderr any
-    /// more: see [`ProcessOutput::Prefixed`](crate::ProcessOutput::Prefixed). Most programs end by that, with
-    /// SIGPIPE, or with an exit code of their own. To start it anew would be of no use.
+    /// Returns whether the process's pipe was closed before it ended, since nobody reads the program's
+    /// stdout or stderr any more: see [`ProcessOutput::Prefixed`](crate::ProcessOutput::Prefixed). Most
+    /// programs end because of that, by SIGPIPE or with an exit code of their own. Restarting the process
+    /// would be of no use.
     #[must_use]
     pub fn is_output_closed(&self) -> bool {
         self.unread.is_some()
     }
 
-    /// Whether the quit ended it, and not itself.
+    /// Returns whether the quit ended the process.
     #[must_use]
     pub fn is_by_quit(&self) -> bool {
         self.by != EndedBy::Itself
@@ -236,7 +237,7 @@ impl ProcessHandle {
         &self.record
     }
 
-    /// Asks how the process ended, once its routine is done.
+    /// Returns a function that says how the process ended, to be called once its routine is done.
     pub(crate) fn end_once_finished(&self) -> impl FnOnce() -> ProcessEnd + Send + use<> {
         let end = Arc::clone(&self.end);
         move || end_of(&end)
@@ -244,44 +245,45 @@ impl ProcessHandle {
 }
 
 impl ProcessHandle {
-    /// The process's number in the operating system. It may be another process's once this one is
-    /// [finished](Self::is_finished): to signal it, use [`send_signal`](Self::send_signal).
+    /// Returns the process's number in the operating system. Once the process is
+    /// [finished](Self::is_finished), the system may give the number to another process: to signal the
+    /// process, use [`send_signal`](Self::send_signal).
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// The routine's number, unique in this process.
+    /// Returns the routine's number, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.record.id
     }
 
-    /// The routine's name.
+    /// Returns the routine's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.record.name
     }
 
-    /// Whether the process has ended and was reaped, and, where it led a group, the group has ended,
+    /// Returns whether the process has ended and was reaped, and, if it led a group, the group has ended,
     /// too.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.record.is_finished()
     }
 
-    /// How the process ended. `None` while it is not [finished](Self::is_finished).
+    /// Returns how the process ended, or `None` if it is not yet [finished](Self::is_finished).
     #[must_use]
     pub fn end(&self) -> Option<ProcessEnd> {
         self.is_finished().then(|| end_of(&self.end))
     }
 
-    /// Blocks until the process has ended, for at most `timeout`; [`Duration::MAX`] waits for ever.
+    /// Blocks until the process has ended, for at most `timeout`; [`Duration::MAX`] waits without a limit.
     /// Returns how it ended.
     ///
-    /// Does not tell it to end, and closes no pipe: a process that waits for the end of its input needs
-    /// [`stdin`](Self::stdin) to be dropped. May be called again, and from several threads. Like
-    /// [`Quitter::wait_done`](crate::Quitter::wait_done), it ends by the deadline of a quit.
+    /// This does not tell the process to end, and closes no pipe: a process that waits for the end of its
+    /// input needs [`stdin`](Self::stdin) to be dropped. It may be called again, and from several threads.
+    /// Like [`Quitter::wait_done`](crate::Quitter::wait_done), it ends by the deadline of a quit.
     ///
     /// # Errors
     ///
@@ -314,10 +316,10 @@ impl ProcessHandle {
         Ok(end_of(&self.end))
     }
 
-    /// A future that is ready once the process has ended: what [`wait`](Self::wait) is to threads, on
-    /// any executor. A task that awaits it is listed as one that waits for others, as with
-    /// [`done`](crate::Quitter::done). It borrows nothing, and may be dropped at any time. No deadline
-    /// ends it: to limit it, use the executor's timeout, or on tokio `wait_async`.
+    /// Returns a future that is ready once the process has ended: [`wait`](Self::wait) for async code, on
+    /// any executor. A task that awaits it is listed as waiting for others, as with
+    /// [`done`](crate::Quitter::done). The future borrows nothing, and may be dropped at any time. No
+    /// deadline ends it: to limit it, use the executor's timeout, or on tokio `wait_async`.
     ///
     /// # Examples
     ///
@@ -345,18 +347,18 @@ impl ProcessHandle {
         }
     }
 
-    /// Sends the process a signal, such as SIGHUP to a server that is to read its configuration again.
-    /// Only the process gets it, not its group.
+    /// Sends the process a signal, such as SIGHUP to make a server read its configuration again. Only the
+    /// process gets the signal, not its group.
     ///
-    /// Unlike `kill` with the [`pid`](Self::pid) it never meets another process that has got the number.
-    /// A process that the signal ends has ended by itself, and what that means is up to
-    /// [`failure_on`](crate::RoutineBuilder::failure_on). To stop a single process, give it a
-    /// [child quitter](crate::Quitter::child) of its own, and tell that to quit.
+    /// Unlike `kill` with the [`pid`](Self::pid), this never reaches another process that has the same
+    /// number by now. If the signal ends the process, the process counts as having ended by itself, and
+    /// [`failure_on`](crate::RoutineBuilder::failure_on) says whether that is a failure. To stop a single
+    /// process, give it a [child quitter](crate::Quitter::child) of its own, and tell that quitter to quit.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotFound`] if the process has ended, [`io::ErrorKind::InvalidInput`] if the
-    /// number is none of the signals with a name, and [`io::ErrorKind::Unsupported`] on Windows.
+    /// [`io::ErrorKind::NotFound`] if the process has ended, [`io::ErrorKind::InvalidInput`] if the number
+    /// is not that of a named signal, and [`io::ErrorKind::Unsupported`] on Windows.
     pub fn send_signal(&self, number: i32) -> io::Result<()> {
         match self.remote {
             Some(remote) => remote.send(number),

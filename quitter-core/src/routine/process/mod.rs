@@ -1,17 +1,16 @@
 //! Child processes as routines.
 //!
-//! One thread, the reaper, waits for all of them, tells them to stop, kills those that do not, and
-//! reaps them. These hold:
+//! One thread, the reaper, waits for all of them, tells them to stop, kills those that do not, and reaps
+//! them. These invariants hold:
 //!
-//! 1. **A process or group is signalled only while its number is its own**, which is as long as the
-//!    process that was started is not reaped. The reaper alone reaps. Others, who signal beside it,
-//!    hold the process's slot meanwhile, and the reaper takes it out of there first (`groups.rs`).
-//! 2. **Whoever ends this process kills what is left**, without waiting for any lock: the forced end,
+//! 1. **A process or group is signalled only while its number is its own**, which is as long as the process
+//!    that was started is not reaped. Only the reaper reaps. Other threads that send signals hold the
+//!    process's slot meanwhile, and the reaper empties the slot before it reaps (`groups.rs`).
+//! 2. **The end of this process kills what is left**, without waiting for any lock: the forced end does so,
 //!    and a handler that runs when the process exits (`groups.rs`).
-//! 3. **Nobody else's children are waited for**, but for orphans, when that is asked for
-//!    (`orphans.rs`).
-//! 4. **The reaper writes nothing, and runs no code of the user's** but the wakers of futures, as every
-//!    quit does. Output is another thread's affair (`readers.rs`).
+//! 3. **Children of other code are not waited for**, except orphans, on request (`orphans.rs`).
+//! 4. **The reaper writes nothing, and runs no user code** except the wakers of futures, as every quit
+//!    does. Another thread handles the output (`readers.rs`).
 
 mod adopt;
 mod builder;

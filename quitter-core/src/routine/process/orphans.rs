@@ -1,8 +1,8 @@
-//! Orphans that the system has made children of this process: as the first process of a container, or
-//! as what Linux calls a subreaper.
+//! Orphans that the system made children of this process, since it is the first process of a container, or
+//! what Linux calls a subreaper.
 //!
-//! Nothing tells an orphan from a child that other code of the program has started. So a child that
-//! has ended is left to that code for a while, and is reaped if nobody has waited for it by then.
+//! An orphan cannot be told from a child that other code of the program started. So a child that has ended
+//! is left to that code for a while, and is reaped if nobody has waited for it by then.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -12,15 +12,15 @@ use super::proc::{self, Stat};
 use crate::main_quitter::builder::MainQuitterBuilder;
 
 impl MainQuitterBuilder {
-    /// Sets whether orphans are reaped that become children of this process. The default is `false`.
-    /// For the first process of a container, and for one that has made itself a subreaper: on Linux,
-    /// a process whose parent has ended becomes the child of such a process, and stays as a zombie
-    /// when it ends, until it is waited for.
+    /// Sets whether to reap orphans that become children of this process. The default is `false`. Use this
+    /// in the first process of a container, and in a process that has made itself a subreaper: on Linux, a
+    /// process whose parent has ended becomes the child of such a process, and when it ends, it remains a
+    /// zombie until it is waited for.
     ///
-    /// Nobody's wait is stolen without this. With it, a child that other code of the program has started
-    /// is taken for an orphan if nobody has waited for it one to two seconds after its end: a later
-    /// wait is an error. Processes that are [added](crate::Quitter::add_process) or
-    /// [adopted](crate::RoutineBuilder::adopt) are never affected. Has no effect on systems without
+    /// By default, no child of other code is ever reaped. With `true`, a child that other code of the
+    /// program started is taken for an orphan if nobody has waited for it one to two seconds after its end:
+    /// a later wait fails. Processes that are [added](crate::Quitter::add_process) or
+    /// [adopted](crate::RoutineBuilder::adopt) are never affected. This has no effect on systems without
     /// `/proc`.
     ///
     /// # Examples
@@ -38,13 +38,14 @@ impl MainQuitterBuilder {
     }
 }
 
-/// How often to look. A child that two looks find ended is an orphan.
+/// How often to look. A child that two looks in a row find ended is an orphan.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The orphans, once they are to be reaped.
+/// The search for orphans.
 pub(super) struct Orphans {
     next: Instant,
-    /// The ended children that the last look found: their numbers, and when they were started.
+    /// The ended children that the last look found for the first time: their numbers, and when they were
+    /// started.
     ended: HashSet<(u32, u64)>,
 }
 
@@ -56,7 +57,7 @@ impl Orphans {
         }
     }
 
-    /// Looks, if it is time. Returns when to look again.
+    /// Looks and reaps, if it is time. Returns when to look again.
     pub(super) fn step(&mut self, supervised: impl FnOnce() -> HashSet<u32>) -> Instant {
         let now = Instant::now();
         if now < self.next {

@@ -16,27 +16,26 @@ use crate::report::escape::Name;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProcessOutput {
-    /// As the command says: by default it goes where the program's own output goes; with
-    /// [`Stdio::piped`](std::process::Stdio::piped) the [handle](crate::ProcessHandle) has the reading
-    /// ends.
+    /// The output goes where the command says: by default, where the program's own output goes; with
+    /// [`Stdio::piped`](std::process::Stdio::piped), the [handle](crate::ProcessHandle) has the read ends.
     #[default]
     AsCommanded,
     /// Both streams are read line by line, and written to the program's stdout and stderr with the
     /// routine's name before each line: "web | listening on port 80". Lines of several processes do not
-    /// mix, and the lines are otherwise as the process wrote them; a line that is longer than 64 KiB is broken.
+    /// mix, and are otherwise as the process wrote them; a line longer than 64 KiB is split.
     ///
-    /// One thread does this for all processes. A stdout that takes nothing, as when a pager waits for a key,
-    /// holds the thread up, and so the processes that write, but neither the quit nor the reports. As long
-    /// as it lasts, processes that have ended keep their two descriptors. When a process ends, its output is
-    /// waited for, for at most 200 ms; what others write to the pipes after that is lost.
+    /// One thread does this for all processes. A stdout that takes nothing, as when a pager waits for a
+    /// key, blocks that thread, and so the processes that write, but neither the quit nor the reports.
+    /// Meanwhile, processes that have ended keep their two descriptors. The end of a process waits for its
+    /// output for at most 200 ms; output that other processes write to the pipes after that is lost.
     ///
-    /// When nobody reads the program's stdout any more, as after `prog | head -2`, a process that goes on
-    /// writing to its own gets SIGPIPE, as it would without a prefix, or on Windows an error. The same goes
-    /// for stderr. The end by SIGPIPE is a failure, unless
+    /// Once nobody reads the program's stdout any more, as after `prog | head -2`, a process that keeps
+    /// writing to its own stdout gets SIGPIPE, as it would without a prefix, or on Windows an error. The
+    /// same goes for stderr. An end by SIGPIPE is a failure, unless
     /// [`failure_on`](crate::RoutineBuilder::failure_on) says otherwise: "signal: 13 (SIGPIPE), after the
     /// program's stdout was closed". The reader may have ended by the Ctrl-C that also tells the program to
-    /// quit. So this begins 100 ms later, and after the stop signal what nobody reads is thrown away: the
-    /// process can finish.
+    /// quit. So this begins 100 ms later, and after the stop signal, output that nobody reads is discarded:
+    /// the process can finish.
     Prefixed,
 }
 
@@ -56,18 +55,18 @@ impl fmt::Display for Stream {
     }
 }
 
-/// Makes prefixed lines of what a process writes.
+/// Turns the output of a process into prefixed lines.
 pub(super) struct Lines {
     prefix: String,
     to: Stream,
-    /// The beginning of a line.
+    /// The beginning of a line that is not complete.
     begun: Vec<u8>,
-    /// Since when nobody reads what is written.
+    /// When a write first failed because nobody reads the stream any more.
     unread_since: Option<Instant>,
 }
 
 impl Lines {
-    /// A line that is longer is broken.
+    /// Longer lines are split.
     const LONGEST: usize = 64 * 1024;
 
     pub(super) fn new(name: &str, to: Stream) -> Self {
@@ -79,12 +78,11 @@ impl Lines {
         }
     }
 
-    /// The stream that they are written to.
     pub(super) fn to(&self) -> Stream {
         self.to
     }
 
-    /// Writes all lines that are whole by now. Returns whether there is a use in more.
+    /// Writes all lines that are complete by now. Returns whether it is worth reading more.
     pub(super) fn write(&mut self, read: &[u8]) -> bool {
         let whole = self.whole(read);
         if whole.is_empty() {
@@ -95,7 +93,7 @@ impl Lines {
                 let since = self.unread_since.get_or_insert_with(Instant::now);
                 since.elapsed() < QUIT_FOLLOWS
             }
-            // Nothing can be done about other errors, which may pass, as that of a full disk.
+            // Nothing can be done about other errors, which may pass, such as that of a full disk.
             _ => {
                 self.unread_since = None;
                 true
@@ -103,14 +101,14 @@ impl Lines {
         }
     }
 
-    /// Writes what is left of a last line.
+    /// Writes a last line that has no newline.
     pub(super) fn end(&mut self) {
         if !self.begun.is_empty() {
             self.write(b"\n");
         }
     }
 
-    /// The prefixed lines that are whole by now.
+    /// The prefixed lines that are complete by now.
     fn whole(&mut self, read: &[u8]) -> Vec<u8> {
         let mut lines = Vec::new();
         for piece in read.split_inclusive(|byte| *byte == b'\n') {
@@ -122,7 +120,7 @@ impl Lines {
             if is_whole && self.begun.ends_with(b"\r") {
                 self.begun.pop();
             }
-            // A return may belong to the end of the line.
+            // A carriage return may belong to the end of the line.
             while self.begun.strip_suffix(b"\r").unwrap_or(&self.begun).len() > Self::LONGEST {
                 let rest = self.begun.split_off(broken_at(&self.begun, Self::LONGEST));
                 self.push_line(&mut lines);
@@ -154,7 +152,7 @@ impl Lines {
     }
 }
 
-/// Where a text that is longer than this is broken: before a character that would be split, if it is UTF-8.
+/// Where to split a text that is longer than `longest`: not inside a character, if it is UTF-8.
 fn broken_at(text: &[u8], longest: usize) -> usize {
     const LONGEST_CHARACTER: usize = 4;
     let is_inside = |at: usize| text[at] & 0b1100_0000 == 0b1000_0000;
@@ -162,7 +160,7 @@ fn broken_at(text: &[u8], longest: usize) -> usize {
     before.find(|at| !is_inside(*at)).unwrap_or(longest)
 }
 
-/// The length of as many lines as fit into this, or of the first.
+/// The length of as many lines as fit into `room`, or of the first line.
 fn piece(lines: &[u8], room: usize) -> usize {
     let end = |byte: &u8| *byte == b'\n';
     let fitting = &lines[..lines.len().min(room)];
@@ -171,8 +169,8 @@ fn piece(lines: &[u8], room: usize) -> usize {
     last.map_or(lines.len(), |last| last + 1)
 }
 
-/// Writes lines that the stream takes at once. It is waited for without its lock: a thread of the program that
-/// prints then blocks in its own write, and reports say so, and not in the lock.
+/// Writes lines that the stream takes in one piece. Waits for the stream without holding its lock: so a
+/// thread of the program that prints blocks in its own write, as reports then say, and not on the lock.
 fn put_piece<W: Write>(to: Stream, lock: impl Fn() -> W, lines: &[u8]) -> io::Result<()> {
     loop {
         let mut locked = lock();
@@ -184,7 +182,7 @@ fn put_piece<W: Write>(to: Stream, lock: impl Fn() -> W, lines: &[u8]) -> io::Re
     }
 }
 
-/// Writes all of it, also to a descriptor that is non-blocking and full.
+/// Writes the whole text, even to a non-blocking descriptor that is full.
 fn write_all(to: Stream, locked: &mut impl Write, mut text: &[u8]) -> io::Result<()> {
     loop {
         let written = match text {
@@ -208,11 +206,11 @@ fn write_all(to: Stream, locked: &mut impl Write, mut text: &[u8]) -> io::Result
 
 /// Shared by the reaper and the readers of one process's output.
 pub(super) struct Drain {
-    /// How many pipes are being read.
+    /// How many pipes are still being read.
     open: AtomicUsize,
-    /// The process has ended: what is in the pipes by now is all that is read.
+    /// The process has ended: only what is in the pipes by now is read.
     has_ended: AtomicBool,
-    /// The process was asked to stop: it is read to its end, though nobody reads what it says.
+    /// The process was asked to stop: its output is read to the end, even if nobody reads the program's.
     is_stopping: AtomicBool,
     /// The program's stream that nobody reads any more, so that a pipe was closed.
     cut_off: OnceLock<Stream>,
@@ -243,19 +241,20 @@ impl Drain {
         self.open.load(Ordering::Acquire) == 0
     }
 
-    /// From now on, only what is in the pipes by now is read.
+    /// Tells the readers to read only what is in the pipes by now.
     pub(super) fn end(&self) {
         if !self.has_ended.swap(true, Ordering::AcqRel) {
             self.readers.wake_by_ref();
         }
     }
 
-    /// The process is about to be asked to stop.
+    /// To be called before the process is asked to stop.
     pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
     }
 
-    /// Nobody reads this stream of the program's any more. Returns whether the process is to learn that.
+    /// Notes that nobody reads this stream of the program any more. Returns whether to let the process
+    /// know.
     pub(super) fn cut_off(&self, stream: Stream) -> bool {
         let is_stopping = self.is_stopping.load(Ordering::Acquire);
         if !is_stopping {
@@ -264,7 +263,7 @@ impl Drain {
         !is_stopping
     }
 
-    /// The program's stream that nobody reads any more, if the process can have learned that.
+    /// The program's stream that nobody reads any more, if the process may have noticed.
     pub(super) fn unread(&self) -> Option<Stream> {
         self.cut_off.get().copied()
     }
@@ -277,7 +276,7 @@ impl Drain {
         self.has_ended.load(Ordering::Acquire)
     }
 
-    /// A pipe is read no longer.
+    /// To be called when a pipe is no longer read.
     pub(super) fn close(&self) {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.reaper.wake_by_ref();

@@ -1,5 +1,5 @@
-//! Waits for whichever of many pipes can be read from. On Linux that takes as long for one of ten
-//! thousand as for one of ten.
+//! Waits for any of many pipes to become readable. On Linux, a wait on ten thousand pipes takes no longer
+//! than one on ten.
 
 #[cfg(target_os = "linux")]
 pub(super) use epoll::PollSet;
@@ -39,16 +39,17 @@ mod epoll {
             Ok(add(&self.files, pipe, data, EventFlags::IN)?)
         }
 
-        /// To close the pipe would not do: a process that is being forked may have it open, too.
+        /// Closing the pipe would not be enough: a process that is being forked may have it open, too.
         pub(in super::super) fn remove(&self, pipe: &Arc<File>, _key: u64) {
             let _ = delete(&self.files, pipe);
         }
 
-        /// Waits until some can be read from, or for the wakeup. Returns the keys of some of those.
+        /// Waits until a pipe is readable, or for the wakeup. Returns the keys of some of the readable
+        /// pipes.
         pub(in super::super) fn wait(&self) -> Vec<u64> {
             const AT_A_TIME: usize = 256;
             let mut events = Vec::with_capacity(AT_A_TIME);
-            // Without a limit of time, only a signal ends it early.
+            // The wait has no timeout, so only a signal ends it early.
             let _ = wait(&self.files, spare_capacity(&mut events), None);
             let mut keys: Vec<_> = events.iter().map(|event| event.data.u64()).collect();
             keys.retain(|key| match *key {
@@ -99,7 +100,7 @@ mod poll {
             self.files().remove(&key);
         }
 
-        /// Waits until some can be read from, or for the wakeup. Returns the keys of those.
+        /// Waits until a pipe is readable, or for the wakeup. Returns the keys of the readable pipes.
         pub(in super::super) fn wait(&self) -> Vec<u64> {
             let files: Vec<_> = self.files().clone().into_iter().collect();
             let mut polled = vec![PollFd::new(&*self.wakeup, PollFlags::IN)];
@@ -115,7 +116,7 @@ mod poll {
                 Err(_) => true,
             };
             if result.is_err() {
-                // No memory, or a lower limit of descriptors: try each, and not all the time.
+                // Out of memory, or the limit of descriptors was lowered: try each pipe, but do not spin.
                 thread::sleep(Duration::from_millis(10));
             }
             let keys = files.iter().map(|(key, _)| *key).zip(&polled[1..]);

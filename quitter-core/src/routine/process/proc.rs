@@ -1,4 +1,4 @@
-//! Processes as `/proc` shows them. Without it, nothing is known.
+//! Processes as `/proc` shows them. Without `/proc`, nothing is known.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::stat;
 #[derive(Debug)]
 pub(super) struct Stat {
     pub(super) pid: u32,
-    /// The name of its program, cut by the system.
+    /// The name of the process's program, truncated by the system.
     name: String,
     state: char,
     pub(super) parent: u32,
@@ -43,7 +43,7 @@ impl Stat {
         })
     }
 
-    /// Whether it has ended, and was not reaped.
+    /// Whether the process has ended, but was not reaped.
     pub(super) fn is_zombie(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
@@ -61,7 +61,7 @@ impl Stat {
     }
 }
 
-/// All processes that can be seen, in the order of their groups. `None`: that cannot be known.
+/// All visible processes, in the order of their groups. `None`: unknown.
 #[cfg(target_os = "linux")]
 pub(super) fn all() -> Option<Vec<Stat>> {
     let entries = std::fs::read_dir("/proc").ok()?;
@@ -76,7 +76,7 @@ pub(super) fn all() -> Option<Vec<Stat>> {
     None
 }
 
-/// The last look at all processes. To look takes milliseconds, so one look serves all who ask.
+/// The last look at all processes. A look takes milliseconds, so all callers share it.
 #[derive(Default)]
 pub(super) struct Census {
     last: Option<(Instant, Option<Vec<Stat>>)>,
@@ -85,20 +85,21 @@ pub(super) struct Census {
 
 /// The members of a group.
 pub(super) enum Members {
-    /// None is left that runs, as far as can be known.
+    /// No member is running any more, as far as is known.
     Gone,
-    /// Some process lives, or did at this moment.
+    /// Some member was alive at this moment.
     Live(Instant),
     /// It is too early to look again.
     AskAt(Instant),
 }
 
 impl Census {
-    /// How long the next look has to wait at least, and beside the time that one takes.
+    /// The shortest pause between two looks. The pause is also at least `TIMES` times as long as a look
+    /// takes.
     const PAUSE: Duration = Duration::from_millis(5);
     const TIMES: u32 = 4;
 
-    /// Whether any process of the group lives, by a look that was taken after `since`.
+    /// Whether any process of the group is alive, by a look taken after `since`.
     pub(super) fn members(&mut self, group: u32, since: Instant) -> Members {
         let seen_at = match self.look(since) {
             Ok(at) => at,
@@ -110,7 +111,8 @@ impl Census {
         }
     }
 
-    /// Looks, unless that was done since `since`. Returns the time of the look, or when there may be one.
+    /// Takes a look, unless there was one since `since`. Returns the time of the look, or when the next
+    /// look is allowed.
     fn look(&mut self, since: Instant) -> Result<Instant, Instant> {
         let now = Instant::now();
         let mut next = since;
@@ -128,7 +130,7 @@ impl Census {
         Ok(now)
     }
 
-    /// Whether others are in the group of this process, by a look that is as new as can be had.
+    /// Whether others are in the group of this process, by the newest look allowed.
     pub(super) fn has_others(&mut self, leader: u32) -> bool {
         let _ = self.look(Instant::now());
         self.others(leader).next().is_some()
@@ -148,7 +150,8 @@ impl Census {
         members.filter(|stat| !stat.is_zombie())
     }
 
-    /// Where a process stands, and which others are in its group. Disturbs none of them.
+    /// Describes what a process stands on, and which others are in its group, without disturbing any of
+    /// them.
     pub(super) fn describe(&mut self, pid: u32, since: Instant) -> String {
         let Some(stat) = Stat::of(pid) else {
             return format!("pid {pid}");
@@ -158,13 +161,13 @@ impl Census {
             text += " in ";
             text += &place;
         }
-        // A look that is a bit older will do.
+        // If no look is allowed yet, the last one is good enough.
         let _ = self.look(since);
         text + &Others(self.others(pid).collect()).to_string()
     }
 }
 
-/// The kernel's function in which a process sleeps.
+/// The kernel function in which a process sleeps.
 fn place_in_kernel(pid: u32) -> Option<String> {
     let place = std::fs::read_to_string(format!("/proc/{pid}/wchan")).ok()?;
     (place != "0" && !place.is_empty()).then_some(place)

@@ -1,7 +1,7 @@
-//! The thread that reads the output of child processes, of all of them.
+//! The thread that reads the output of all child processes.
 //!
-//! It looks only at pipes that have something, and at those of processes that have ended. So the work
-//! grows with what is written, and not with how many processes there are.
+//! The thread visits only pipes that are readable, and those of processes that have ended. So the work
+//! grows with the amount of output, not with the number of processes.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,7 +23,7 @@ use super::poll_set::PollSet;
 use crate::stands::own;
 use crate::threads;
 
-/// The readers, as the rest of the program sees them.
+/// A handle to the thread, which is started when it is first needed.
 pub(super) struct Readers(OnceCell<Thread>);
 
 struct Thread {
@@ -33,20 +33,19 @@ struct Thread {
 }
 
 enum Request {
-    /// A pipe, which is told as ready under this key.
+    /// Read this pipe, which is reported as readable under this key.
     Read(u64, Pipe),
-    /// The process has ended that writes to the pipes with these keys.
+    /// The process that writes to the pipes with these keys has ended.
     Ended(Range<u64>),
 }
 
-/// A pipe that is read.
 struct Pipe {
     from: Arc<File>,
     lines: Lines,
     drain: Arc<Drain>,
 }
 
-/// Has the thread read what a process has left when it ended.
+/// Wakes the thread to read what an ended process left in its pipes.
 struct Ended {
     keys: Range<u64>,
     requests: Sender<Request>,
@@ -70,7 +69,7 @@ impl Readers {
         Self(OnceCell::new())
     }
 
-    /// Reads these from now on.
+    /// Starts reading these pipes.
     pub(super) fn read(
         &self,
         name: &str,
@@ -82,7 +81,7 @@ impl Readers {
         let stdout = stdout.map(|from| (OwnedFd::from(from), Stream::Out));
         let stderr = stderr.map(|from| (OwnedFd::from(from), Stream::Err));
         let pipes: Vec<_> = stdout.into_iter().chain(stderr).collect();
-        // Reading must not block. The other ends are not affected.
+        // Reading must not block. The write ends are not affected.
         pipes
             .iter()
             .try_for_each(|(from, _)| ioctl_fionbio(from, true))?;
@@ -95,7 +94,7 @@ impl Readers {
                 lines: Lines::new(name, to),
                 drain: Arc::clone(&drain),
             };
-            // First, so that the thread has it when it is told as ready. The thread never ends.
+            // Sent first, so that the thread has the pipe when it becomes readable. The thread never ends.
             let _ = thread.requests.send(Request::Read(key, pipe));
             if let Err(error) = thread.set.add(&from, key) {
                 drain.end();
@@ -140,7 +139,7 @@ fn new_keys(count: usize) -> Range<u64> {
 }
 
 fn run(queue: &Receiver<Request>, set: &PollSet) {
-    /// As much as a pipe holds, unless it was made larger.
+    /// The capacity of a pipe, unless it was enlarged.
     const ROOM: usize = 64 * 1024;
     let mut pipes = HashMap::new();
     let mut room = vec![0; ROOM];
@@ -167,11 +166,11 @@ fn run(queue: &Receiver<Request>, set: &PollSet) {
 }
 
 impl Pipe {
-    /// Reads on. Returns whether there may be more.
+    /// Reads what there is. Returns whether there may be more.
     fn read(&mut self, room: &mut [u8]) -> bool {
-        /// More than fits into a pipe.
+        /// More reads than it takes to empty a pipe.
         const ALL: usize = 32;
-        // Asked first: what is written before the end is found after this.
+        // Checked first: everything written before the end is found after this.
         let has_ended = self.drain.has_ended();
         let times = if has_ended { ALL } else { 1 };
         for _ in 0..times {

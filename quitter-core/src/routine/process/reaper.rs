@@ -1,7 +1,7 @@
 //! The thread that waits for all child processes.
 //!
-//! Each event of a process wakes the thread with the key of that process, and the thread looks after that
-//! one only. So the work grows with the number of events, and not with that of processes.
+//! Each event of a process wakes the thread with the key of that process, and the thread handles only that
+//! process. So the work grows with the number of events, not with the number of processes.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -20,21 +20,20 @@ use super::supervised::{Next, Supervised};
 use crate::stands::own;
 use crate::threads;
 
-/// How soon to try again to reap a process that another thread is signalling.
+/// How soon to retry reaping a process that another thread is signalling.
 pub(super) const SOON: Duration = Duration::from_millis(1);
 
-/// How soon to look again at a process whose end was told, and that cannot be reaped: a debugger or a tracer
-/// outside of this process comes first, and nothing tells when it is done.
+/// How soon to check again on a process whose end was reported, but that cannot be reaped: a debugger or
+/// tracer outside this process comes first, and nothing reports when it is done.
 const TRACED: Duration = Duration::from_millis(20);
 
-/// The reaper, as the rest of the program sees it. There is one for the process, and its thread is
-/// started when the first process is.
+/// A handle to the reaper. There is one per program, and its thread is started with the first child
+/// process.
 pub(crate) struct Reaper {
     thread: OnceCell<ReaperThread>,
     pub(super) readers: Readers,
 }
 
-/// A way to the reaper's thread.
 #[derive(Clone)]
 pub(super) struct ReaperThread {
     requests: Sender<Request>,
@@ -48,10 +47,9 @@ enum Request {
     ReapOrphans,
 }
 
-/// A process for the reaper.
 pub(super) enum Watched {
     Supervised(Box<Supervised>),
-    /// Was killed, and is only to be reaped.
+    /// The process was killed, and only has to be reaped.
     Killed(Leader),
 }
 
@@ -70,12 +68,12 @@ impl Reaper {
         }
     }
 
-    /// The thread, which is started if there is none.
+    /// The thread, which this starts if there is none.
     pub(super) fn thread(&self) -> io::Result<&ReaperThread> {
         self.thread.get_or_try_init(ReaperThread::start)
     }
 
-    /// Reaps orphans from now on.
+    /// Starts reaping orphans.
     pub(crate) fn reap_orphans(&self) -> io::Result<()> {
         self.thread()?.ask(Request::ReapOrphans);
         Ok(())
@@ -111,7 +109,6 @@ impl ReaperThread {
         })
     }
 
-    /// Takes a process.
     pub(super) fn watch(&self, waker: Arc<ProcessWaker>, process: Watched) {
         self.ask(Request::Watch(waker, process));
     }
@@ -123,7 +120,7 @@ impl ReaperThread {
     }
 }
 
-/// Has the reaper look after one process.
+/// Wakes the reaper to handle one process.
 pub(super) struct ProcessWaker {
     key: u64,
     reaper: ReaperThread,
@@ -183,7 +180,7 @@ struct Entry {
     waker: Waker,
     /// When its next step is due.
     due: Option<Instant>,
-    /// The system has told its end, which it does once.
+    /// The system has reported its end, which it does once.
     is_told: bool,
 }
 
@@ -222,7 +219,7 @@ impl Reaping {
         match request {
             Request::Watch(waker, mut process) => {
                 let key = waker.key;
-                // Its end may have been told before it was here.
+                // Its end may have been reported before it was watched.
                 let is_told = process.leader().is_told();
                 let entry = Entry {
                     process,
@@ -238,7 +235,7 @@ impl Reaping {
         }
     }
 
-    /// Looks whether a process has ended, and goes on with it.
+    /// Checks whether a process has ended, and takes its next step.
     fn look(&mut self, key: u64) {
         if let Some(watched) = self.watched.get_mut(&key) {
             let leader = watched.process.leader();
@@ -249,7 +246,7 @@ impl Reaping {
         }
     }
 
-    /// The system has told the end of a process.
+    /// Handles the system's report that a process has ended.
     fn is_told(&mut self, key: u64) {
         if let Some(watched) = self.watched.get_mut(&key) {
             watched.is_told = true;
@@ -257,7 +254,7 @@ impl Reaping {
         }
     }
 
-    /// Goes on with a process, as far as it goes without waiting.
+    /// Drives a process as far as it goes without waiting.
     fn step(&mut self, key: u64) {
         let Some(watched) = self.watched.get_mut(&key) else {
             return;
@@ -284,7 +281,7 @@ impl Reaping {
 
     fn step_those_due(&mut self) {
         let now = Instant::now();
-        // As of now: a step that is due again at once has to wait for what else there is.
+        // Collected beforehand: a step that is due again at once must not starve other work.
         let due: Vec<_> = self.due.range(..=(now, u64::MAX)).copied().collect();
         due.into_iter().for_each(|(_, key)| self.step(key));
     }

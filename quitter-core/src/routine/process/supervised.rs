@@ -1,5 +1,5 @@
-//! One child process, as the reaper goes through its life: it runs, it is asked to stop, it is killed,
-//! its group ends, it is reaped and judged.
+//! The life of one child process, as the reaper drives it: the process runs, is asked to stop, is killed,
+//! its group ends, and it is reaped and judged.
 
 use std::pin::Pin;
 use std::process::ExitStatus;
@@ -18,40 +18,40 @@ use crate::report::escape::cut;
 use crate::routine::live::Live;
 use crate::tree::{DoneWait, Limits, Node, QuitWait};
 
-/// How long an end that looks asked for waits for the quit that explains it. A supervisor signals all
+/// How long to wait for the quit that explains an end which looks asked for. A supervisor signals all
 /// processes of a program at once, and a child may end before the program has noticed.
 pub(super) const QUIT_FOLLOWS: Duration = Duration::from_millis(100);
 
-/// A child process until its routine is done. (Fields are dropped in this order: the routine is done when all
-/// else is gone, and then those who wait are woken.)
+/// A child process until its routine is done. (Fields are dropped in this order: the routine is done when
+/// everything else is dropped, and then waiters are woken.)
 pub(super) struct Supervised {
     leader: Leader,
     options: ProcessOptions,
     stop_signal: StopSignal,
-    /// Where its output is read.
     output: Option<Arc<Drain>>,
     quit: QuitWait,
     /// Woken when the deadline of the quit changes.
     deadlines: Option<DoneWait>,
     stopped_at: Option<Instant>,
-    /// It was killed, or what was left of its group: how long after the stop signal, and where it stood.
+    /// Set when the process, or the rest of its group, was killed: how long after the stop signal, and what
+    /// the process stood on.
     kill: Option<(Duration, String)>,
-    /// It had ended, and others of its group had not.
+    /// The kill came after the process's own end, for the rest of its group.
     is_group_killed: bool,
     ended_at: Option<Instant>,
-    /// Whether others may be in its group after its own end.
+    /// Whether others may be in the group after the process's own end.
     may_have_members: Option<bool>,
-    /// When its group was last seen to live on after its own end.
+    /// When the group was last seen alive after the process's own end.
     group_seen_at: Option<Instant>,
-    /// Until when its output is waited for.
+    /// Until when to wait for the output.
     output_until: Option<Instant>,
-    /// Set once it was reaped.
+    /// Set once the process was reaped.
     end: Option<ProcessEnd>,
     live: Live,
     told: Told,
 }
 
-/// Wakes the futures that wait for the end, when it is dropped.
+/// When dropped, wakes the futures that wait for the end.
 struct Told(Arc<End>);
 
 impl Drop for Told {
@@ -63,7 +63,7 @@ impl Drop for Told {
 /// The next step.
 pub(super) enum Next {
     Done,
-    /// Another step, at this moment or when something happens.
+    /// Step again at this moment, or when something happens.
     At(Option<Instant>),
 }
 
@@ -108,10 +108,10 @@ impl Supervised {
         self.live.quitter().node()
     }
 
-    /// Goes on, as far as it goes without waiting.
+    /// Drives the process as far as it goes without waiting.
     pub(super) fn step(&mut self, cx: &mut Context<'_>, census: &mut Census) -> Next {
         let is_quitting = self.look_for_quit(cx);
-        // Once it is reaped, its number may be another's.
+        // Once the process is reaped, its number may belong to another.
         let is_asked = self.stopped_at.is_some() || self.end.is_some();
         if is_quitting && !is_asked && self.leader.look() {
             if let Some(output) = &self.output {
@@ -149,8 +149,7 @@ impl Supervised {
         Next::Done
     }
 
-    /// Whether the quitter quits. If it does not yet, or its deadline may change, the waker is called
-    /// when that happens.
+    /// Whether the quitter is quitting. The waker is called when that, or later the deadline, changes.
     fn look_for_quit(&mut self, cx: &mut Context<'_>) -> bool {
         if Pin::new(&mut self.quit).poll(cx).is_pending() {
             return false;
@@ -162,13 +161,13 @@ impl Supervised {
             };
             DoneWait::for_subtree(self.live.quitter().node(), limits)
         });
-        // Never ready: this routine is live.
+        // Never ready, since this routine is live.
         let _ = deadlines.step(cx);
         true
     }
 
-    /// When to kill, if it was asked to stop: before the deadline, but it has half of the time at
-    /// least.
+    /// When to kill a process that was asked to stop: before the deadline, but not before half of the time
+    /// is over.
     fn kill_at(&self) -> Option<Instant> {
         let node = self.node();
         let deadline = node.deadline()?;
@@ -177,7 +176,7 @@ impl Supervised {
         deadline.checked_sub(margin)
     }
 
-    /// Kills it if it is time. Returns when that will be.
+    /// Kills the process if it is time. Otherwise returns when that will be.
     fn kill_when_due(&mut self, census: &mut Census) -> Option<Instant> {
         let (stopped_at, None) = (self.stopped_at?, &self.kill) else {
             return None;
@@ -190,23 +189,23 @@ impl Supervised {
         None
     }
 
-    /// Kills it, or what is left of its group, and notes that.
+    /// Kills the process, or the rest of its group, and records that.
     fn kill_and_note(&mut self, stopped_at: Instant, census: &mut Census) {
-        // To look takes time, so after the kill it is too late, and before it must not take long.
+        // Described before the kill, since afterwards it is too late. So this must not take long.
         let place = census.describe(self.leader.pid(), stopped_at);
         self.leader.kill();
         let record = self.live.quitter().record();
         record.set_status(format!("{} (killed)", self.options.command).into());
-        // Part of a message, whose lines are kept.
+        // Escaped, since it becomes part of a message whose line breaks are kept.
         let command = cut(&self.options.command, usize::MAX);
         let place = format!("{place}: {command}");
         self.kill = Some((stopped_at.elapsed(), place));
     }
 
-    /// While the group of a process that was asked to stop, and has ended, is given time to end: until
-    /// when to look again. Whoever is left then is killed.
+    /// When to check again on the group of a process that was asked to stop and has ended, while that group
+    /// is given time to end. Members that are left when the time is up are killed.
     fn group_awaited_until(&mut self, ended_at: Instant, census: &mut Census) -> Option<Instant> {
-        /// A group that is still there is looked for again after this.
+        /// The pause before the next check on a group that is still there.
         const AGAIN: Duration = Duration::from_millis(20);
         let (stopped_at, None, true) = (self.stopped_at?, &self.kill, self.options.own_group)
         else {
@@ -243,8 +242,8 @@ impl Supervised {
         Some(kill_at.map_or(at, |kill_at| at.min(kill_at)))
     }
 
-    /// Kills what is left of its group, and reaps it: in this order, since the number is its own until
-    /// then. `None`: try again soon.
+    /// Kills the rest of the group, and then reaps the process: in this order, since the number is the
+    /// process's own until it is reaped. `None`: try again soon.
     fn reap(&mut self) -> Option<Option<ExitStatus>> {
         if self.options.own_group {
             self.leader.kill();
@@ -264,7 +263,7 @@ impl Supervised {
         ProcessEnd { status, by, unread }
     }
 
-    /// Until when an end that looks asked for waits for the quit.
+    /// Until when to wait for the quit that explains an end which looks asked for.
     fn quit_awaited_until(&self, end: ProcessEnd, ended_at: Instant) -> Option<Instant> {
         let status = end.status?;
         let until = ended_at + QUIT_FOLLOWS;
@@ -273,7 +272,7 @@ impl Supervised {
         (is_failure && judged.looks_asked(status) && Instant::now() < until).then_some(until)
     }
 
-    /// Until when what it has written is waited for.
+    /// Until when to wait for the output.
     fn output_awaited_until(&mut self) -> Option<Instant> {
         let output = self.output.as_ref()?;
         let until = *self
@@ -291,7 +290,7 @@ impl Supervised {
         }
     }
 
-    /// Tells how it ended, and records the failure if that is one. The check-out follows.
+    /// Publishes how the process ended, and records the failure if it is one. The check-out follows.
     fn finish(&self, end: ProcessEnd, is_quitting: bool) {
         self.told.0.set(end);
         let judged = self.judged(end, is_quitting);

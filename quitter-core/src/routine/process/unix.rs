@@ -1,8 +1,8 @@
 //! Child processes on Unix: how their ends are noticed, and how they are signalled and reaped.
 //!
-//! On Linux a pidfd says that a process has ended, and one thread waits for all of them (`ends.rs`).
-//! Where there is none to be had (other systems, Linux before 5.3, no descriptor left), a thread for
-//! that process waits, and leaves the reaping to the reaper.
+//! On Linux, a pidfd reports that a process has ended, and one thread waits for all of them (`ends.rs`).
+//! Where there is no pidfd (other systems, Linux before 5.3, no descriptor left), a thread per process
+//! waits, and leaves the reaping to the reaper.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,12 +28,12 @@ use super::reaper::{Ended, ProcessWaker};
 use crate::stands::own;
 use crate::threads;
 
-/// A signal that processes are asked to stop with.
+/// The signal that asks a process to stop.
 #[derive(Clone, Copy)]
 pub(super) struct StopSignal(Signal);
 
 impl StopSignal {
-    /// `None`: it is none of the signals with a name.
+    /// `None`: the number is not that of a named signal.
     pub(super) fn new(number: i32) -> Option<Self> {
         Signal::from_named_raw(number).map(Self)
     }
@@ -43,15 +43,13 @@ impl StopSignal {
     }
 }
 
-/// SIGTERM.
 pub(super) const DEFAULT_STOP_SIGNAL: i32 = libc::SIGTERM;
 
-/// Has the command start as the leader of a group of its own.
+/// Makes the command's process the leader of a group of its own.
 pub(super) fn lead_a_group(command: &mut Command) {
     command.process_group(0);
 }
 
-/// The signal that ended a process.
 pub(super) fn signal_of(status: ExitStatus) -> Option<i32> {
     status.signal()
 }
@@ -61,26 +59,26 @@ pub(super) fn asks_to_end(signal: i32) -> bool {
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].contains(&signal)
 }
 
-/// Whether a process was killed: by SIGKILL.
+/// Whether SIGKILL ended the process.
 pub(super) fn is_killed(status: ExitStatus) -> bool {
     status.signal() == Some(libc::SIGKILL)
 }
 
-/// A process that was started, until it is reaped.
+/// A started process, until it is reaped.
 pub(super) struct Leader {
     child: Child,
     listed: Listed,
     watch: Watch,
     has_ended: bool,
-    /// Other code of the program has reaped it: its number may be another's by now.
+    /// Other code of the program has reaped the process: its number may belong to another by now.
     is_lost: bool,
 }
 
 /// How the end of a process is noticed.
 enum Watch {
-    /// Its end is told as long as this is open.
+    /// The end is reported as long as this is open.
     Pidfd(OwnedFd),
-    /// A thread sets it at the end.
+    /// A thread sets the flag at the end.
     Thread(Arc<AtomicBool>),
 }
 
@@ -102,7 +100,7 @@ impl Remote {
 }
 
 impl Leader {
-    /// Lists the process, and prepares for its end. On an error it was killed.
+    /// Lists the process, and prepares for its end. On an error, the process has been killed.
     pub(super) fn new(
         mut child: Child,
         leads_a_group: bool,
@@ -139,10 +137,10 @@ impl Leader {
         self.child.id()
     }
 
-    /// Whether it has ended, as of the last look. It is not reaped, so its number is its
+    /// Whether the process has ended, as of the last look. It is not reaped yet, so its number is still its
     /// own.
     pub(super) fn has_ended(&self) -> bool {
-        // A thread may have found it ended before anybody slept for it.
+        // The thread that waits for it may have noticed the end before the last look.
         let is_flagged = |watch: &Watch| match watch {
             Watch::Pidfd(_) => false,
             Watch::Thread(has_ended) => has_ended.load(Ordering::Acquire),
@@ -150,7 +148,8 @@ impl Leader {
         self.has_ended || is_flagged(&self.watch)
     }
 
-    /// Asks it, or its group, to stop. One that is suspended goes on, or it would never know.
+    /// Asks the process, or its group, to stop. A suspended process is continued, since it would not notice
+    /// otherwise.
     pub(super) fn stop(&mut self, signal: StopSignal) {
         if !self.is_lost {
             self.listed.signal(signal.0);
@@ -158,19 +157,19 @@ impl Leader {
         }
     }
 
-    /// Kills it, or its group.
+    /// Kills the process, or its group.
     pub(super) fn kill(&mut self) {
         if !self.is_lost {
             self.listed.signal(Signal::KILL);
         }
     }
 
-    /// Whether the group of a process that has ended may have other members. A quick answer, once; the
-    /// census is exact, but looks at every process of the system.
+    /// Whether the group of a process that has ended may have other members. This is quick, but works only
+    /// once; the census is exact, but looks at every process of the system.
     ///
-    /// The system tells the highest priority in a group. So with its leader, which needs none any more,
-    /// at the lowest, others show. Where that is their priority too, they do not, unless it was the
-    /// leader's before: then the answer is that there may be some.
+    /// The system reports the highest priority in a group. So this lowers the priority of the ended leader
+    /// to the lowest, and other members show by a higher one. Members that also have the lowest priority do
+    /// not show, unless the leader had it before: then the answer is that there may be some.
     #[cfg(target_os = "linux")]
     pub(super) fn may_have_members(&self) -> bool {
         use rustix::process::{getpriority_pgrp, getpriority_process, setpriority_process};
@@ -184,25 +183,25 @@ impl Leader {
             || !is_lowest(getpriority_pgrp(Some(pid)))
     }
 
-    /// Without a census there is no use in an answer.
+    /// Without a census, an answer is of no use.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn may_have_members(&self) -> bool {
         false
     }
 
-    /// Its number, if it is its own.
+    /// The process's number, if it is still its own.
     fn own_pid(&self) -> Option<Pid> {
         Pid::from_raw(self.child.id().cast_signed()).filter(|_| !self.is_lost)
     }
 
-    /// Reaps it. `None`: another thread is signalling it, so try again soon. `None` inside: other code
-    /// of the program has reaped it.
+    /// Reaps the process. `None`: another thread is signalling it, so try again soon. The inner `None`:
+    /// other code of the program has reaped it.
     pub(super) fn reap(&mut self) -> Option<Option<ExitStatus>> {
         let removed = self.listed.remove();
         removed.then(|| self.child.try_wait().ok().flatten())
     }
 
-    /// Whether the system tells its end, though it may not let it be reaped yet.
+    /// Whether the system reports the end, though it may not allow reaping yet.
     pub(super) fn is_told(&self) -> bool {
         let Watch::Pidfd(pidfd) = &self.watch else {
             return false;
@@ -211,7 +210,7 @@ impl Leader {
         poll(&mut end, Some(&Timespec::default())).is_ok_and(|ended| ended > 0)
     }
 
-    /// Looks whether it runs, without reaping it.
+    /// Checks whether the process is running, without reaping it.
     pub(super) fn look(&mut self) -> bool {
         let Some(pid) = self.own_pid() else {
             return false;
@@ -251,8 +250,8 @@ fn wait_on_a_thread(pid: Pid, waker: Arc<ProcessWaker>) -> io::Result<Arc<Atomic
     Ok(has_ended)
 }
 
-/// Wakes a thread that polls. It is a waker for futures, too. A byte for each call, as far as there is
-/// room: whoever wakes relies on nobody else, who may have lost the processor before writing.
+/// Wakes a thread that polls. It also serves as a waker for futures. Every call writes a byte, as far as
+/// there is room: a caller cannot rely on another one, which may have been preempted before it wrote.
 pub(super) struct Wakeup {
     reader: PipeReader,
     writer: PipeWriter,
@@ -270,9 +269,9 @@ impl Wakeup {
         let _ = (&self.writer).write(&[0]);
     }
 
-    /// Takes note of all calls so far. What they were about is to be looked for after this.
+    /// Clears the notice of all calls so far. Look for the reasons of the calls only after this.
     pub(super) fn clear(&self) {
-        // More than a pipe takes is left for the next time.
+        // A pipe that holds more stays readable for the next time.
         let _ = (&self.reader).read(&mut [0; 4096]);
     }
 }
@@ -294,11 +293,11 @@ impl Wake for Wakeup {
     }
 }
 
-/// Text is written in pieces of at most this length: what a pipe takes at once if it takes anything, which is
-/// a page on Linux, and in general what POSIX demands.
+/// The maximum length of a piece of text written at once: what a pipe takes without blocking once it takes
+/// anything, which is a page on Linux, and what POSIX guarantees elsewhere.
 pub(super) const WRITTEN_AT_ONCE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
-/// Waits until one of the program's own streams takes text, or is broken. Returns whether that is so.
+/// Waits until one of the program's own streams takes text, or is broken. Returns whether it does or is.
 pub(super) fn takes_text(stream: Stream, timeout: Option<Duration>) -> bool {
     let (stdout, stderr) = (io::stdout(), io::stderr());
     let stream = match stream {
@@ -312,7 +311,7 @@ pub(super) fn takes_text(stream: Stream, timeout: Option<Duration>) -> bool {
     ) {
         Ok(ready) => ready > 0,
         Err(Errno::INTR) => false,
-        // No memory, or a lower limit of descriptors: the write finds out, and not all the time.
+        // Out of memory, or the limit of descriptors was lowered: let the write find out, but do not spin.
         Err(_) => {
             thread::sleep(Duration::from_millis(1));
             true
@@ -347,7 +346,7 @@ impl Sleeper {
         self.wakeup.clear();
         match polled {
             Ok(_) | Err(Errno::INTR) => Ended::Keys(self.ends.take()),
-            // No memory, or a lower limit of descriptors: look at each, and not all the time.
+            // Out of memory, or the limit of descriptors was lowered: check each process, but do not spin.
             Err(_) => {
                 thread::sleep(Duration::from_millis(10));
                 Ended::Any
@@ -356,7 +355,7 @@ impl Sleeper {
     }
 }
 
-/// The time until `until`, rounded up, so that it has come when the poll is over.
+/// The time until `until`, rounded up, so that the poll does not return before it.
 fn left(until: Instant) -> Timespec {
     let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
     Timespec::try_from(left).unwrap_or(Timespec {
