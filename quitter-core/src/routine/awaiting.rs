@@ -1,4 +1,4 @@
-//! Waits for routines that a future makes, of which a task may be the one that waits.
+//! Futures that wait for routines. The one that waits may be a routine itself, as a task.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::record::{Record, Waiting};
 use crate::tree::LiveAt;
 use crate::tree::{DoneWait, Limits, Node, Step};
 
-/// Marks the routine that makes it as waiting for others, until it is dropped.
+/// Marks the routine that creates it as waiting for others, until it is dropped.
 pub(crate) struct Mark(Option<Arc<Record>>);
 
 impl Mark {
@@ -36,8 +36,8 @@ impl Drop for Mark {
     }
 }
 
-/// An awaited wait. The routine that polls it first is left out, and is marked as waiting for others
-/// while the wait is pending, as a thread is that blocks in one.
+/// A wait in async code. The routine that first polls it is left out, and is marked as waiting for others
+/// while the wait is pending, like a thread that blocks in a wait.
 pub(crate) struct Awaited {
     wait: DoneWait,
     #[cfg_attr(
@@ -68,12 +68,11 @@ impl Awaited {
         Self { wait, mark }
     }
 
-    /// Goes on with the wait.
     pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Step {
         self.wait.step(cx)
     }
 
-    /// Those that are live and were waited for, when the time is up. If there are some, the mark stays:
+    /// Lists the live routines that were waited for, once the time is up. If there are any, the mark stays:
     /// the routine that waited is about to return.
     #[cfg(feature = "tokio")]
     pub(crate) fn look(mut self) -> Result<(), Vec<LiveAt>> {
@@ -88,7 +87,7 @@ impl Awaited {
 /// Ready once nothing is live in a subtree. The deadline of a quit does not end it.
 pub(crate) struct Done {
     node: Arc<Node>,
-    /// There from the first poll to the last.
+    /// Present from the first poll to the last.
     wait: Option<Awaited>,
 }
 

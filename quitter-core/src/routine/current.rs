@@ -1,5 +1,5 @@
-//! The routine that is running on this thread. A thread's routine stays current to its end; others
-//! may be current for a while only.
+//! The routine that is running on this thread. A thread's own routine stays current until it ends; others
+//! may be current only for a while.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -14,14 +14,13 @@ thread_local! {
     static CURRENT: RefCell<Option<RoutineQuitter>> = const { RefCell::new(None) };
 }
 
-/// The routine that is running on this thread, if any.
 pub(crate) fn get() -> Option<RoutineQuitter> {
     let current = CURRENT.try_with(|current| current.borrow().clone());
     current.ok().flatten()
 }
 
-/// Makes this routine the current one. Returns the one that was. A thread that is dropping its
-/// thread-local values, of which a task may be one, has none: then this is returned.
+/// Makes this routine the current one. Returns the previous one. A thread that is dropping its
+/// thread-locals, which may include a task, has no current routine: then `routine` itself is returned.
 fn exchange(mut routine: Option<RoutineQuitter>) -> Option<RoutineQuitter> {
     let _ = CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), &mut routine));
     routine
@@ -39,11 +38,11 @@ fn mark_stack(record: &Record, address: usize) {
 /// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
     outer: Option<RoutineQuitter>,
-    /// How the outer one was before it handed its thread over.
+    /// The state of the outer routine before it handed its thread over.
     handed_over: Option<HandedOver>,
     /// The record that names this thread. `None`: another thread runs the routine.
     record: Option<Arc<Record>>,
-    /// The thread that the routine's record named before: it may be current on several threads.
+    /// The thread that the routine's record named before: the routine may be current on several threads.
     before: u64,
 }
 
@@ -54,7 +53,8 @@ impl Current {
         let before = record.set_os_id(thread);
         let outer = exchange(Some(quitter.clone()));
         let outer_record = outer.as_ref().map(RoutineQuitter::record);
-        // A task stays on its thread, which it holds up. One that a thread stands in for has its own.
+        // A task keeps its thread, which it blocks. A routine that this thread stands in for has a thread
+        // of its own.
         let has_this_thread =
             |outer: &&Arc<Record>| outer.os_id() == thread && outer.kind() != RoutineKind::Task;
         let handing_over = outer_record.filter(has_this_thread);
@@ -67,15 +67,15 @@ impl Current {
         }
     }
 
-    /// Notes where this is on the stack: the routine's own calls are above it, and those that lead to it
-    /// below. To be called where this stays until it is dropped.
+    /// Records the position of `self` on the stack: the routine's own calls are above it, and the calls
+    /// that lead to the routine are below. To be called where `self` is not moved any more.
     pub(crate) fn mark_stack(&self) {
         if let Some(record) = &self.record {
             mark_stack(record, std::ptr::from_ref(self).addr());
         }
     }
 
-    /// Makes a routine the current one that waits for what this thread does.
+    /// Makes a routine the current one while it waits, elsewhere, for the work of this thread.
     pub(crate) fn stand_in(routine: RoutineQuitter) -> Self {
         Self {
             outer: exchange(Some(routine)),
@@ -94,18 +94,18 @@ impl Drop for Current {
         if let (Some(outer), Some(before)) = (&self.outer, self.handed_over.take()) {
             outer.record().take_back(before);
         }
-        // Dropped only here, after the borrow: the last handle of a quitter may go with it.
+        // Dropped only now, after the borrow: this may drop the last handle of a quitter.
         let _inner = exchange(self.outer.take());
     }
 }
 
-/// Makes a routine the current one of this thread until this is dropped, as [`Current`] does, but lends
-/// it: tasks are polled often, and to clone a routine is to write to counts that their threads share.
+/// Like [`Current`], but borrows the routine instead of cloning it: tasks are polled often, and a clone
+/// writes to reference counts that the polling threads share.
 pub(crate) struct Lent<'a> {
     lender: &'a mut Option<RoutineQuitter>,
     outer: Option<RoutineQuitter>,
     before: u64,
-    /// The lent routine's: a clone, and so only where it is asked for.
+    /// The record of the lent routine. A clone, and so present only where it is needed.
     #[cfg(feature = "stacks")]
     record: Option<Arc<Record>>,
 }
@@ -128,7 +128,7 @@ impl<'a> Lent<'a> {
         }
     }
 
-    /// As [`Current::mark_stack`].
+    /// Like [`Current::mark_stack`].
     pub(crate) fn mark_stack(&self) {
         #[cfg(feature = "stacks")]
         if let Some(record) = &self.record {
@@ -146,7 +146,7 @@ impl<'a> Lent<'a> {
 
     /// The routine, while it is lent.
     pub(crate) fn routine(&self) -> Option<RoutineQuitter> {
-        // A thread that has no current routine any more has given it back.
+        // On a thread that no longer has a current routine, `exchange` returned the lent one.
         get().or_else(|| self.outer.clone())
     }
 }
@@ -160,7 +160,7 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// The current routine, to be left out of a wait of its own.
+/// The current routine, to be left out of its own wait.
 pub(crate) fn excluded() -> Option<Excluded> {
     let current = get()?;
     Some(Excluded {
@@ -169,9 +169,8 @@ pub(crate) fn excluded() -> Option<Excluded> {
     })
 }
 
-/// Calls `wait` with the current routine, if any. Until `wait` returns,
-/// the routine is marked as waiting for others. After a timeout the mark stays: such a routine is
-/// about to return.
+/// Calls `wait` with the current routine, if any. Until `wait` returns, the routine is marked as waiting
+/// for others. After a timeout the mark stays, since the routine is about to return.
 pub(crate) fn waiting_routine<E>(
     wait: impl FnOnce(Option<Excluded>) -> Result<(), E>,
 ) -> Result<(), E> {

@@ -1,4 +1,4 @@
-//! The one path that every failure takes, whatever kind of work failed.
+//! The single path that every failure takes, whatever the kind of work.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::report::notice::Notice;
 use crate::trace;
 use crate::tree::Node;
 
-/// The cause of a quit that a routine's failure asks for.
+/// The cause of a quit that a routine's failure triggers.
 fn cause_of(quitter: &RoutineQuitter, kind: &FailureKind) -> QuitCause {
     let record = quitter.record();
     if record.is_body() {
@@ -27,9 +27,9 @@ fn cause_of(quitter: &RoutineQuitter, kind: &FailureKind) -> QuitCause {
 }
 
 /// Records the first failure of a routine, and quits as its [`OnFailure`] says. Called before the
-/// check-out, so that those who waited for the routine find both.
+/// check-out, so that code that waited for the routine finds both.
 ///
-/// A crowd may fail at once, as when its quit makes sends fail: nothing is made that nobody keeps.
+/// Many routines may fail at once, as when a quit makes sends fail: so nothing is built that is not kept.
 pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
     let node = quitter.node();
     let record = quitter.record();
@@ -59,11 +59,11 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
         }
     };
     let counts = !while_quitting || node.failures_while_quitting() == FailuresWhileQuitting::Count;
-    // The quit that is there keeps its cause, and its deadline is the earlier one.
+    // A quit that is already under way keeps its cause, and its deadline is the earlier one.
     let quits = quits.filter(|node| counts && !node.is_quitting());
     let cause = quits.as_ref().map(|_| cause_of(quitter, &kind));
     let quits_all = quits.is_some() && on_failure == OnFailure::QuitMain;
-    // A quit of the whole tree names its cause. A part would go without a word.
+    // A quit of the whole tree reports its cause, but a quit of a part of it would go unreported.
     let is_part = |node: &Arc<Node>| node.is_of_main() && !node.is_root();
     let quits_part = quits.as_ref().is_some_and(is_part);
     let said = quits_part.then(|| kind.clone());
@@ -78,10 +78,10 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
     told.tell();
 }
 
-/// Failures that are to be said at once.
+/// Failures waiting to be printed at once.
 pub(crate) struct Unsaid {
     queued: usize,
-    /// Came while too many were queued, as when nobody reads stderr.
+    /// Failures that came while too many were queued, as when nobody reads stderr.
     only_counted: usize,
 }
 
@@ -98,7 +98,7 @@ impl Unsaid {
         unsaid.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether there is room for another failure, which is only counted otherwise.
+    /// Returns whether there is room for another failure. Otherwise the failure is only counted.
     fn enter(&mut self) -> bool {
         const AT_MOST: usize = 100;
         let has_room = self.queued < AT_MOST;
@@ -109,21 +109,21 @@ impl Unsaid {
         has_room
     }
 
-    /// One was said. Returns how many were only counted since the last one.
+    /// To be called once a failure is printed. Returns how many were only counted since the last call.
     fn leave(&mut self) -> usize {
         self.queued -= 1;
         std::mem::take(&mut self.only_counted)
     }
 }
 
-/// Says a failure on stderr, without waiting for that.
+/// Prints a failure on stderr, without waiting for that.
 fn say_at_once(failure: impl FnOnce() -> RoutineFailure) {
     let has_room = Unsaid::lock().enter();
     if !has_room {
         return;
     }
     let failure = failure();
-    // Without the console's thread, the routine itself writes the line.
+    // If the console's thread cannot be started, the routine itself writes the line.
     let _ = console::open();
     console::afterwards(move || {
         console::say_now(Notice::Failure(failure));

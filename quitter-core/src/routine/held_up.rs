@@ -1,8 +1,8 @@
-//! Routines inside the panic hooks: a hook that does not return must not hide a panic.
+//! Routines that are inside a panic hook: a hook that does not return must not hide the panic.
 //!
-//! std calls the panic hook before it unwinds. The hook writes to stderr, which may be a full pipe,
-//! and a hook of the user's may do anything. Until it returns, nobody can know whether the routine
-//! would catch the panic: a slow hook and one that never returns look the same. So time decides.
+//! std calls the panic hook before it unwinds. The hook writes to stderr, which may be a full pipe, and a
+//! user's hook may do anything. Until the hook returns, it is unknown whether the routine would catch the
+//! panic, and a slow hook looks like one that never returns. So a timeout decides.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::process::Process;
 
 /// How long the panic hooks of a routine may take before the panic counts as the routine's failure.
 ///
-/// A failure cannot be taken back once the program quits for it, and a routine that catches its
-/// panic has not failed. So this is longer than hooks take that return at all: those that write a
-/// backtrace or send a crash report. Not for ever, or a program whose stderr is stuck would live
-/// on without the routine and nobody would know.
+/// A failure cannot be retracted once the program quits for it, and a routine that catches its panic has
+/// not failed. So this is longer than any hook takes that returns at all, even one that writes a backtrace
+/// or sends a crash report. But it is bounded: otherwise a program whose stderr is stuck would run on
+/// without the routine, and nobody would know.
 const HOOKS_RETURN: Duration = Duration::from_secs(8);
 
 fn held_up() -> MutexGuard<'static, HeldUp> {
@@ -25,21 +25,21 @@ fn held_up() -> MutexGuard<'static, HeldUp> {
 type Fail = Box<dyn FnOnce() + Send>;
 type Tell = Arc<dyn Fn(Instant) + Send + Sync>;
 
-/// The panics that are in the hooks.
+/// The panics whose hooks are running.
 pub(crate) struct HeldUp {
     /// Tells the watcher when to look. `None`: there is no watcher.
     watcher: Option<Tell>,
-    /// The watcher is going to look.
+    /// The watcher has been told to look.
     is_watched: bool,
-    /// The panics that are in the hooks right now, each at its place, and places that are free. So whoever
-    /// leaves a crowd does not move it.
+    /// The panics whose hooks are running, each at its place, and free places. So removing one of many does
+    /// not move the others.
     panics: Vec<Option<Panicking>>,
     free: Vec<usize>,
     entered: u64,
 }
 
 struct Panicking {
-    /// Those that came later have greater ones.
+    /// Later panics have greater numbers.
     number: u64,
     due: Instant,
     /// Records the failure, and quits.
@@ -49,7 +49,7 @@ struct Panicking {
 /// Finds a panic in the list.
 struct Key {
     place: usize,
-    /// Tells it apart from others that had the place before, or have it now.
+    /// Distinguishes the panic from others that have had the same place.
     number: u64,
 }
 
@@ -64,10 +64,11 @@ impl HeldUp {
         }
     }
 
-    /// Returns where the panic is, and who is to be told when it is due. `None`: nobody watches.
+    /// Returns the panic's key, and the watcher if it has to be told when the panic is due. `None`: there
+    /// is no watcher.
     fn enter(&mut self, due: Instant, fail: Fail) -> Option<(Key, Option<Tell>)> {
         let watcher = self.watcher.as_ref()?;
-        // Once for all panics until the watcher has looked.
+        // The watcher is told once, for all panics until it has looked.
         let is_watched = std::mem::replace(&mut self.is_watched, true);
         let tell = (!is_watched).then(|| Arc::clone(watcher));
         let number = self.entered;
@@ -80,7 +81,7 @@ impl HeldUp {
         Some((Key { place, number }, tell))
     }
 
-    /// The hooks of a panic have returned. What it held is to be dropped after unlocking.
+    /// To be called when the hooks of a panic have returned. The result has to be dropped after unlocking.
     fn leave(&mut self, key: &Key) -> Option<Panicking> {
         let there = self.panics.get_mut(key.place)?;
         let returned = there.take_if(|panic| panic.number == key.number)?;
@@ -88,8 +89,8 @@ impl HeldUp {
         Some(returned)
     }
 
-    /// Takes out the panics that are due, and says when to look again, if at all. The first of them is the
-    /// oldest, since the program quits for that one.
+    /// Takes out the panics that are due, the oldest first, since the program quits for that one. Also
+    /// returns when to look again, if at all.
     fn take_due(&mut self, now: Instant) -> (Vec<Panicking>, Option<Instant>) {
         let mut due: Vec<Panicking> = Vec::new();
         for (place, there) in self.panics.iter_mut().enumerate() {
@@ -109,7 +110,7 @@ impl HeldUp {
     }
 }
 
-/// Begins to watch the panics of routines. `tell` is called with the time of the next
+/// Starts watching the panics of routines. `tell` is called with the time of the next
 /// [look](fail_those_due).
 pub(crate) fn watch(tell: impl Fn(Instant) + Send + Sync + 'static) {
     held_up().watcher = Some(Arc::new(tell));
@@ -117,17 +118,17 @@ pub(crate) fn watch(tell: impl Fn(Instant) + Send + Sync + 'static) {
 
 /// Records the panics whose hooks have not returned in time. Returns when to look again, if at all.
 pub(crate) fn fail_those_due() -> Option<Instant> {
-    // A statement of its own: nothing is called under the lock.
+    // A separate statement, so that nothing is called under the lock.
     let (due, look_again) = held_up().take_due(Instant::now());
     due.into_iter().for_each(|panic| (panic.fail)());
     look_again
 }
 
-/// Sees to it that a panic is recorded, by `fail`, even if the panic hooks do not return. To be
-/// dropped when they have. `None`: nobody watches.
+/// Ensures that a panic is recorded, by `fail`, even if the panic hooks do not return. Drop the result when
+/// they have returned. `None`: there is no watcher.
 pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> Option<InHooks> {
     let due = Instant::now() + HOOKS_RETURN;
-    // A statement of its own: nobody is told under the lock.
+    // A separate statement, so that the watcher is not told under the lock.
     let (key, tell) = held_up().enter(due, Box::new(fail))?;
     let in_hooks = InHooks { key };
     if let Some(tell) = tell {
@@ -136,14 +137,14 @@ pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> Option<InHooks> 
     Some(in_hooks)
 }
 
-/// The panic hooks are running.
+/// Exists while the panic hooks are running.
 pub(crate) struct InHooks {
     key: Key,
 }
 
 impl Drop for InHooks {
     fn drop(&mut self) {
-        // Dropped after the lock is released: the last handle of a quitter may go with it.
+        // Dropped after unlocking: this may drop the last handle of a quitter.
         let returned = held_up().leave(&self.key);
         drop(returned);
     }
@@ -199,7 +200,7 @@ mod tests {
         let recorded: Vec<_> = recorded.try_iter().collect();
         assert_eq!(recorded, ["oldest", "takes the place"]);
         assert_eq!(look_again, Some(second));
-        // Their places are theirs no more.
+        // The places no longer belong to these panics.
         assert!(held_up.leave(&oldest).is_none() && held_up.leave(&returns).is_none());
         let (due, look_again) = held_up.take_due(second);
         assert_eq!((due.len(), look_again), (1, None));

@@ -1,11 +1,11 @@
-//! The panic hook: it notes message and place of every panic, announces the panics of routines, and
-//! then calls the hook that was there.
+//! The panic hook: it records the message and place of every panic, announces the panics of routines, and
+//! then calls the previous hook.
 //!
-//! std calls a panic hook under a read lock, and changes it under the write lock. So a thread that
-//! changes the hook waits for every hook that is running, which may take for ever, and meanwhile every
-//! panic of the program waits for that thread. Hence a main quitter that is made on the only thread of
-//! its process sets the hook at once: nobody else can be in a hook. Otherwise it is left to a thread of
-//! its own, for which a routine that starts waits a moment and no more.
+//! std calls the panic hook under a read lock, and replaces it under the write lock. So a thread that
+//! replaces the hook waits until every running hook has returned, which may be never, and meanwhile every
+//! panic of the program waits for that thread. Hence a main quitter that is created on the only thread of
+//! its process sets the hook at once, since no other thread can be in a hook. Otherwise a separate thread
+//! sets it, and a routine that starts waits only a moment for that thread.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,21 +21,22 @@ use crate::report::failure::FailureKind;
 use crate::stands::own;
 use crate::threads;
 
-/// Whether our hook is set, as far as is known: a program that takes it to call it from its own keeps it.
+/// Whether our hook is set, as far as is known. It also counts as set while the program calls it from a
+/// hook of its own.
 static IS_SET: AtomicBool = AtomicBool::new(false);
 
-/// Until when threads wait for the one that sets the hook. `None`: nobody sets it right now.
+/// Until when to wait for the thread that is setting the hook. `None`: no thread is setting it.
 static BEING_SET: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// The hook has been set. Waited on with [`BEING_SET`].
+/// Signalled when the hook has been set. Waited on with [`BEING_SET`].
 static WAS_SET: Condvar = Condvar::new();
 
 fn being_set() -> MutexGuard<'static, Option<Instant>> {
     BEING_SET.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sets the panic hook, unless it is set. Called for every routine that starts, and when the body of `main`,
-/// which is the set-up, has returned: the program may have replaced ours.
+/// Sets the panic hook, unless it is set. Called for every routine that starts, and when the body of
+/// `main`, which does the set-up, has returned: the program may have replaced our hook.
 #[inline]
 pub(crate) fn install() {
     if !IS_SET.load(Ordering::Acquire) {
@@ -43,20 +44,20 @@ pub(crate) fn install() {
     }
 }
 
-/// Sets the panic hook on this thread, if that is the only one of the process.
+/// Sets the panic hook on this thread, if it is the only thread of the process.
 pub(crate) fn install_if_alone() {
     if !IS_SET.load(Ordering::Acquire) && is_only_thread() && !thread::panicking() {
         wrap();
     }
 }
 
-/// Whether the process is known to have no thread but this one.
+/// Whether the process is known to have no other thread.
 fn is_only_thread() -> bool {
     #[cfg(target_os = "linux")]
     {
         use std::os::linux::fs::MetadataExt;
 
-        // The links of a folder are its name, its own dot, and one from each folder in it.
+        // A directory has two links, its name and its own dot, and one from each directory in it.
         let threads = std::fs::metadata("/proc/self/task");
         threads.is_ok_and(|threads| threads.st_nlink() == 3)
     }
@@ -64,18 +65,18 @@ fn is_only_thread() -> bool {
     false
 }
 
-/// Lets a thread of its own set the hook, and waits a moment for it. Without the hook a panic is
-/// recorded all the same, but without its place.
+/// Starts a thread that sets the hook, and waits a moment for it. Without the hook, a panic is still
+/// recorded, but without its place.
 #[cold]
 fn install_elsewhere() {
-    /// Far more than an idle machine takes, since a busy one takes longer. Only where a hook hangs is it waited
-    /// for in full, once.
+    /// Far longer than it takes on an idle machine, to allow for a busy one. The full time is only spent if
+    /// a hook hangs, and only once.
     const A_MOMENT: Duration = Duration::from_millis(200);
     let mut until = being_set();
     let mut started = None;
     if until.is_none() {
         started = threads::start("quitter hook", set_hook).ok();
-        // A refused thread is asked for again by the next routine.
+        // If the thread was refused, the next routine tries again.
         *until = started.is_some().then(|| Instant::now() + A_MOMENT);
     }
     while let Some(moment) = *until {
@@ -87,17 +88,17 @@ fn install_elsewhere() {
         (until, _) = waited.unwrap_or_else(PoisonError::into_inner);
     }
     drop(until);
-    // It is about to end: a program that counts its threads should not see it.
+    // The thread is about to end. Joined, so that a program that counts its threads does not see it.
     if let Some(thread) = started {
         let _ = thread.join();
     }
 }
 
-/// Sets the panic hook, on a thread of its own.
+/// The body of the thread that sets the panic hook.
 fn set_hook() {
-    // It may wait for hooks of the program, and calls none.
+    // This thread may wait for hooks of the program, but calls none.
     let _own = own::mark_as_waking();
-    // By then, the starter of this thread has said that it does this.
+    // Locked once, so that the thread that started this one has set `BEING_SET`.
     drop(being_set());
     wrap();
     *being_set() = None;
@@ -111,8 +112,8 @@ fn wrap() {
     panic::set_hook(Box::new(move |info| ours.call(info, &before)));
 }
 
-/// Lives in our hook, and is dropped with it: when the program replaces the hook, but not when it
-/// takes the hook to call it from its own.
+/// Owned by our hook, and dropped with it: when the program replaces the hook, but not when the program
+/// takes the hook and calls it from its own.
 struct Ours;
 
 impl Ours {
@@ -129,7 +130,7 @@ impl Drop for Ours {
     }
 }
 
-/// `None`: no routine runs on this thread, or nobody watches.
+/// `None`: no routine runs on this thread, or there is no watcher.
 fn announce(kind: FailureKind) -> Option<InHooks> {
     let quitter = current::get()?;
     held_up::announce(move || fail(&quitter, kind))

@@ -1,5 +1,5 @@
-//! The one door of every routine, whatever kind of work it is: checked in, always checked out, and
-//! its failure recorded before that.
+//! The life of every routine, whatever the kind of work: checked in, always checked out, and its failure
+//! recorded before that.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,10 +21,11 @@ use crate::report::failure::{FailureKind, OnFailure};
 use crate::trace::RoutineSpan;
 use crate::tree::Node;
 
-/// The body of a routine that runs on a thread of its own. It gets its quitter, and tells of its failure.
+/// The body of a routine that runs on a thread of its own. It gets its quitter, and a function that records
+/// a failure.
 pub(super) type Body = Box<dyn FnOnce(&RoutineQuitter, &dyn Fn(FailureKind)) + Send>;
 
-/// A live routine: it checks out when this is dropped, whatever happens.
+/// A live routine, which checks out when this is dropped, at the latest.
 pub(crate) struct Live {
     quitter: RoutineQuitter,
     span: RoutineSpan,
@@ -37,7 +38,7 @@ impl Live {
         Self { quitter, span }
     }
 
-    /// The live routine that `record`, which is listed at `node`, stands for.
+    /// The live routine of a `record` that is already listed at `node`.
     pub(super) fn of_listed(node: Arc<Node>, record: Arc<Record>) -> Self {
         hook::install();
         panics::forget_last();
@@ -49,7 +50,7 @@ impl Live {
         &self.quitter
     }
 
-    /// Records that the routine has failed, if it is its first failure.
+    /// Records that the routine has failed, if this is its first failure.
     pub(super) fn fail(&self, kind: FailureKind) {
         failing::fail(&self.quitter, kind);
     }
@@ -62,7 +63,7 @@ impl Live {
         panics::catch(f, |kind| self.fail(kind));
     }
 
-    /// Runs the whole routine on this thread, which is its own and ends after that.
+    /// Runs the whole routine on its own thread, which ends after that.
     pub(super) fn run(self, body: Body) {
         self.call(|| body(&self.quitter, &|kind| self.fail(kind)));
         if let Some(crowd) = self.end() {
@@ -70,7 +71,7 @@ impl Live {
         }
     }
 
-    /// Calls `f` as [`call`](Self::call) does, and records what it returns.
+    /// Calls `f` as [`call`](Self::call) does, and records the outcome that it returns.
     pub(super) fn settle<F, R>(&self, f: F)
     where
         F: FnOnce(&RoutineQuitter) -> R,
@@ -85,18 +86,18 @@ impl Live {
     }
 }
 
-/// Calls `f` with its quitter, and tells `failed` of a failure.
+/// Calls `f` with its quitter, and reports a failure to `failed`.
 pub(super) fn settle<F, R>(f: F, quitter: &RoutineQuitter, failed: &dyn Fn(FailureKind))
 where
     F: FnOnce(&RoutineQuitter) -> R,
     R: RoutineOutcome,
 {
-    // The user's error is shown and dropped in here, since its code may panic, too.
+    // The user's error is formatted and dropped in this call, since its code may panic, too.
     f(quitter).settle(failed);
 }
 
-/// Lists a routine that has started at `now`, unless the node quits. The caller sees to it that
-/// [`check_out`] is called.
+/// Lists a routine that started at `now`, unless the node is quitting. The caller has to call
+/// [`check_out`].
 #[inline]
 pub(super) fn check_in(
     node: &Arc<Node>,
@@ -115,7 +116,7 @@ pub(super) fn check_in(
     Ok((RoutineQuitter::new(node, record), span))
 }
 
-/// Takes a routine from the list. Returns how many others are live where somebody waits for all of them.
+/// Removes a routine from the list. If somebody waits for all routines, returns how many others are live.
 #[inline]
 pub(super) fn check_out(quitter: &RoutineQuitter, span: &RoutineSpan) -> Option<usize> {
     span.ended(quitter);

@@ -8,8 +8,8 @@ use super::builder::RoutineBuilder;
 use super::registry;
 use crate::tree::Node;
 
-/// Begins the description of a routine that is added without one: as its attribute has it, or else with a
-/// name alone.
+/// Returns the builder for a routine that is added without one: with the settings of its attribute, or else
+/// with only a name.
 pub(crate) fn describe<F: 'static>(node: &Arc<Node>) -> RoutineBuilder<'_> {
     match registry::find(TypeId::of::<F>()) {
         Some(registered) => registered.describe(node),
@@ -17,7 +17,7 @@ pub(crate) fn describe<F: 'static>(node: &Arc<Node>) -> RoutineBuilder<'_> {
     }
 }
 
-/// The last segment of a type's name. For a closure, the function around it.
+/// The last segment of a type's name; for a closure, that of the enclosing function.
 fn name_from_type(type_name: &'static str) -> Cow<'static, str> {
     let path = type_name.trim_end_matches("::{{closure}}");
     match last_segment(path) {
@@ -27,7 +27,7 @@ fn name_from_type(type_name: &'static str) -> Cow<'static, str> {
     }
 }
 
-/// The text after the last `::` outside of generic arguments, without generic arguments of its own.
+/// The text after the last `::` outside generic arguments, without its own generic arguments.
 fn last_segment(path: &str) -> &str {
     let mut depth = 0_usize;
     let (mut from, mut to) = (0, None);

@@ -1,7 +1,7 @@
-//! The facts known of a panic: the message from its payload, the location from the panic hook.
+//! The message and the location of a panic: one from its payload, the other from the panic hook.
 //!
-//! Only the hook is told the location, and `resume_unwind` calls no hook. Nor does anything tell
-//! that a panic was caught. So what the hook noted is matched with the payload that arrives.
+//! Only the hook gets the location, and `resume_unwind` calls no hook. Nor is there any notice that a panic
+//! was caught. So the hook's record is matched with the payload that arrives.
 
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
@@ -26,8 +26,8 @@ impl From<&Seen> for FailureKind {
     }
 }
 
-/// Tells payloads apart: by their type, and texts by their address. The hook sees a payload before
-/// it is boxed, but the bytes of a text stay where they are.
+/// Distinguishes payloads by their type, and texts also by their address. The hook sees a payload before it
+/// is boxed, but the bytes of a text are not moved.
 type PayloadId = (TypeId, Option<*const u8>);
 
 fn id_of(payload: &(dyn Any + Send)) -> PayloadId {
@@ -38,11 +38,11 @@ thread_local! {
     /// The last panic of this thread that the hook saw.
     static LAST: RefCell<Option<Seen>> = const { RefCell::new(None) };
 
-    /// Whether there is one. Asked at every check-in; cheap, since it has no destructor.
+    /// Whether [`LAST`] holds a panic. Read at every check-in; cheap, since this has no destructor.
     static HAS_LAST: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes the panic that the hook is called for.
+/// Records the panic that the hook is called for.
 pub(crate) fn note(info: &PanicHookInfo<'_>) -> FailureKind {
     let seen = Seen {
         payload: id_of(info.payload()),
@@ -50,7 +50,7 @@ pub(crate) fn note(info: &PanicHookInfo<'_>) -> FailureKind {
         place: info.location().map(ToString::to_string),
     };
     let kind = FailureKind::from(&seen);
-    // Already destroyed when a thread-local destructor panics: then nobody asks.
+    // `LAST` may already be destroyed, if the destructor of a thread-local panics: then it is not needed.
     let _ = LAST.try_with(|last| last.replace(Some(seen)));
     HAS_LAST.set(true);
     kind
@@ -66,7 +66,7 @@ pub(crate) fn forget_last() {
     }
 }
 
-/// Asks the last panic of this thread that the hook saw. It is kept, since it may unwind through
+/// Reads the last panic of this thread that the hook saw. The panic is kept, since it may unwind through
 /// several guards.
 fn with_last<T>(f: impl FnOnce(&Seen) -> T) -> Option<T> {
     let last = LAST.try_with(|last| last.borrow().as_ref().map(f));
@@ -82,8 +82,8 @@ pub(crate) fn unwinding() -> FailureKind {
     with_last(|seen| seen.into()).unwrap_or_else(unseen)
 }
 
-/// Calls `f`. Tells `failed` of a panic before the panic's payload is dropped: the drop is the
-/// user's code, which may panic or never end.
+/// Calls `f`. Reports a panic to `failed` before dropping the panic's payload: the drop is user code, which
+/// may panic or never return.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T, failed: impl FnOnce(FailureKind)) -> Option<T> {
     let payload = match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => return Some(value),
@@ -91,7 +91,7 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T, failed: impl FnOnce(FailureKind)) 
     };
     let id = id_of(&*payload);
     let message = message_of(&*payload);
-    // Otherwise this panic bypassed the hook, and the one that the hook saw was caught inside `f`.
+    // If the two differ, this panic bypassed the hook, and the one that the hook saw was caught inside `f`.
     let place = with_last(|seen| {
         let is_this = seen.payload == id && seen.message == message;
         seen.place.clone().filter(|_| is_this)
@@ -104,8 +104,8 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T, failed: impl FnOnce(FailureKind)) 
     None
 }
 
-/// Drops a value of the user's. If the drop panics, the payload of that panic is leaked: its drop
-/// might panic, too.
+/// Drops a user's value. If the drop panics, the payload of that panic is leaked: its drop might panic,
+/// too.
 pub(crate) fn drop_quietly<T>(value: T) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
         std::mem::forget(payload);

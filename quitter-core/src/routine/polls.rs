@@ -1,5 +1,5 @@
-//! The polls of a routine that is a task. Reports with stacks ask what it awaits; without the feature
-//! `stacks` nobody asks, as where there are no stacks.
+//! The polls of a task. Reports with stacks use them to find out what the task awaits; without the feature
+//! `stacks`, and on systems without stacks, they do nothing.
 
 #[cfg(not(feature = "stacks"))]
 #[path = "../stacks/tasks_elsewhere.rs"]

@@ -1,4 +1,4 @@
-//! The record of one live routine, whatever kind of work it is.
+//! The record of one live routine, whatever the kind of work.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -20,8 +20,8 @@ use crate::tree::{Item, Slot};
 /// A place in a program's source.
 pub(crate) type Place = &'static Location<'static>;
 
-/// Numbers quitters and routines, each once in the process; those of one thread in the order in which
-/// it made them. A thread takes numbers in advance, so that threads do not meet here.
+/// Returns a number for a quitter or routine, unique in the process, and ascending among those that one
+/// thread creates. A thread takes numbers in batches, so that threads do not contend for the counter.
 #[inline]
 pub(crate) fn next_id() -> u64 {
     const AT_ONCE: u64 = 64;
@@ -37,7 +37,7 @@ pub(crate) fn next_id() -> u64 {
     id
 }
 
-/// One routine. The tree lists it from check-in to check-out; its routine quitters write to it.
+/// One routine. The tree lists the record from check-in to check-out; the routine's quitters write to it.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) id: u64,
@@ -50,25 +50,24 @@ pub(crate) struct Record {
     /// An address on the stack of that thread, in the call that runs the routine.
     #[cfg(feature = "stacks")]
     stack_mark: AtomicU64,
-    /// Those of a task.
     pub(crate) polls: Polls,
     slot: Slot,
-    /// In nanoseconds of the system's clock.
+    /// When it started, in nanoseconds of the system's clock.
     started: u64,
-    /// When it ended, in such nanoseconds, if it was marked as slow; else [`NOT_SLOW`] or [`SLOW`].
+    /// When it ended, in the same unit, if it was marked as slow; else [`NOT_SLOW`] or [`SLOW`].
     ended: AtomicU64,
     /// Where the routine last called its quitter.
     place: AtomicCell<Option<Place>>,
-    /// When that was, in nanoseconds of the system's clock. Only kept by calls that block, since a routine
-    /// polls in its hottest loop; else [`UNTIMED`].
+    /// When that was, in the same unit. Only blocking calls store it, since a routine polls in its hottest
+    /// loop; otherwise [`UNTIMED`].
     timed: AtomicU64,
-    /// Reports read it at the same time: one that loses its processor must not keep it from others.
+    /// An `RwLock`, since reports read this concurrently: one that is preempted must not block the others.
     status: OnceBox<RwLock<Cow<'static, str>>>,
-    /// The policy asked for when it was added. `None`: as its quitters say.
+    /// The routine's own policy. `None`: that of its quitters.
     pub(crate) on_failure: Option<OnFailure>,
     finished: AtomicBool,
     failed: AtomicBool,
-    /// It is a task that was dropped before its end.
+    /// The routine is a task that was dropped before its end.
     cancelled: AtomicBool,
     waiting: AtomicCell<Waiting>,
 }
@@ -78,7 +77,7 @@ pub(crate) struct Record {
 pub(crate) enum Waiting {
     No,
     Now,
-    /// Its last wait has timed out.
+    /// The last wait has timed out.
     TimedOut,
 }
 
@@ -88,14 +87,14 @@ pub(super) struct HandedOver {
     waiting: Waiting,
 }
 
-/// The states of a record that has not ended.
+/// The values of `ended` while the routine has not ended.
 const NOT_SLOW: u64 = 0;
 const SLOW: u64 = 1;
 
-/// Stands for the time of a call that keeps none.
+/// Stands for the time of a call that does not store it.
 const UNTIMED: u64 = u64::MAX;
 
-/// A time of the system's clock in nanoseconds, which last for centuries.
+/// A time of the system's clock in nanoseconds, whose 64 bits last for centuries.
 #[inline]
 fn nanos(time: Duration) -> u64 {
     let seconds = time.as_secs().wrapping_mul(1_000_000_000);
@@ -140,7 +139,7 @@ impl Record {
         }
     }
 
-    /// The kind of work, with the numbers that it has at this moment.
+    /// The kind of routine, with its numbers at this moment.
     pub(crate) fn kind(&self) -> RoutineKind {
         self.work.kind(self.os_id())
     }
@@ -150,7 +149,7 @@ impl Record {
         self.work.is_body()
     }
 
-    /// Whether this is a guard or a task that has no memory besides its record.
+    /// Whether this is a guard or a task that owns no memory besides its record.
     pub(super) fn is_plain(&self) -> bool {
         let has_own_text = matches!(self.name, Cow::Owned(_)) || self.status.get().is_some();
         matches!(self.work, Work::Guard | Work::Task) && !has_own_text && self.polls.is_empty()
@@ -169,16 +168,15 @@ impl Record {
         before
     }
 
-    /// Another routine runs on the thread of this one, which waits for it: the thread is that of the other,
-    /// for as long. Reports would show both in the same call otherwise, and take that for a lock that both
-    /// want.
+    /// Hands the thread over to another routine, which runs on it while this routine waits. Otherwise
+    /// reports would show both routines in the same call, and take that for a lock that both want.
     pub(super) fn hand_over(&self) -> HandedOver {
         let waiting = self.waiting.swap(Waiting::Now);
         let os_id = self.set_os_id(0);
         HandedOver { os_id, waiting }
     }
 
-    /// The other routine has ended.
+    /// Takes the thread back from the other routine, which has ended.
     pub(super) fn take_back(&self, before: HandedOver) {
         self.set_os_id(before.os_id);
         self.set_waiting(before.waiting);
@@ -195,21 +193,21 @@ impl Record {
         self.stack_mark.store(address, Ordering::Relaxed);
     }
 
-    /// Keeps where the routine called its quitter.
+    /// Records where the routine called its quitter.
     #[inline]
     pub(crate) fn seen(&self, place: Place) {
-        // Before the place, so that no time of another place is found with it.
+        // Stored before the place, so that the place is not read together with the time of another.
         self.timed.store(UNTIMED, Ordering::Relaxed);
         self.place.store(Some(place));
     }
 
-    /// Keeps where and when the routine called its quitter.
+    /// Records where and when the routine called its quitter.
     pub(crate) fn seen_now(&self, place: Place) {
         self.seen(place);
         self.timed.store(nanos(system::now()), Ordering::Release);
     }
 
-    /// Keeps where and when the routine makes a call that blocks, and when that returns.
+    /// Records where and when the routine makes a blocking call, and when that returns.
     pub(crate) fn seen_during<T>(&self, place: Place, call: impl FnOnce() -> T) -> T {
         self.seen_now(place);
         let result = call();
@@ -217,11 +215,11 @@ impl Record {
         result
     }
 
-    /// Where the routine last called its quitter, and how long ago where that is known.
+    /// Where the routine last called its quitter, and how long ago, if known.
     pub(crate) fn last_seen(&self) -> Option<(Place, Option<Duration>)> {
         let place = self.place.load()?;
         let timed = Some(self.timed.load(Ordering::Acquire)).filter(|timed| *timed != UNTIMED);
-        // A call that was made meanwhile has left its own place, and the time may be that call's.
+        // If another call has stored its place meanwhile, the time may be that call's.
         let timed = timed.filter(|_| self.place.load() == Some(place));
         let ago = timed.map(|then| system::now().saturating_sub(Duration::from_nanos(then)));
         Some((place, ago))
@@ -231,8 +229,8 @@ impl Record {
         system::now().saturating_sub(Duration::from_nanos(self.started))
     }
 
-    /// The last status that the routine set. `None` also where the routine has lost its processor
-    /// amid setting one: a report waits for no lock that a routine holds (rule 12).
+    /// The last status that the routine set. Also `None` if the routine was preempted while setting one: a
+    /// report does not wait for a lock that a routine holds (rule 12).
     pub(crate) fn status(&self) -> Option<String> {
         const TIMES: usize = 20;
         let status = self.status.get()?;
@@ -248,7 +246,7 @@ impl Record {
         None
     }
 
-    /// The last status that the routine set itself: that of a process is its command line.
+    /// The last status that the routine set itself: the status of a process is its command line.
     pub(crate) fn own_status(&self) -> Option<String> {
         let is_process = matches!(self.kind(), RoutineKind::Process { .. });
         (!is_process).then(|| self.status()).flatten()
@@ -275,7 +273,7 @@ impl Record {
         self.finished.store(true, Ordering::Release);
     }
 
-    /// Has the routine keep the time when it ends.
+    /// Makes the record store the time when the routine ends.
     pub(crate) fn mark_as_slow(&self) {
         self.ended.store(SLOW, Ordering::Relaxed);
     }
@@ -284,7 +282,7 @@ impl Record {
         self.ended.load(Ordering::Relaxed) != NOT_SLOW
     }
 
-    /// How long ago it ended. `None`: it has not, or not since it was marked.
+    /// How long ago the routine ended. `None`: it has not ended, or had ended before it was marked.
     pub(crate) fn ended_ago(&self) -> Option<Duration> {
         match self.ended.load(Ordering::Relaxed) {
             NOT_SLOW | SLOW => None,
@@ -292,7 +290,7 @@ impl Record {
         }
     }
 
-    /// Returns whether that was so before.
+    /// Returns whether the routine had already failed.
     pub(crate) fn set_failed(&self) -> bool {
         self.failed.swap(true, Ordering::AcqRel)
     }
@@ -305,7 +303,7 @@ impl Record {
         self.cancelled.store(true, Ordering::Release);
     }
 
-    /// Whether the routine is in a wait for others, or its last one has timed out.
+    /// Whether the routine waits for others, or its last wait has timed out.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load() != Waiting::No
     }
@@ -367,8 +365,8 @@ mod tests {
         assert!(record.last_seen().is_some_and(|(_, ago)| ago.is_some()));
     }
 
-    /// With the two counts of an `Arc` these are 120 bytes. Many allocators free larger ones under a lock,
-    /// for which threads that end many routines would meet.
+    /// With the two counts of an `Arc`, a record takes 120 bytes. Many allocators free larger blocks under
+    /// a lock, on which threads that end many routines would contend.
     #[test]
     #[cfg(all(target_pointer_width = "64", not(feature = "stacks")))]
     fn a_record_is_small() {

@@ -1,7 +1,7 @@
 //! The functions that `#[quitter::routine]` registered, from every crate of the program.
 //!
-//! Each registration is a constructor that runs before `main`. Linkers keep constructors; should one
-//! drop them all the same, the probe is lost too, and the program does not start.
+//! Each registration is a constructor that runs before `main`. Linkers keep constructors; should one drop
+//! them nevertheless, the probe is lost, too, and the program does not start.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use crate::tree::Node;
 
 inventory::collect!(RegisteredRoutine);
 
-/// Registered as routines are, to tell "no routine is registered" from "registrations are lost".
+/// Registered like a routine, to distinguish "no routine is registered" from "registrations are lost".
 struct Probe;
 
 inventory::collect!(Probe);
@@ -31,7 +31,7 @@ pub struct RegisteredRoutine {
     name: &'static str,
     automatic: bool,
     place: Place,
-    /// `None`: as the quitter says.
+    /// `None`: the quitter's policy.
     on_failure: Option<OnFailure>,
     type_id: fn() -> TypeId,
     add: fn(RoutineBuilder<'_>) -> Result<RoutineHandle, AddRoutineError>,
@@ -72,7 +72,7 @@ impl RegisteredRoutine {
         self
     }
 
-    /// Begins the description of the routine, as the attribute has it.
+    /// Returns the builder for the routine, with the attribute's settings.
     pub(crate) fn describe<'a>(&self, node: &'a Arc<Node>) -> RoutineBuilder<'a> {
         let routine = RoutineBuilder::new(node, self.name.into());
         match self.on_failure {
@@ -96,7 +96,7 @@ impl fmt::Debug for RegisteredRoutine {
     }
 }
 
-/// The type of a function, by which its registration is found.
+/// Returns the type of a function, by which its registration is found.
 #[must_use]
 pub fn type_id_of<F: 'static>(_: &F) -> TypeId {
     TypeId::of::<F>()
@@ -131,7 +131,7 @@ pub(crate) enum RegistryError {
 }
 
 impl RegistryError {
-    /// The routine to name in a report, if it is about one.
+    /// The routine to name in a report, if the error is about one.
     pub(crate) fn routine(&self) -> Option<&'static RegisteredRoutine> {
         match self {
             Self::Duplicate { first, .. } => Some(first),
@@ -170,7 +170,7 @@ pub(crate) fn automatic() -> Result<Vec<&'static RegisteredRoutine>, RegistryErr
         (routine.name, place.file(), place.line())
     };
     let mut routines: Vec<&RegisteredRoutine> = Vec::new();
-    // They are few, and every program that quits by quitter would have 13 KB of std's sort for them.
+    // An insertion sort: the routines are few, and std's sort would add 13 KB to every program.
     for routine in registered().filter(|routine| routine.automatic) {
         let at = routines.partition_point(|other| key(other) <= key(routine));
         routines.insert(at, routine);

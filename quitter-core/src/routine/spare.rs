@@ -1,5 +1,5 @@
-//! The memory of the last record that this thread let go, for its next routine. So most guards take none
-//! from the heap, nor do tasks that a thread spawns where others have ended.
+//! Keeps the memory of the last record that this thread dropped, for its next routine. So most guards do
+//! not allocate, nor do tasks that are spawned on a thread where others have ended.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ thread_local! {
     static SPARE: Cell<Option<Arc<Record>>> = const { Cell::new(None) };
 }
 
-/// Keeps the memory of a record that has left its list. Whoever still holds the record keeps it from
-/// being used again.
+/// Keeps the memory of a record that has left its list. The memory is not reused while the record is still
+/// held elsewhere.
 #[inline]
 pub(super) fn keep(left: Option<Arc<Record>>) {
-    // Others hold more: the text of a status, which may be long, or the waker of an executor.
+    // Other records own more memory: the text of a status, which may be long, or an executor's waker.
     if let Some(left) = left.filter(|record| record.is_plain()) {
-        // A thread that drops its thread-local values keeps none.
+        // A thread that is dropping its thread-locals keeps no record.
         let _ = SPARE.try_with(|spare| spare.replace(Some(left)));
     }
 }
 
-/// Makes a record where the last one was, if nobody holds that any more, or else elsewhere.
+/// Creates a record in the memory of the last one, if that is not held any more, or else in new memory.
 #[inline]
 pub(super) fn fill(record: impl FnOnce() -> Record) -> Arc<Record> {
     let spare = SPARE.try_with(Cell::take).ok().flatten();
