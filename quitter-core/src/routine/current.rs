@@ -75,7 +75,7 @@ impl Current {
         }
     }
 
-    /// Makes a routine the current one while it waits, elsewhere, for the work of this thread.
+    /// Makes a routine the current one on this thread, while it waits on another for the work done here.
     pub(crate) fn stand_in(routine: RoutineQuitter) -> Self {
         Self {
             outer: exchange(Some(routine)),

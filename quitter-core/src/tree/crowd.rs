@@ -1,12 +1,13 @@
-//! Wakes a crowd of futures, on a thread that is started for it.
+//! Wakes a crowd of futures on a separate thread.
 //!
-//! A waker holds the memory of its task, and whoever lets go of it last gives it back. If to wake a task
-//! used up its waker, those would be the threads that poll the tasks, all at the same time, and glibc takes
-//! back under one lock what one thread has allocated. Half of their time would go there. So the thread
-//! keeps the wakers until the tasks have had time to end, and then lets go of them alone. It holds nobody
-//! up: an executor drops a future, and all that it holds, when it ends. Only the bare memory of the tasks
-//! stays for longer. (A hand-made executor may leave an ended future in what its wakers hold. That future
-//! is dropped up to a second later; a quitter's own task has ended its routine by then.)
+//! A waker keeps the memory of its task alive, and the last reference to be dropped frees that memory. If
+//! waking a task consumed its waker, the threads that poll the tasks would free the memory, all at the same
+//! time, and glibc frees memory that one thread has allocated under one lock. Half of their time would go
+//! there. So this thread keeps the wakers until the tasks have had time to end, and then drops them by
+//! itself. This delays nobody: an executor drops a future, and all that it holds, when it ends. Only the
+//! bare memory of the tasks is kept longer. (A hand-written executor may keep an ended future in memory
+//! that its wakers hold. That future is dropped up to a second later; a quitter's own task has ended its
+//! routine by then.)
 
 use std::thread;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use super::waiter::Futures;
 use crate::stands;
 use crate::threads;
 
-/// Wakes all, and lets go of their wakers later.
+/// Wakes all futures, and drops their wakers later.
 pub(super) fn wake(futures: Futures) {
-    // Where the thread is refused, they are woken here all the same: a lost wake is the worse fault.
+    // If the thread is refused, this thread wakes them nevertheless: a lost wake-up would be worse.
     let started = threads::start_with("quitter wakers", futures, wake_and_keep);
     if let Err((futures, _refused)) = started {
         futures.wake_here();
@@ -30,11 +31,11 @@ fn wake_and_keep(futures: Futures) {
     futures.let_go();
 }
 
-/// Lets so many tasks end.
+/// Gives this many tasks time to end.
 fn pause(tasks: usize) {
     /// Several times as long as an executor takes to poll a task that ends.
     const FOR_EACH: Duration = Duration::from_micros(2);
-    /// For half a million.
+    /// The time for half a million tasks.
     const AT_MOST: Duration = Duration::from_secs(1);
     let _own = stands::own::mark();
     let tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
@@ -52,7 +53,7 @@ mod tests {
     use super::super::waiters::Waiters;
     use super::*;
 
-    /// Says that it was called, and that it was let go.
+    /// A waker that reports that it was called, and that it was dropped.
     struct Says {
         called: Sender<()>,
         let_go: Sender<()>,
@@ -89,7 +90,7 @@ mod tests {
                 let waker = Arc::new(Says { called, let_go }).into();
                 list.enter(Waiter::Future(waker), 0);
             }
-            // The first of each list is beside the crowd.
+            // The first waiter of each list is not part of the crowd.
             wakes.add_all(&mut list);
         }
         drop((called, let_go));

@@ -1,5 +1,4 @@
-//! A list whose first item takes no memory of the heap: most nodes have one waiter, and most quits
-//! wake one.
+//! A list whose first item needs no allocation: most nodes have one waiter, and most quits wake one.
 
 pub(super) struct Few<T> {
     first: Option<T>,
@@ -30,7 +29,6 @@ impl<T> Few<T> {
         }
     }
 
-    /// Calls `f` with each in turn.
     pub(super) fn for_each(self, mut f: impl FnMut(T)) {
         if let Some(first) = self.first {
             f(first);

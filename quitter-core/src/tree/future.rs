@@ -13,22 +13,22 @@ use super::waiters::{Key, Place};
 use super::waker_id::WakerId;
 use crate::routine::record::Record;
 
-/// Where a future is in a list, and which waker is there.
+/// The place of a future in a list, and the id of its waker there.
 ///
-/// Kept small, since futures that wait are parts of others, which the compiler often keeps twice, and there
-/// may be a million.
+/// Kept small, since waiting futures are parts of other futures, in which the compiler often stores them
+/// twice, and there may be a million.
 struct Entered<K> {
     at: K,
     waker: WakerId,
 }
 
 impl<K> Entered<K> {
-    /// `waker` is the clone that is in the list: it is not always like the waker that it is a clone of.
+    /// `waker` identifies the clone that is in the list, whose id may differ from that of the original.
     fn new(at: K, waker: WakerId) -> Self {
         Self { at, waker }
     }
 
-    /// Whether this waker is known to be there.
+    /// Whether this waker is known to be in the list.
     fn has(&self, waker: &Waker) -> bool {
         self.waker.is_of(waker)
     }
@@ -36,10 +36,10 @@ impl<K> Entered<K> {
 
 /// Ready once its node is told to quit.
 pub(crate) struct QuitWait {
-    /// The node that users know, in whose list this waits. It must be this one that is held: see
-    /// number 3 in `quit.rs`.
+    /// The node that users know, in whose list this waits. The future must hold this very node: see number
+    /// 3 in `quit.rs`.
     node: Arc<Node>,
-    /// Since the first poll that had to wait.
+    /// Set by the first poll that had to wait.
     entered: Option<Entered<Place>>,
 }
 
@@ -64,13 +64,13 @@ impl Future for QuitWait {
         if this.node.is_quitting() {
             return Poll::Ready(());
         }
-        // Only a quit takes it from the list. So this waker is there, or has just been woken.
+        // Only a quit takes the waker from the list. So it is still there, or has just been woken.
         let entered = this.entered.as_ref();
         if entered.is_some_and(|entered| entered.has(cx.waker())) {
             return Poll::Pending;
         }
         let before = entered.map(|entered| entered.at);
-        // To clone a waker is the executor's code: not under the lock.
+        // Cloning a waker runs the executor's code, so it is done before locking.
         let clone = cx.waker().clone();
         let waker = WakerId::of(&clone);
         match this.node.enter(Waiter::Future(clone), before) {
@@ -85,7 +85,7 @@ impl Future for QuitWait {
 
 impl Drop for QuitWait {
     fn drop(&mut self) {
-        // A quit that is settled has taken the waker from the list, or is about to.
+        // If the quit is settled, it has taken the waker from the list, or is about to.
         if let Some(entered) = &self.entered
             && !self.node.is_settled()
         {
@@ -94,13 +94,13 @@ impl Drop for QuitWait {
     }
 }
 
-/// A wait for routines, which a future polls.
+/// A wait for routines, driven by the polls of a future.
 pub(crate) struct DoneWait {
     node: Arc<Node>,
-    /// The one that is waited for; `None`: all of the subtree.
+    /// The routine to wait for; `None`: all of the subtree.
     record: Option<Arc<Record>>,
     limits: Limits,
-    /// Made at the first poll.
+    /// Created at the first poll.
     wait: Option<(Wait, Option<Entered<Key>>)>,
 }
 
@@ -125,7 +125,7 @@ impl DoneWait {
         }
     }
 
-    /// Goes on with the wait. If it is pending, the task is woken when there is something new.
+    /// Takes the next step of the wait. If it is pending, the task is woken when something changes.
     pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Step {
         if self.wait.is_none() {
             let limits = self.limits.clone();
@@ -151,7 +151,7 @@ impl DoneWait {
     }
 
     #[cfg(feature = "tokio")]
-    /// Those that are live and were waited for: one honest look, after the time is up.
+    /// Checks once, after the time is up, and lists the live routines that were waited for.
     pub(crate) fn look(&self) -> Result<(), Vec<LiveAt>> {
         match &self.record {
             None => self.node.look(self.limits.excluded_id()),

@@ -1,8 +1,9 @@
 //! Functions that are called at a quit, and the threads that call them.
 //!
-//! Until the quit a hook is idle: it is no routine, and waits pass it over. From the moment its node
-//! quits it counts as live (rule 4), at first as one that is about to start; the walk that follows the
-//! quit makes a routine of it. So no wait that sees the quit misses it, and no start of it is refused.
+//! Until the quit, a hook is idle: it is not a routine, and waits ignore it. From the moment its node
+//! quits, it counts as live (rule 4), at first as a routine that is about to start; the walk that follows
+//! the quit lists it as a routine. So a wait that sees the quit does not miss the hook, and the start of
+//! the hook is not refused.
 
 use std::fmt;
 use std::io;
@@ -17,25 +18,24 @@ use crate::routine::record::{Place, Record};
 use crate::system;
 use crate::threads;
 
-/// Something to be called when a node quits.
+/// A function to be called when a node quits.
 pub(crate) struct Hook {
     slot: Slot,
     added_at: Place,
-    /// The routine that it is from the quit on.
+    /// The record of the routine that the hook becomes at the quit.
     record: OnceLock<Arc<Record>>,
     call: Mutex<Option<Call>>,
 }
 
-/// Does what a hook is for.
 pub(crate) type Call = Box<dyn FnOnce(Calling<'_>) + Send>;
 
 /// How a hook is called.
 pub(crate) enum Calling<'a> {
-    /// On this thread, as the routine that the record stands for, which is listed at the node.
+    /// On this thread, as the routine of this record, which is listed at the node.
     Routine(Arc<Node>, Arc<Record>),
     /// Not at all: the system refused a thread for that routine.
     Refused(Arc<Node>, Arc<Record>, &'a io::Error),
-    /// On this thread, which asked for it.
+    /// On the thread that added the hook.
     Here,
 }
 
@@ -57,7 +57,7 @@ impl Hook {
         })
     }
 
-    /// Calls it on this thread. Its node quit before it was added.
+    /// Calls the hook on this thread, since its node quit before it was added.
     pub(crate) fn call_here(&self) {
         self.call(Calling::Here);
     }
@@ -71,7 +71,7 @@ impl Hook {
         }
     }
 
-    /// The routine that it is from the quit on; asked for once its node quits.
+    /// The record of the routine that the hook becomes. To be called only once its node is quitting.
     pub(super) fn record(&self) -> &Arc<Record> {
         self.record.get_or_init(|| {
             let name = Self::NAME.into();
@@ -93,11 +93,11 @@ impl fmt::Debug for Hook {
 }
 
 impl Node {
-    /// Has a hook called at the quit, unless this node quits already.
+    /// Adds a hook to be called at the quit, unless this node is already quitting.
     pub(crate) fn add_hook(self: &Arc<Self>, hook: &Arc<Hook>) -> Result<(), Quitting> {
         let owner = self.owner();
         let mut state = owner.roster().lock();
-        // Under the lock that a quit takes after it has counted.
+        // Checked under the lock that a quit takes after it has counted.
         if owner.is_quitting() {
             return Err(Quitting);
         }
@@ -107,25 +107,25 @@ impl Node {
         Ok(())
     }
 
-    /// Sees to it that a hook is not called, unless it was started.
+    /// Removes a hook, which is then not called, unless it was already started.
     pub(crate) fn take_back(self: &Arc<Self>, hook: &Hook) {
         let mut state = self.owner().roster().lock();
         let Some(left) = state.hooks.remove(hook) else {
             return;
         };
-        // Nobody is woken: only waits of a node that quits count it, and the walk that follows the quit
-        // wakes them.
+        // Nothing has to be woken: only waits at a quitting node count an idle hook, and the walk that
+        // follows the quit wakes them.
         let counting = state.tallies.iter().filter(|tally| !tally.is_over());
         counting.for_each(|tally| tally.on_take_back());
         drop(state);
-        // With the user's closure, if this is the last reference.
+        // If this is the last reference, this drops the user's closure.
         drop(left);
     }
 }
 
 impl State {
-    /// Makes live routines of the hooks of `node`, which this belongs to and which quits. They are to be
-    /// called after unlocking.
+    /// Lists the hooks of `node`, to which this state belongs and which is quitting, as live routines. They
+    /// have to be called after unlocking.
     pub(super) fn start_hooks(&mut self, node: &Arc<Node>, started: &mut Vec<Started>) {
         if self.hooks.is_empty() {
             return;
@@ -141,7 +141,7 @@ impl State {
     }
 }
 
-/// A hook that is a live routine, and is to be called.
+/// A hook that is listed as a live routine, and has to be called.
 pub(super) struct Started {
     node: Arc<Node>,
     hook: Arc<Hook>,
@@ -166,9 +166,9 @@ impl Started {
 
 /// Calls hooks on threads of their own: one that hangs holds up neither the caller nor the others.
 ///
-/// To start a thread takes long where there are many hooks, so the caller starts one, which starts the
-/// next before it calls its hook. If the system refuses that, the thread calls the others after its
-/// own.
+/// Starting a thread for each of many hooks takes long, so the caller starts one, which starts the next
+/// before it calls its own hook. If the system refuses the next thread, this one calls the other hooks
+/// after its own.
 pub(super) fn call_each(mut hooks: Vec<Started>) {
     if hooks.is_empty() {
         return;
@@ -182,7 +182,7 @@ pub(super) fn call_each(mut hooks: Vec<Started>) {
     }
 }
 
-/// Calls hooks on another thread, the last one first. Gives them back if the system refuses a thread.
+/// Calls hooks on another thread, the last one first. Returns them if the system refuses a thread.
 fn call_elsewhere(hooks: Vec<Started>) -> Result<(), (Vec<Started>, io::Error)> {
     if hooks.is_empty() {
         return Ok(());

@@ -1,11 +1,11 @@
-//! A list in which each item knows its place, so that it leaves in constant time.
+//! A list in which each item knows its place, so that removal takes constant time.
 
 use std::sync::Arc;
 
 use crate::sync::Ordering;
 
-/// An item's place in its list. It is only used under the list's lock, so std's atomics will do under
-/// loom, too.
+/// An item's place in its list. It is only used under the list's lock, so std's atomics are good enough
+/// even under loom.
 #[derive(Debug)]
 pub(crate) struct Slot(std::sync::atomic::AtomicUsize);
 
@@ -38,7 +38,7 @@ pub(crate) trait Item {
 }
 
 pub(super) struct List<T> {
-    /// An item's slot is its place here. `None`: one has left for good.
+    /// An item's slot is its index here. `None`: removed for good.
     places: Vec<Option<Arc<T>>>,
     /// How many places are empty.
     holes: usize,
@@ -67,7 +67,7 @@ impl<T: Item> List<T> {
         self.places.iter().flatten()
     }
 
-    /// Adds an item, unless it is in the list.
+    /// Adds an item, unless it is in a list.
     #[inline]
     pub(super) fn push(&mut self, item: Arc<T>) {
         if item.slot().get() == OUT {
@@ -85,7 +85,7 @@ impl<T: Item> List<T> {
         })
     }
 
-    /// Takes an item from the list, if it is in it. The last one gets its place.
+    /// Removes an item, if it is in the list. The last item takes its place.
     #[inline]
     pub(super) fn remove(&mut self, item: &T) -> Option<Arc<T>> {
         let at = item.slot().get();
@@ -101,9 +101,9 @@ impl<T: Item> List<T> {
         removed.inspect(|removed| removed.slot().clear())
     }
 
-    /// Takes an item from the list, if it is in it, and leaves its place empty. For a list to which hardly
-    /// anything is added any more: of a crowd that leaves, nobody has to look up another, which is in no
-    /// cache.
+    /// Removes an item, if it is in the list, and leaves its place empty. For a list to which hardly
+    /// anything is added any more: when many items leave, none has to touch another one, which would be a
+    /// cache miss.
     pub(super) fn remove_for_good(&mut self, item: &T) -> Option<Arc<T>> {
         let removed = self.places.get_mut(item.slot().get())?.take()?;
         removed.slot().clear();
@@ -112,7 +112,7 @@ impl<T: Item> List<T> {
         Some(removed)
     }
 
-    /// Empty places at the end go.
+    /// Removes empty places at the end.
     #[inline]
     fn tidy(&mut self) {
         while self.holes > 0 && self.places.pop_if(|last| last.is_none()).is_some() {
@@ -129,7 +129,7 @@ impl<T: Item> List<T> {
     }
 }
 
-/// Gives memory back once three quarters of a list have left. Those that left pay for the move.
+/// Frees memory once three quarters of a list have left, so that the cost of the move is spread over them.
 pub(super) fn shrink<T>(list: &mut Vec<T>) {
     const KEPT: usize = 64;
     if list.capacity() > KEPT && list.len() < list.capacity() / 4 {
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(listed(&list), [2, 3, 4]);
         list.push(Arc::clone(&numbers[0]));
         assert_eq!(listed(&list), [2, 3, 4, 0]);
-        // One moves to a hole, and the holes at the end go.
+        // The last item fills the place, and holes at the end are removed.
         for gone in [2, 0, 4] {
             assert!(list.remove(&numbers[gone]).is_some());
         }

@@ -1,4 +1,4 @@
-//! The routines that a look has found, quitter by quitter.
+//! The routines that a look or a snapshot has found, quitter by quitter.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl LiveAt {
         }
     }
 
-    /// Blocks until `record`, one of these, has ended, and returns whether it has in time.
+    /// Blocks until `record`, which is one of these routines, has ended. Returns whether it ended in time.
     pub(crate) fn wait_for(&self, record: &Record, limits: &Limits) -> bool {
         let parts = self.node.parts();
         parts
@@ -42,13 +42,13 @@ impl LiveAt {
     }
 }
 
-/// A quitter as a walk has found it.
+/// A quitter that a walk has found.
 pub(crate) struct Found {
     pub(crate) node: Arc<Node>,
-    /// Where the quitter above it stands in the list; the first one has none.
+    /// The index in the list of the quitter above; the first one has none.
     pub(crate) above: usize,
     pub(crate) routines: Vec<Arc<Record>>,
-    /// How many threads and futures wait here, for a quit or for routines, but for the exit.
+    /// How many threads and futures wait at the quitter, for a quit or for routines, not counting the exit.
     pub(crate) waiting: usize,
 }
 
@@ -63,7 +63,7 @@ impl Found {
     }
 }
 
-/// Nodes as a walk has visited them, each after the one above it, with what is live there.
+/// The nodes that a walk has visited, each after the node above it, with their live routines.
 #[derive(Default)]
 pub(super) struct Visited {
     nodes: Vec<Found>,
@@ -71,8 +71,8 @@ pub(super) struct Visited {
 }
 
 impl Visited {
-    /// Adds a node that was found below the one that was added as number `above`, what is live there,
-    /// and how many wait there. Returns the number of the quitter that the node belongs to.
+    /// Adds a node below the quitter at the index `above`, with its live routines and the number of waiters
+    /// there. Returns the index of the quitter that the node belongs to.
     pub(super) fn push<'a>(
         &mut self,
         node: &Arc<Node>,
@@ -102,13 +102,13 @@ impl Visited {
         !self.has_live
     }
 
-    /// Those that have live routines: quitters before those above them, siblings and the routines of a
-    /// quitter in the order of their ids.
+    /// The quitters that have live routines: each before the quitter above it; siblings, and the routines
+    /// of a quitter, in the order of their ids.
     pub(super) fn in_order(self) -> Vec<LiveAt> {
         if self.is_empty() {
             return Vec::new();
         }
-        // Backwards: a node before those below it, and siblings from the last to the first.
+        // In reverse: each node before the nodes below it, and siblings from the last to the first.
         let order = self.downwards(|ids| ids.reverse());
         let mut nodes: Vec<_> = self.nodes.into_iter().map(Some).collect();
         let upwards = order.into_iter().rev();
@@ -119,8 +119,8 @@ impl Visited {
             .collect()
     }
 
-    /// The first one, and those that have something in them or below: quitters after those above them,
-    /// siblings and the routines of a quitter in the order of their ids.
+    /// The first quitter, and those that are not empty or have such quitters below: each after the quitter
+    /// above it; siblings, and the routines of a quitter, in the order of their ids.
     fn with_something(self) -> Vec<Found> {
         let mut wanted: Vec<bool> = self.nodes.iter().map(Found::has_something).collect();
         for (at, found) in self.nodes.iter().enumerate().rev() {
@@ -141,7 +141,7 @@ impl Visited {
         all
     }
 
-    /// The numbers of all nodes, each after that of the one above it. Siblings are in the order of
+    /// The indexes of all quitters, each after that of the quitter above it. Siblings are in the order of
     /// their ids, as changed by `arrange`.
     fn downwards(&self, arrange: fn(&mut [usize])) -> Vec<usize> {
         let mut below: Vec<Vec<usize>> = self.nodes.iter().map(|_| Vec::new()).collect();
@@ -155,7 +155,7 @@ impl Visited {
             let mut siblings = std::mem::take(&mut below[at]);
             siblings.sort_unstable_by_key(|at| self.nodes[*at].node.id());
             arrange(&mut siblings);
-            // The first is to be popped first.
+            // Reversed, so that the first is popped first.
             todo.extend(siblings.into_iter().rev());
         }
         order
@@ -163,11 +163,11 @@ impl Visited {
 }
 
 impl Node {
-    /// How many routines of this quitter, and of those below it, are live.
+    /// How many routines of this quitter, and of all below it, are live.
     pub(crate) fn live_routines(self: &Arc<Self>) -> usize {
         let top = self.owner();
         let mut count = 0;
-        // Without a roster nothing is to be found, and a walk would make one.
+        // Without a roster there is nothing to find, and a walk would create one.
         if top.roster.get().is_some() {
             walk(top, (), |node, state: &mut State, ()| {
                 count += state.live(node, None).count();
@@ -176,12 +176,12 @@ impl Node {
         count
     }
 
-    /// This quitter, and those below it that have something in them or below.
+    /// This quitter, and those below it that are not empty or have such quitters below.
     pub(crate) fn all_found(self: &Arc<Self>) -> Vec<Found> {
         let top = self.owner();
         let mut visited = Visited::default();
         match top.roster.get() {
-            // Nothing is to be found, and a walk would make a roster.
+            // There is nothing to find, and a walk would create a roster.
             None => _ = visited.push(top, 0, std::iter::empty(), 0),
             Some(_) => walk(top, 0, |node, state: &mut State, above| {
                 visited.push(node, above, state.live(node, None), state.waiting())

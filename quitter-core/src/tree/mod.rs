@@ -1,22 +1,22 @@
-//! The tree: nodes, what is to be found at them, quitting and waiting. All of its locks are here.
+//! The tree: its nodes, the rosters of what is at them, quitting and waiting. This module has all of the
+//! tree's locks.
 //!
-//! These invariants hold; the numbers of the rules are those of `ARCHITECTURE.md`.
+//! These invariants hold; rule numbers refer to `ARCHITECTURE.md`.
 //!
-//! 1. **A node quits if it, or one above it, was told to, for good.** A quit is stored at its own
-//!    node alone and is found from below (`quit.rs`; rules 2 and 3).
-//! 2. **Work is listed under its roster's lock, after a check that the node does not quit** (rule 1).
-//!    A walk that follows the quit takes the same lock: either before the newcomer, which then sees
-//!    the quit, or after it, and then the walk sees the newcomer.
-//! 3. **A node is in the tree as long as somebody holds it**: a quitter, a live routine or a child.
-//!    Parents hold their children weakly, and a node leaves its parent's list when it is dropped
-//!    (rule 7).
-//! 4. **A node's roster is made under the lock of its parent's, which lists the node from then on.**
-//!    So where there is a roster there is one at every node above.
+//! 1. **A node is quitting, for good, once it or a node above it was told to quit.** A quit is stored only
+//!    at the node that was told, and nodes below find it there (`quit.rs`; rules 2 and 3).
+//! 2. **Work is listed under its roster's lock, after a check that the node is not quitting** (rule 1). The
+//!    walk that follows a quit takes the same lock: either before the newcomer, which then sees the quit,
+//!    or after it, and then the walk sees the newcomer.
+//! 3. **A node is in the tree as long as something holds it**: a quitter, a live routine or a child.
+//!    Parents hold their children weakly, and a node leaves its parent's list when it is dropped (rule 7).
+//! 4. **A node's roster is created under the lock of its parent's roster, which lists the node from then
+//!    on.** So if a node has a roster, every node above it has one, too.
 //! 5. **A tally counts the live routines of a whole subtree.** Every roster of the subtree changes it
 //!    under its own lock, together with its list (`tally.rs`; rule 4).
-//! 6. **No thread holds two rosters' locks**, but for the making of a roster, which locks its
-//!    parent's alone. A tally's lock is taken last and alone, too.
-//! 7. **Nothing is woken, dropped or called under a lock.** Each step gathers what it has to wake as
+//! 6. **No thread holds two rosters' locks.** The creation of a roster locks only its parent's. A tally's
+//!    lock is taken last, and no other lock is taken under it.
+//! 7. **Nothing is woken, dropped or called under a lock.** Each step collects what it has to wake in
 //!    [`Wakes`], which are performed after unlocking.
 //! 8. **Nothing recurses** (rule 8), not even the drop of a chain of nodes.
 

@@ -1,8 +1,8 @@
-//! The nodes of the tree: who belongs to it, and where.
+//! The nodes of the tree: which nodes there are, and where.
 //!
-//! A node is small, since most quitters only ever answer whether they quit. Where there is something
-//! to find (a live routine, a waiting thread, a child that has these) it gets a [`Roster`], and walks
-//! go over nodes with rosters alone: what is idle costs a quit and a wait nothing.
+//! A node is small, since most quitters only ever answer whether they are quitting. A node with something
+//! to find (a live routine, a waiting thread, a child that has these) gets a [`Roster`], and walks visit
+//! only nodes with rosters: idle nodes cost a quit or a wait nothing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,20 +20,19 @@ use crate::report::path::QuitterPath;
 use crate::routine::record::next_id;
 use crate::sync::{AtomicU32, AtomicU64};
 
-/// A node of the tree.
 pub(crate) struct Node {
-    /// Nodes that one thread makes later have greater ones. See [`SHARD`].
+    /// Of the nodes that one thread creates, later ones have greater ids. See [`SHARD`].
     id: u64,
     pub(super) parent: Option<Arc<Node>>,
     name: Cow<'static, str>,
-    /// Whether the node quits, as far as it was found out: see `quit.rs`.
+    /// Whether the node is quitting, as last found out: see `quit.rs`.
     pub(super) checked: AtomicU64,
-    /// The quit that the node itself was told.
+    /// The quit that this node itself was told.
     pub(super) told: OnceBox<Quit>,
     pub(super) roster: OnceBox<Roster>,
-    /// How many handles of the quitter there are: see `shards.rs`.
+    /// The number of handles of the quitter: see `shards.rs`.
     pub(super) quitters: AtomicU32,
-    /// The thread that first made something here: see `shards.rs`.
+    /// The first thread that created a child or a routine here: see `shards.rs`.
     pub(super) first_thread: AtomicU32,
 }
 
@@ -45,7 +44,7 @@ impl Node {
         Arc::new(root)
     }
 
-    /// Makes a child, unless this node quits. A quit that comes meanwhile is found by the child.
+    /// Creates a child, unless this node is quitting. The child finds a quit that comes meanwhile.
     #[inline] // Half of the cost is a name that is not passed on in registers.
     pub(crate) fn child(self: &Arc<Self>, name: Cow<'static, str>) -> Result<Arc<Self>, Quitting> {
         if self.is_quitting() {
@@ -55,7 +54,7 @@ impl Node {
         Ok(Arc::new(Self::new(next_id(), Some(parent), name)))
     }
 
-    /// Makes a shard of this node: see `shards.rs`.
+    /// Creates a shard of this node: see `shards.rs`.
     pub(super) fn new_shard(self: &Arc<Self>) -> Arc<Self> {
         let parent = Some(Arc::clone(self));
         Arc::new(Self::new(next_id() | SHARD, parent, Cow::Borrowed("")))
@@ -83,7 +82,7 @@ impl Node {
         self.id & SHARD != 0
     }
 
-    /// The node that users know: itself, or the one that this is a shard of.
+    /// The node that users know: this one, or the one that this is a shard of.
     pub(crate) fn owner(self: &Arc<Self>) -> &Arc<Self> {
         match &self.parent {
             Some(parent) if self.is_shard() => parent,
@@ -100,7 +99,7 @@ impl Node {
         std::iter::successors(Some(self), |node| node.parent.as_ref())
     }
 
-    /// The number and the name of this node, of its parent, and so on up to the root.
+    /// The ids and names of this node, of its parent, and so on up to the root, without shards.
     pub(crate) fn lineage(self: &Arc<Self>) -> impl Iterator<Item = (u64, &Cow<'static, str>)> {
         let known = self.upwards().filter(|node| !node.is_shard());
         known.map(|node| (node.id, &node.name))
@@ -125,29 +124,28 @@ impl Node {
         self.upwards().last().unwrap_or(self)
     }
 
-    /// The state that the tree has once.
+    /// The state that exists once per tree.
     fn tree(self: &Arc<Self>) -> &Root {
         let roster = self.uppermost().roster.get();
         let root = roster.and_then(Roster::root);
         root.expect("a root has a roster with it")
     }
 
-    /// The root of this node's tree.
     pub(crate) fn root_node(self: &Arc<Self>) -> Arc<Self> {
         Arc::clone(self.uppermost())
     }
 
-    /// How long the whole tree has from the moment on that its root is told to quit.
+    /// How long the whole tree has once its root is told to quit.
     pub(super) fn tree_timeout(self: &Arc<Self>) -> Option<Duration> {
         self.tree().quit_timeout
     }
 
-    /// Whether this is the tree of the program, and not one that a library has for itself.
+    /// Whether this is the main quitter's tree, not a separate one of a library or test.
     pub(crate) fn is_of_main(self: &Arc<Self>) -> bool {
         self.tree_timeout().is_some()
     }
 
-    /// Keeps a failure, or counts it: see [`FailureLog::record`](crate::report::failure::FailureLog).
+    /// Records or only counts a failure: see [`FailureLog::record`](crate::report::failure::FailureLog).
     pub(crate) fn record_failure(
         self: &Arc<Self>,
         matters: bool,
@@ -170,8 +168,8 @@ impl Node {
         Some(failures.failures().clone())
     }
 
-    /// Takes the node from its parent's list, when it goes (invariant 3). The list knows it by where
-    /// it was on the heap.
+    /// Removes the node from its parent's list when it is dropped (invariant 3). The list identifies it by
+    /// its address on the heap.
     fn leave(&self, parent: &Arc<Node>, was_at: *const Node) {
         if let Some(roster) = self.roster.get() {
             parent.roster().forget(was_at, roster);
@@ -180,7 +178,8 @@ impl Node {
 }
 
 impl Drop for Node {
-    /// A node that is the last to hold its parent takes it along, and so on (invariant 8).
+    /// If this node was the last to hold its parent, drops the parent, too, and so on upwards (invariant
+    /// 8).
     fn drop(&mut self) {
         let Some(mut parent) = self.parent.take() else {
             return;

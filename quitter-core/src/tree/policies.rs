@@ -1,4 +1,4 @@
-//! How failures are responded to at a node and below it, as far as it was set there.
+//! The responses to failures that are set at a node, for it and the nodes below.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ impl Node {
         self.owner().roster().policies()
     }
 
-    /// The policy that was set nearest above, or here.
+    /// The policy set at this node, or else at the nearest node above.
     fn nearest<T: Default>(self: &Arc<Self>, set: impl Fn(&Policies) -> Option<T>) -> T {
         let set = |node: &Arc<Self>| set(node.roster.get()?.policies());
         self.upwards().find_map(set).unwrap_or_default()
     }
 
-    /// Sets the response to failures of routines here and below that have none of their own.
+    /// Sets the response to failures of routines at this node and below it that have none of their own.
     pub(crate) fn set_on_failure(self: &Arc<Self>, on_failure: OnFailure) {
         self.policies().on_failure.store(Some(on_failure));
     }
@@ -33,7 +33,7 @@ impl Node {
         self.nearest(|policies| policies.on_failure.load())
     }
 
-    /// Sets whether failures while quitting, here and below, change the exit code.
+    /// Sets whether failures while quitting, at this node and below it, change the exit code.
     pub(crate) fn set_failures_while_quitting(self: &Arc<Self>, policy: FailuresWhileQuitting) {
         self.policies().while_quitting.store(Some(policy));
     }

@@ -1,27 +1,27 @@
-//! Telling nodes to quit, and finding out from below that one above was told.
+//! Telling nodes to quit, and finding out from below that a node above was told.
 //!
-//! A quit is stored at one node, however many there are below: they find it when they are asked. For
-//! that, the process counts its quits, the *epoch*, and each node keeps the epoch at which it, and so
-//! all above it, was last found running. As long as nobody was told since, an answer is two loads, and
-//! after that one look upwards, whose answer every node on the way keeps.
+//! A quit is stored at one node, however many nodes are below: they find the quit when they are asked. For
+//! that, the process counts its quits, and this count is the *epoch*. Each node keeps the epoch at which
+//! it, and so all above it, was last found running. As long as no node was told since, an answer takes two
+//! loads. Otherwise it takes one look upwards, and every node on the way keeps its result.
 //!
-//! How it stays exact (rule 2):
+//! What keeps the answers exact (rule 2):
 //!
-//! 1. A quit stores what was told, then marks its node as [`TELLING`], then counts, then marks it as
-//!    [`TOLD`]. So whoever sees the new epoch and looks up sees the mark, and whoever sees the mark can
-//!    read cause and deadline.
-//! 2. Whoever meets a node that is being told counts in the teller's place and goes on. So nobody ever
-//!    knows of a quit that is not counted, and nobody waits for the teller.
-//! 3. A node that nothing hangs on is told without counting: there is nobody below to find out. It
-//!    may be that another thread makes a child there at that moment. That child has held the node
-//!    since before its first look upwards, and both the quit and the look have a fence between what
-//!    they write and what they read: either the quit finds the node held, or the look finds the mark.
-//!    Futures that wait at the node hold it, too, but ask only the node itself. So they do not count,
-//!    as long as they are in its list: its lock is held when the holders are counted, and nobody lets
-//!    go of the node while in the list, unless the quit is settled.
+//! 1. A quit stores cause and deadline, then marks its node as [`TELLING`], then counts, then marks it as
+//!    [`TOLD`]. So a thread that sees the new epoch and looks up sees the mark, and a thread that sees the
+//!    mark can read cause and deadline.
+//! 2. A thread that finds a node marked as [`TELLING`] counts on the teller's behalf and goes on. So no
+//!    thread ever knows of a quit that is not counted, and none waits for the teller.
+//! 3. A quit of a node that nothing else holds is not counted, since there is no node below to find out.
+//!    Another thread may be creating a child there at that moment. That child has held the node since
+//!    before its first look upwards, and both the quit and the look have a fence between what they write
+//!    and what they read: either the quit finds the node held, or the look finds the mark. Futures that
+//!    wait at the node also hold it, but ask only the node itself. So they are not counted as holders while
+//!    they are in the node's list: the list's lock is held when the holders are counted, and no future
+//!    releases the node while in the list, unless the quit is settled.
 //!
-//! The word `checked` alone decides whose cause counts: that of the node itself when it is marked as
-//! told, otherwise that of the next one above. It never changes once it can be read.
+//! The word `checked` alone decides whose cause counts: the node's own if the node is marked as told,
+//! otherwise that of the next node above that is. The answer never changes once it can be read.
 
 use std::sync::atomic;
 use std::sync::{Arc, LazyLock};
@@ -36,20 +36,20 @@ use crate::report::cause::QuitCause;
 use crate::sync::{Ordering, fence, quit_epoch};
 use crate::{system, trace};
 
-/// The value of `checked` in a node that was never asked. Epochs begin at one.
+/// The value of `checked` in a node that was never asked. Epochs start at one.
 pub(super) const UNCHECKED: u64 = 0;
 
-/// The node quits because one above does. No epoch comes that far.
+/// The node is quitting because a node above it is. No epoch gets this large.
 const ABOVE: u64 = u64::MAX - 2;
-/// The node was told to quit, and that is not counted yet.
+/// The node was told to quit, but the quit is not counted yet.
 const TELLING: u64 = u64::MAX - 1;
-/// The node was told to quit.
+/// The node was told to quit, and the quit is counted, or need not be.
 const TOLD: u64 = u64::MAX;
 
-/// A quit, as one quitter was told.
+/// A quit that a node was told.
 pub(crate) struct Quit {
     pub(crate) cause: QuitCause,
-    /// When that was: exactly, if the quit has a deadline, else to a few milliseconds.
+    /// When the node was told: exact if the quit has a deadline, otherwise accurate to a few milliseconds.
     pub(crate) at: Instant,
     deadline: Deadline,
 }
@@ -60,17 +60,17 @@ impl Quit {
     }
 }
 
-/// A moment that all others are counted from, also by the clock of [`system::now`].
+/// The moment that all others are measured from, also on the clock of [`system::now`].
 static FIRST: LazyLock<(Instant, Duration)> = LazyLock::new(|| (Instant::now(), system::now()));
 
-/// Now, as of the system's last tick, a few milliseconds ago.
+/// The time of the system's last tick, a few milliseconds ago.
 fn lately() -> Instant {
     let (first, by_system) = *FIRST;
     first + system::lately().saturating_sub(by_system)
 }
 
-/// A moment that may only become earlier, in nanoseconds of this process. Std's even under loom, which
-/// does not see that [`OnceBox`](once_cell::race::OnceBox) hands it over.
+/// A moment that may only become earlier, in nanoseconds since [`FIRST`]. Uses std's atomic even under
+/// loom, which does not see that [`OnceBox`](once_cell::race::OnceBox) publishes it.
 struct Deadline(atomic::AtomicU64);
 
 impl Deadline {
@@ -104,15 +104,16 @@ impl Deadline {
 }
 
 impl Node {
-    /// Whether this node, or one above it, was told to quit: two loads, whatever the depth, of lines
-    /// that only quits write to.
+    /// Whether this node, or one above it, was told to quit. Takes two loads, whatever the depth, of cache
+    /// lines that only quits write to.
     #[inline]
     pub(crate) fn is_quitting(self: &Arc<Self>) -> bool {
         let checked = self.checked.load(Ordering::Relaxed);
         checked != quit_epoch().load(Ordering::Relaxed) && self.look_up()
     }
 
-    /// Looks whether this node was told, or one above, and lets each node on the way keep the answer.
+    /// Checks whether this node, or one above, was told to quit, and stores the answer in each node on the
+    /// way.
     #[cold]
     fn look_up(self: &Arc<Self>) -> bool {
         if self.is_marked() {
@@ -120,7 +121,7 @@ impl Node {
         }
         // See number 3 above.
         fence(Ordering::SeqCst);
-        // The epoch first: a quit that comes after this counts beyond it.
+        // The epoch is read first: a quit that comes after this moves it on.
         let epoch = quit_epoch().load(Ordering::Acquire);
         let has_answer =
             |node: &&Arc<Node>| node.is_marked() || node.checked.load(Ordering::Acquire) == epoch;
@@ -131,13 +132,13 @@ impl Node {
             if nearest.is_some_and(|nearest| Arc::ptr_eq(nearest, node)) {
                 break;
             }
-            // Never takes back that the node was told meanwhile.
+            // A maximum, so that this never overwrites the mark of a quit that came meanwhile.
             node.checked.fetch_max(answer, Ordering::AcqRel);
         }
         quits
     }
 
-    /// Whether it is known here that the node quits.
+    /// Whether this node is marked as quitting.
     fn is_marked(&self) -> bool {
         match self.checked.load(Ordering::Acquire) {
             TELLING => {
@@ -148,14 +149,14 @@ impl Node {
         }
     }
 
-    /// Counts the quit that this node was told, in the teller's place or as the teller.
+    /// Counts the quit that this node was told, as the teller or on its behalf.
     fn count(&self) {
         quit_epoch().fetch_add(1, Ordering::AcqRel);
         self.checked.fetch_max(TOLD, Ordering::AcqRel);
     }
 
-    /// Marks the node as told, unless it quits already. Returns whether the quit is left to be settled:
-    /// otherwise it is counted after this.
+    /// Marks the node as told, unless it is already quitting. Returns whether the quit still has to be
+    /// settled: if not, it is counted by the time this returns.
     fn mark(self: &Arc<Self>) -> bool {
         let mark = |checked| (checked < ABOVE).then_some(TELLING);
         let marked = self
@@ -170,10 +171,10 @@ impl Node {
         true
     }
 
-    /// Counts a quit unless nobody is below to find out: see number 3 above. To be called under the
-    /// lock of the node's roster, if it has one, with how many in its list hold the node.
+    /// Counts a quit, unless there is no node below to find out: see number 3 above. To be called under the
+    /// lock of the node's roster, if it has one. `waiting` is how many futures in its list hold the node.
     fn settle(self: &Arc<Self>, waiting: usize) {
-        // One more is the teller.
+        // The teller holds the node, too.
         if Arc::strong_count(self) == 1 + waiting {
             self.checked.fetch_max(TOLD, Ordering::AcqRel);
         } else {
@@ -181,22 +182,22 @@ impl Node {
         }
     }
 
-    /// Whether the node quits, and it is known whether that is counted.
+    /// Whether the node is quitting, and its quit is settled.
     pub(super) fn is_settled(&self) -> bool {
         matches!(self.checked.load(Ordering::Acquire), ABOVE | TOLD)
     }
 
-    /// Tells this node, and so everything below it, to quit (rule 2), and wakes who waits (rule 9).
-    /// Returns whether this is the quit that its cause is kept of.
+    /// Tells this node, and so everything below it, to quit (rule 2), and wakes all waiters (rule 9).
+    /// Returns whether this quit's cause is the one that is kept.
     ///
-    /// The deadline is `timeout` from now, or the tree's quit timeout where this is the root and that
-    /// is earlier. A node that quits already takes over an earlier deadline and keeps its cause; where
+    /// The deadline is `timeout` from now, or at the root the end of the tree's quit timeout, if that is
+    /// earlier. A node that is already quitting takes over an earlier deadline and keeps its cause; if
     /// nothing changes, nothing is done.
     pub(crate) fn quit(self: &Arc<Self>, cause: QuitCause, timeout: Option<Duration>) -> bool {
         let node = self.owner();
         let is_root = node.is_root();
-        // Where no deadline follows from it, the coarse time will do: to read the exact clock takes a
-        // tenth of the life of a connection's quitter.
+        // The coarse time is good enough where no deadline follows from it: reading the exact clock takes a
+        // tenth of the lifetime of a connection's quitter.
         let at = if is_root || timeout.is_some() {
             Instant::now()
         } else {
@@ -223,7 +224,7 @@ impl Node {
         }
         let mut is_open = node.mark();
         if is_open && self.is_shard() {
-            // A shard holds the node for the teller, and may have children.
+            // The shard holds the node for the teller, and may have children.
             node.count();
             is_open = false;
         }
@@ -235,12 +236,12 @@ impl Node {
         counts
     }
 
-    /// Whether this node itself was told, while it and those above it were running.
+    /// Whether this node itself was told, while it and the nodes above it were running.
     fn is_told(&self) -> bool {
         self.checked.load(Ordering::Acquire) >= TELLING
     }
 
-    /// The quit that counts for this node, if it quits: its own, or that of the next one above.
+    /// The quit that counts for this node, if it is quitting: its own, or that of the next node above.
     pub(crate) fn quit_info(self: &Arc<Self>) -> Option<&Quit> {
         if !self.is_quitting() {
             return None;
@@ -248,7 +249,7 @@ impl Node {
         self.upwards().find(|node| node.is_told())?.told.get()
     }
 
-    /// The earliest deadline that this node and those above it were told, if the node quits.
+    /// The earliest deadline of this node and of those above it, if the node is quitting.
     pub(crate) fn deadline(self: &Arc<Self>) -> Option<Instant> {
         if !self.is_quitting() {
             return None;
@@ -257,27 +258,27 @@ impl Node {
         told.map(|told| told.deadline()).fold(None, earlier)
     }
 
-    /// The quit that this node itself was told while it and those above it were running.
+    /// The quit that this node itself was told, while it and the nodes above it were running.
     pub(crate) fn own_quit(&self) -> Option<&Quit> {
         // See number 2 above.
         self.is_marked();
         self.is_told().then(|| self.told.get()).flatten()
     }
 
-    /// The deadline that this node itself was told.
+    /// The deadline of the quit that this node itself was told.
     pub(crate) fn own_deadline(&self) -> Option<Instant> {
         self.told.get()?.deadline()
     }
 
-    /// Wakes whoever waits in the subtree: first those at this node, where the exit waits, since the
-    /// walk may take its time. If the quit `is_open` still, it is settled first.
+    /// Wakes all waiters in the subtree: first those at this node, where the exit waits, since the walk may
+    /// take long. If the quit `is_open`, it is settled first.
     fn wake_below(self: &Arc<Self>, is_open: bool) {
         let Some(roster) = self.roster.get() else {
             if is_open {
                 self.settle(0);
             }
-            // Nobody waits here. From now on a snapshot finds the node, and with it the quit. But where
-            // nothing hangs on the node, a quit has to be as cheap as the node was.
+            // Nothing waits here. The roster lets a snapshot find the node, and with it the quit. But if
+            // nothing else holds the node, a quit has to be as cheap as the node was.
             if Arc::strong_count(self) > 1 {
                 self.roster();
             }
@@ -296,8 +297,8 @@ impl Node {
         drop(state);
         tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
         let mut futures = wakes.perform_but_futures();
-        // A child that is listed from here on is listed under the lock that was just released. So the
-        // quit is seen by all that is done there.
+        // A child that is listed from now on is listed under the lock that was just released. So everything
+        // that is done there sees the quit.
         if has_below {
             let mut wakes = Wakes::default();
             let mut tallies = Vec::new();
@@ -328,7 +329,7 @@ mod tests {
         node.quit(QuitCause::SendQuit { at }, timeout)
     }
 
-    /// Many are woken by a thread that is started for that.
+    /// Large numbers of futures are woken by a thread that is started for that.
     #[test]
     fn of_a_crowd_of_futures_beside_a_thread_each_is_woken() {
         const MANY: usize = 5000;
@@ -359,7 +360,7 @@ mod tests {
             });
             assert!(quit(&root, None));
             drop(tell);
-            // Each waker goes once it was called.
+            // Each waker is dropped once it was called, so the channel closes.
             assert_eq!(told.iter().count(), MANY);
             assert!(sleeper.is_none_or(|sleeper| sleeper.join().unwrap()));
             drop(futures);
@@ -379,7 +380,7 @@ mod tests {
         }
     }
 
-    /// It would find every lock taken.
+    /// Both would find every lock taken.
     #[test]
     fn a_quit_that_changes_nothing_and_what_a_quitting_node_refuses_take_no_lock() {
         const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,5 +1,5 @@
-//! Everything found at a node, under the one lock that it has: live routines, children that have a
-//! roster, too, and whoever waits for a quit.
+//! Everything found at a node, under the node's only lock: live routines, children that have a roster
+//! themselves, and waiters.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -25,7 +25,8 @@ use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, lock_within, try_loc
 
 #[derive(Default)]
 pub(super) struct Roster {
-    /// Of a root alone: nodes that are made at the same time would meet at a count of references.
+    /// Present only at a root. Nodes do not hold a reference to it, since threads that create nodes would
+    /// contend for the reference count.
     tree: Option<Box<Root>>,
     /// The node's place in its parent's list.
     slot: Slot,
@@ -41,35 +42,35 @@ pub(super) struct Roster {
 pub(super) struct State {
     pub(super) children: Vec<Weak<Node>>,
     pub(super) routines: List<Record>,
-    /// Those that wait for the node to quit.
+    /// Threads and futures that wait for the node to quit.
     pub(super) waiters: Waiters,
     /// The functions to be called when the node quits.
     pub(super) hooks: List<Hook>,
-    /// Those that count what is live here: see `tally.rs`.
+    /// The tallies that count what is live here: see `tally.rs`.
     pub(super) tallies: Vec<Arc<Tally>>,
     /// The waits for routines here and below.
     waited: BTreeMap<Waited, Waits>,
     open: Open,
 }
 
-/// The object of a wait at a node.
+/// What a wait at a node waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Waited {
     /// All routines of the subtree.
     Subtree,
-    /// The routine of this id.
+    /// The routine with this id.
     One(u64),
 }
 
-/// The waits for one thing, which share a tally.
+/// The waits for the same routines, which share a tally.
 struct Waits {
     tally: Arc<Tally>,
     count: usize,
-    /// How many of them are those of the exit.
+    /// How many of them are waits of the exit.
     of_exit: usize,
 }
 
-/// The state that a tree has once.
+/// The state that exists once per tree.
 #[derive(Default)]
 pub(super) struct Root {
     pub(super) quit_timeout: Option<Duration>,
@@ -98,7 +99,7 @@ impl Root {
 }
 
 impl State {
-    /// The live routines of `node`, which this belongs to, but the one of this id.
+    /// The live routines of `node`, to which this state belongs, except the one with the id `excluding`.
     pub(super) fn live(
         &self,
         node: &Arc<Node>,
@@ -107,13 +108,13 @@ impl State {
         let records = self.routines.iter();
         let others = records.filter(move |record| Some(record.id) != excluding);
         let mut hooks = self.hooks.iter().peekable();
-        // A quit that is on its way is about to start them.
+        // The quit is about to start them.
         let start = hooks.peek().is_some() && node.is_quitting();
         let starting = hooks.filter(move |_| start).map(|hook| hook.record());
         others.chain(starting)
     }
 
-    /// How many threads and futures wait here, for a quit or for routines, but for the exit.
+    /// How many threads and futures wait here, for a quit or for routines, not counting the exit.
     pub(super) fn waiting(&self) -> usize {
         let for_routines = self
             .waited
@@ -122,7 +123,8 @@ impl State {
         self.waiters.len() + for_routines.sum::<usize>()
     }
 
-    /// Lets a tally count what comes and goes here from now on, beginning with `live`.
+    /// Attaches a tally, which from now on counts the routines that start and end here, in addition to
+    /// `live`.
     pub(super) fn attach(&mut self, tally: &Arc<Tally>, live: usize) {
         self.tallies.retain(|other| !other.is_over());
         tally.add(live);
@@ -130,19 +132,19 @@ impl State {
         self.tallies.push(Arc::clone(tally));
     }
 
-    /// Whether somebody may wait for what is live here.
+    /// Whether there may be waits for the routines here.
     fn is_waited_for(&self) -> bool {
         !self.tallies.is_empty() || !self.waited.is_empty()
     }
 
-    /// Counts a routine that ends. Returns the tallies whose waiters may be woken by that, and the most
-    /// routines that one of the tallies counts.
+    /// Counts a routine that ends. Returns the tallies that may now have to wake waiters, and the largest
+    /// count among all tallies.
     fn on_end(&self, record: &Record) -> (Few<Arc<Tally>>, Option<usize>) {
         let mut waking = Few::default();
         let mut most = None;
         let one = self.waited.get(&Waited::One(record.id));
         let one = one.map(|waits| &waits.tally);
-        // One that is over may lack this routine, and nobody asks it any more.
+        // A tally that is over may not have counted this routine, and is not read any more.
         let tallies = self.tallies.iter().filter(|tally| !tally.is_over());
         for tally in tallies.chain(one) {
             let live = tally.on_end();
@@ -154,8 +156,8 @@ impl State {
         (waking, most)
     }
 
-    /// Gathers those that wait for a quit here, and the tallies whose waiters are to be woken by a quit,
-    /// too, since it may bring their deadline forward.
+    /// Collects the waiters for a quit here. Also collects the tallies of waits, since a quit may bring the
+    /// deadline of their waiters forward.
     pub(super) fn gather_waiters(&mut self, wakes: &mut Wakes, tallies: &mut Vec<Arc<Tally>>) {
         wakes.add_all(&mut self.waiters);
         wakes.close(std::mem::take(&mut self.open));
@@ -165,7 +167,8 @@ impl State {
         }
     }
 
-    /// Joins the waits for `waited`. The tally is made, and then to be attached, by the first.
+    /// Joins the waits for `waited`. Returns the tally, and whether this is the first wait, which has just
+    /// created the tally and has to attach it.
     pub(super) fn join(&mut self, waited: Waited, is_exit: bool) -> (Arc<Tally>, bool) {
         let first = !self.waited.contains_key(&waited);
         let waits = self.waited.entry(waited).or_insert_with(|| Waits {
@@ -181,7 +184,7 @@ impl State {
         (Arc::clone(&waits.tally), first)
     }
 
-    /// Leaves the waits for `waited`. With the last one the tally is over.
+    /// Leaves the waits for `waited`. The last wait to leave ends the tally.
     pub(super) fn part(&mut self, waited: Waited, is_exit: bool) {
         if let Some(waits) = self.waited.get_mut(&waited) {
             waits.count -= 1;
@@ -195,7 +198,6 @@ impl State {
 }
 
 impl Roster {
-    /// The roster of a root.
     pub(super) fn of_root(root: Root) -> Self {
         Self {
             tree: Some(Box::new(root)),
@@ -203,7 +205,7 @@ impl Roster {
         }
     }
 
-    /// The state of the tree, where this is the roster of its root.
+    /// The state of the tree, if this is the roster of its root.
     pub(super) fn root(&self) -> Option<&Root> {
         self.tree.as_deref()
     }
@@ -217,7 +219,7 @@ impl Roster {
         &self.policies
     }
 
-    /// Locks, for a routine that comes or goes.
+    /// Locks, for a routine that starts or ends.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         walk::let_walks_go_first();
@@ -232,7 +234,7 @@ impl Roster {
         })
     }
 
-    /// Locks, for a walk that goes first already.
+    /// Locks, for a walk that already goes first.
     pub(super) fn lock_next(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -241,13 +243,13 @@ impl Roster {
         try_lock(&self.state)
     }
 
-    /// Takes a child, which is being dropped, from the list.
+    /// Removes a child that is being dropped from the list.
     pub(super) fn forget(&self, child: *const Node, childs: &Roster) {
         let is_child = |other: &Weak<Node>| std::ptr::eq(other.as_ptr(), child);
         let mut state = self.lock();
         let children = &mut state.children;
         let at = childs.slot.get();
-        // A child that was moved while it was being dropped could not be told its new place.
+        // A child that was moved in the list while it was being dropped could not be told its new place.
         let at = match children.get(at) {
             Some(other) if is_child(other) => Some(at),
             _ => children.iter().position(is_child),
@@ -265,7 +267,7 @@ impl Roster {
         drop(left);
     }
 
-    /// How much is here that a wait or a child has left.
+    /// How much waits and children have left behind here.
     #[cfg(all(test, loom))]
     pub(super) fn left_behind(&self) -> usize {
         let state = self.lock();
@@ -279,7 +281,7 @@ impl Roster {
 }
 
 impl Node {
-    /// This node's roster; made, and listed, when it is first needed.
+    /// This node's roster, which is created and listed when it is first needed.
     #[inline]
     pub(super) fn roster(self: &Arc<Self>) -> &Roster {
         match self.roster.get() {
@@ -288,26 +290,26 @@ impl Node {
         }
     }
 
-    /// Makes the rosters of this node and of those above it that have none, the uppermost first.
+    /// Creates the rosters of this node and of nodes above it that have none, the uppermost first.
     #[cold]
     fn enlist(self: &Arc<Self>) -> &Roster {
         let has_none = |node: &&Arc<Node>| node.roster.get().is_none();
         let mut above = self.upwards().skip(1).take_while(has_none).peekable();
-        // Most often there are none, and nothing is allocated.
+        // Usually there are none, and this does not allocate.
         if above.peek().is_some() {
             let above: Vec<&Arc<Node>> = above.collect();
             above.into_iter().rev().for_each(Self::list);
         }
         self.list();
-        // A quit of a node that nothing hangs on looks for a roster after it has marked the node. So
-        // whoever looks at the mark after this finds it, or is found.
+        // A quit of a node that nothing else holds looks for a roster after it has marked the node. So a
+        // thread that checks the mark after this fence finds it, or the quit finds the roster.
         fence(Ordering::SeqCst);
         self.roster
             .get()
             .expect("listed above, by this thread or another")
     }
 
-    /// Lists a routine, unless this node quits (invariant 2).
+    /// Lists a routine, unless this node is quitting (invariant 2).
     pub(crate) fn check_in(self: &Arc<Self>, record: &Arc<Record>) -> Result<(), Quitting> {
         if self.is_quitting() {
             return Err(Quitting);
@@ -326,14 +328,14 @@ impl Node {
         Ok(())
     }
 
-    /// Takes a routine from the list, and wakes those that wait for that. Returns what was in the list,
-    /// and how many others are live where somebody waits for all of them.
+    /// Removes a routine from the list, and wakes the waits that this ends. Returns the list's reference to
+    /// the record, and, if somebody waits for them, how many other routines are live.
     pub(crate) fn check_out(
         self: &Arc<Self>,
         record: &Record,
     ) -> (Option<Arc<Record>>, Option<usize>) {
         let mut state = self.roster().lock();
-        // A node that quits lists nobody any more.
+        // A quitting node lists no new routines.
         let left = match self.is_quitting() {
             true => state.routines.remove_for_good(record),
             false => state.routines.remove(record),
@@ -348,13 +350,13 @@ impl Node {
         (left, live)
     }
 
-    /// This node and its shards, or those of the node that it is a shard of.
+    /// The owner of this node, and all of the owner's shards.
     pub(super) fn parts(self: &Arc<Self>) -> Vec<Arc<Node>> {
         let owner = self.owner();
         let mut parts = vec![Arc::clone(owner)];
         if let Some(roster) = owner.roster.get() {
             let among_children = || {
-                // Upgraded after unlocking, since each may be the last handle by the time it is dropped.
+                // Upgraded after unlocking, since each may be the last reference by the time it is dropped.
                 let children = roster.lock().children.clone();
                 let children = children.iter().filter_map(Weak::upgrade);
                 children.filter(|child| child.is_shard()).collect()
@@ -364,7 +366,7 @@ impl Node {
         parts
     }
 
-    /// The channel that closes when this node quits; made when somebody asks for it.
+    /// The channel that closes when this node quits, which is created on the first call.
     pub(crate) fn quit_chan(self: &Arc<Self>) -> &Receiver<Infallible> {
         let owner = self.owner();
         let roster = owner.roster();
@@ -383,7 +385,7 @@ impl Node {
         receiver.expect("set above, by this thread or another")
     }
 
-    /// The descriptor that becomes readable when this node quits; made when somebody asks for it.
+    /// The descriptor that becomes readable when this node quits, which is created on the first call.
     #[cfg(all(unix, feature = "io"))]
     pub(crate) fn quit_descriptor(
         self: &Arc<Self>,
@@ -406,13 +408,13 @@ impl Node {
         Ok(descriptor.expect("set above, by this thread or another"))
     }
 
-    /// Blocks until this node is told to quit or `until` has come, and returns whether it quits.
+    /// Blocks until this node is told to quit, or until `until`. Returns whether the node is quitting.
     pub(crate) fn wait_quit(self: &Arc<Self>, until: Option<Instant>) -> bool {
         if self.is_quitting() || is_past(until) {
             return self.is_quitting();
         }
         let parker = Parker::new();
-        // Of a crowd that a quit has woken, and so taken from the list, nobody takes the lock again.
+        // Threads that a quit has woken, and so taken from the list, do not take the lock again.
         while !self.is_quitting()
             && let Some(place) = self.enter(Waiter::Thread(Arc::clone(&parker)), None)
         {
@@ -425,32 +427,33 @@ impl Node {
         self.is_quitting()
     }
 
-    /// Lets a waiter wait for the quit, unless this node quits already, in the place of the one that was
-    /// entered before, if any. Only a quit takes others from this list, and then nobody comes any more.
+    /// Adds a waiter for the quit, unless this node is already quitting. It replaces the waiter at the
+    /// place `before`, if any. Apart from waiters that leave, only a quit takes waiters from this list, and
+    /// after that none is added.
     pub(super) fn enter(self: &Arc<Self>, waiter: Waiter, before: Option<Place>) -> Option<Place> {
         let owner = self.owner();
         let mut state = owner.roster().lock();
-        // Under the lock that a quit takes after it has marked the node, or counted (rule 9).
+        // Checked under the lock that a quit takes after it has marked the node, or counted (rule 9).
         if owner.is_quitting() {
             drop(state);
             drop(waiter);
             return None;
         }
-        // Dropped after unlocking, where it is.
+        // Dropped after unlocking, without moving it.
         let _left = before.and_then(|before| state.waiters.remove_at(before));
         let place = state.waiters.enter(waiter, 0).place();
         drop(state);
         Some(place)
     }
 
-    /// To be called for a waiter that goes.
+    /// Removes a waiter that stops waiting.
     pub(super) fn leave_quit_list(self: &Arc<Self>, place: Place) {
-        // Dropped after unlocking, and where it is: to move it would take a fifth of a short wait.
+        // Dropped after unlocking, without moving it, which would take a fifth of a short wait.
         let _left = self.owner().roster().lock().waiters.remove_at(place);
     }
 }
 
-/// Wakes those that wait by these tallies.
+/// Wakes the waiters of these tallies.
 fn wake(tallies: Few<Arc<Tally>>) {
     let mut wakes = Wakes::default();
     tallies.for_each(|tally| tally.wake(&mut wakes));
@@ -458,8 +461,8 @@ fn wake(tallies: Few<Arc<Tally>>) {
 }
 
 impl Node {
-    /// Makes the roster of this node, whose parent has one, and lists it there, unless another thread
-    /// has done so.
+    /// Creates the roster of this node, whose parent has one, and lists the node there, unless another
+    /// thread has done so.
     fn list(self: &Arc<Self>) {
         let parent = self.parent.as_ref().expect("a root has a roster");
         let mut above = parent.roster().lock();

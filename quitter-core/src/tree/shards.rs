@@ -1,16 +1,17 @@
-//! Shards: they keep threads that use one quitter at the same time out of each other's way.
+//! Shards, which avoid contention between threads that use one quitter at the same time.
 //!
-//! To make a child or a routine is to write to the node that it is made at: to its count of holders,
-//! and to its roster. Threads that do so at one node hand these cache lines back and forth, at many
-//! times the price of the work. So a quitter that several threads use often gives each of them a
-//! shard: a child of its node that nobody sees. What a thread makes there belongs to the quitter, and
-//! every walk finds it, since walks go over children. A quitter that is used less often by others than
-//! its first thread has none: a shard costs as much memory as several children.
+//! Creating a child or a routine writes to the node: to its reference count, and to its roster. Threads
+//! that do so at one node pass these cache lines back and forth, at many times the cost of the work. So a
+//! quitter that several threads use often gives each of them a shard: a hidden child of its node. A child
+//! or routine that a thread creates at a shard belongs to the quitter, and every walk finds it, since walks
+//! visit children. A quitter that is rarely used by threads other than its first has no shards: a shard
+//! costs as much memory as several children.
 //!
-//! A node's roster holds its shards, and they hold the node: a circle. It is cut when the last handle
-//! of the quitter goes (rule 7); from then on, what was made at a shard holds it. That is why handles
-//! are counted. A node without a roster has no shards to cut off, and gets none later: only a handle
-//! makes shards, and a routine that outlives the handles has checked in, and so made the roster.
+//! A node's roster holds its shards, and they hold the node: a reference cycle. The cycle is broken when
+//! the last handle of the quitter is dropped (rule 7); from then on, a shard is held by what was created at
+//! it. That is why handles are counted. A node without a roster has no shards to cut off, and gets none
+//! later: only handles create shards, and a routine that outlives the handles has checked in, and so
+//! created the roster.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
@@ -23,22 +24,22 @@ use once_cell::race::OnceBox;
 use super::node::Node;
 use crate::sync::{Mutex, Ordering, lock, try_lock};
 
-/// The mark of a shard in its id, since a field of its own would cost each node eight bytes, and half
-/// of what it takes to copy a new node to the heap.
+/// Marks a shard in its id, since a separate field would cost each node eight bytes, and half as much time
+/// again to copy a new node to the heap.
 pub(super) const SHARD: u64 = 1 << 63;
 
 /// The shards of one node.
 #[derive(Default)]
 pub(super) struct Shards {
-    /// How often threads used the node that were not its first, up to [`OFTEN`]. Roughly: they may
-    /// lose counts.
+    /// How often threads other than its first used the node, up to [`OFTEN`]. Approximate, since increments
+    /// may be lost.
     uses: AtomicUsize,
     slots: OnceBox<Slots>,
-    /// Set when the circle is cut. Held while the slots are made.
+    /// Set when the cycle is broken. Locked while the slots are created.
     closed: Mutex<bool>,
 }
 
-/// A node that is used less often by others than its first thread is better off without shards.
+/// A node that other threads use less often than this is better off without shards.
 const OFTEN: usize = 64;
 
 type Slots = Box<[CachePadded<Mutex<Slot>>]>;
@@ -51,7 +52,7 @@ enum Slot {
     Closed,
 }
 
-/// How many shards a node gets: twice as many as threads can run at once, so that these rarely meet.
+/// Creates the slots of a node: twice as many as threads can run at once, so that they rarely share one.
 fn slots() -> Slots {
     static COUNT: LazyLock<usize> = LazyLock::new(|| {
         let cores = thread::available_parallelism().map_or(8, usize::from);
@@ -61,17 +62,17 @@ fn slots() -> Slots {
 }
 
 impl Shards {
-    /// The shard of this thread. `None`: it uses the node itself.
+    /// The shard of this thread. `None`: the thread uses the node itself.
     #[inline]
     fn of(&self, node: &Arc<Node>, thread: u32) -> Option<Arc<Node>> {
         Self::among(self.slots.get()?, node, thread)
     }
 
-    // Inlined, it would make its callers a quarter slower.
+    // Inlined, this would make its callers a quarter slower.
     #[inline(never)]
     fn among(slots: &Slots, node: &Arc<Node>, thread: u32) -> Option<Arc<Node>> {
         let slot = || &slots[thread.wrapping_add(MOVES.get()) as usize % slots.len()];
-        // Two threads at one slot would meet there at each use, which takes five times as long.
+        // Two threads that share a slot would contend at each use, which takes five times as long.
         let mut slot = try_lock(slot()).unwrap_or_else(|| {
             MOVES.set(MOVES.get().wrapping_add(1));
             lock(slot())
@@ -85,7 +86,7 @@ impl Shards {
         }
     }
 
-    /// All that there are. `None`: the circle was cut, and only who looks through the children finds them.
+    /// All shards. `None`: the cycle was broken, and the shards can only be found among the children.
     pub(super) fn all(&self) -> Option<Vec<Arc<Node>>> {
         let mut shards = Vec::new();
         for slot in self.slots.get().into_iter().flat_map(|slots| slots.iter()) {
@@ -98,7 +99,8 @@ impl Shards {
         Some(shards)
     }
 
-    /// Counts a use by a thread that is not the node's first. After many there are shards.
+    /// Counts a use by a thread that is not the node's first. After many uses, creates the slots for
+    /// shards.
     fn count(&self) {
         let uses = self.uses.load(Ordering::Relaxed);
         if uses < OFTEN {
@@ -110,12 +112,12 @@ impl Shards {
         }
     }
 
-    /// Cuts the circle: there is no handle any more, and there will never be one again.
+    /// Breaks the cycle: there is no handle any more, and there will never be one again.
     fn close(&self) {
         *lock(&self.closed) = true;
         for slot in self.slots.get().into_iter().flat_map(|slots| slots.iter()) {
             let shard = std::mem::replace(&mut *lock(slot), Slot::Closed);
-            // Dropped after unlocking: it may be the last to hold the node.
+            // Dropped after unlocking: the shard may be the last to hold the node.
             drop(shard);
         }
     }
@@ -128,7 +130,7 @@ impl Node {
         let node = self.owner();
         let thread = this_thread();
         let roster = node.roster.get();
-        // Where there are shards, nobody writes to the node, not even its first thread.
+        // Once there are shards, no thread writes to the node, not even its first.
         if let Some(shard) = roster.and_then(|roster| roster.shards().of(node, thread)) {
             return shard;
         }
@@ -140,16 +142,16 @@ impl Node {
         Arc::clone(node)
     }
 
-    /// Called for each handle of this quitter but the first, which the node is made with.
+    /// Called for each handle of this quitter but the first, which is created with the node.
     pub(crate) fn add_quitter(&self) {
         self.quitters.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Called when a handle of this quitter goes.
+    /// Called when a handle of this quitter is dropped.
     #[inline]
     pub(crate) fn drop_quitter(self: &Arc<Self>) {
-        // Where nothing else holds the node there is nothing to cut. Otherwise as in `Arc`: the thread
-        // that drops the last handle sees what others did with theirs.
+        // If nothing else holds the node, there is no cycle to break. The ordering is as in `Arc`: the
+        // thread that drops the last handle sees what others did with theirs.
         if Arc::strong_count(self) > 1
             && self.quitters.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(roster) = self.roster.get()
@@ -160,15 +162,14 @@ impl Node {
 }
 
 thread_local! {
-    /// How many slots this thread has left to others, each time for the next one.
+    /// How many times this thread has left its slot to another thread, and moved to the next slot.
     static MOVES: Cell<u32> = const { Cell::new(0) };
 }
 
-/// No thread's number.
+/// A number that no thread has.
 pub(super) const NO_THREAD: u32 = 0;
 
-/// The number of this thread. It does no harm that a number comes again after four thousand million
-/// threads.
+/// The number of this thread. It does no harm that numbers recur after four thousand million threads.
 #[inline]
 fn this_thread() -> u32 {
     thread_local! {
@@ -223,7 +224,7 @@ mod tests {
         });
         assert!(!Arc::ptr_eq(&second, &first));
         assert!(Arc::ptr_eq(&own(), &second));
-        // There was no handle that goes.
+        // Called by hand, since there was no handle whose drop would do so.
         shards.close();
         assert!(shard().is_none());
     }

@@ -1,8 +1,7 @@
-//! Waits for routines, as values: what is waited for, its limits, and its place among the waiters.
+//! Waits for routines, as values: what a wait waits for, its limits, and its steps.
 //!
-//! A wait is driven by [`Wait::step`], which never blocks: it either says how the wait ended, or has
-//! left a waiter behind that is woken when there is something new. [`Wait::block`] parks the thread in
-//! between.
+//! A wait is driven by [`Wait::step`], which never blocks: it either says how the wait ended, or leaves the
+//! waiter in place, to be woken when something changes. [`Wait::block`] parks the thread between steps.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,20 +15,20 @@ use super::waiters::Key;
 use super::walk::{try_walk, walk};
 use crate::routine::record::Record;
 
-/// How a wait is limited.
+/// The limits of a wait.
 #[derive(Clone)]
 pub(crate) struct Limits {
     /// When the wait began.
     pub(crate) from: Instant,
-    /// When the wait ends at the latest; `None`: never. The deadline of a quit may end it earlier.
+    /// When the wait ends at the latest; `None`: no limit. The deadline of a quit may end it earlier.
     pub(crate) until: Option<Instant>,
-    /// The waiting routine itself, which is not waited for.
+    /// The waiting routine itself, which the wait leaves out.
     pub(crate) excluding: Option<Excluded>,
     /// The wait ends when the node is told to quit.
     pub(crate) until_quit: bool,
-    /// Only `until` counts, and no deadline.
+    /// Only `until` counts, not the deadlines of quits.
     pub(crate) ignore_deadlines: bool,
-    /// The exit of the main quitter waits. It is in every program, so snapshots do not count it.
+    /// This is the wait of the main quitter's exit. Every program has it, so snapshots do not count it.
     pub(crate) is_exit: bool,
 }
 
@@ -41,7 +40,7 @@ pub(crate) struct Excluded {
 }
 
 impl Default for Limits {
-    /// A wait that begins now and is not limited by itself.
+    /// The limits of a wait that begins now and has no limit of its own.
     fn default() -> Self {
         Self {
             from: Instant::now(),
@@ -55,7 +54,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For at most `timeout` from now.
+    /// Limits a wait to `timeout` from now.
     pub(crate) fn within(timeout: Duration) -> Self {
         let limits = Self::default();
         Self {
@@ -74,17 +73,17 @@ pub(super) struct Wait {
     node: Arc<Node>,
     waited: Waited,
     tally: Arc<Tally>,
-    /// How many routines may be left.
+    /// How many routines may be left when the wait is done: one, if it leaves out a routine of the subtree.
     spare: u32,
     limits: Limits,
 }
 
 /// The result of a step of a wait.
 pub(crate) enum Step {
-    /// Everything that was waited for has ended.
+    /// All routines that were waited for have ended.
     Done,
     TimeUp,
-    /// The waiter is woken when there is something new. The next step is due then, or at this moment.
+    /// The waiter is woken when something changes. The next step is due then, or at this moment.
     Pending(Option<Instant>),
 }
 
@@ -115,7 +114,7 @@ impl Wait {
         }
     }
 
-    /// A wait for one routine. `None`: it is not live at `node`.
+    /// A wait for one routine. `None`: the routine is not live at `node`.
     pub(super) fn for_one(node: &Arc<Node>, record: &Record, limits: Limits) -> Option<Self> {
         let waited = Waited::One(record.id);
         let mut state = node.roster().lock_first();
@@ -134,37 +133,37 @@ impl Wait {
         })
     }
 
-    /// Lets a waiter be woken when there is something new, in the place of the one that was entered
-    /// before, if any. A waiter that was woken has to enter again.
+    /// Adds a waiter that is woken when something changes. It replaces the waiter with the key `before`, if
+    /// any. A waiter that was woken has to enter again.
     pub(super) fn enter(&self, waiter: Waiter, before: Option<Key>) -> Key {
         self.tally.enter(waiter, self.spare, before)
     }
 
-    /// Whether a waiter that has entered was not woken yet.
+    /// Whether a waiter that has entered has not been woken yet.
     pub(super) fn is_entered(&self, key: Key) -> bool {
         self.tally.is_entered(key)
     }
 
-    /// Goes on with the wait, for which a waiter has entered. Never blocks.
+    /// Takes the next step of the wait, for which a waiter has entered. Never blocks.
     pub(super) fn step(&self) -> Step {
         if self.is_done() {
             return Step::Done;
         }
-        // After the waiter has entered: a quit that changes the deadline wakes it.
+        // Read after the waiter has entered, so that a quit that changes the deadline wakes it.
         match self.over_at() {
             until if is_past(until) => Step::TimeUp,
             until => Step::Pending(until),
         }
     }
 
-    /// Hooks of a node that quits are about to start, and count as live (rule 4). Whether it quits is
-    /// asked last: a node that does not has not when the tally was read.
+    /// The hooks of a quitting node are about to start, and count as live (rule 4). Whether the node is
+    /// quitting is checked last: if it is not, then it was not when the tally was read.
     fn is_done(&self) -> bool {
         let count = self.tally.count();
         count.live <= self.spare as usize && (count.idle == 0 || !self.node.is_quitting())
     }
 
-    /// Blocks until the wait is over. Returns whether everything has ended in time.
+    /// Blocks until the wait is over. Returns whether all routines have ended in time.
     fn block(&self) -> bool {
         let parker = Parker::new();
         let enter = |before| self.enter(Waiter::Thread(Arc::clone(&parker)), before);
@@ -182,16 +181,16 @@ impl Wait {
         is_done
     }
 
-    /// To be called for a waiter that goes.
+    /// Removes a waiter that stops waiting.
     pub(super) fn leave(&self, key: Key) {
         self.tally.leave(key);
     }
 
-    /// When the wait is over, as things stand; `None`: never.
+    /// When the wait is over, as things stand; `None`: no limit.
     ///
-    /// The earliest deadline counts, of a quit told here or above. But one that was over before the
-    /// wait began was the timeout of another wait: a caller that waits again means to. This is not so
-    /// for the deadline of the main quitter, which is the end of the program.
+    /// The earliest deadline counts, of a quit at this node or above. But a deadline that had passed before
+    /// the wait began was the timeout of another wait: a caller that waits again does so on purpose. The
+    /// exception is the deadline of the main quitter, which is the end of the program.
     fn over_at(&self) -> Option<Instant> {
         let limits = &self.limits;
         if limits.until_quit && self.node.is_quitting() {
@@ -218,7 +217,7 @@ impl Drop for Wait {
 }
 
 impl Node {
-    /// Waits until no routine of the subtree is live (rule 4), else lists those that are.
+    /// Waits until no routine of the subtree is live (rule 4), or else lists the live ones.
     ///
     /// The wait ends at `limits.until` or at the deadline of a quit, whichever is earlier, whenever
     /// that quit comes (rule 5).
@@ -231,16 +230,16 @@ impl Node {
         node.look(excluded)
     }
 
-    /// Waits until a routine of this node has ended, and returns whether it has in time.
+    /// Waits until a routine of this node has ended. Returns whether it ended in time.
     pub(crate) fn wait_for(self: &Arc<Self>, record: &Record, limits: Limits) -> bool {
         Wait::for_one(self, record, limits).is_none_or(|wait| wait.block())
     }
 
-    /// Whether no routine of the subtree is live, but for the excluded one. Else those are listed that
-    /// were live when the walk came by, or one that has started behind it.
+    /// Checks that no routine of the subtree is live, except the excluded one. Otherwise lists the routines
+    /// that were live when the walk came by, or one that started behind the walk.
     ///
-    /// A walk that finds nothing proves nothing as long as work is taken, so it leaves a tally behind
-    /// (invariant 5). Where the node quits it takes none: an empty walk is enough.
+    /// A walk that finds nothing proves nothing as long as work can start, so the walk leaves a tally
+    /// behind (invariant 5). A quitting node takes no work, so an empty walk is enough.
     pub(crate) fn look(self: &Arc<Self>, excluded: Option<u64>) -> Result<(), Vec<LiveAt>> {
         if self.roster.get().is_none() {
             return Ok(());
@@ -260,7 +259,7 @@ impl Node {
             tally.attached();
             let started = tally.take_started();
             let started = started.filter(|_| tally.live() > 0);
-            // Only now: a roster that lets it go counts no more starts.
+            // Ended only now, since a roster that drops the tally counts no more starts.
             tally.end();
             started
         });
@@ -270,8 +269,8 @@ impl Node {
         }
     }
 
-    /// Lists the live routines of the subtree, and the nodes at and below which it could not be read
-    /// who is live, since another thread held their locks until `until`.
+    /// Lists the live routines of the subtree, and the nodes whose routines, there and below, could not be
+    /// read, since another thread held their locks until `until`.
     pub(crate) fn try_look(self: &Arc<Self>, until: Instant) -> (Vec<LiveAt>, Vec<Arc<Node>>) {
         let mut visited = Visited::default();
         let unread = try_walk(self, 0, until, |node, state: &mut State, above| {

@@ -15,10 +15,11 @@ use super::waiters::{Crowd, Waiters};
 use crate::routine::panics::drop_quietly;
 use crate::sync::{Condvar, Mutex, lock, wait_until};
 
-/// Something that waits: for a quit in a roster's list, or for routines to end in a tally's.
+/// A thread or future that waits: for a quit, in a roster's list, or for routines to end, in a tally's
+/// list.
 pub(super) enum Waiter {
     Thread(Arc<Parker>),
-    /// A future. The list has its waker, so that a wait takes no memory but its place there.
+    /// A future. The list owns the waker, so that a wait allocates nothing but its place in the list.
     Future(Waker),
 }
 
@@ -42,7 +43,7 @@ impl Waiter {
     }
 }
 
-/// Where one thread sleeps.
+/// The place where one thread sleeps.
 pub(super) struct Parker {
     state: Mutex<State>,
     changed: Condvar,
@@ -52,14 +53,13 @@ pub(super) struct Parker {
 enum State {
     #[default]
     Waiting,
-    /// Woken, and asked to wake these.
+    /// Woken, and asked to wake these others.
     Woken(Vec<Arc<Parker>>),
-    /// The thread waits no longer, and wakes nobody.
+    /// The thread no longer waits, and wakes no others.
     Gone,
 }
 
 impl Parker {
-    /// For the calling thread.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
@@ -67,8 +67,8 @@ impl Parker {
         })
     }
 
-    /// Blocks until the thread is woken, or until `until`, and returns whether it was woken: then it is
-    /// in no list any more.
+    /// Blocks until the thread is woken, or until `until`. Returns whether it was woken: then it is not in
+    /// a list any more.
     pub(super) fn park(&self, until: Option<Instant>) -> bool {
         let mut state = lock(&self.state);
         while matches!(*state, State::Waiting) && !is_past(until) {
@@ -81,16 +81,16 @@ impl Parker {
         is_woken
     }
 
-    /// To be called when the thread waits no longer.
+    /// To be called when the thread no longer waits.
     ///
-    /// A thread whose time is up may have been taken from its list already, by another that is about to
-    /// wake it and to pass others on. From here on it takes none.
+    /// If the time of a thread is up, another thread may already have taken it from its list, and be about
+    /// to wake it and pass others on to it. From now on, this thread accepts no others.
     pub(super) fn leave(&self) {
         let left = std::mem::replace(&mut *lock(&self.state), State::Gone);
         left.wake_others();
     }
 
-    /// Wakes the thread, which wakes `others` in its turn. Returns those that are left for the caller.
+    /// Wakes the thread, which then wakes `others`. Returns the threads that the caller has to wake itself.
     fn wake(&self, others: Vec<Arc<Self>>) -> Vec<Arc<Self>> {
         let mut state = lock(&self.state);
         match &mut *state {
@@ -118,12 +118,12 @@ fn wake_threads(parkers: Vec<Arc<Parker>>) {
     }
 }
 
-/// Wakes a future, and keeps its waker.
+/// Wakes a future without consuming its waker.
 fn wake_by_ref(waker: &Waker) {
     catch(|| waker.wake_by_ref());
 }
 
-/// Calls the executor's code. If that panics, it is called for the others all the same.
+/// Calls the executor's code, and catches its panics, so that the other futures are still woken.
 fn catch(call: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
         drop_quietly(payload);
@@ -134,7 +134,7 @@ thread_local! {
     static CALLS_NO_WAKERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on this thread calls no wakers: they are the executor's code, which may hang, and the end
+/// Makes this thread call no wakers from now on: they are the executor's code, which may hang, and the end
 /// of the program depends on this thread.
 pub(crate) fn call_no_wakers() {
     CALLS_NO_WAKERS.set(true);
@@ -153,7 +153,7 @@ impl Futures {
         self.wakers.is_empty() && self.crowds.is_empty()
     }
 
-    /// At most how many there are.
+    /// An upper bound of the number of futures.
     pub(super) fn len(&self) -> usize {
         self.wakers.len() + self.crowds.iter().map(Crowd::len).sum::<usize>()
     }
@@ -163,19 +163,19 @@ impl Futures {
         self.crowds.extend(more.crowds);
     }
 
-    /// Wakes all on this thread.
+    /// Wakes all futures on this thread.
     pub(super) fn wake_here(self) {
         self.for_each(Waiter::wake);
     }
 
-    /// Wakes all, and keeps their wakers.
+    /// Wakes all futures without consuming their wakers.
     pub(super) fn wake_each(&self) {
         self.wakers.iter().for_each(wake_by_ref);
         let crowds = self.crowds.iter().flat_map(Crowd::iter);
         crowds.for_each(Waiter::wake_by_ref);
     }
 
-    /// Drops the wakers, which is the executor's code, too.
+    /// Drops the wakers, which runs the executor's code, too.
     pub(super) fn let_go(self) {
         self.for_each(|waiter| catch(|| drop(waiter)));
     }
@@ -185,10 +185,10 @@ impl Futures {
         self.crowds.into_iter().for_each(|crowd| crowd.for_each(&f));
     }
 
-    /// Wakes all, on a thread of its own if this one calls no wakers, or if there are so many that the
-    /// caller would be kept for milliseconds: it may be one of the threads that poll them.
+    /// Wakes all futures. A separate thread does so if this one calls no wakers, or if there are so many
+    /// that the caller, which may be one of the threads that poll them, would be busy for milliseconds.
     pub(super) fn wake(self) {
-        /// To wake these takes less than a millisecond.
+        /// Waking this many takes less than a millisecond.
         const MANY: usize = 2048;
         if self.is_empty() {
             return;
@@ -200,8 +200,8 @@ impl Futures {
     }
 }
 
-/// The things that are open until their node quits: whoever listens to them is in no list of the
-/// tree's. Only there when somebody has asked for them.
+/// The channel and descriptor that stay open until their node quits. Their listeners are in no list of the
+/// tree. Each is present only once it was asked for.
 #[derive(Default)]
 pub(super) struct Open {
     pub(super) channel: Option<Sender<Infallible>>,
@@ -219,13 +219,13 @@ impl Open {
     }
 }
 
-/// Everything that a step has to wake once it has unlocked.
+/// Everything that a step has to wake after unlocking.
 #[must_use = "whoever waits is woken by `perform`, after unlocking"]
 #[derive(Default)]
 pub(super) struct Wakes {
     threads: Few<Arc<Parker>>,
     futures: Futures,
-    /// The quit channels and descriptors to be closed.
+    /// The quit channels and descriptors to close.
     open: Few<Open>,
 }
 
@@ -237,7 +237,7 @@ impl Wakes {
         }
     }
 
-    /// Adds those that want to know that `live` routines are left.
+    /// Adds the waiters to be woken when `live` routines are left.
     pub(super) fn add_wanting(&mut self, list: &mut Waiters, live: usize) {
         list.take_wanting(live, |waiter| self.add(waiter));
     }
@@ -255,19 +255,19 @@ impl Wakes {
         }
     }
 
-    /// Wakes everybody, and closes the channels and descriptors.
+    /// Wakes all waiters, and closes the channels and descriptors.
     ///
-    /// To wake a thread takes microseconds. Where there are many, the caller wakes one, which wakes
-    /// the others, so that a quit does not keep its caller. Channels are closed by the caller: the
-    /// first quit has closed them when it returns.
+    /// Waking a thread takes microseconds. If there are many, the caller wakes one, which wakes the others,
+    /// so that a quit does not delay its caller. The caller itself closes channels: the first quit has
+    /// closed them when it returns.
     pub(super) fn perform(self) {
         self.perform_but_futures().wake();
     }
 
-    /// As [`perform`](Self::perform), but returns the futures, which come last: their wakers are the
-    /// executor's code, which may hang.
+    /// Like [`perform`](Self::perform), but returns the futures, which have to be woken last: their wakers
+    /// are the executor's code, which may hang.
     pub(super) fn perform_but_futures(self) -> Futures {
-        /// Loom is to see threads that wake others, too.
+        /// Zero under loom, so that the models cover threads that wake others.
         const FEW: usize = if cfg!(loom) { 0 } else { 16 };
         if self.threads.len() <= FEW {
             self.threads.for_each(|parker| _ = parker.wake(Vec::new()));
@@ -285,7 +285,7 @@ impl Wakes {
     }
 }
 
-/// The earlier of two moments, of which `None` is never.
+/// The earlier of two moments, where `None` means never.
 pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     [a, b].into_iter().flatten().min()
 }

@@ -1,11 +1,11 @@
-//! The list of those that wait for one thing. Each leaves it in constant time, by its key.
+//! The list of waiters for one thing. Each leaves it in constant time, by its key.
 
 use std::num::NonZero;
 
 use super::list::shrink;
 use super::waiter::Waiter;
 
-/// Finds a waiter in its list. A waiter that was taken is found no more, whoever has its place.
+/// Finds a waiter in its list. A waiter that was taken is no longer found, even if its place is reused.
 ///
 /// Kept small, as the entries are: there may be a million of both.
 #[derive(Clone, Copy)]
@@ -14,31 +14,31 @@ pub(super) struct Key {
     number: Number,
 }
 
-/// Finds a waiter in a list to which nobody is added once others have taken it.
+/// Finds a waiter in a list that gets no new waiters once others have been taken from it.
 pub(super) type Place = NonZero<u32>;
 
-/// Tells those apart that have one place after each other. It comes again after four thousand million others,
-/// which nobody lets pass between being taken and the next look.
+/// Distinguishes waiters that use the same place one after the other. A number recurs after four thousand
+/// million others, and a waiter that was taken looks again long before that.
 type Number = NonZero<u32>;
 
 struct Entry {
     number: Number,
-    /// How many routines may be left when it is woken: one, for a routine that waits for all but
+    /// How many routines may be left when the waiter is woken: one, for a routine that waits for all but
     /// itself.
     spare: u32,
     waiter: Waiter,
 }
 
-/// The first waiter takes no memory of the heap: a quitter for each connection has one.
+/// The first waiter needs no allocation: a quitter for a connection typically has one.
 #[derive(Default)]
 pub(super) struct Waiters {
     first: Option<Entry>,
     others: Vec<Option<Entry>>,
-    /// How many of all are threads.
+    /// How many of the waiters are threads.
     threads: usize,
-    /// The places of others that have left.
+    /// The free places among the others.
     free: Vec<Place>,
-    /// The number of the one that entered last.
+    /// The number of the waiter that entered last.
     last: Option<Number>,
 }
 
@@ -57,16 +57,16 @@ impl Crowd {
         self.0.iter().flatten().map(|entry| &entry.waiter)
     }
 
-    /// At most how many there are.
+    /// An upper bound of the number of waiters.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 }
 
-/// The place of the first one. The others follow.
+/// The place of the first waiter. The others follow.
 const FIRST: Place = Place::MIN;
 
-/// Where the waiter of a place is among the others. `None`: it is the first one.
+/// The index among the others of the waiter at a place. `None`: it is the first waiter.
 fn among_others(place: Place) -> Option<usize> {
     (place.get() as usize).checked_sub(2)
 }
@@ -104,12 +104,12 @@ impl Waiters {
         Key { place, number }
     }
 
-    /// Takes a waiter from the list, if it is in it. It is to be dropped after unlocking.
+    /// Removes a waiter, if it is in the list. The result has to be dropped after unlocking.
     pub(super) fn remove(&mut self, key: Key) -> Option<Waiter> {
         self.contains(key).then(|| self.remove_at(key.place))?
     }
 
-    /// The same, where nobody else has come to that place.
+    /// Like [`remove`](Self::remove), where no other waiter can have taken the place.
     pub(super) fn remove_at(&mut self, place: Place) -> Option<Waiter> {
         let removed = match among_others(place) {
             None => self.first.take(),
@@ -126,7 +126,7 @@ impl Waiters {
         if self.free.len() == self.others.len() {
             self.others.clear();
             self.free.clear();
-            // The last of many gives their memory back.
+            // The last of many waiters to leave frees their memory.
             shrink(&mut self.others);
             shrink(&mut self.free);
         }
@@ -141,8 +141,8 @@ impl Waiters {
         there.is_some_and(|there| there.number == key.number)
     }
 
-    /// Moves all waiters out of the list, to where they can be woken after unlocking. Futures that are
-    /// among themselves are returned as they are: there may be a million.
+    /// Moves all waiters out of the list, so that they can be woken after unlocking. If the others are all
+    /// futures, they are returned as a block: there may be a million.
     pub(super) fn take_all(&mut self, mut to: impl FnMut(Waiter)) -> Crowd {
         if let Some(first) = self.first.take() {
             to(first.waiter);
@@ -156,7 +156,7 @@ impl Waiters {
         others
     }
 
-    /// Moves those out of the list that want to know that `live` routines are left.
+    /// Moves the waiters out of the list that are to be woken when `live` routines are left.
     pub(super) fn take_wanting(&mut self, live: usize, mut to: impl FnMut(Waiter)) {
         let all = std::iter::once(&self.first).chain(&self.others);
         let wants = |entry: &Entry| live <= entry.spare as usize;
@@ -175,7 +175,7 @@ impl Waiters {
         usize::from(self.first.is_some()) + self.others.len() - self.free.len()
     }
 
-    /// Some of the futures, each of which holds the node that it waits at: not more than there are.
+    /// A lower bound of the number of futures, each of which holds the node that it waits at.
     pub(super) fn some_futures(&self) -> usize {
         let first = self.first.as_ref().map(|entry| &entry.waiter);
         usize::from(matches!(first, Some(Waiter::Future(_))))

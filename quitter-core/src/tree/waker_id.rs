@@ -1,26 +1,25 @@
-//! Tells wakers apart without keeping one, which would be the executor's memory.
+//! Distinguishes wakers without keeping one, which would keep the executor's memory alive.
 //!
-//! Two wakers are alike if both their functions and their data are. As two pointers, an id would be a third
-//! of a future that waits. Such futures are parts of others, of which the compiler often keeps two copies,
-//! and a million tasks may wait. So an id takes twelve bytes: the functions of wakers are statics, and all
-//! those of one program or library are within four gigabytes.
+//! Two wakers are the same if both their functions and their data are. As two pointers, an id would take up
+//! a third of a waiting future. Such futures are parts of others, in which the compiler often stores two
+//! copies, and a million tasks may wait. So an id takes twelve bytes: the function tables of wakers are
+//! statics, and all statics of one program or library are within four gigabytes.
 
 use std::ptr;
 use std::task::Waker;
 
-/// Tells a waker from others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct WakerId {
-    /// How far the functions are from [`HERE`].
+    /// The distance of the function table from [`HERE`].
     functions: i32,
-    /// An address, in bytes: it needs no padding.
+    /// The address of the data, as bytes, which need no alignment.
     data: [u8; size_of::<usize>()],
 }
 
-/// A place among the statics.
+/// A reference point among the statics.
 static HERE: u8 = 0;
 
-/// Stands for functions that are farther away. Many places do.
+/// Stands for any function table that is farther away.
 const FAR: i32 = i32::MIN;
 
 impl WakerId {
@@ -31,7 +30,7 @@ impl WakerId {
         }
     }
 
-    /// Whether this is certainly the id of a waker. Where its functions are far away it never is: then a
+    /// Whether this is certainly the id of `waker`. It never is if the functions are far away: then a
     /// future enters its list again at each poll, as if its waker had changed.
     pub(super) fn is_of(self, waker: &Waker) -> bool {
         self.is_same(Self::of(waker))

@@ -10,14 +10,14 @@ use crossbeam_utils::CachePadded;
 use super::node::Node;
 use super::roster::State;
 
-/// How many walks wait for a lock, in the whole process. A hint, which loom need not see.
+/// How many walks wait for a lock, in the whole process. Only a hint, so it is not modelled by loom.
 static WAITING: CachePadded<AtomicUsize> = CachePadded::new(AtomicUsize::new(0));
 
-/// Until this is dropped, threads that come for any roster's lock let this walk go first.
+/// Until this is dropped, threads that want any roster's lock let this walk go first.
 ///
-/// A thread that holds the lock may have lost its processor, and has to run again first. So all others
-/// give theirs up, not only those that come for the same lock. And std's lock is unfair: threads that
-/// start routines in a loop could keep a walk out for seconds.
+/// A thread that holds the lock may have been preempted, and has to run again first. So all others yield
+/// the CPU, not only those that want the same lock. And std's lock is unfair: threads that start routines
+/// in a loop could keep a walk out for seconds.
 pub(super) struct GoesFirst(());
 
 impl GoesFirst {
@@ -33,7 +33,7 @@ impl Drop for GoesFirst {
     }
 }
 
-/// Called before a routine that comes or goes takes a lock.
+/// Called before a routine that starts or ends takes a lock.
 #[inline]
 pub(super) fn let_walks_go_first() {
     if WAITING.load(Ordering::Relaxed) > 0 {
@@ -41,7 +41,7 @@ pub(super) fn let_walks_go_first() {
     }
 }
 
-/// For a bounded time: a walk may wait for a thread that runs very rarely.
+/// Yields for a bounded time, since a walk may wait for a thread that runs very rarely.
 #[cold]
 fn give_way() {
     const TIMES: usize = if cfg!(loom) { 0 } else { 20 };
@@ -53,8 +53,8 @@ fn give_way() {
     }
 }
 
-/// Calls `visit` for `top` and every node below it that has a roster, under that roster's lock, with
-/// what it returned for the node above.
+/// Calls `visit` for `top` and every node below it that has a roster, under that roster's lock. The last
+/// argument is the value that `visit` returned for the node above, or `above` for `top`.
 pub(super) fn walk<T: Copy>(
     top: &Arc<Node>,
     above: T,
@@ -74,8 +74,7 @@ pub(super) fn walk<T: Copy>(
     }
 }
 
-/// Does what [`walk`] does, but waits for no lock beyond `until`. Returns the nodes that it could not
-/// visit.
+/// Like [`walk`], but waits for no lock beyond `until`. Returns the nodes that it could not visit.
 pub(super) fn try_walk<T: Copy>(
     top: &Arc<Node>,
     above: T,
@@ -94,9 +93,9 @@ pub(super) fn try_walk<T: Copy>(
     walk.held.into_iter().map(|(node, _)| node).collect()
 }
 
-/// A thread that holds a lock may have lost its processor. A walk that waited for each such thread in
-/// turn would wait for all their turns added up, so it first visits what it can, and comes back to
-/// what was held.
+/// A thread that holds a lock may have been preempted. A walk that waited for each such thread in turn
+/// would add up all these waits. So it first visits the nodes that are free, and comes back to those that
+/// were locked.
 struct Walk<T, F> {
     visit: F,
     todo: Vec<(Arc<Node>, T)>,
@@ -126,8 +125,8 @@ impl<T: Copy, F: FnMut(&Arc<Node>, &mut State, T) -> T> Walk<T, F> {
         for child in &state.children {
             match child.upgrade() {
                 Some(child) => self.todo.push((child, result)),
-                // Nobody holds the child any more, so nothing is live there. What its routines did is
-                // to be visible to whoever finds that out, as if it had been visited.
+                // Nothing holds the child any more, so nothing is live there. The fence makes what its
+                // routines did visible to this walk, as if the child had been visited.
                 None => fence(Ordering::Acquire),
             }
         }

@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use super::*;
 
-/// Polls a future on this thread, which parks in between.
+/// Polls a future on this thread, which parks between polls.
 fn block_on(mut future: impl Future<Output = ()> + Unpin) {
     struct Unpark(thread::Thread);
 
@@ -96,7 +96,7 @@ fn pending(node: &Arc<Node>) -> QuitWait {
     future
 }
 
-/// The future holds the node as a child does, and goes while the holders are counted.
+/// The future holds the node as a child does, and is dropped while the holders are counted.
 #[test]
 fn rule_2_a_child_beside_a_future_that_goes_during_the_quit_is_told() {
     model(|| {
@@ -123,7 +123,7 @@ fn rule_2_a_child_made_through_the_same_handle_beside_a_future_is_refused_or_tol
         let maker = thread::spawn(move || {
             let made = same.child("grandchild".into());
             made.inspect(|made| {
-                // Keeps what it found.
+                // Stores its answer in the node.
                 made.is_quitting();
             })
         });
@@ -137,7 +137,7 @@ fn rule_2_a_child_made_through_the_same_handle_beside_a_future_is_refused_or_tol
     });
 }
 
-/// Each of the two may have to settle what the other has marked.
+/// Each of the two quits may have to settle the one that the other has marked.
 #[test]
 fn rule_2_two_quits_of_a_node_with_a_future_both_tell_a_child() {
     model_within(2, || {
@@ -175,7 +175,7 @@ fn rule_9_a_future_made_at_the_same_handle_during_the_quit_learns_of_it() {
     });
 }
 
-/// The waker that comes later takes the place of the first.
+/// The later waker replaces the first.
 #[test]
 fn rule_9_a_future_that_moves_to_another_task_during_the_quit_learns_of_it() {
     model(|| {

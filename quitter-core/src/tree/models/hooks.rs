@@ -1,11 +1,10 @@
-//! Hooks: what is called at a quit.
+//! Hooks: functions that are called at a quit.
 
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
 
-/// Adds a hook that counts how often it is called, and ends as a routine does. Returns `None` if the
-/// node quits.
+/// Adds a hook that counts its calls, and ends as a routine does. Returns `None` if the node is quitting.
 fn add(node: &Arc<Node>, calls: &Arc<AtomicUsize>) -> Option<Arc<Hook>> {
     let calls = Arc::clone(calls);
     let call = move |calling: Calling<'_>| {
@@ -76,7 +75,7 @@ fn rule_2_a_hook_that_is_added_during_the_quit_is_refused_or_called() {
     });
 }
 
-/// The waiting thread must be woken by the quit, when the hook is gone.
+/// The quit has to wake the waiting thread when the hook is gone.
 #[test]
 fn rule_9_a_wait_ends_though_a_hook_is_taken_back_during_the_quit() {
     model_within(2, || {

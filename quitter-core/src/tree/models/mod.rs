@@ -105,14 +105,14 @@ fn rule_2_holds_for_each_of_two_quits_at_once() {
     });
 }
 
-/// A poll keeps its answer, which must not undo a quit at that moment.
+/// A poll stores its answer, which must not overwrite a concurrent quit.
 #[test]
 fn rule_2_a_poll_undoes_no_quit() {
     model(|| {
         let root = root();
         let (top, other) = (child(&root), child(&root));
         let below = child(&top);
-        // So that the poll has to look.
+        // Moves the epoch on, so that the poll has to look up.
         quit(&other, None);
         let polled = Arc::clone(&below);
         let poller = thread::spawn(move || polled.is_quitting());
@@ -124,8 +124,8 @@ fn rule_2_a_poll_undoes_no_quit() {
     });
 }
 
-/// A routine at one node forks its successor at the other and ends, then the successor ends: the
-/// look must not find both gone while one of them was live all the time.
+/// A routine at one node starts its successor at the other and ends, then the successor ends: a look must
+/// not find both gone while one of them was always live.
 fn successor_is_seen(made_first: bool) {
     model(move || {
         let root = root();
@@ -171,7 +171,7 @@ fn rule_4_a_successor_forked_at_a_child_that_comes_and_goes_is_seen() {
         let root = root();
         let old = child(&root);
         let record = check_in(&old).unwrap();
-        // Std's: loom does not see what the drop of the last handle makes visible.
+        // Std's atomic: loom does not see what the drop of the last handle makes visible.
         let ending = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let ends = Arc::clone(&ending);
         let parent = root.clone();
@@ -350,7 +350,7 @@ fn rule_9_a_quit_channel_asked_for_during_the_quit_closes() {
         let below = child(&root);
         let asker = thread::spawn(move || (below.quit_chan().clone(), below));
         quit(&root, None);
-        // A node that is gone has closed its channel, too: keep it.
+        // The handle is kept, since a node that is dropped closes its channel, too.
         let (receiver, _handle) = asker.join().unwrap();
         assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
     });

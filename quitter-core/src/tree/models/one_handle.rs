@@ -1,9 +1,9 @@
-//! Threads that use one handle of a quitter at the same time: a quit of a node that nothing hangs on
-//! is not counted; and waits that share a tally.
+//! Threads that use one handle of a quitter at the same time, where a quit of a node that nothing else
+//! holds is not counted; and waits that share a tally.
 
 use super::*;
 
-/// The two meet at the same mark: the one that finds it there must not rely on the other to count.
+/// Both quits set the same mark: the one that finds it set must not rely on the other to count.
 #[test]
 fn rule_2_each_of_two_quits_of_one_node_has_told_everything_below_when_it_returns() {
     model(|| {
@@ -37,7 +37,7 @@ fn rule_2_a_child_made_through_the_same_handle_during_the_quit_is_refused_or_tol
         let maker = thread::spawn(move || {
             let made = same.child("grandchild".into());
             if let Ok(made) = &made {
-                // Keeps what it found.
+                // Stores its answer in the node.
                 made.is_quitting();
             }
             made
@@ -105,7 +105,7 @@ fn rule_9_a_quit_channel_asked_for_at_the_same_handle_closes() {
     });
 }
 
-/// A routine that waits leaves itself out, and somebody else waits for it, too: one tally for both.
+/// A waiting routine leaves itself out, and another thread waits for that routine, too: both share a tally.
 #[test]
 fn rule_4_a_wait_that_leaves_one_out_and_one_that_does_not_share_a_tally() {
     model_within(2, || {
@@ -135,7 +135,7 @@ fn rule_4_a_wait_that_leaves_one_out_and_one_that_does_not_share_a_tally() {
     });
 }
 
-/// A wait that comes while another is over and its tally is ended.
+/// A wait starts while another is over and ends its tally.
 #[test]
 fn rule_4_a_wait_that_begins_as_another_ends_is_exact() {
     model_within(2, || {
@@ -159,7 +159,7 @@ fn rule_4_a_wait_that_begins_as_another_ends_is_exact() {
     });
 }
 
-/// A thread whose time is up is asked to wake others at that moment.
+/// A thread is asked to wake others at the moment when its time is up.
 #[test]
 fn rule_9_a_sleeper_whose_time_is_up_loses_no_other() {
     use crate::sync::{Mutex, lock};
