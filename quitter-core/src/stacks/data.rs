@@ -74,6 +74,12 @@ impl Frame {
         self.function == Self::unnamed(self.module.as_deref(), self.offset)
     }
 
+    /// Whether a list shows the same of both. The compiler may have put the code of one line in several
+    /// places.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        self.function == other.function && self.file == other.file && self.line == other.line
+    }
+
     /// Whether its code is in one of the system's libraries.
     pub(crate) fn is_systems(&self) -> bool {
         self.module.as_deref().is_some_and(is_systems)

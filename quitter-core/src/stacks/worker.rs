@@ -316,11 +316,18 @@ fn leave_out_quits(stacks: &mut Vec<Stack>) {
     let is_cancelled = |stack: &Stack| match &stack.frames[..] {
         [first, outer @ ..] if first.function.ends_with("::cancel_on_quit") => stacks
             .iter()
-            .any(|other| other != stack && other.frames.ends_with(outer)),
+            .any(|other| other != stack && ends_with(&other.frames, outer)),
         _ => false,
     };
-    let mut left_out: Vec<bool> = stacks.iter().map(is_cancelled).collect();
-    stacks.retain(|_| !left_out.remove(0));
+    let left_out: Vec<bool> = stacks.iter().map(is_cancelled).collect();
+    let mut left_out = left_out.into_iter();
+    stacks.retain(|_| left_out.next() == Some(false));
+}
+
+/// Whether the outermost of these calls are like those of `outer`.
+fn ends_with(frames: &[Frame], outer: &[Frame]) -> bool {
+    let (frames, outer) = (frames.iter().rev(), outer.iter().rev());
+    frames.len() >= outer.len() && outer.zip(frames).all(|(one, other)| one.is_alike(other))
 }
 
 /// Whether the innermost call that is shown is one of the system's, whose name was left out.

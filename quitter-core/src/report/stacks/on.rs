@@ -170,7 +170,7 @@ fn lines(stack: &Stack, indent: usize) -> Vec<String> {
     let mut runs: Vec<(&Frame, usize)> = Vec::new();
     for frame in &stack.frames {
         match runs.last_mut() {
-            Some((last, count)) if is_alike(last, frame) => *count += 1,
+            Some((last, count)) if last.is_alike(frame) => *count += 1,
             _ => runs.push((frame, 1)),
         }
     }
@@ -201,10 +201,6 @@ fn lines(stack: &Stack, indent: usize) -> Vec<String> {
         lines.push(format!("{:indent$}…", ""));
     }
     lines
-}
-
-fn is_alike(one: &Frame, other: &Frame) -> bool {
-    one.function == other.function && one.file == other.file && one.line == other.line
 }
 
 fn place(frame: &Frame) -> String {
