@@ -41,6 +41,16 @@ pub struct Stack {
     pub(crate) lacks_lines: bool,
 }
 
+impl Stack {
+    /// Whether a list shows the same lines for both.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        let mut frames = self.frames.iter().zip(&other.frames);
+        self.is_cut == other.is_cut
+            && self.frames.len() == other.frames.len()
+            && frames.all(|(one, other)| one.is_alike(other))
+    }
+}
+
 /// A call in a [`Stack`].
 ///
 /// The [`Display`](fmt::Display) form is "store::flush at src/store.rs:88".
@@ -74,8 +84,8 @@ impl Frame {
         self.function == Self::unnamed(self.module.as_deref(), self.offset)
     }
 
-    /// Whether a list shows the same of both. The compiler may have put the code of one line in several
-    /// places.
+    /// Whether a list shows the same line for both. Generic and inlined functions have the code of one line
+    /// at several addresses.
     pub(crate) fn is_alike(&self, other: &Self) -> bool {
         self.function == other.function && self.file == other.file && self.line == other.line
     }

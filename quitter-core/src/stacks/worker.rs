@@ -251,7 +251,7 @@ impl<'a> Draft<'a> {
     fn found(&self, stack_of: impl FnMut(&Trace) -> Stack) -> Found {
         let mut stacks: Vec<Stack> = Vec::new();
         for stack in self.traces.iter().map(stack_of) {
-            if !stacks.contains(&stack) {
+            if !stacks.iter().any(|known| known.is_alike(&stack)) {
                 stacks.push(stack);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
 use super::unread::write_unread;
@@ -42,7 +43,11 @@ impl<'a> Shown<'a> {
     pub(in crate::report) fn include(&mut self, routine: &'a StuckRoutine) {
         self.routines += 1;
         for stack in &routine.stacks {
-            match self.stacks.iter_mut().find(|(known, _)| *known == stack) {
+            match self
+                .stacks
+                .iter_mut()
+                .find(|(known, _)| known.is_alike(stack))
+            {
                 Some((_, count)) => *count += 1,
                 None => self.stacks.push((stack, 1)),
             }
@@ -121,16 +126,37 @@ impl<'a> Shown<'a> {
 /// The stacks that a list has shown: each is shown once, with the name of its first routine.
 #[derive(Default)]
 pub(in crate::report) struct Told<'a> {
-    stacks: HashMap<&'a Stack, &'a str>,
+    stacks: HashMap<Lines<'a>, &'a str>,
     /// Those that only count among others, since a line has too many.
-    left_out: HashMap<&'a Stack, &'a str>,
+    left_out: HashMap<Lines<'a>, &'a str>,
     lines: usize,
+}
+
+/// A stack that equals all others for which a list shows the same lines.
+struct Lines<'a>(&'a Stack);
+
+impl PartialEq for Lines<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_alike(other.0)
+    }
+}
+
+impl Eq for Lines<'_> {}
+
+impl Hash for Lines<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let frames = self.0.frames.iter();
+        frames.for_each(|frame| (&frame.function, frame.line).hash(state));
+    }
 }
 
 impl<'a> Told<'a> {
     /// The name of the line that has all of these stacks.
     fn has_all(&self, mut stacks: impl Iterator<Item = &'a Stack>) -> Option<&'a str> {
-        let by = |stack| self.stacks.get(stack).or(self.left_out.get(stack)).copied();
+        let by = |stack| {
+            let stack = &Lines(stack);
+            self.stacks.get(stack).or(self.left_out.get(stack)).copied()
+        };
         let first = by(stacks.next()?)?;
         stacks
             .all(|stack| by(stack) == Some(first))
@@ -139,7 +165,7 @@ impl<'a> Told<'a> {
 
     fn know(&mut self, stacks: impl Iterator<Item = &'a Stack>, name: &'a str) {
         for stack in stacks {
-            self.left_out.entry(stack).or_insert(name);
+            self.left_out.entry(Lines(stack)).or_insert(name);
         }
     }
 
@@ -149,7 +175,7 @@ impl<'a> Told<'a> {
     }
 
     fn lines(&mut self, stack: &'a Stack, name: &'a str, indent: usize) -> Vec<String> {
-        let by = self.stacks.get(stack);
+        let by = self.stacks.get(&Lines(stack));
         let lines = match by {
             Some(by) => vec![format!(
                 "{:indent$}at the same place as '{}'",
@@ -159,7 +185,7 @@ impl<'a> Told<'a> {
             None if self.lines > MOST_LINES => vec![format!("{:indent$}…", "")],
             None => lines(stack, indent),
         };
-        self.stacks.entry(stack).or_insert(name);
+        self.stacks.entry(Lines(stack)).or_insert(name);
         self.lines += lines.len();
         lines
     }
@@ -299,6 +325,24 @@ mod tests {
 
     fn stuck(root: &crate::Quitter) -> crate::Timeouts {
         root.wait_done(std::time::Duration::ZERO).unwrap_err()
+    }
+
+    /// As a generic function has, whose instances have one name.
+    #[test]
+    fn code_of_one_line_at_several_addresses_is_one_place() {
+        let root = crate::Quitter::root("main");
+        let _workers = [0, 1].map(|_| root.guard("worker").unwrap());
+        let _flusher = root.guard("flusher").unwrap();
+        let mut timeouts = stuck(&root);
+        let routines = timeouts.quitters[0].routines.iter_mut();
+        for (offset, routine) in (0..).zip(routines) {
+            let mut call = frame("store::flush", Some(88));
+            call.offset = offset;
+            routine.stacks = vec![stack(vec![call])];
+        }
+        let text = timeouts.to_string();
+        assert_eq!(text.matches("store::flush").count(), 1, "{text}");
+        assert!(text.ends_with("at the same place as 'worker'"), "{text}");
     }
 
     #[test]
