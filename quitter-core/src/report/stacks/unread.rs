@@ -1,5 +1,5 @@
-//! Says below stacks what they lack, and how to get it: names that were not read in time, or lines that the
-//! program was built without.
+//! Says below stacks what they lack, and how to get it: names that were not read in time or that were stripped,
+//! or lines that the program was built without.
 
 use std::env;
 use std::fmt;
@@ -15,14 +15,19 @@ const PATH_WIDTH: usize = 60;
 const WITHOUT_LINES: &str =
     "For the files and lines of these calls, build with debug = \"limited\" in the profile";
 
+const STRIPPED: &str = "For the names of these calls, use the file as it was before it was stripped:";
+
 /// Writes the note, on new lines, if there is something to say. The command has as many of the offsets of the
 /// first stack without names as fit on a line.
 pub(super) fn write_unread(f: &mut fmt::Formatter<'_>, stacks: &[&Stack]) -> fmt::Result {
     let mut unread = stacks.iter().filter(|stack| stack.names_unread).peekable();
     if unread.peek().is_none() {
-        return match lack_lines(stacks) {
-            true => write!(f, "\n{WITHOUT_LINES}"),
-            false => Ok(()),
+        // The program's own path is that of the stripped file.
+        let nameless = stacks.iter().find_map(|stack| command(stack, None));
+        return match nameless {
+            Some(command) => write!(f, "\n{STRIPPED}\n{command}"),
+            None if lack_lines(stacks) => write!(f, "\n{WITHOUT_LINES}"),
+            None => Ok(()),
         };
     }
     f.write_str("\nNot all names of calls were read in time")?;
@@ -124,10 +129,18 @@ mod tests {
     }
 
     #[test]
-    fn stacks_without_names_are_no_reason_for_a_note_but_where_the_time_was_over() {
+    fn calls_of_a_stripped_program_come_with_the_command_that_names_them() {
         let mut stack = unread(vec![call("libc.so.6", 0xcf545), call("store", 0x1a2b3)]);
         stack.names_unread = false;
-        assert_eq!(note(&[stack]), "");
+        let command = "  addr2line -f -C -e store 0x1a2b3";
+        assert_eq!(note(&[stack]), format!("\n{STRIPPED}\n{command}"));
+        let mut of_system = unread(vec![call("libc.so.6", 0xcf545)]);
+        of_system.names_unread = false;
+        assert_eq!(note(&[of_system]), "");
+    }
+
+    #[test]
+    fn names_of_the_system_that_were_not_read_come_without_a_command() {
         // The names of the program were read.
         let mut own = call("store", 0x1a2b3);
         own.function = "store::flush".to_owned();
