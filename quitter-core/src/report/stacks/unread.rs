@@ -15,7 +15,8 @@ const PATH_WIDTH: usize = 60;
 const WITHOUT_LINES: &str =
     "For the files and lines of these calls, build with debug = \"limited\" in the profile";
 
-const STRIPPED: &str = "For the names of these calls, use the file as it was before it was stripped:";
+const STRIPPED: &str =
+    "For the names of these calls, use the file as it was before it was stripped:";
 
 /// Writes the note, on new lines, if there is something to say. The command has as many of the offsets of the
 /// first stack without names as fit on a line.
