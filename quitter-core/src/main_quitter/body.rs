@@ -13,32 +13,34 @@ use crate::report::exit::exit_code;
 use crate::report::failure::FailureKind;
 use crate::report::timeouts::Timeouts;
 
-/// Returned by the body of `main`: nothing, never, an [`ExitCode`], or a `Result` of these
-/// whose error implements `Debug`, as with std.
+/// The return types of the body of `main`: nothing, never, an [`ExitCode`], or a `Result` of these whose
+/// error implements `Debug`, as with std.
 ///
 /// An `Err` fails the program, unless it is [`Quitting`] or
 /// [`AddRoutineError::Quitting`](crate::AddRoutineError::Quitting), by itself or boxed: quitting is not a
-/// failure. It is shown by its `Debug`, as std does, but a boxed error by its text and its sources.
+/// failure. A boxed error, an [`io::Error`] and an error of this crate are shown by their texts and those of
+/// their sources, any other error by its `Debug`, as std does.
 ///
-/// Of an error of another type, such as an enum of the program's own, nothing but its `Debug` is known:
-/// a body that returns one does not pass on `Quitting` with `?`, but returns `Ok` when told to quit.
-/// `anyhow::Error` and `eyre::Report` are known under the attribute `#[quitter::main]`.
+/// An error of another type, such as an enum of the program's own, is known only by its `Debug`: a body that
+/// returns one should not pass on `Quitting` with `?`, but return `Ok` when told to quit. `anyhow::Error` and
+/// `eyre::Report` are recognised under the attribute `#[quitter::main]`.
 #[diagnostic::on_unimplemented(
     message = "the body of `main` cannot return `{Self}`",
     note = "return `()`, `!`, `ExitCode`, or a `Result` of these whose error is `Debug`"
 )]
 pub trait MainOutcome: sealed::Sealed {
-    /// Tells `ended` how the body ended, before an error is dropped: its drop may block for ever.
+    /// Calls `ended` with how the body ended, before an error is dropped: its drop may never return.
     #[doc(hidden)]
     fn settle(self, known: Option<AsError>, ended: &dyn Fn(Body));
 }
 
-/// Shows an error of `main`, of which only `Debug` is known, as an error.
+/// Converts an error of `main`, of which only `Debug` is known, to a `dyn Error`.
 #[doc(hidden)]
 pub type AsError = fn(&dyn Any) -> Option<&(dyn Error + 'static)>;
 
-/// Finds out how to show the error of a body that returns `R`. The attribute asks `&ErrorOf::<R>`: where
-/// the error shows itself, [`KnownError`] is nearer by one reference than [`UnknownError`].
+/// Finds out how to show the error of a body that returns `R`. The attribute calls `as_error` on
+/// `&ErrorOf::<R>`: if the error shows itself, [`KnownError`] applies with one reference less than
+/// [`UnknownError`], so the compiler prefers it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ErrorOf<R>(PhantomData<fn() -> R>);
@@ -116,7 +118,7 @@ impl MainOutcome for Bang {
 
 impl MainOutcome for ExitCode {
     fn settle(self, _: Option<AsError>, ended: &dyn Fn(Body)) {
-        // std has no way back from an `ExitCode` to its number, but compares.
+        // std cannot turn an `ExitCode` back into its number, but can compare two of them.
         let code = (0..=u8::MAX).find(|code| ExitCode::from(*code) == self);
         ended(Body::Code(code.unwrap_or(exit_code::FAILURE)));
     }
@@ -137,8 +139,8 @@ impl<T: MainOutcome, E: fmt::Debug + 'static> MainOutcome for Result<T, E> {
     }
 }
 
-/// An error of `main`, of which only `Debug` is known, as an error: if it is boxed, as is usual, or of
-/// one of the types that this crate's calls return.
+/// Converts an error of `main`, of which only `Debug` is known, to a `dyn Error`, if it is boxed, as is
+/// usual, or of one of the types that this crate's calls return.
 fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     fn plain<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
         error.downcast_ref::<E>().map(|error| error as _)

@@ -93,11 +93,11 @@ impl Default for MainQuitterBuilder {
 impl MainQuitter {
     /// Creates the main quitter of this process and starts to watch its quit sources.
     ///
-    /// `quit_timeout` is how long the whole tree has to return after the quit event. Zero checks
-    /// once; [`Duration::MAX`] is for ever.
+    /// `quit_timeout` is how long the whole tree has to return after the quit event. Zero checks once;
+    /// [`Duration::MAX`] sets no limit.
     ///
-    /// The report goes to the stderr that the process has at this moment: a program that redirects
-    /// its stderr (with `dup2`, say) does so first.
+    /// The report goes to the stderr that the process has at this moment: a program that redirects its stderr
+    /// (with `dup2`, say) must do so first.
     ///
     /// # Panics
     ///
@@ -130,8 +130,8 @@ impl MainQuitter {
     ///
     /// # Errors
     ///
-    /// [`MainQuitterError`] says why there is none. An error leaves nothing behind: another attempt
-    /// may follow.
+    /// [`MainQuitterError`] says why no main quitter was created. An error leaves nothing behind: another
+    /// attempt may follow.
     ///
     /// # Examples
     ///
@@ -161,7 +161,7 @@ impl MainQuitter {
             .try_build()
     }
 
-    /// Starts to describe a main quitter: all that `#[quitter::main]` can say, and more.
+    /// Returns a builder, with all the options of `#[quitter::main]` and more.
     ///
     /// # Examples
     ///
@@ -178,15 +178,15 @@ impl MainQuitter {
 }
 
 impl MainQuitterBuilder {
-    /// Sets the quit timeout: how long the whole tree has to return after the quit event. The default
-    /// is 10 seconds. Zero checks once; [`Duration::MAX`] is for ever.
+    /// Sets the quit timeout: how long the whole tree has to return after the quit event. The default is 10
+    /// seconds. Zero checks once; [`Duration::MAX`] sets no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets whether the signals of the operating system are a quit source: the default is `true`, as if
-    /// [`os_signal`](QuitSource::os_signal) stood last among the sources, unless it is named there.
+    /// Sets whether the signals of the operating system are a quit source. The default is `true`:
+    /// [`os_signal`](QuitSource::os_signal) follows the other sources, unless it is already among them.
     ///
     /// # Examples
     ///
@@ -242,7 +242,7 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets the exit code of a program that a signal made quit, if nothing else went wrong. The
+    /// Sets the exit code of a program that quits because of a signal, if nothing else goes wrong. The
     /// default is [`SignalExitCode::Zero`].
     ///
     /// # Examples
@@ -258,42 +258,42 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets when [`run`](Self::run) starts the registered routines. The default is after the body. For a
-    /// program that [ends with its body](End::WithBody), it is before the body.
+    /// Sets when [`run`](Self::run) starts the registered routines. The default is after the body, or before
+    /// it in a program that [ends with its body](End::WithBody).
     pub fn start(mut self, start: StartRoutines) -> Self {
         self.start = Some(start);
         self
     }
 
-    /// Sets whether the process is ended by force if it has not ended by itself shortly after the
-    /// deadline of the quit: the report is printed, and no destructor runs. The default is `false`;
-    /// [`run`](Self::run) always does it. This holds after [`exit`](MainQuitter::exit) has returned,
-    /// too: a program that goes on then is ended at the deadline.
+    /// Sets whether the process is ended by force if it has not ended by itself shortly after the deadline of
+    /// the quit: the report is printed, and no destructor runs. The default is `false`; [`run`](Self::run)
+    /// always does it. The process is ended after [`exit`](MainQuitter::exit) has returned, too, if the
+    /// program then runs on until the deadline.
     pub fn force_exit(mut self, force_exit: bool) -> Self {
         self.force_exit = force_exit;
         self
     }
 
-    /// Sets what a second signal does while the program quits. The default ends the process, unless
-    /// it comes within half a second: signals come in pairs. See [`SecondSignal`].
+    /// Sets what a second signal does while the program quits. By default, it ends the process, unless it
+    /// comes within half a second of the first: signals come in pairs. See [`SecondSignal`].
     pub fn second_signal(mut self, second_signal: SecondSignal) -> Self {
         self.second_signal = second_signal;
         self
     }
 
-    /// Sets whether lines say, from a second after the quit event, which routines are waited for and
-    /// which of those have returned. The default is `true`.
+    /// Sets whether progress lines are printed, from a second after the quit event: which routines the
+    /// program waits for, and which of them have returned. The default is `true`.
     ///
-    /// With the feature `progress`, and where stderr is a terminal on Unix, the quit is drawn instead, from
-    /// 200 ms after the event on. The picture shows how much time is left, and up to ten of the routines
-    /// that are still running: for how long, with which status and, on Linux, what each stands on. It is
-    /// redrawn in place several times a second. It stands two lines below the cursor, so that lines that
-    /// the program itself prints have room, and is gone when the report comes. Of a program that prints more
-    /// than three lines before the picture is drawn again, one line may keep a piece of the picture behind it.
+    /// With the feature `progress`, and where stderr is a terminal on Unix, a picture of the quit is drawn
+    /// instead, from 200 ms after the event. It shows how much time is left, and up to ten of the routines
+    /// that are still running: for how long, with which status and, on Linux, what each is blocked in. It is
+    /// redrawn in place several times a second, two lines below the cursor, so that lines that the program
+    /// itself prints have room, and is gone when the report comes. If the program prints more than three
+    /// lines between two drawings, a piece of the picture may remain behind one of them.
     ///
-    /// The picture is not drawn, and the lines stay, on a terminal that is dumb (`TERM` is missing or
-    /// `dumb`), in raw mode, smaller than 20 columns and 6 lines, or not this program's at the moment
-    /// (as after `&` in a shell); nor if the program asks for another [`output`](Self::output), for
+    /// The lines are printed rather than the picture on a terminal that is dumb (`TERM` is missing or
+    /// `dumb`), in raw mode, narrower than 20 columns or lower than 6 lines, or not this program's at the
+    /// moment (as after `&` in a shell); and if the program asks for another [`output`](Self::output), for
     /// [notices](Self::notices), or to [hold](Self::hold_output) them.
     pub fn progress_lines(mut self, progress_lines: bool) -> Self {
         self.progress_lines = progress_lines;
@@ -333,7 +333,7 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets how the attribute reads the body's error.
+    /// Sets how the body's error is read. For the attribute.
     #[doc(hidden)]
     pub fn known_error(mut self, known_error: Option<AsError>) -> Self {
         self.known_error = known_error;
@@ -357,8 +357,8 @@ impl MainQuitterBuilder {
     ///
     /// # Errors
     ///
-    /// [`MainQuitterError`] says why there is none. An error leaves nothing behind: another attempt
-    /// may follow.
+    /// [`MainQuitterError`] says why no main quitter was created. An error leaves nothing behind: another
+    /// attempt may follow.
     ///
     /// # Examples
     ///
@@ -401,8 +401,8 @@ impl MainQuitterBuilder {
         }
     }
 
-    /// Creates the main quitter of a program whose body is this kind of work. An error is the reason why
-    /// it is not started.
+    /// Creates the main quitter of a program. `body` is the kind of work that the body of `main` is. An error
+    /// says why the program cannot start.
     pub(crate) fn prepare(mut self, body: Work) -> Result<Program, String> {
         const PATIENCE: Duration = Duration::from_secs(2);
         let (end, known_error) = (self.end, self.known_error);
@@ -453,7 +453,7 @@ impl MainQuitterBuilder {
         signal::leave_to_listener(&signals, || self.start_watching(sources, hint_at))
     }
 
-    /// Makes the main quitter of these sources, and starts the threads that it has.
+    /// Creates the main quitter with these sources, and starts its threads.
     fn start_watching(
         self,
         sources: Vec<QuitSource>,
@@ -461,7 +461,7 @@ impl MainQuitterBuilder {
     ) -> Result<MainQuitter, MainQuitterError> {
         let claim = Process::current().claim()?;
         Process::current().tracer.settle();
-        // From here on a fork is noticed.
+        // From now on, a fork is detected.
         let _ = system::is_forked();
         hook::install_if_alone();
         console::configure(self.output).map_err(MainQuitterError::Thread)?;

@@ -1,4 +1,4 @@
-//! The channels among the quit sources: what they are heard to say, and how their messages are shown.
+//! The channels among the quit sources: how their events are received, and how their messages are shown.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ use crate::threads;
 pub(crate) enum Heard {
     /// A string.
     Text(String),
-    /// Another message. To show it and to drop it may run the user's code.
+    /// Another message. Showing or dropping it may run user code.
     Message(Box<dyn Shown>),
     Closed,
 }
@@ -29,29 +29,30 @@ pub(crate) enum Heard {
 pub(crate) trait Listen: Send {
     /// Adds the receiver to a select.
     fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize;
-    /// Completes the operation that the select has chosen. Runs none of the user's code.
+    /// Completes the operation that the select has chosen. Runs no user code.
     fn receive(&self, operation: SelectedOperation<'_>) -> Heard;
 }
 
-/// Receivers that are done with. They are kept: the last receiver of a channel drops the messages in
-/// it, and that is the user's code, which may never end. In a static, so that no leak checker minds.
+/// Receivers that are no longer watched. They are never dropped: dropping the last receiver of a channel
+/// drops the messages in it, which runs user code that may block. A static, so that leak checkers do not
+/// complain.
 static KEPT: Mutex<Vec<Box<dyn Listen>>> = Mutex::new(Vec::new());
 
-/// Lets go of a receiver without dropping it.
+/// Puts a receiver away without dropping it.
 pub(crate) fn keep(channel: Box<dyn Listen>) {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     kept.push(channel);
 }
 
-/// A message and the function that shows it. Both are the user's code: they may panic or block.
+/// A message and the function that shows it. Both are user code: they may panic or block.
 pub(crate) trait Shown: Send {
     fn text(&self) -> Option<String>;
 }
 
-/// Shows and drops `message` on a thread of its own, and waits this long for the text. `None`: it has
-/// no text, or that took longer. If the thread is refused the message is leaked: its drop may block.
+/// Shows and drops `message` on a thread of its own, and waits for the text for up to `timeout`. Returns
+/// `None` if there is no text by then. If the thread is refused, the message is leaked: its drop may block.
 pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<String> {
-    // The text goes past the channel: for each type of message there are 15 KB of code in a program.
+    // The text is not sent over the channel: that would add 15 KB of code for each type of message.
     let (showing, is_shown) = bounded::<Infallible>(0);
     let text = Arc::new(OnceLock::new());
     let shown = Arc::clone(&text);
@@ -73,12 +74,12 @@ pub(crate) fn text_within(message: Box<dyn Shown>, timeout: Duration) -> Option<
 /// A receiver and the function that shows its messages.
 struct Channel<T, S> {
     receiver: Receiver<T>,
-    /// Whether strings are shown without `show`.
+    /// Whether strings are taken as they are, without `show`.
     plain: bool,
     show: S,
 }
 
-/// A receiver whose messages are shown if their type is known here.
+/// A receiver whose messages are shown if [`shown_by_type`] knows their type.
 pub(super) fn by_type<T: Send + 'static>(receiver: Receiver<T>) -> Box<dyn Listen> {
     Box::new(Channel {
         receiver,
@@ -87,7 +88,6 @@ pub(super) fn by_type<T: Send + 'static>(receiver: Receiver<T>) -> Box<dyn Liste
     })
 }
 
-/// A receiver whose messages are shown by `show`.
 pub(super) fn shown_by<T: Send + 'static>(
     receiver: Receiver<T>,
     show: fn(&T) -> String,
@@ -120,7 +120,7 @@ where
     }
 
     fn receive(&self, operation: SelectedOperation<'_>) -> Heard {
-        // For crossbeam a closed channel is ready, too: only the operation tells the two apart.
+        // For crossbeam a closed channel is ready, too: only the completed operation tells the two apart.
         let Ok(message) = operation.recv(&self.receiver) else {
             return Heard::Closed;
         };
@@ -138,7 +138,7 @@ fn text_of<M: ToString + 'static>(message: &dyn Any) -> Option<String> {
     message.downcast_ref::<M>().map(ToString::to_string)
 }
 
-/// The text of a string, which is shown and dropped without the user's code.
+/// The text of a string. No user code runs when a string is shown or dropped.
 fn plain_text<T: 'static>(message: &T) -> Option<String> {
     text_of::<String>(message).or_else(|| text_of::<&'static str>(message))
 }

@@ -8,15 +8,15 @@ use crossbeam_channel::Sender;
 use crate::main_quitter::channel::Listen;
 use crate::main_quitter::source::SourceInfo;
 
-/// A request of the main quitter to its watcher.
+/// A request from the main quitter to its watcher.
 pub(crate) enum Control {
     /// Watch this channel, too.
     Add(Listening),
     /// At this time, record the panics whose hooks have not returned.
     LookAtPanics(Instant),
-    /// The main quitter exits: list what has come by now from channels, then drop the sender.
+    /// The main quitter exits: list the events that channels hold by now, then drop the sender.
     ListTheLast(Sender<Infallible>),
-    /// The main quitter could not be created: the thread ends.
+    /// The main quitter could not be created: end the thread.
     End,
 }
 

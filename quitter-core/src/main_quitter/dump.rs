@@ -1,7 +1,7 @@
 //! Dumps the live tree on a signal.
 //!
-//! A thread of its own serves the requests, one at a time: it may wait for locks of the tree and for
-//! stderr, so it must not be the signals' thread. Requests that come meanwhile become one.
+//! A dedicated thread serves the requests, one at a time: it may wait for locks of the tree and for stderr,
+//! which the signal thread must never do. Requests that arrive meanwhile become one.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -29,13 +29,13 @@ use crate::tree::Node;
 #[derive(Debug)]
 pub(crate) struct DumpOn {
     number: c_int,
-    /// Makes a dump. A program that asks for none does not have its code.
+    /// Makes a dump. A pointer, so that programs without dumps do not contain the code.
     dump: fn(&Arc<Node>, QuitSignal),
-    /// There is room for one request.
+    /// Has room for one request.
     requests: Sender<()>,
-    /// For the thread, which starts with the main quitter.
+    /// The receiving end, for the thread, which starts with the main quitter.
     served: Receiver<()>,
-    /// The signal with its name, once it has come.
+    /// The signal with its name, once it has arrived.
     signal: Arc<OnceLock<QuitSignal>>,
 }
 
@@ -70,22 +70,22 @@ impl DumpOn {
         Ok(())
     }
 
-    /// Takes a signal, if it asks for a dump.
+    /// Requests a dump if this is the signal for dumps. Returns whether it is.
     pub(crate) fn takes(&self, signal: QuitSignal) -> bool {
         let is_request = signal.number == self.number;
         if is_request {
             self.signal.get_or_init(|| signal);
-            // If there is no room, a dump is about to be made.
+            // If there is no room, a dump is already due.
             let _ = self.requests.try_send(());
         }
         is_request
     }
 }
 
-/// Returns when the dump is written: nothing piles up where stderr takes nothing.
+/// Returns once the dump is written, so that no dumps pile up while stderr is blocked.
 fn dump(root: &Arc<Node>, signal: QuitSignal) {
     let taken = Taken::of(root);
-    // At once: in the second that stacks may take, routines begin and end.
+    // Before the stacks are read: that may take a second, in which routines begin and end.
     let outside = outside(root, taken.snapshot());
     let snapshot = taken.in_full();
     let dump = Notice::Dump(Box::new(Dump {
@@ -101,7 +101,7 @@ fn dump(root: &Arc<Node>, signal: QuitSignal) {
     let _closed = written.recv();
 }
 
-/// The threads that run no routine. Those that began one after the snapshot are looked for again.
+/// The threads that run no routine. A second look leaves out those that began one after the snapshot.
 fn outside(root: &Arc<Node>, snapshot: &Snapshot) -> Option<Vec<OutsideThread>> {
     const AT_MOST: Duration = Duration::from_millis(50);
     let thread = |one: &StuckRoutine| match one.kind {

@@ -31,36 +31,36 @@ use crate::stands::own;
 use crate::system;
 use crate::tree::{Excluded, Limits, LiveAt};
 
-/// How long the exit waits for its line to be written, and for its watcher: a blocked stderr, or a
-/// message that takes long to be shown, may hold them up.
+/// How long the exit waits for its line to be written, and for its watcher. A blocked stderr, or a message
+/// that takes long to show, may hold them up.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// How long a quit event may be on its way. The last routine may have sent it right before it returned, and
-/// then nothing is amiss.
+/// How long a quit event may be on its way before the hint is given. The last routine may have sent the event
+/// just before it returned.
 const ON_ITS_WAY: Duration = Duration::from_millis(150);
 
-/// How long routines that wait for others have, beyond the deadline that cut their wait short, to
-/// return: the report is to name the routines that hang, and not those that wait for them.
+/// How much time beyond the deadline routines get if the deadline cut short their wait for others: the report
+/// should name the routines that hang, not those that wait for them.
 const SUPERVISORS_GRACE: Duration = Duration::from_millis(100);
 
-/// Said once, when no routine is left, in a program that waits for a quit event from outside.
+/// Printed once, when no routine is left in a program that waits for a quit event from outside.
 const NOTHING_RUNS: &str = "No routine is running, and exit() waits for a quit event.\n\
     To end when everything is done, add the quit source all_done(); to end at any time,\n\
     call send_quit() or request_quit(reason)";
 
-/// Said by an exit for which nobody has started the registered routines.
+/// Printed by an exit if the registered routines have not been started.
 const NOT_STARTED: &str = "The routines of #[quitter::routine] were not started: call main.start_routines() \
     before exit().\n\
     #[quitter::main] does so by itself; #[quitter::routine(manual)] is for those that are only added";
 
 /// The root of a program's tree, which listens for quit events. One per process, created in `main`.
 ///
-/// Derefs to [`Quitter`]: children and routines are made from it. From the moment it is created, its
-/// quit sources are watched: a quit event at once tells the whole tree to quit, and starts the clock
-/// of the quit timeout. [`exit`](Self::exit) waits for the event, and for the routines to return.
+/// Derefs to [`Quitter`], which creates children and routines. Its quit sources are watched from the moment
+/// it is created: a quit event at once tells the whole tree to quit, and starts the clock of the quit
+/// timeout. [`exit`](Self::exit) waits for the event, and for the routines to return.
 ///
-/// If it is dropped without `exit`, it tells the tree to quit and waits for no routine, but up to 100 ms
-/// for stderr to take the line that says so. If it listened to signals, a further signal after `exit` or
+/// Dropping it without `exit` tells the tree to quit, and waits for no routine, but up to 100 ms for stderr
+/// to take the line that says so. If the main quitter listened to signals, a further signal after `exit` or
 /// the drop ends the process, with exit code 130.
 ///
 /// # Examples
@@ -98,8 +98,8 @@ impl MainQuitter {
         &self.ending
     }
 
-    /// Adds a quit source, for a channel that only exists once the program is being set up.
-    /// Returns its index in the report.
+    /// Adds a quit source, such as a channel that is created only while the program is being set up. Returns
+    /// its index in the report.
     ///
     /// # Panics
     ///
@@ -130,10 +130,10 @@ impl MainQuitter {
 
     /// Starts the routines that `#[quitter::routine]` registered. A second call does nothing.
     ///
-    /// Under `#[quitter::main]` this happens when the body has returned; a body that is itself the
-    /// foreground loop calls it first. Does nothing once the tree has been told to quit. If two of the
-    /// routines have the same name, or the operating system refuses a thread, that is recorded as the
-    /// routine's failure, and the program quits.
+    /// Under `#[quitter::main]` this happens when the body has returned; a body that is itself the foreground
+    /// loop calls it first. Does nothing once the tree has been told to quit. If two of the routines have the
+    /// same name, or the operating system refuses a thread, a failure of the routine is recorded, and the
+    /// program quits.
     #[track_caller]
     pub fn start_routines(&self) {
         let started = std::mem::replace(&mut self.ending.state().routines_started, true);
@@ -183,22 +183,21 @@ impl MainQuitter {
     /// Blocks until a quit event, then until every routine has returned or the quit timeout is
     /// over. Returns the outcome.
     ///
-    /// An event that already came counts, and so do [`send_quit`](Quitter::send_quit) on the main
-    /// quitter and a failed routine. The clock of the quit timeout starts at the event: an `exit` that
-    /// is called after the deadline checks once. The event is printed when it comes, and while
-    /// routines are waited for, lines say which; the outcome is printed when the report is returned
-    /// from `main`. If no routine is live while it waits for an event, and
-    /// [`all_done`](QuitSource::all_done) is not a source, a hint says so once. Another hint says that
-    /// registered routines were not [started](Self::start_routines).
+    /// An event that came earlier counts, and so do [`send_quit`](Quitter::send_quit) on the main quitter and
+    /// a failed routine. The clock of the quit timeout starts at the event: an `exit` that is called after
+    /// the deadline checks once. The event is printed when it comes; lines say which routines `exit` waits
+    /// for; the outcome is printed when the report is returned from `main`. A hint is printed once if no
+    /// routine is live while `exit` waits for an event, and [`all_done`](QuitSource::all_done) is not a
+    /// source. Another hint is printed if registered routines were not [started](Self::start_routines).
     ///
     /// Events that channels still hold are listed, which may take up to 100 ms; a signal that comes
     /// at the moment of the exit may be missing from the report.
     ///
-    /// While it waits, this thread blocks the signals that are quit events, so that they go to the thread
-    /// that handles them. When it returns, this thread accepts them as before.
+    /// While `exit` waits, its thread blocks the signals that are quit events, so that the system delivers
+    /// them to the thread that handles them. When `exit` returns, its thread accepts them as before.
     ///
-    /// In the child of a `fork(2)` without `exec` there are no routines, since it has none of the
-    /// parent's threads: there `exit` returns at once, the report says why, and the exit code is 1.
+    /// The child of a `fork(2)` without `exec` has none of the parent's threads, and so no routines: there
+    /// `exit` returns at once, the report says why, and the exit code is 1.
     ///
     /// # Examples
     ///
@@ -218,13 +217,13 @@ impl MainQuitter {
         blocking::say("exit", "exit_async", Location::caller(), || true);
         let report = self.end(NOTHING_RUNS);
         console::write_here();
-        // So that the event stands above everything that the program prints next.
+        // So that the event is printed above everything that the program prints next.
         console::flush(LAST_WORDS, LAST_WORDS);
         report
     }
 
-    /// As [`exit`](Self::exit), but what is to be said is only queued: it is for the caller to have it
-    /// written. The hint is said if nothing runs any more, and this ends nothing.
+    /// Exits like [`exit`](Self::exit), but only queues what it prints: the caller must have it written.
+    /// `hint` is printed if nothing runs any more and that does not end the program.
     pub(crate) fn end(self, hint: &'static str) -> ExitReport {
         if system::is_forked() {
             return ExitReport::not_started(
@@ -233,7 +232,7 @@ impl MainQuitter {
                     .to_owned(),
             );
         }
-        // It only waits.
+        // This thread only waits.
         let _own = own::mark();
         self.ending.call_exit();
         let unstarted = !self.ending.state().routines_started;
@@ -248,7 +247,7 @@ impl MainQuitter {
         };
         let live = self.wait(|| waiting_routine(for_routines));
         let live = live.err().unwrap_or_default();
-        // The watcher may not have come to this yet.
+        // The watcher may not have got to this yet.
         self.ending.announce(console::write_here);
         self.list_last_events();
         let report = self.ending.finish(live);
@@ -266,7 +265,8 @@ impl MainQuitter {
             })
         };
         let done = self.wait(|| waiting_routine(until_quit));
-        // By the channel: a snapshot counts those that wait in the list, and the exit is in every program.
+        // Waits on the channel: a snapshot counts the waiters in the node's list, and every program has an
+        // exit.
         let quit = self.root.quit_chan();
         if done.is_ok() && !node.is_quitting() {
             match all_done {
@@ -284,12 +284,12 @@ impl MainQuitter {
         });
     }
 
-    /// Waits on this thread, which takes no signal meanwhile.
+    /// Waits on this thread, which blocks its quit signals meanwhile.
     fn wait<T>(&self, wait: impl FnOnce() -> T) -> T {
         signal::leave_to_listener(&self.ending.signals(), wait)
     }
 
-    /// Waits for the routines to return, and lists those that did not in time.
+    /// Waits for the routines to return, and lists those that did not return in time.
     fn wait_for_routines(&self, excluding: Option<Excluded>) -> Vec<LiveAt> {
         // The limit is the deadline of the quit.
         let limits = of_exit(excluding);
@@ -320,7 +320,7 @@ impl MainQuitter {
         }
     }
 
-    /// Has the watcher list what has come from channels.
+    /// Makes the watcher list the events that channels hold.
     fn list_last_events(&self) {
         if self.ending.state().channels {
             let (done, listed) = bounded(0);
@@ -330,7 +330,7 @@ impl MainQuitter {
     }
 }
 
-/// The limits of a wait of the exit, which leaves the routine out that calls it.
+/// The limits of the exit's waits, which leave out the routine that calls the exit.
 fn of_exit(excluding: Option<Excluded>) -> Limits {
     Limits {
         excluding,
@@ -339,7 +339,7 @@ fn of_exit(excluding: Option<Excluded>) -> Limits {
     }
 }
 
-/// Watches sources from now on, and listens to these signals, too. Returns the sources' indices.
+/// Starts to watch sources, and to listen to these signals, too. Returns the sources' indices.
 pub(crate) fn add_sources(
     ending: &Arc<Ending>,
     sources: impl IntoIterator<Item = QuitSource>,
@@ -356,7 +356,7 @@ pub(crate) fn add_sources(
     Ok(indices)
 }
 
-/// Watches a source, unless it is signals: these are added to `signals`. Returns its index.
+/// Starts to watch a source, unless it is signals: these are added to `signals`. Returns its index.
 fn add_source(ending: &Arc<Ending>, source: QuitSource, signals: &mut Vec<c_int>) -> usize {
     let mut state = ending.state();
     let index = state.sources.len();
@@ -379,7 +379,7 @@ fn add_source(ending: &Arc<Ending>, source: QuitSource, signals: &mut Vec<c_int>
 }
 
 impl MainQuitter {
-    /// A handle of the root, for routines and threads: the main quitter itself is one of a kind.
+    /// Returns a handle of the root, for routines and threads: the main quitter itself cannot be cloned.
     ///
     /// # Examples
     ///
@@ -413,7 +413,7 @@ impl Deref for MainQuitter {
 impl Drop for MainQuitter {
     fn drop(&mut self) {
         if self.ending.drop_main() {
-            // Often `main` returns next, and no other thread would still get to write.
+            // `main` often returns next, and then no other thread would get to write.
             console::write_here();
             console::flush(LAST_WORDS, LAST_WORDS);
         }

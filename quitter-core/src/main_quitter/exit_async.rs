@@ -12,14 +12,14 @@ use crate::routine::current::{self, Current};
 use crate::threads;
 
 impl MainQuitter {
-    /// As [`exit`](Self::exit), for async code on any executor: waits for the quit event and for the
-    /// routines without blocking the executor's thread. Begins when it is first polled.
+    /// Does what [`exit`](Self::exit) does, for async code on any executor: waits for the quit event and for
+    /// the routines without blocking the executor's thread. Begins when the future is first polled.
     ///
-    /// A task that awaits it is left out. Dropping it before it is ready tells the program to quit, as
-    /// dropping the main quitter does, and its report is lost.
+    /// A task that awaits the future is left out. Dropping the future before it is ready tells the program to
+    /// quit, as dropping the main quitter does, and the report is lost.
     ///
-    /// Under tokio, return the report from `main`, so that the outcome is said. Then the runtime is
-    /// dropped, which waits for `spawn_blocking` and for tasks that block, for ever if need be;
+    /// Under tokio, return the report from `main`, so that the outcome is printed. The runtime is dropped
+    /// after that, and its drop waits without limit for `spawn_blocking` and for tasks that block;
     /// [`force_exit`](crate::MainQuitterBuilder::force_exit) ends the process all the same.
     ///
     /// # Examples
@@ -48,7 +48,7 @@ impl MainQuitter {
         self.exit_by(Self::exit).await
     }
 
-    /// Exits by `exit`, on a thread of its own.
+    /// Exits with `exit_here`, on a thread of its own.
     pub(crate) async fn exit_by(
         self,
         exit_here: impl FnOnce(Self) -> ExitReport + Copy + Send + 'static,
@@ -57,7 +57,7 @@ impl MainQuitter {
         let exit = Arc::new(Exit::default());
         let report = match exit.start(self, exit_here) {
             Ok(()) => poll_fn(|cx| exit.poll(cx)).await,
-            // The system refuses a thread, and the exit must not wait for one.
+            // The system refuses a thread, and the exit must not wait until it grants one.
             Err(main) => exit_here(main),
         };
         quits.defuse();
@@ -80,7 +80,7 @@ impl Exit {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the thread. Gives the main quitter back if the system refuses it.
+    /// Starts the thread. Returns the main quitter if the system refuses the thread.
     fn start(
         self: &Arc<Self>,
         main: MainQuitter,
@@ -119,7 +119,7 @@ impl Exit {
     }
 }
 
-/// The future of an exit: dropped unfinished, it quits.
+/// Tells the program to quit if the future of an exit is dropped unfinished.
 struct QuitsIfDropped(Option<Arc<Ending>>);
 
 impl QuitsIfDropped {

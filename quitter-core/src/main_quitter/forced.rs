@@ -1,7 +1,7 @@
-//! The end by force: of a process that is past its deadline, or that a further signal ends.
+//! Ends the process by force, past the deadline or on a further signal.
 //!
-//! It relies on no other thread of the program, and waits for the one that writes for a bounded
-//! time.
+//! This relies on no other thread of the program, and waits only a bounded time for the console's thread to
+//! write.
 
 use std::sync::Arc;
 use std::thread;
@@ -15,10 +15,10 @@ use crate::report::exit::{ExitReport, exit_code};
 use crate::report::notice::{HeldUpAt, Notice};
 use crate::stands::{self, Stands};
 
-/// How long one of the last lines may take to be written, when stderr is blocked.
+/// How long one of the last lines may take to be written if stderr is blocked.
 const LAST_LINE: Duration = Duration::from_millis(80);
 
-/// How long all of them may take. Longer, since a report that a busy machine delays is worth more
+/// How long all of the last lines may take. Longer, since a report that a busy machine delays is worth more
 /// than a punctual end without one.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -29,11 +29,11 @@ pub(crate) enum Trigger {
     Signal(&'static str),
 }
 
-/// Ends the process, after the event and the outcome if nobody has said them yet. Its exit code is
+/// Ends the process, after the event and the outcome are printed if they have not been yet. The exit code is
 /// never 0: a process that ends cleanly ends by itself.
 pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
     if !ending.take_end() {
-        // Another thread is at it.
+        // Another thread is ending the process.
         loop {
             thread::park();
         }
@@ -46,12 +46,12 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
             ends: true,
         });
     }
-    // Even if the console's thread is held up.
+    // Called here in case the console's thread is held up.
     console::call_hook();
     let last_words = Arc::clone(ending);
     console::afterwards(move || {
         say_last_words(&last_words);
-        // On a busy machine it takes long until the thread that waits for these words runs again.
+        // On a busy machine, the thread that waits for these words may not run again for long.
         if console::is_written() {
             exit(&last_words, trigger);
         }
@@ -66,7 +66,7 @@ fn exit(ending: &Ending, trigger: Trigger) -> ! {
     signal::exit_now(code(ending, trigger))
 }
 
-/// Says how many processes [`exit`] is about to kill, if there are some.
+/// Says how many processes [`exit`] is about to kill, if any.
 #[cfg(feature = "process")]
 fn say_killing() {
     let count = crate::routine::process::listed();
@@ -86,9 +86,9 @@ fn code(ending: &Ending, trigger: Trigger) -> u8 {
     }
 }
 
-/// Says the outcome, unless it was said, and what holds up the end. For the console's thread.
+/// Prints the outcome, unless it was printed, and what holds up the end. Runs on the console's thread.
 fn say_last_words(ending: &Ending) {
-    // The look at who is live may wait behind these words, and would come after them.
+    // A progress line may be queued behind these words, and would be printed after them.
     console::end_progress();
     console::release_now();
     let is_unsaid = ending.voice().take_outcome();
@@ -107,7 +107,7 @@ fn say_last_words(ending: &Ending) {
     #[cfg(feature = "process")]
     say_killing();
     let held_up = match (came_to_exit, ending.voice().has_returned()) {
-        // The report lists the body of `main`, or the routine that is `main`'s.
+        // The report lists the body of `main`, or the routine that holds it up.
         (false, _) if !report.timeouts.is_empty() => return ending.say_stacks(report),
         (false, _) => HeldUpAt::BeforeExit,
         (true, false) => HeldUpAt::AfterExit,

@@ -1,7 +1,7 @@
-//! The routines that are live when half of the quit timeout is over: those that return after that are
+//! Marks the routines that are live when half of the quit timeout is over: those that return after that are
 //! slow.
 //!
-//! They are marked then, and a marked one keeps the time when it ends. So others pay nothing.
+//! Only a marked routine records the time of its end, so the others pay nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::report::slow::SlowRoutine;
 use crate::routine::record::Record;
 use crate::tree::LiveAt;
 
-/// How many routines are marked. Further ones are only counted.
+/// How many routines are marked at most. Further ones are only counted.
 const MARKED: usize = 1000;
 
 #[derive(Clone, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct HalfTime {
 }
 
 impl HalfTime {
-    /// Marks the routines that a look has found.
+    /// Marks these live routines, except those that wait for others.
     pub(crate) fn of(mut live: Vec<LiveAt>) -> Self {
         let mut room = MARKED;
         let mut only_counted = 0;
@@ -39,7 +39,7 @@ impl HalfTime {
         }
     }
 
-    /// The routines that have returned since, within the quit timeout: the slowest first.
+    /// The marked routines that have returned since, within the quit timeout, slowest first.
     pub(crate) fn slow(&self, quit_at: Instant, timeout: Duration) -> Vec<SlowRoutine> {
         let mut paths = Paths::default();
         let mut slow = Vec::new();
@@ -66,7 +66,7 @@ impl HalfTime {
         slow
     }
 
-    /// How many have returned since of those that were only counted: all but those among `stuck`.
+    /// How many of the routines that were only counted have returned since: all but those among `stuck`.
     pub(crate) fn unlisted_slow(&self, stuck: &[LiveAt]) -> usize {
         let stuck = stuck.iter().flat_map(|at| &at.routines);
         let unmarked = stuck.filter(|record| !record.is_marked_as_slow());
@@ -106,7 +106,7 @@ mod tests {
         let live = || root.node().look(None).err().unwrap_or_default();
         root.node().quit(QuitCause::MainDropped, None);
         let half_time = HalfTime::of(live());
-        // As at half time: a while after the quit.
+        // As if half of the quit timeout were over.
         let quit_at = root.node().quit_info().unwrap().at - Duration::from_secs(1);
         let slow = |half_time: &HalfTime| {
             let listed = half_time.slow(quit_at, Duration::MAX).len();

@@ -1,7 +1,7 @@
-//! Routines that had not returned at the deadline, but have by the time the report is made.
+//! Routines that return between the deadline and the report.
 //!
-//! They stay in the report: the end was not clean. A routine that at the deadline itself only waited
-//! for others is left out once it has returned, so that the report names the routines that hang.
+//! They stay in the report: the end was not clean. A routine that was itself only waiting for others at the
+//! deadline is left out once it has returned, so that the report names the routines that hang.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::report::path::{Paths, QuitterPath};
 use crate::tree::{LiveAt, Node};
 
-/// Those of the routines that are live at the deadline that count, also if they return later.
+/// Selects the routines that stay in the report even if they return later, from those live at the deadline.
 pub(crate) fn counting(live: &[LiveAt]) -> Vec<LiveAt> {
     let counting = live.iter().map(|at| {
         let routines = at.routines.iter().filter(|record| !record.is_waiting());
@@ -21,7 +21,7 @@ pub(crate) fn counting(live: &[LiveAt]) -> Vec<LiveAt> {
     counting.filter(|at| !at.routines.is_empty()).collect()
 }
 
-/// Merges the routines that were live at the deadline and count with those that are live now.
+/// Merges the routines from the deadline that stay in the report with those that are live now.
 pub(crate) fn merge(at_deadline: &[LiveAt], live: Vec<LiveAt>) -> Vec<LiveAt> {
     if at_deadline.is_empty() {
         return live;

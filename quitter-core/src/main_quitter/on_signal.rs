@@ -9,8 +9,8 @@ use crate::report::console;
 use crate::report::notice::Notice;
 use crate::tree;
 
-/// Handles a signal, on the thread that the signals come to. Nothing may hold that thread up, or no
-/// second signal is heard.
+/// Handles a signal, on the thread that receives the signals. Nothing may hold up that thread, or a second
+/// signal would not be handled.
 pub(crate) fn on_signal(ending: &Arc<Ending>, signal: QuitSignal) {
     tree::call_no_wakers();
     if ending.takes_for_dump(signal) {

@@ -29,15 +29,14 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Gives each notice to a function, as data, instead of writing it to stderr: to print it in the
-    /// program's own way, or to log it. The function gets all of them, whatever
-    /// [`output`](Self::output) is.
+    /// Passes each notice to a function, as data, instead of writing it to stderr, so that the program can
+    /// print or log it in its own way. The function gets every notice, whatever [`output`](Self::output) is.
     ///
-    /// The function is called on a thread of its own, one notice at a time, and nothing depends on it: a
-    /// call is waited for at most 250 ms, and not at all behind one that hangs. A call that panics costs
-    /// its notice. If the function does not take the outcome, or what held up an end by force, that is
-    /// written to stderr, unless the output is [`Silent`](Output::Silent). The outcome is given when the
-    /// report is returned from `main`.
+    /// The function is called on a thread of its own, one notice at a time, and nothing depends on it:
+    /// quitter waits for a call at most 250 ms, and not at all while an earlier call hangs. If a call panics,
+    /// its notice is lost. If the function does not take the outcome, or the notice of what held up an end by
+    /// force, quitter writes that notice to stderr, unless the output is [`Silent`](Output::Silent). The
+    /// outcome is passed on when the report is returned from `main`.
     ///
     /// # Examples
     ///
@@ -78,18 +77,18 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets a function that is called before the outcome, and before an end by force, whatever hangs. It
-    /// does what must be done however the program ends: it restores the terminal, removes a temporary file,
-    /// or prints a total.
+    /// Sets a function that is called before the outcome, and before an end by force, whatever hangs. It is
+    /// for work that must be done however the program ends, such as restoring the terminal, removing a
+    /// temporary file, or printing a total.
     ///
-    /// It is called once, on a thread of its own: when the notices that were
-    /// [held back](Self::hold_output) are written, when [`exit`](crate::MainQuitter::exit) has its
-    /// report, when the main quitter is dropped, or just before the process is ended by force, whichever
-    /// comes first. It is waited for at most 100 ms. If it takes longer, the end goes on, and
-    /// [a notice](crate::Notice::BeforeReportUnfinished) says so; the exit code stays that of the work.
-    /// Work that may take longer belongs in a routine, which the quit timeout bounds and the report names. If the
-    /// function panics, the end goes on. A routine that hangs may still hold a lock, so the function should
-    /// take none that such a routine holds.
+    /// The function is called once, on a thread of its own: when the notices that were [held
+    /// back](Self::hold_output) are written, when [`exit`](crate::MainQuitter::exit) has its report, when the
+    /// main quitter is dropped, or just before the process is ended by force, whichever comes first. quitter
+    /// waits for the function at most 100 ms. If it takes longer, the end goes on, and [a
+    /// notice](crate::Notice::BeforeReportUnfinished) says so; the exit code is not affected. Work that may
+    /// take longer belongs in a routine, which the quit timeout bounds and the report names. If the function
+    /// panics, the end goes on. A routine that hangs may still hold a lock, so the function should not take a
+    /// lock that routines hold.
     ///
     /// While the terminal is in raw mode, the lines that quitter writes end with CR LF.
     ///
@@ -111,20 +110,20 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Writes everything that lives in the program to stderr whenever this signal comes, and the program
-    /// runs on: the tree as a [`Snapshot`](crate::Snapshot) shows it and, on Linux, the threads outside of
-    /// it by name and state. Foreign work is often what hangs.
+    /// Writes a dump of everything that lives in the program to stderr whenever this signal arrives; the
+    /// program runs on. The dump shows the tree as a [`Snapshot`](crate::Snapshot) does and, on Linux, the
+    /// threads outside of it by name and state: foreign work is often what hangs.
     ///
-    /// The snapshot is a thorough one: it says what each thread stands on, and with the feature `stacks`
-    /// it has the calls, as in `Quitter::snapshot_with_stacks`, and takes up to a second.
+    /// The snapshot is a thorough one: it says what each thread stands on, and with the feature `stacks` it
+    /// has the calls, as in `Quitter::snapshot_with_stacks`, and takes up to a second.
     ///
-    /// The signal must not be a quit source. One that was ignored when the main quitter was made stays
-    /// ignored; without this call it does what it always did, and most signals end a program.
+    /// The signal must not be a quit source. If it was ignored when the main quitter was made, it stays
+    /// ignored. Without this call, the signal does what it always did, and most signals end a program.
     ///
-    /// A thread of its own makes one dump at a time, before, during and after the quit. Requests that come
-    /// meanwhile become one. One that is asked for shortly before the program ends may be lost: the end does
-    /// not wait for it. A dump is a [`Notice`](crate::Notice): a function for
-    /// [notices](Self::notices) gets it as data, [`Output::Quiet`](crate::Output::Quiet) writes it, and
+    /// A thread of its own makes one dump at a time, before, during and after the quit. Requests that arrive
+    /// meanwhile become one. A dump that is requested shortly before the program ends may be lost: the end
+    /// does not wait for it. A dump is a [`Notice`](crate::Notice): a function for [notices](Self::notices)
+    /// gets it as data, [`Output::Quiet`](crate::Output::Quiet) writes it, and
     /// [`Output::Silent`](crate::Output::Silent) does not.
     ///
     /// # Examples
@@ -149,7 +148,7 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// As the attribute asks for it. No effect where there is no signal of this name.
+    /// Sets the signal by name. For the attribute. Has no effect on a system without a signal of this name.
     #[doc(hidden)]
     pub fn dump_on_named(mut self, name: &str) -> Self {
         let number = signal::number(name).filter(|_| cfg!(unix));

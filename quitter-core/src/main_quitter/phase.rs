@@ -1,9 +1,9 @@
-//! The end of the program, which all parties share: the main quitter, its watcher, the thread of the
-//! signals, and the forced end.
+//! The end of the program, which all parties share: the main quitter, its watcher, the thread of the signals,
+//! and the forced end.
 //!
-//! The state has one lock. Under it nothing is waited for and no code of the user's runs. A thread
-//! that holds it may lose its processor all the same, so the watcher and the end by force do not rely
-//! on it: they [try](Ending::try_state), and do without.
+//! The state has one lock. Nothing blocks and no user code runs under it. A thread that holds it may still be
+//! preempted, so the watcher and the end by force do not rely on it: they [try](Ending::try_state), and do
+//! without.
 
 use std::ffi::c_int;
 use std::io;
@@ -33,24 +33,25 @@ use crate::sync::lock_within;
 use crate::system;
 use crate::tree::{LiveAt, Quit};
 
-/// How long after the deadline of the quit the process is ended by force: the time in which an exit
-/// that is on its way makes its report.
+/// How long after the deadline of the quit the process is ended by force: the time that an exit in progress
+/// has to make its report.
 const AFTER_DEADLINE: Duration = Duration::from_millis(150);
 
-/// How long what waits for no lock of others tries to get one.
+/// How long code that must not block tries to get a lock that others hold.
 const AT_MOST: Duration = Duration::from_millis(50);
 
 /// The end of the program, from its first phase to its last.
 pub(crate) struct Ending {
     root: Quitter,
-    /// The process is ended by force after the deadline.
+    /// Whether the process is ended by force after the deadline.
     force: bool,
     second_signal: SecondSignal,
     signal_exit_code: SignalExitCode,
     dump_on: Option<DumpOn>,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
-    /// A thread is ending the process by force. It has no lock, and may come in any phase.
+    /// Whether a thread is ending the process by force. Not under the lock, since this may happen in any
+    /// phase.
     forced: AtomicBool,
     state: Mutex<State>,
 }
@@ -59,7 +60,8 @@ pub(crate) struct Ending {
 pub(crate) enum Effect {
     Fires {
         source: SourceInfo,
-        /// It is the first signal, while the program quits for another reason.
+        /// Whether to warn that a further signal ends the program: this is the first one, and the program
+        /// already quits for another reason.
         warns: bool,
     },
     Nothing,
@@ -89,7 +91,7 @@ impl Ending {
         }
     }
 
-    /// Starts the thread that dumps, if there is a signal for that.
+    /// Starts the thread that writes dumps, if a signal asks for them.
     pub(crate) fn start_dumps(&self) -> io::Result<()> {
         match &self.dump_on {
             Some(dump_on) => dump_on.start(self.root.clone()),
@@ -120,22 +122,23 @@ impl Ending {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state, unless other threads hold its lock for a moment or longer.
+    /// The state, if its lock can be had within a moment.
     pub(crate) fn try_state(&self) -> Option<MutexGuard<'_, State>> {
         lock_within(&self.state, AT_MOST)
     }
 
-    /// Whether there is no main quitter any more, as far as that can be known at once.
+    /// Whether there is no main quitter any more. `false` if the state cannot be read at once.
     pub(crate) fn is_over(&self) -> bool {
         self.try_state().is_some_and(|state| state.phase.is_over())
     }
 
-    /// Asks the watcher for something. The channel has no bound, and the watcher holds on to this.
+    /// Asks the watcher for something. The channel has no bound, and stays connected: the watcher itself
+    /// keeps this sender alive.
     pub(crate) fn ask_watcher(&self, control: Control) {
         let _ = self.watcher.send(control);
     }
 
-    /// When the process is to be ended by force, as things stand.
+    /// When the process will be ended by force, as things stand.
     pub(crate) fn forced_at(&self) -> Option<Instant> {
         let deadline = self.force.then(|| self.root.deadline()).flatten()?;
         let held_until = self.try_state().and_then(|state| state.held_until);
@@ -144,7 +147,7 @@ impl Ending {
             .checked_add(AFTER_DEADLINE)
     }
 
-    /// A source's event: the first one quits the tree, later ones are listed. `write` is as in
+    /// Handles the event of a source: the first event quits the tree, later ones are listed. `write` is as in
     /// [`announce`](Self::announce).
     pub(crate) fn fire(
         self: &Arc<Self>,
@@ -161,13 +164,13 @@ impl Ending {
         }
     }
 
-    /// Takes a signal, if it asks for a dump.
+    /// Requests a dump if this is the signal for dumps. Returns whether it is.
     pub(crate) fn takes_for_dump(&self, signal: QuitSignal) -> bool {
         let takes = |dump_on: &DumpOn| dump_on.takes(signal);
         self.dump_on.as_ref().is_some_and(takes)
     }
 
-    /// Notes a signal, and says what it does.
+    /// Records a signal and returns its effect.
     pub(crate) fn effect_of(&self, signal: QuitSignal) -> Effect {
         let is_quitting = self.root.has_to_quit();
         let mut state = self.state();
@@ -176,7 +179,7 @@ impl Ending {
             Phase::Running | Phase::Quitting if since_first.is_none() => false,
             Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
             Phase::Exited(_) if self.force => self.second_signal.ends(since_first),
-            // Nothing else ends the program.
+            // Nothing else ends the program in these phases.
             Phase::Exited(_) | Phase::Dropped => !self.second_signal.is_pair(since_first),
         };
         if ends {
@@ -186,7 +189,7 @@ impl Ending {
         let warns = is_quitting && since_first.is_none() && ends_later;
         match state.signals.fire(signal) {
             Some(source) if !state.phase.is_over() => {
-                // Before anybody can read the cause.
+                // Before the cause can be read.
                 Process::current().quit_signals.note(source.index, signal);
                 Effect::Fires { source, warns }
             }
@@ -194,14 +197,14 @@ impl Ending {
         }
     }
 
-    /// Announces the quit event, once. To be called when the root quits; what is said after the call
-    /// stands below the event. `write` has the console write it.
+    /// Announces the quit event, once. To be called when the root quits; notices after the call are printed
+    /// below the event. `write` makes the console write it.
     pub(crate) fn announce(self: &Arc<Self>, write: fn()) {
         self.announce_in(self.state(), write);
     }
 
-    /// Announces the quit event unless another thread holds the state for too long: that one is about
-    /// to do so, or has done it.
+    /// Announces the quit event unless another thread holds the state for too long: that thread is about to
+    /// announce it, or has done so.
     pub(crate) fn try_announce(self: &Arc<Self>) {
         if let Some(state) = self.try_state() {
             self.announce_in(state, console::ring);
@@ -219,14 +222,14 @@ impl Ending {
         }
     }
 
-    /// Says the quit event. For the console's thread.
+    /// Prints the quit event. Runs on the console's thread.
     fn say_event(&self) {
         if let Some(quit) = self.root.node().quit_info() {
             let event = Notice::QuitEvent {
                 cause: quit.cause.clone(),
                 failure: self.failure_behind(&quit.cause),
             };
-            // A statement of its own: nothing is written under the lock.
+            // A statement of its own, so that nothing is written under the lock.
             let is_no_shutdown = self.state().is_no_shutdown(&quit.cause);
             match is_no_shutdown {
                 true => console::say_event_if_needed(event),
@@ -245,8 +248,8 @@ impl Ending {
         Some(failure.kind)
     }
 
-    /// The body of `main`, which `body` stands for, is about to quit the program. To be called before it
-    /// does: notes whether nothing else is running, and nothing has failed.
+    /// Notes whether nothing but the body of `main` is running, and nothing has failed. To be called before
+    /// the body, which is the routine of this id, quits the program.
     pub(crate) fn body_ends(&self, body: u64) {
         const AT_MOST: Duration = Duration::from_millis(10);
         let root = self.root.node();
@@ -256,7 +259,8 @@ impl Ending {
         self.state().ended_alone = is_alone && root.failures().is_empty();
     }
 
-    /// The main quitter was dropped. Returns whether that was without an exit: then it is said next.
+    /// Handles the drop of the main quitter. Returns whether it was dropped without an exit, which the
+    /// console then has to report.
     pub(crate) fn drop_main(self: &Arc<Self>) -> bool {
         if system::is_forked() || self.state().phase.is_over() {
             return false;
@@ -272,7 +276,8 @@ impl Ending {
         true
     }
 
-    /// Says that nothing waits for the routines, if there are any. For a job of the console.
+    /// Says how many routines are left running, if any, with nothing that waits for them. For a job of the
+    /// console.
     fn say_left_running(&self) {
         let count: usize = self.look().live.iter().map(|at| at.routines.len()).sum();
         if count > 0 {
@@ -280,7 +285,7 @@ impl Ending {
         }
     }
 
-    /// `exit` was called.
+    /// Notes that `exit` was called.
     pub(crate) fn call_exit(&self) {
         let mut state = self.state();
         if let AtDeadline::ByWatcher = state.at_deadline {
@@ -295,7 +300,7 @@ impl Ending {
         quit.at.checked_add(left / 2)
     }
 
-    /// Marks those that are slow to return, at that time.
+    /// Marks the routines that are live at half of the quit timeout.
     pub(crate) fn look_at_half(&self) {
         let half_time = HalfTime::of(self.look().live);
         if let Some(mut state) = self.try_state() {
@@ -303,8 +308,8 @@ impl Ending {
         }
     }
 
-    /// Takes a look at the deadline, unless `exit` does: what is live then has not returned in time,
-    /// even if it is gone when `exit` is called.
+    /// Takes the look at the deadline, unless `exit` takes it: a routine that is live then has not returned
+    /// in time, even if it is gone when `exit` is called.
     pub(crate) fn look_at_deadline(&self) {
         let awaited = |state: &State| matches!(state.at_deadline, AtDeadline::ByWatcher);
         if self.try_state().is_some_and(|state| awaited(&state)) {
@@ -320,8 +325,8 @@ impl Ending {
         }
     }
 
-    /// Lists the live routines, and the quitters where a lock was not to be had within a moment: what
-    /// waits for no lock of the tree's is never late.
+    /// Lists the live routines, and the quitters whose locks could not be had within a moment. Waiting no
+    /// longer for a lock of the tree, it is never late.
     pub(crate) fn look(&self) -> Look {
         let (live, unread) = self.root.node().try_look(Instant::now() + AT_MOST);
         Look { live, unread }
@@ -345,8 +350,8 @@ impl Ending {
         report
     }
 
-    /// The report as of now. `None`: the root does not quit. It waits for no lock beyond a moment, and
-    /// says what it could not read.
+    /// The report as of now, or `None` if the root does not quit. Waits only a moment for any lock; the
+    /// report says what could not be read.
     pub(crate) fn report_now(&self) -> Option<ExitReport> {
         let quit = self.root.node().quit_info()?;
         let look = self.look();
@@ -357,8 +362,8 @@ impl Ending {
         }))
     }
 
-    /// The report of an end that finds `now`. `read` is called once the threads of those who are live
-    /// have been looked at, which takes some time: so the report has what came meanwhile.
+    /// The report of an end that finds `now`. Calls `read` after looking at the threads of the live routines,
+    /// which takes some time, so that the report has what happened meanwhile.
     fn report(
         &self,
         quit: &Quit,
@@ -381,7 +386,7 @@ impl Ending {
         let live = late::merge(&at_deadline.live, now.live);
         let unlisted_slow = half_time.unlisted_slow(&live);
         let unread = late::merge_unread(at_deadline.unread, now.unread);
-        // Said only of a budget that is used up.
+        // The whole budget is reported only once it is used up.
         let after = budget.unwrap_or(took).min(took);
         let late = deadline.and_then(past);
         let timeouts = Timeouts::of_exit(&live, after, late, &before, unread.is_empty());
@@ -413,7 +418,7 @@ impl Ending {
         })
     }
 
-    /// Takes the right to end the process by force: one thread has it.
+    /// Takes the right to end the process by force. Only one thread gets it.
     pub(crate) fn take_end(&self) -> bool {
         !self.forced.swap(true, Ordering::AcqRel)
     }
@@ -430,7 +435,7 @@ mod tests {
     use crate::routine::record::Waiting;
     use crate::tree::Node;
 
-    /// With a main quitter that has no time to quit.
+    /// The end of a program whose main quitter has no time to quit.
     fn ending() -> Arc<Ending> {
         ending_within(Duration::ZERO)
     }
@@ -486,7 +491,7 @@ mod tests {
         assert_eq!((listed(&report), report.exit_code), (vec!["works"], 1));
     }
 
-    /// The exit waits until then itself, and who has returned when it looks was in time.
+    /// The exit waits until the deadline itself, so a routine that has returned when it looks was in time.
     #[test]
     fn the_watcher_does_not_look_at_the_deadline_once_the_exit_is_called() {
         let ending = ending();

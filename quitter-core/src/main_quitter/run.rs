@@ -11,7 +11,8 @@ use crate::report::exit::ExitReport;
 use crate::routine::hook;
 use crate::routine::kind::Work;
 
-/// When [`MainQuitterBuilder::run`](crate::MainQuitterBuilder::run) starts the routines that `#[quitter::routine]` registered.
+/// When [`MainQuitterBuilder::run`](crate::MainQuitterBuilder::run) starts the routines that
+/// `#[quitter::routine]` registered.
 ///
 /// # Examples
 ///
@@ -24,15 +25,14 @@ use crate::routine::kind::Work;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StartRoutines {
-    /// When the body has returned: the body is the set-up, and what it set up is there when the
-    /// routines start.
+    /// When the body has returned: the body is the set-up, and the routines find everything that it set up.
     #[default]
     AfterBody,
     /// Before the body runs: the body is the foreground work.
     BeforeBody,
 }
 
-/// When a program that [`MainQuitterBuilder::run`](crate::MainQuitterBuilder::run) runs ends.
+/// What ends a program that [`MainQuitterBuilder::run`](crate::MainQuitterBuilder::run) runs.
 ///
 /// # Examples
 ///
@@ -53,7 +53,7 @@ pub enum End {
     WithBody,
 }
 
-/// A program whose main quitter is there, and whose body is to run.
+/// A program whose main quitter exists, and whose body has not run yet.
 pub(crate) struct Program {
     pub(super) main: MainQuitter,
     pub(super) start: StartRoutines,
@@ -64,7 +64,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Runs the body, starts the registered routines, and exits by `exit`, which gets the hint for a
+    /// Runs the body, starts the registered routines, and exits with `exit`, which gets the hint for a
     /// program in which nothing runs.
     #[track_caller]
     pub(crate) fn run<B: MainOutcome>(
@@ -92,7 +92,7 @@ impl Program {
         report
     }
 
-    /// Ends the program, whose body cannot run, for this reason. No routine is started.
+    /// Ends the program for this reason, since its body cannot run. Starts no routine.
     #[cfg(feature = "tokio")]
     pub(crate) fn fail(self, reason: String) -> ExitReport {
         let program = Self {
@@ -104,7 +104,7 @@ impl Program {
     }
 }
 
-/// Runs the body as the routine `main`, and does what its outcome asks for.
+/// Runs the body as the routine `main`, and acts on its outcome.
 #[track_caller]
 fn run_body<B: MainOutcome>(
     main: &MainQuitter,
@@ -134,8 +134,8 @@ fn run_body<B: MainOutcome>(
     console::body_has_returned();
 }
 
-/// Said once, when the body has returned and no routine is left, in a program that waits for a quit
-/// event from outside.
+/// Printed once, when the body has returned and no routine is left, in a program that waits for a quit event
+/// from outside.
 const NOTHING_RUNS: &str = "main has returned and no routine is running; waiting for a quit event.\n\
     To end with main, set end = \"with_body\"; when everything is done, add the quit source\n\
     all_done(); in one case, such as --help, call request_quit(reason)";

@@ -1,16 +1,15 @@
 //! The signals of the operating system. The only file that names ctrlc and signal-hook.
 //!
-//! One thread receives those that are known when the main quitter is made, and handles each: the first
-//! one quits the tree without a detour, and a further one can end the process whatever the other
-//! threads do.
+//! One thread receives the signals that are known when the main quitter is made, and handles each: the first
+//! one quits the tree directly, and a further one can end the process whatever the other threads do.
 //!
-//! The system gives a signal to any thread that accepts it, to the first one of the process before all
-//! others. That is why signals are [left to this thread](leave_to_listener) at times:
+//! The system delivers a signal to any thread that accepts it, and prefers the first thread of the process.
+//! That is why other threads sometimes [leave signals to this thread](leave_to_listener):
 //!
-//! * While the main quitter is made. The handler is there a moment before what it is to do, and a signal
+//! * While the main quitter is made. The handler is installed a moment before it has anything to do, and a signal
 //!   that comes in between would be lost. Threads that are started meanwhile never accept these signals.
-//! * While the exit waits on its thread. On a busy machine a thread that is not this one waits for its
-//!   turn only to wake this one.
+//! * While the exit waits. If its thread took a signal on a busy machine, it would wait for a time slice only to
+//!   wake the thread that handles the signal.
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -26,15 +25,15 @@ use crate::system;
 /// The effect of a further signal while the program quits.
 ///
 /// The default is [`ExitUnlessWithin`](Self::ExitUnlessWithin) half a second: supervisors, coreutils'
-/// `timeout` and a terminal that closes send two signals at a time, and mean one. Somebody who presses
-/// Ctrl-C again because nothing seems to happen takes longer.
+/// `timeout` and a terminal that closes send two signals at a time, and mean one. A person who presses Ctrl-C
+/// again because nothing seems to happen takes longer.
 ///
 /// After [`exit`](crate::MainQuitter::exit) has returned, or the main quitter was dropped, a signal
 /// ends the process whatever the policy says, unless it comes as one of such a pair. Under
 /// [`run`](crate::MainQuitterBuilder::run) and [`force_exit`](crate::MainQuitterBuilder::force_exit),
 /// where the program is bound to end, the policy still applies after the exit.
 ///
-/// Where a signal ends the process, no destructors run;
+/// If a signal ends the process, no destructors run; the function for
 /// [`before_report`](crate::MainQuitterBuilder::before_report) does, if it has not run yet.
 ///
 /// # Examples
@@ -48,18 +47,17 @@ use crate::system;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecondSignal {
-    /// Ends the process, with the report so far and exit code
-    /// [130](crate::exit_code::SECOND_SIGNAL), unless it comes within this time after the first
-    /// signal: then it is ignored.
+    /// Ends the process, with the report so far and exit code [130](crate::exit_code::SECOND_SIGNAL). A
+    /// signal within this time after the first one is ignored.
     ExitUnlessWithin(Duration),
-    /// Ends the process, however soon it comes after the first one. A program that is stopped by
+    /// Ends the process, however soon the signal comes after the first one. A program that is stopped by
     /// `timeout` or by closing its terminal gets no time to quit.
     ExitAtOnce,
-    /// Nothing happens: only the quit timeout ends the program.
+    /// Ignores the signal: only the quit timeout ends the program.
     Ignore,
 }
 
-/// The time in which signals come in pairs.
+/// The time within which two signals are a pair.
 const PAIR: Duration = Duration::from_millis(500);
 
 impl Default for SecondSignal {
@@ -70,13 +68,13 @@ impl Default for SecondSignal {
 }
 
 impl SecondSignal {
-    /// Whether a signal that comes this long after the first one ends the process. `None`: there was
-    /// no signal before it.
+    /// Whether a signal that comes this long after the first one ends the process. `None`: it is the first
+    /// one.
     pub(crate) fn ends(self, since_first: Option<Duration>) -> bool {
         self != Self::Ignore && !self.is_pair(since_first)
     }
 
-    /// Whether such a signal belongs to the first one.
+    /// Whether a signal that comes this long after the first one is a pair with it.
     pub(crate) fn is_pair(self, since_first: Option<Duration>) -> bool {
         match self {
             Self::ExitUnlessWithin(time) => since_first.is_some_and(|since| since < time),
@@ -98,12 +96,12 @@ impl SecondSignal {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignalExitCode {
-    /// 0: it was asked to end, and did. Supervisors and container runtimes take another code for a
+    /// 0: the program was asked to end, and did. Supervisors and container runtimes take any other code for a
     /// failure.
     #[default]
     Zero,
-    /// 128 and the number of the signal, as a shell shows a program that a signal has killed: so
-    /// `tool && deploy` stops after Ctrl-C.
+    /// 128 plus the number of the signal, as shells report a program that a signal has killed, so that `tool
+    /// && deploy` stops after Ctrl-C.
     Plus128,
 }
 
@@ -111,17 +109,18 @@ pub enum SignalExitCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct QuitSignal {
-    /// Its number, such as 15. For an event of a Windows console, which has none, that of the signal
-    /// that means the same: 2 for Ctrl-C, 1 for the others.
+    /// The signal's number, such as 15. An event of a Windows console has none, and gets that of the signal
+    /// with the same meaning: 2 for Ctrl-C, 1 for the others.
     pub number: i32,
-    /// Its name, such as "SIGTERM"; a real-time signal's is "signal 40".
+    /// The signal's name, such as "SIGTERM", or "signal 40" for a real-time signal.
     pub name: &'static str,
 }
 
 /// The signals that were quit events, by the index of their source. A process has one main quitter, so an
 /// index names one source for good.
 ///
-/// It is read without a lock: the end by force waits for none. A source fires once, so it stays short.
+/// The list is read without a lock, since the end by force waits for none. It stays short, since a source
+/// fires once.
 pub(crate) struct QuitSignals(OnceLock<Box<Noted>>);
 
 struct Noted {
@@ -148,7 +147,7 @@ impl QuitSignals {
                 signal,
                 later: Self::new(),
             };
-            // Another thread may have come first.
+            // Another thread may have set it first.
             if end.0.set(Box::new(noted)).is_ok() {
                 return;
             }
@@ -158,12 +157,12 @@ impl QuitSignals {
     /// The signal that fired the source of this index.
     pub(crate) fn of_source(&self, index: usize) -> Option<QuitSignal> {
         let of_source = self.iter().filter(|noted| noted.index == index);
-        // Should an earlier main quitter have failed to be made, the last one is meant.
+        // An earlier entry is that of a main quitter that could not be made.
         of_source.last().map(|noted| noted.signal)
     }
 }
 
-/// The signals that mean "end" on this system.
+/// The signals that ask a program to end on this system.
 pub(crate) use os::OF_THE_SYSTEM;
 
 /// The signals of a source.
@@ -184,8 +183,8 @@ impl SignalSet {
     }
 }
 
-/// Starts to listen: calls `handle` with each of these signals, on one thread. The handlers stay for
-/// the life of the process; after an error there are none.
+/// Starts to listen: calls `handle` with each of these signals, on one thread. The handlers stay for the life
+/// of the process; an error leaves none behind.
 pub(crate) fn listen(
     signals: &[c_int],
     handle: impl Fn(QuitSignal) + Send + Sync + 'static,
@@ -193,7 +192,7 @@ pub(crate) fn listen(
     leave_to_listener(signals, || os::listen(signals, handle))
 }
 
-/// Calls `f`, during which this thread does not accept these signals.
+/// Calls `f` while this thread does not accept these signals.
 pub(crate) fn leave_to_listener<T>(signals: &[c_int], f: impl FnOnce() -> T) -> T {
     #[cfg(unix)]
     let _until_then = system::Blocked::new(signals);
@@ -202,7 +201,7 @@ pub(crate) fn leave_to_listener<T>(signals: &[c_int], f: impl FnOnce() -> T) -> 
     f()
 }
 
-/// Whether a program can listen to this signal.
+/// Checks that a program can listen to this signal.
 pub(crate) fn check(number: c_int) -> Result<(), MainQuitterError> {
     match os::unusable(number) {
         Some(reason) => Err(unusable(number, reason)),
@@ -218,7 +217,7 @@ pub(crate) fn unusable(number: c_int, reason: &'static str) -> MainQuitterError 
     }
 }
 
-/// The number of a signal with this name. `None`: this system has none.
+/// The number of the signal of this name, if this system has one.
 pub(crate) fn number(name: &str) -> Option<c_int> {
     (1..=64).find(|number| signal_hook::low_level::signal_name(*number) == Some(name))
 }
@@ -232,8 +231,8 @@ fn name(number: c_int) -> Cow<'static, str> {
 
 /// Ends the process at once: no destructor, no exit handler, no flush.
 ///
-/// It is `_exit`. `std::process::exit` would wait for ever if another thread is already in it, stuck
-/// in a destructor, or if stdout is a full pipe that it wants to flush to.
+/// This is `_exit`. `std::process::exit` would never return if another thread is already in it, stuck in a
+/// destructor, or if it wants to flush stdout to a full pipe.
 pub(crate) fn exit_now(code: u8) -> ! {
     signal_hook::low_level::exit(c_int::from(code))
 }
@@ -279,8 +278,8 @@ mod os {
         listen_on(thread::Builder::new(), signals, handle)
     }
 
-    /// The thread first, then the handlers: they cannot be taken back, and without the thread they
-    /// would make the process deaf.
+    /// Starts the thread before it sets the handlers: they cannot be removed, and without the thread the
+    /// process would be deaf to the signals.
     fn listen_on(
         thread: thread::Builder,
         signals: &[c_int],
@@ -312,8 +311,8 @@ mod os {
         Err(MainQuitterError::Signals(error))
     }
 
-    /// A signal with its name. A name that is made here is kept for the life of the process, as the
-    /// handlers are.
+    /// A signal with its name. A name that is made here is leaked: it lives as long as the process, like the
+    /// handlers.
     fn known(number: c_int) -> QuitSignal {
         let name = match super::name(number) {
             Cow::Borrowed(name) => name,
@@ -322,19 +321,19 @@ mod os {
         QuitSignal { number, name }
     }
 
-    /// Sets the handlers, on the thread that is to receive the signals. A signal that is ignored
-    /// stays ignored. One that is blocked, by whatever started the process, is unblocked on this
-    /// thread: one thread that accepts it is enough.
+    /// Sets the handlers, on the thread that will receive the signals. A signal that is ignored stays
+    /// ignored. One that was blocked when the process was started is unblocked on this thread: one thread
+    /// that accepts it is enough.
     fn open(signals: &[QuitSignal]) -> io::Result<Signals> {
         let numbers = signals.iter().map(|signal| signal.number);
         let heeded: Vec<_> = numbers
             .filter(|number| !system::is_ignored(*number))
             .collect();
-        // First, so that a signal that comes meanwhile is received.
+        // First, so that a signal that arrives meanwhile is received.
         let signals = Signals::new(&heeded)?;
         for number in &heeded {
-            // In the child of a fork nobody receives them: there they end the process, as ever. Of
-            // real-time signals the default is not known.
+            // The child of a fork has no thread that receives the signals: there they end the process, as
+            // they do by default. The default of real-time signals is not known.
             if low_level::signal_name(*number).is_some() {
                 flag::register_conditional_default(*number, Arc::clone(system::forked()))?;
             }
@@ -364,11 +363,11 @@ mod os {
 
         #[test]
         fn a_refused_thread_leaves_the_signals_as_they_were() {
-            // Nohup ignores one of them.
+            // `nohup` ignores one of them.
             let were_default = OF_THE_SYSTEM.map(system::is_default);
             let half_of_all = isize::MAX.unsigned_abs() & !0xffff;
             let huge = || thread::Builder::new().stack_size(half_of_all);
-            // Addresses of 32 bits may have room for one such stack, but not for two.
+            // A 32-bit address space may have room for one such stack, but not for two.
             let (_let_go, hold) = bounded::<()>(0);
             let _first = huge().spawn(move || hold.recv());
             let refused = listen_on(huge(), &OF_THE_SYSTEM, |_| {}).unwrap_err();
@@ -401,7 +400,7 @@ mod os {
 
     pub(crate) const OF_THE_SYSTEM: [c_int; 2] = [SIGINT, SIGHUP];
 
-    /// No source is a signal alone.
+    /// No source is a single signal on this system.
     pub(super) fn unusable(_: c_int) -> Option<&'static str> {
         None
     }
@@ -420,9 +419,9 @@ mod os {
     ) -> Result<(), MainQuitterError> {
         let set = ctrlc::try_set_handler(|| handle("Ctrl-C"));
         set.map_err(|error| MainQuitterError::Signals(io::Error::other(error)))?;
-        // ctrlc takes one handler in the life of a process: nobody else has set this.
+        // ctrlc accepts one handler in the life of a process, so nobody else has set this.
         let _ = HANDLE.set(Box::new(handler));
-        // After ctrlc's handler, since the last one is called first.
+        // After ctrlc's handler, since the system calls the last one first.
         system::on_console_close(handle).map_err(MainQuitterError::Signals)
     }
 }

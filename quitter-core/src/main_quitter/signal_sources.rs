@@ -26,8 +26,8 @@ impl SignalSource {
 }
 
 impl SignalSources {
-    /// Adds a source. Signals are one source, however often they are named: the first one. Returns the
-    /// signals that no source has named before.
+    /// Adds a source. Signals that are named more than once are one source, the first. Returns the signals
+    /// that no source has named before.
     pub(crate) fn add(&mut self, set: SignalSet, info: SourceInfo) -> Vec<c_int> {
         if self.sources.iter().any(|other| other.set == set) {
             return Vec::new();
@@ -42,13 +42,13 @@ impl SignalSources {
         new
     }
 
-    /// Takes back the sources of these signals, which cannot be listened to.
+    /// Removes the sources of these signals, which cannot be listened to.
     pub(crate) fn remove(&mut self, numbers: &[c_int]) {
         let has_any = |source: &SignalSource| numbers.iter().any(|number| source.is_of(*number));
         self.sources.retain(|source| !has_any(source));
     }
 
-    /// The signals that are listened to, some of them perhaps more than once.
+    /// The signals that are listened to, possibly with duplicates.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = c_int> {
         self.sources
             .iter()
@@ -56,13 +56,13 @@ impl SignalSources {
             .copied()
     }
 
-    /// When the first signal came; `None`: none did.
+    /// When the first signal came, if one did.
     pub(crate) fn first(&self) -> Option<Instant> {
         self.first
     }
 
-    /// A signal came. Returns the source that it fires: one for this signal alone before one that has
-    /// several, and each once.
+    /// Handles a signal. Returns the source that it fires: a source of this signal alone goes before one of
+    /// several, and each fires once.
     pub(crate) fn fire(&mut self, signal: QuitSignal) -> Option<SourceInfo> {
         self.first.get_or_insert_with(Instant::now);
         let sources = self.sources.iter_mut();

@@ -38,7 +38,6 @@ pub struct QuitSource {
     pub(crate) is_failure: bool,
 }
 
-/// The kinds of source.
 pub(crate) enum SourceKind {
     Signals(SignalSet),
     Channel(Box<dyn Listen>),
@@ -46,7 +45,7 @@ pub(crate) enum SourceKind {
 }
 
 impl QuitSource {
-    /// The operating system's request to end: SIGINT (Ctrl-C), SIGTERM and SIGHUP on Unix; Ctrl-C,
+    /// Fires on the operating system's request to end: SIGINT (Ctrl-C), SIGTERM and SIGHUP on Unix; Ctrl-C,
     /// Ctrl-Break, the closing of the console, logoff and shutdown on Windows.
     ///
     /// A signal that was ignored when the main quitter was made stays ignored: SIGHUP under `nohup`, SIGINT
@@ -67,17 +66,18 @@ impl QuitSource {
         Self::new("OS interrupt/termination signal", signals)
     }
 
-    /// One signal, as a source of its own: it has its own index and description, and may be a failure.
+    /// Fires on one signal, as a source of its own: it has its own index and description, and may be a
+    /// failure.
     ///
-    /// Its number is in [`ExitReport::signal`](crate::ExitReport::signal), its name in the message of the
-    /// [`QuitCause`](crate::QuitCause). It may stand beside [`os_signal`](Self::os_signal), which then
-    /// covers the other signals. Handlers that other parts of the program have set are called as before,
-    /// and a signal that was ignored when the main quitter was made stays ignored. (Rust programs
+    /// The signal's number is in [`ExitReport::signal`](crate::ExitReport::signal), its name in the message
+    /// of the [`QuitCause`](crate::QuitCause). The source may stand beside [`os_signal`](Self::os_signal),
+    /// which then covers the other signals. Handlers that other parts of the program have set are called as
+    /// before, and a signal that was ignored when the main quitter was made stays ignored. (Rust programs
     /// ignore SIGPIPE from the start.)
     ///
     /// While the program quits, a signal of any source is a further signal, and
-    /// [`SecondSignal`](crate::SecondSignal) says what it does. One that does not end the program is listed
-    /// in [`later_causes`](crate::ExitReport::later_causes).
+    /// [`SecondSignal`](crate::SecondSignal) sets its effect. A signal that does not end the program is
+    /// listed in [`later_causes`](crate::ExitReport::later_causes).
     ///
     /// A main quitter cannot be made with a signal that no program can handle (SIGKILL, SIGSTOP), that
     /// reports a fault of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL), or that does not exist: see
@@ -113,7 +113,7 @@ impl QuitSource {
         Self::new("OS signal", signals)
     }
 
-    /// A message on a channel, or the loss of all its senders.
+    /// Fires on a message on a channel, or on the loss of all its senders.
     ///
     /// The report shows the message if it is a string, a boxed error, or one of std's common error
     /// types; [`channel_with`](Self::channel_with) shows others. The source fires once: later messages
@@ -135,10 +135,10 @@ impl QuitSource {
         Self::new(description, SourceKind::Channel(channel::by_type(receiver)))
     }
 
-    /// Like [`channel`](Self::channel), with a function that makes a text of the message.
+    /// Like [`channel`](Self::channel), with a function that turns the message into text.
     ///
-    /// If `show` panics or takes longer than 100 ms, the report does without the text. It delays the
-    /// quit by 100 ms at most.
+    /// If `show` panics or takes longer than 100 ms, the report has no text for the message. `show` delays
+    /// the quit by 100 ms at most.
     ///
     /// # Examples
     ///
@@ -177,8 +177,8 @@ impl QuitSource {
 
     /// Replaces the description, which is shown in "Received quit from '…'".
     ///
-    /// That of [`os_signal`](Self::os_signal) is "OS interrupt/termination signal", and that of each
-    /// [`signal`](Self::signal) is "OS signal". If two sources are described alike, a search of the log for
+    /// The default is "OS interrupt/termination signal" for [`os_signal`](Self::os_signal), and "OS signal"
+    /// for each [`signal`](Self::signal). If two sources have the same description, a search of the log for
     /// one also finds the other.
     ///
     /// # Examples
@@ -195,9 +195,9 @@ impl QuitSource {
 
     /// Makes the event of this source a failure: the exit code will be 1.
     ///
-    /// The loss of all senders is such an event, too, unless the program is already quitting. If the
-    /// routines that own the senders end by themselves, as with [`all_done`](Self::all_done), keep one
-    /// sender in `main`.
+    /// The loss of all senders is such an event, too, unless the program is already quitting. If the routines
+    /// that own the senders end by themselves, as with [`all_done`](Self::all_done), keep one sender in
+    /// `main`.
     ///
     /// # Examples
     ///
@@ -217,7 +217,6 @@ impl QuitSource {
         matches!(self.kind, SourceKind::Signals(SignalSet::OfTheSystem))
     }
 
-    /// The signals that this listens to.
     pub(crate) fn signals(&self) -> &[c_int] {
         match &self.kind {
             SourceKind::Signals(set) => set.numbers(),
@@ -225,8 +224,8 @@ impl QuitSource {
         }
     }
 
-    /// Whether the source can be listened to, as far as that can be told beforehand. `dump_on` is the
-    /// signal that asks for dumps.
+    /// Whether the source can be listened to, as far as that can be known beforehand. `dump_on` is the signal
+    /// that asks for dumps.
     pub(crate) fn check(&self, dump_on: Option<c_int>) -> Result<(), MainQuitterError> {
         let SourceKind::Signals(set) = self.kind else {
             return Ok(());

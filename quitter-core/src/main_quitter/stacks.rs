@@ -1,5 +1,5 @@
-//! The stacks in what is said of a quit. Without the feature `stacks` there are none, and nothing is
-//! waited for.
+//! The stacks in the messages about a quit. Without the feature `stacks` there are none, and nothing waits
+//! for them.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::main_quitter::phase::Ending;
 use crate::report::exit::ExitReport;
 use crate::tree::LiveAt;
 
-/// How long an end by force may be held up by stacks.
+/// How long stacks may hold up an end by force.
 #[cfg(feature = "stacks")]
 pub(crate) const AT_MOST: Duration = crate::stacks::IN_ALL;
 #[cfg(not(feature = "stacks"))]
@@ -30,8 +30,8 @@ mod with {
     use crate::stacks;
 
     impl Ending {
-        /// Adds the stacks of the live routines to the report of an exit. An end by force leaves it the
-        /// time; if the thread hangs in here, that end comes with a report of its own.
+        /// Adds the stacks of the live routines to the report of an exit. An end by force allows time for
+        /// that; if the thread hangs in here, the end by force makes a report of its own.
         pub(crate) fn add_stacks(&self, report: &mut ExitReport, live: &[LiveAt]) {
             let until = Instant::now() + AT_MOST;
             self.state().held_until = Some(until);
@@ -40,7 +40,7 @@ mod with {
             self.state().held_until = Some(Instant::now());
         }
 
-        /// Says where the routines of a report hang that was just said. For the console's thread.
+        /// Says where the routines of a report that was just printed hang. Runs on the console's thread.
         pub(crate) fn say_stacks(&self, report: ExitReport) {
             let until = Instant::now() + AT_MOST;
             let look = self.look();

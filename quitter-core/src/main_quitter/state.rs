@@ -1,4 +1,4 @@
-//! The state of a program's end, and the facts that its report is made from.
+//! The state of a program's end, and the facts for its report.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::report::exit::ExitReport;
 use crate::report::look::Before;
 use crate::tree::{LiveAt, Node};
 
-/// How far the program is. It only ever goes on to a later phase.
+/// The phase of the program. It only ever moves on to a later one.
 #[derive(Clone, Debug)]
 pub(crate) enum Phase {
     /// No quit event has been announced.
@@ -31,10 +31,9 @@ impl Phase {
     }
 }
 
-/// Everything that the end is made of.
 pub(crate) struct State {
     pub(crate) phase: Phase,
-    /// The sources by index: whether the event of each is a failure.
+    /// Whether the event of each source is a failure, by the source's index.
     pub(crate) sources: Vec<bool>,
     pub(crate) all_done: Option<SourceInfo>,
     pub(crate) signals: SignalSources,
@@ -44,24 +43,25 @@ pub(crate) struct State {
     pub(crate) routines_started: bool,
     /// The exit code that the body of `main` returned, if it was not zero.
     pub(crate) body_code: Option<u8>,
-    /// The body failed, or returned such a code, while nothing else was running.
+    /// Whether the body failed, or returned such a code, while nothing else was running and nothing had
+    /// failed.
     pub(super) ended_alone: bool,
     /// The events after the first.
     pub(super) later: Vec<QuitCause>,
-    /// The look at half of the quit timeout.
+    /// The routines that were live at half of the quit timeout.
     pub(super) half_time: HalfTime,
     pub(super) at_deadline: AtDeadline,
-    /// When the exit will have, or had, the stacks for its report.
+    /// Until when the exit collects, or collected, the stacks for its report.
     pub(super) held_until: Option<Instant>,
 }
 
-/// The look at who is live at the deadline.
+/// The look at the routines that are live at the deadline.
 pub(super) enum AtDeadline {
-    /// The watcher is to take it.
+    /// The watcher will take it.
     ByWatcher,
-    /// `exit` has been called, and waits until then.
+    /// `exit` was called, and itself waits until the deadline.
     ByExit,
-    /// The watcher has taken it: those who count, and readings of all who were live.
+    /// The watcher has taken it: the routines that stay in the report, and readings of all that were live.
     Taken(Look, Before),
 }
 
@@ -69,7 +69,7 @@ pub(super) enum AtDeadline {
 #[derive(Clone, Default)]
 pub(crate) struct Look {
     pub(crate) live: Vec<LiveAt>,
-    /// The quitters of which that could not be read, there and below.
+    /// The quitters whose subtrees could not be read.
     pub(crate) unread: Vec<Arc<Node>>,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Facts {
     pub(super) later: Vec<QuitCause>,
 }
 
-/// The looks at who was live that were taken before a report.
+/// The looks at live routines that were taken before a report.
 #[derive(Default)]
 pub(super) struct Looks {
     pub(super) half_time: HalfTime,
@@ -108,8 +108,8 @@ impl State {
         }
     }
 
-    /// Whether a quit for this cause is a failure of the program. It follows from the cause, so that
-    /// a report that knows the cause cannot miss it.
+    /// Whether a quit for this cause is a failure of the program. Derived from the cause, so that a report
+    /// that has the cause cannot miss it.
     fn is_failure(&self, cause: &QuitCause) -> bool {
         match cause {
             QuitCause::Source { index, .. } => self.sources.get(*index) == Some(&true),
@@ -117,8 +117,8 @@ impl State {
         }
     }
 
-    /// Whether this cause came from the body of `main` while nothing was running that could be shut
-    /// down, as with a usage error.
+    /// Whether this cause came from the body of `main` while there was nothing to shut down, as with a usage
+    /// error.
     pub(super) fn is_no_shutdown(&self, cause: &QuitCause) -> bool {
         let is_body = matches!(
             cause,
@@ -127,7 +127,6 @@ impl State {
         is_body && self.ended_alone
     }
 
-    /// The part that a report needs.
     pub(super) fn facts(&self, cause: &QuitCause) -> Facts {
         Facts {
             is_no_shutdown: self.is_no_shutdown(cause),
@@ -149,10 +148,10 @@ impl State {
         }
     }
 
-    /// Whether a source fired that is marked as a failure.
+    /// Whether a source that is marked as a failure has fired.
     ///
-    /// A channel that closes while the program quits is no failure: the owner of its sender has
-    /// returned, as it should.
+    /// A channel that closes while the program quits is no failure: the owner of its sender has returned, as
+    /// it should.
     fn source_failed(&self, first: &QuitCause) -> bool {
         let closed = |cause: &&QuitCause| matches!(cause, QuitCause::Source { closed: true, .. });
         let mut later = self.later.iter().filter(|cause| !closed(cause));

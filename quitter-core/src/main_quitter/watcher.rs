@@ -1,10 +1,10 @@
-//! The thread that watches the channels among the quit sources, from the moment the main quitter is
-//! created, and does what is due at a certain time: it says who is waited for, and ends a process
-//! that does not end by itself.
+//! The thread that watches the channels among the quit sources, from the moment the main quitter is created,
+//! and does what is due at a certain time: it reports which routines are waited for, and ends a process that
+//! does not end by itself.
 //!
-//! Nothing may hold it up: it runs no code of the user's, not even a waker, takes no lock of std's
-//! streams, and writes nothing. The console's thread writes for it, and a thread of its own shows a
-//! message. And it drops no receiver: the last one drops what is in the channel.
+//! Nothing may block it: it runs no user code, not even a waker, takes no lock of std's streams, and writes
+//! nothing. The console's thread writes for it, and a thread of its own shows each message. It also drops no
+//! receiver: dropping the last one drops the messages in the channel.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,13 +24,13 @@ use crate::routine::held_up;
 use crate::stands::own;
 use crate::{trace, tree};
 
-/// How long messages may take to be shown, all together, before it goes on without their texts.
+/// How long showing all messages may take in total. After that, the watcher does without their texts.
 const MESSAGES_SHOWN: Duration = Duration::from_millis(100);
 
 /// The duties of the watcher besides watching.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WatcherConfig {
-    /// Say who is waited for.
+    /// Whether to report which routines are waited for.
     pub(crate) progress_lines: bool,
     /// When to say that registered routines wait for the body of `main`.
     pub(crate) hint_at: Option<Instant>,
@@ -42,21 +42,19 @@ pub(crate) struct Watcher {
     channels: Vec<Listening>,
     /// The time left to show messages.
     to_show: Duration,
-    /// The root quits.
+    /// Whether the watcher knows that the root quits.
     knows_quit: bool,
-    /// The look at half of the quit timeout was taken.
     looked_at_half: bool,
-    /// The look at the deadline was taken.
     looked_at_deadline: bool,
     progress: Option<WaitingLines>,
-    /// Instead of these lines, where it can be drawn.
+    /// Drawn instead of these lines, where that is possible.
     picture: Option<Picture>,
     /// When to look for routines whose panic hooks do not return.
     panics_at: Option<Instant>,
     config: WatcherConfig,
 }
 
-/// A receiver that is selected over.
+/// A receiver in the select.
 #[derive(Clone, Copy)]
 enum Watched {
     Control,
@@ -110,14 +108,14 @@ impl Watcher {
         }
     }
 
-    /// Waits for whatever comes first, fairly among what is there (rule 11).
+    /// Waits for whichever event comes first, with a fair choice among those that are ready (rule 11).
     fn choose(&self, until: Option<Instant>) -> Chosen {
         let quit = match self.knows_quit {
             true => &never(),
             false => self.ending.root().quit_chan(),
         };
         let mut select = Select::new();
-        // In the order in which the select numbers them.
+        // In the order in which the select numbers its operations.
         let mut watched = vec![Watched::Control, Watched::Quit];
         select.recv(&self.control);
         select.recv(quit);
@@ -147,7 +145,7 @@ impl Watcher {
         }
     }
 
-    /// A source fires once and is then left alone.
+    /// Reports the event of a channel. A source fires once, so the channel is no longer watched.
     fn fire(&mut self, at: usize, heard: Heard) {
         let Listening { info, channel } = self.channels.swap_remove(at);
         keep(channel);
@@ -177,7 +175,7 @@ impl Watcher {
         }
     }
 
-    /// When something is due next. After the exit nothing is said any more but by the forced end.
+    /// When something is due next. After the exit, only an end by force and the check of panic hooks are.
     fn next_time(&self) -> Option<Instant> {
         let always = [self.ending.forced_at(), self.panics_at];
         let progress = self.progress.as_ref().map(WaitingLines::next);
@@ -190,13 +188,13 @@ impl Watcher {
         always.into_iter().chain(before_exit).flatten().min()
     }
 
-    /// When to look who is slow: once, at half of the quit timeout.
+    /// When to look for slow routines: once, at half of the quit timeout.
     fn half_at(&self) -> Option<Instant> {
         let awaited = self.knows_quit && !self.looked_at_half;
         awaited.then(|| self.ending.half_at()).flatten()
     }
 
-    /// When to look who is live: once, at the deadline.
+    /// When to look for live routines: once, at the deadline.
     fn look_at(&self) -> Option<Instant> {
         let awaited = self.knows_quit && !self.looked_at_deadline;
         awaited.then(|| self.ending.root().deadline()).flatten()
@@ -240,7 +238,7 @@ impl Watcher {
         };
         match unread.is_empty() {
             true => progress.say(live, self.ending.root().deadline()),
-            // Routines that could not be seen would pass for returned.
+            // Routines that could not be read would pass for returned.
             false => progress.skip(),
         }
     }
@@ -248,7 +246,7 @@ impl Watcher {
     fn draw(&mut self) {
         let Look { live, unread } = self.ending.look();
         if let Some(picture) = &mut self.picture {
-            // Routines that could not be seen would pass for returned.
+            // Routines that could not be read would pass for returned.
             let live = unread.is_empty().then_some(live);
             picture.draw(live, self.ending.root().deadline());
         }
@@ -265,8 +263,7 @@ impl Watcher {
         }
     }
 
-    /// Lists what has come from channels by the time the main quitter exits. Then no channel is
-    /// watched any more.
+    /// Lists the events that channels hold when the main quitter exits. After that, no channel is watched.
     fn list_the_last(&mut self) {
         while let Some((at, heard)) = self.choose_ready() {
             self.fire(at, heard);

@@ -12,14 +12,13 @@ use crate::report::text::{Line, Span};
 use crate::report::timeouts::{LastSeen, StuckRoutine};
 use crate::routine::kind::{RoutineKind, RoutineState};
 
-/// Columns of the longest name in a list, with its count.
+/// The width of the longest name in a list, with its count, in columns.
 const NAME_WIDTH: usize = 30;
 
-/// Columns of the longest status in a list: what is left beside the longest name.
+/// The width of the longest status in a list, in columns: what is left beside the longest name.
 const STATUS_WIDTH: usize = 50;
 
-/// Routines of one quitter that differ only in their times, or in the objects of the call that they are
-/// blocked in.
+/// Routines of one quitter that differ only in their times, or in the objects that they are blocked on.
 pub(super) struct Alike<'a> {
     pub(super) first: &'a StuckRoutine,
     pub(super) count: usize,
@@ -30,7 +29,7 @@ pub(super) struct Alike<'a> {
 }
 
 impl<'a> Alike<'a> {
-    /// At most `room` groups, in the order of their first routines.
+    /// Groups routines, into at most `room` groups, in the order of their first routines.
     pub(super) fn of(
         routines: impl IntoIterator<Item = &'a StuckRoutine>,
         room: usize,
@@ -39,7 +38,7 @@ impl<'a> Alike<'a> {
         let mut by_key: HashMap<(Key<'a>, Option<Kind<'a>>), usize> = HashMap::new();
         for routine in routines {
             let (key, kind) = (key(routine), Kind::of(&routine.stands));
-            // The first group of a key has all those of which nothing more is known.
+            // Routines that nothing more is known of join the first group of their key.
             let first = by_key.get(&(key, None)).copied();
             let known = by_key.get(&(key, kind)).copied();
             let untold = first.filter(|first| groups[*first].standing.is_none());
@@ -83,7 +82,7 @@ impl<'a> Alike<'a> {
         }
     }
 
-    /// The lines of their stacks, each indented by so many columns.
+    /// The lines of their stacks, indented by `indent` columns.
     pub(super) fn stacks(&self, told: &mut Told<'a>, indent: usize) -> Vec<String> {
         self.stacks.lines(&self.first.name, told, indent)
     }
@@ -99,7 +98,7 @@ impl<'a> Alike<'a> {
         counted(&self.first.name, self.count, NAME_WIDTH)
     }
 
-    /// The call that they are blocked in, as far as that is known.
+    /// The call that they are blocked in, if known.
     pub(super) fn call(&self) -> Option<&'a str> {
         self.standing.as_ref()?.call()
     }
@@ -127,7 +126,7 @@ impl<'a> Alike<'a> {
             (None, _) if *is_body => None,
             (None, _) => match kind {
                 RoutineKind::Process { pid } => Some(format!("pid {pid}")),
-                // It may be a job that waits in a queue.
+                // A guard may be a job that waits in a queue.
                 RoutineKind::Guard => None,
                 _ => Some("never asked its quitter".to_owned()),
             },
@@ -150,7 +149,7 @@ impl<'a> Alike<'a> {
 }
 
 impl RoutineState {
-    /// The words for it beside the routine's age in a list.
+    /// The words for the state, beside the routine's age in a list.
     pub(super) fn words(self) -> Option<&'static str> {
         match self {
             Self::Running => None,
@@ -162,7 +161,7 @@ impl RoutineState {
 }
 
 impl StuckRoutine {
-    /// "status "3/10"", or "command "sleep 100"" of a process, whose status is its command line.
+    /// "status "3/10"", or "command "sleep 100"" for a process, whose status is its command line.
     pub(super) fn status_fact(&self) -> Option<String> {
         let label = match self.kind {
             RoutineKind::Process { .. } => "command",
@@ -177,7 +176,7 @@ fn ago(routine: &StuckRoutine) -> Option<Duration> {
     routine.last_seen.and_then(|seen| seen.ago)
 }
 
-/// The facts that the routines of one line share.
+/// The facts that the routines of a line have in common.
 type Key<'a> = (
     &'a str,
     RoutineState,
