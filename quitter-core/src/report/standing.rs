@@ -3,33 +3,33 @@
 use crate::report::text::Span;
 use crate::stands::Stands;
 
-/// The line about a list of threads none of which anybody can wake.
+/// The line below a list of threads that nothing in the program can wake.
 pub(super) const EVERYONE_WAITS: &str = "everyone waits: nothing here will wake anybody";
 
 /// The separator of the parts of an object.
 const COMMA: &str = ", ";
 
-/// The call that some routines are all blocked in, or that all of them run.
+/// What the routines of one line stand on: the call that they are blocked in, or how much they run.
 pub(super) struct Standing<'a> {
-    /// Of how many it is known.
+    /// The number of routines for which this is known.
     known: usize,
     shared: Shared<'a>,
 }
 
 enum Shared<'a> {
-    /// How much they run.
+    /// The CPU time that the routines used.
     Running(Span),
     Suspended,
     Blocked {
         call: &'a str,
-        /// The parts of the object that they have in common.
+        /// The parts of the object that the routines have in common.
         on: Vec<&'a str>,
-        /// The objects differ.
+        /// Whether the objects differ.
         differs: bool,
     },
 }
 
-/// Routines share a line if this is the same.
+/// The kind of [`Stands`], which is the same for the routines of one line.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind<'a> {
     Running,
@@ -65,7 +65,7 @@ impl<'a> Standing<'a> {
         Some(Self { known: 1, shared })
     }
 
-    /// The call that they are blocked in. `None`: they run, or are suspended.
+    /// The call that the routines are blocked in. `None` if they run or are suspended.
     pub(super) fn call(&self) -> Option<&'a str> {
         match self.shared {
             Shared::Blocked { call, .. } => Some(call),
@@ -73,7 +73,7 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// Adds a routine of the same kind, or one of which nothing is known.
+    /// Adds a routine of the same kind, or one about which nothing is known.
     pub(super) fn include(&mut self, other: &'a Option<Stands>) {
         match (&mut self.shared, other) {
             (Shared::Running(span), Some(Stands::Running { cpu })) => span.include(*cpu),
@@ -89,10 +89,10 @@ impl<'a> Standing<'a> {
         self.known += 1;
     }
 
-    /// The text about so many routines, in the parts between which a line may be broken: one, if it is
-    /// not too long.
+    /// The text about `count` routines. A line may be broken between the parts; a text that is not too long
+    /// is a single part.
     pub(super) fn parts(&self, count: usize) -> Vec<String> {
-        /// How many columns a line has beside the longest name.
+        /// The columns that a line has beside the longest name.
         const ROOM: usize = 63;
         let mut text = match &self.shared {
             Shared::Running(span) => running(*span),

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::report::escape::CONTINUED;
 
-/// How many columns a line of a report may have. A single word that is longer stays whole.
+/// The maximum width of a line of a report, in columns. A single word that is longer stays whole.
 pub(crate) const WIDTH: usize = 100;
 
-/// Tenths of a second, rounded, in whole numbers: std's code that writes floating-point numbers takes 15 KB.
+/// Tenths of a second, rounded. An integer, since std's code for writing floating-point numbers takes 15 KB.
 struct Tenths(u64);
 
 impl Tenths {
@@ -87,7 +87,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// How many there are of something: "1 routine", "3 routines".
+/// A number and what it counts: "1 routine", "3 routines".
 pub(crate) struct Count(pub(crate) usize, pub(crate) &'static str);
 
 impl fmt::Display for Count {
@@ -98,7 +98,7 @@ impl fmt::Display for Count {
     }
 }
 
-/// File and line of a place.
+/// The file and the line of a location.
 pub(crate) struct Line(pub(crate) &'static Location<'static>);
 
 impl fmt::Display for Line {
@@ -117,8 +117,7 @@ pub(crate) fn write_parts(
     write_parts_after(f, &" ".repeat(from), parts)
 }
 
-/// Does what [`write_parts`] does, behind as many columns as `margin` has, with which further lines
-/// begin.
+/// Like [`write_parts`], starting at the column where `margin` ends. Further lines begin with `margin`.
 pub(crate) fn write_parts_after(
     f: &mut fmt::Formatter<'_>,
     margin: &str,
@@ -130,7 +129,7 @@ pub(crate) fn write_parts_after(
     write_pieces(f, columns(margin), margin, pieces)
 }
 
-/// Writes `pieces` separated by spaces, starting at column `column`. Goes on in a new line, behind
+/// Writes `pieces` separated by spaces, starting at column `column`. Continues on a new line, after
 /// `margin`, if the next piece does not fit. A piece that fits on no line is broken between its words.
 pub(crate) fn write_pieces(
     f: &mut fmt::Formatter<'_>,
@@ -154,9 +153,8 @@ pub(crate) fn write_pieces(
     Ok(())
 }
 
-/// Writes `text`, and breaks its lines between words where they are too long. What is left of a line
-/// goes on as far to the right as the further lines of a message, so that it cannot pass for a line of
-/// the report.
+/// Writes `text`, and breaks lines that are too long between words. The rest of a broken line is indented at
+/// least as far as the further lines of a message, so that it cannot pass for a line of the report.
 pub(crate) fn write_broken(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for (at, line) in text.split('\n').enumerate() {
         if at > 0 {
@@ -182,14 +180,14 @@ pub(crate) fn write_broken(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Resul
 /// Lines that are being written.
 struct Lines<'a, 'f> {
     f: &'a mut fmt::Formatter<'f>,
-    /// Where each line but the first begins.
+    /// The beginning of each line but the first.
     margin: &'a str,
     column: usize,
     is_empty: bool,
 }
 
 impl Lines<'_, '_> {
-    /// Writes a piece behind a space, or in a new line if it does not fit.
+    /// Writes a piece after a space, or on a new line if it does not fit.
     fn write(&mut self, piece: &str) -> fmt::Result {
         let columns_of_piece = columns(piece);
         if self.is_empty {
@@ -206,8 +204,7 @@ impl Lines<'_, '_> {
     }
 }
 
-/// How many columns a text has that is on one line: one for each character, and eight for a tab, which
-/// takes no more.
+/// The width of a line: one column for each character, and eight for a tab, which never takes more.
 fn columns(text: &str) -> usize {
     let of = |c| if c == '\t' { 8 } else { 1 };
     text.chars().map(of).sum()

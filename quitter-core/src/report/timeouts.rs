@@ -25,11 +25,12 @@ use crate::tree::LiveAt;
 ///
 /// The [`Display`](std::fmt::Display) form is a list for people, of bounded length. Routines of one
 /// quitter that differ only in their times, or in the objects of the call that they are blocked in,
-/// share a line, such as `worker ×997`. After a hundred lines, the remaining routines are counted. Then those
-/// that only wait for others come last.
+/// share a line, such as `worker ×997`. After a hundred lines, the remaining routines are counted. If
+/// there are more than a hundred quitters and routines, those that only wait for others come last.
 /// Names, paths and statuses are escaped, so that they cannot forge a line or control the terminal, and
-/// long ones are shortened. The fields hold everything as it is. The [`Debug`] form is the same list, since std prints that of an error which
-/// `main` returns; the fields derive theirs.
+/// long ones are shortened. The fields hold the text unchanged. The [`Debug`] form is the same list,
+/// since std prints the `Debug` form of an error that `main` returns. The types of the items derive
+/// `Debug`.
 ///
 /// # Examples
 ///
@@ -53,7 +54,7 @@ pub struct Timeouts {
     pub(super) quitters: Vec<TimedOutQuitter>,
     pub(super) after: Duration,
     everyone_waits: bool,
-    /// Why there are no stacks, with the number of routines.
+    /// Why routines have no stacks, each reason with the number of routines.
     #[cfg(feature = "stacks")]
     stackless: Vec<(Why, usize)>,
 }
@@ -64,16 +65,15 @@ pub struct Timeouts {
 pub struct TimedOutQuitter {
     /// The quitter's path, such as `main/childQuitter`.
     pub quitter: QuitterPath,
-    /// Its routines that were live.
+    /// The routines of the quitter that were live.
     pub routines: Vec<StuckRoutine>,
 }
 
-/// A live routine: one that did not return in time, or any one in a [`Snapshot`](crate::Snapshot).
+/// A live routine: one that did not return in time, or any routine in a [`Snapshot`](crate::Snapshot).
 ///
 /// The [`Display`](std::fmt::Display) form is everything but the name, on one line: "running 7.0 s,
 /// blocked in futex (a lock or condition), spawned at src/main.rs:31, last seen 2.1 s ago at
-/// src/main.rs:52". The status and all that comes from outside is escaped, and shortened if it is
-/// long.
+/// src/main.rs:52". The status and all other foreign text is escaped, and shortened if it is long.
 ///
 /// # Examples
 ///
@@ -97,60 +97,64 @@ pub struct StuckRoutine {
     pub id: u64,
     /// The routine's name.
     pub name: String,
-    /// The kind of work it is.
+    /// The kind of work that the routine is.
     pub kind: RoutineKind,
-    /// The state in which it was.
+    /// The state that the routine was in.
     pub state: RoutineState,
     /// Where the routine was added.
     pub spawned_at: &'static Location<'static>,
     /// How long the routine had been running. For a guard this may be too long by a tick of the
     /// system's clock, which is a few milliseconds.
     pub running_for: Duration,
-    /// The call that its thread, or the first thread of the process, was blocked in, or how much it ran,
-    /// once the time was up or the snapshot was taken. `None`: no thread runs it, or the system does not say, as
-    /// on others than Linux, or nobody looked. A wait with a timeout of zero looks at no thread, others
-    /// look at the first thousand, and nobody looks at the thread that does the looking. How much of it
-    /// a snapshot has, [`Quitter::snapshot`](crate::Quitter::snapshot) says.
+    /// The call that the routine's thread, or the first thread of a child process, was blocked in, or how
+    /// much that thread ran, once the time was up or the snapshot was taken.
+    ///
+    /// `None` if no thread runs the routine, if the system does not say (only Linux does), or if the thread
+    /// was not looked at. A wait with a timeout of zero looks at no thread, and other waits look at the first
+    /// thousand. The thread that takes the list is never looked at. For what a snapshot looks at, see
+    /// [`Quitter::snapshot`](crate::Quitter::snapshot).
     pub stands: Option<Stands>,
-    /// The last status it set. A child process has its command line here.
+    /// The last status that the routine set. For a child process, its command line.
     pub status: Option<String>,
-    /// Where it last called its quitter; `None` if it never did. Only calls of a
+    /// Where the routine last called its quitter; `None` if it never did. Only calls on a
     /// [`RoutineQuitter`](crate::RoutineQuitter) count, which the body of `main` does not have.
     pub last_seen: Option<LastSeen>,
-    /// It is the body of `main`, which has a plain quitter, whose calls keep no place.
+    /// Whether it is the body of `main`, which has a plain quitter: that does not record its calls.
     pub(super) is_body: bool,
-    /// It is a task that was dropped before its end.
+    /// Whether it is a task that was dropped before its end.
     pub cancelled: bool,
-    /// It has returned since the deadline: at most this long after it. Only the exit report tells.
+    /// If the routine has returned since the deadline, the most by which it was late. Only set in an exit
+    /// report.
     pub returned_late: Option<Duration>,
-    /// Where it hangs. Of a thread this is its stack, or nothing if it could not be captured.
+    /// Where the routine hangs. For a thread, this is its stack, or nothing if the stack could not be
+    /// captured.
     ///
-    /// A task that is suspended has a stack for each of the futures that it awaits, up to 16: several in
-    /// a `join!` or `select!`. The innermost call is the one that waits, such as
-    /// `tokio::sync::Mutex::lock`, and below it stand the `async` functions that await it, with their
-    /// lines. To find that out, the task is woken and polled once more. Of a task that is inside of a
-    /// poll, or that nobody polls, this is the stack of a thread: see [`TaskState`].
+    /// A suspended task has a stack for each future that it awaits, up to 16: a `join!` or `select!` awaits
+    /// several. The innermost call is the one that waits, such as `tokio::sync::Mutex::lock`. Below it are
+    /// the `async` functions that await it, with their lines. To find these, the task is woken and polled once
+    /// more. For a task that is inside a poll, or that is not polled, this is the stack of a thread: see
+    /// [`TaskState`].
     ///
-    /// The exit report has them, also that of an end by force, a dump, and
-    /// [`Quitter::snapshot_with_stacks`](crate::Quitter::snapshot_with_stacks).
+    /// Exit reports, also those of an end by force, dumps, and
+    /// [`Quitter::snapshot_with_stacks`](crate::Quitter::snapshot_with_stacks) have stacks.
     #[cfg(feature = "stacks")]
     pub stacks: Vec<Stack>,
-    /// How a task stands with its executor. `None`: it is no task, or was not asked, or did not answer.
-    /// Only reports with stacks have it.
+    /// The state of a task. `None` if the routine is no task, or was not asked, or did not answer. Only
+    /// reports with stacks contain it.
     #[cfg(feature = "stacks")]
     pub task: Option<TaskState>,
 }
 
-/// Where a routine last called its quitter. Derefs to the place.
+/// Where a routine last called its quitter. Derefs to the [`Location`].
 ///
 /// The [`Display`](std::fmt::Display) form is "last seen 2.1 s ago at src/main.rs:52".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LastSeen {
-    /// The place of the call. For a read or a write of a
-    /// stream made by `interruptible` it is the place where the stream was made.
+    /// The location of the call. For a read or a write on a stream made by `interruptible`, the location
+    /// where the stream was made.
     pub at: &'static Location<'static>,
-    /// How long ago the call returned, or began if it has not returned. Only known for calls that may
+    /// How long ago the call returned, or started if it has not returned. Only known for calls that may
     /// block, such as [`sleep`](crate::RoutineQuitter::sleep).
     pub ago: Option<Duration>,
 }
@@ -165,7 +169,7 @@ impl Deref for LastSeen {
 
 impl Error for Timeouts {}
 
-/// Std prints this when `main` returns an error.
+/// Std prints the `Debug` form of an error that `main` returns.
 impl fmt::Debug for Timeouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -173,16 +177,16 @@ impl fmt::Debug for Timeouts {
 }
 
 impl Timeouts {
-    /// The list of a wait with this timeout, which was waited for `after`.
+    /// Makes the list of a wait with this timeout that has lasted for `after`.
     pub(crate) fn of_wait(live: Vec<LiveAt>, after: Duration, timeout: Duration) -> Self {
         let moment = (timeout / 10).min(Stands::MOMENT);
         let moment = (timeout > Duration::ZERO).then_some(moment);
         Self::new(&live, after, None, moment.map(Look::over))
     }
 
-    /// The list of an exit that has gone on for `after`. If its deadline was `late` ago, routines that
-    /// have returned since are marked so. `before`: readings of their threads at the deadline. `is_whole`:
-    /// nobody is live who is not among them.
+    /// Makes the list of an exit that has gone on for `after`. If its deadline was `late` ago, routines that
+    /// have returned since are marked as late. `before` has readings of the threads from the deadline.
+    /// `is_whole` says that no live routine is missing from `live`.
     pub(crate) fn of_exit(
         live: &[LiveAt],
         after: Duration,
@@ -202,7 +206,7 @@ impl Timeouts {
         how: Option<Look<'_>>,
     ) -> Self {
         let mut paths = Paths::default();
-        // Parents first, so that their paths are there to be shared.
+        // Parents first, so that the paths of their children can share theirs.
         let upwards = live.iter().rev();
         let mut quitters: Vec<_> = upwards
             .map(|at| TimedOutQuitter::new(at, &mut paths, late))
@@ -222,10 +226,10 @@ impl Timeouts {
         }
     }
 
-    /// Whether nobody can wake anybody: each routine is a thread in a futex, and so is every other
-    /// thread.
+    /// Whether no thread can wake another: each routine is a thread in a futex call, and every other thread
+    /// is in one, too.
     fn find_everyone_waiting(&self) -> bool {
-        // Another routine of the list runs on its thread.
+        // It waits while another routine of the list runs on its thread.
         let has_handed_over = |routine: &&StuckRoutine| {
             let has_no_thread = matches!(routine.kind, RoutineKind::Thread { os_id: 0 });
             has_no_thread && routine.state == RoutineState::Waiting
@@ -241,11 +245,11 @@ impl Timeouts {
         threads.is_some_and(|threads| !threads.is_empty() && stands::everyone_waits(&threads))
     }
 
-    /// Whether every thread of the program waited for another one, without a time limit: nothing in
-    /// the program could wake any of them. Known on Linux, of an exit that waits.
+    /// Returns whether every thread of the program was waiting for another one, without a time limit, so
+    /// that nothing in the program could wake any of them. Only known on Linux, for an exit that waits.
     ///
-    /// It is only said if each of these routines is a thread that waits for a lock or condition, and
-    /// so does every other thread that the process has, at the same instant.
+    /// It is only `true` if each of these routines was a thread that waited for a lock or condition, and
+    /// every other thread of the process did so, too, at the same instant.
     #[must_use]
     pub fn everyone_waits(&self) -> bool {
         self.everyone_waits
@@ -260,7 +264,7 @@ impl Timeouts {
         self.stackless = stacks.missing().to_vec();
     }
 
-    /// Whether there is anything to say about stacks.
+    /// Whether there are stacks, states of tasks, or reasons why stacks are missing.
     #[cfg(feature = "stacks")]
     pub(crate) fn has_stacks(&self) -> bool {
         let says = |routine: &StuckRoutine| !routine.stacks.is_empty() || routine.task.is_some();
@@ -272,30 +276,29 @@ impl Timeouts {
         &self.stackless
     }
 
-    /// Whether the list is empty.
+    /// Returns whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.quitters.is_empty()
     }
 
-    /// How many routines are listed.
+    /// Returns the number of routines in the list.
     #[must_use]
     pub fn len(&self) -> usize {
         self.quitters.iter().map(|at| at.routines.len()).sum()
     }
 
-    /// The quitters that have routines in the list.
+    /// Iterates over the quitters that have routines in the list.
     pub fn iter(&self) -> slice::Iter<'_, TimedOutQuitter> {
         self.quitters.iter()
     }
 
-    /// The routines in the list, without their quitters.
+    /// Iterates over the routines in the list, without their quitters.
     pub fn routines(&self) -> impl Iterator<Item = &StuckRoutine> {
         self.quitters.iter().flat_map(|at| &at.routines)
     }
 
-    /// The first `count` routines, each with the path of its quitter: those that only wait for others come
-    /// last.
+    /// The first `count` routines, each with its quitter's path. Those that only wait for others come last.
     pub(crate) fn first(
         &self,
         count: usize,
@@ -308,7 +311,7 @@ impl Timeouts {
         working.chain(waiting).take(count)
     }
 
-    /// How long they were waited for.
+    /// Returns how long the routines were waited for.
     #[must_use]
     pub fn after(&self) -> Duration {
         self.after
@@ -349,7 +352,7 @@ impl StuckRoutine {
         }
     }
 
-    /// Adds its stacks, if some were captured.
+    /// Adds the stacks of this routine, if any were captured.
     #[cfg(feature = "stacks")]
     pub(super) fn add_stacks(&mut self, stacks: &mut Stacks) {
         if let Some(found) = stacks.take(self.id) {

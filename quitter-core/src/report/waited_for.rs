@@ -10,17 +10,17 @@ use crate::report::text::{Count, Seconds, write_pieces};
 use crate::report::timeouts::{StuckRoutine, Timeouts};
 use crate::routine::kind::RoutineState;
 
-/// How many routines the text names.
+/// The maximum number of routines that the text names.
 pub(super) const NAMED: usize = 5;
 
-/// "Waiting for 1 routine, 3.9 s left: 'flusher' of main/db (running 7.0 s)", on several lines if one is too
-/// short.
+/// Writes "Waiting for 1 routine, 3.9 s left: 'flusher' of main/db (running 7.0 s)", on several lines if one
+/// is too short.
 pub(super) fn write_waiting(
     f: &mut fmt::Formatter<'_>,
     routines: &Timeouts,
     left: Option<Duration>,
 ) -> fmt::Result {
-    /// Where the lines after the first begin.
+    /// The indent of the lines after the first.
     const INDENT: usize = 2;
     let waiting = format!("Waiting for {}", Count(routines.len(), "routine"));
     let mut pieces = match left {
@@ -43,8 +43,8 @@ pub(super) fn write_waiting(
     }
 }
 
-/// "'flusher' of main/db (running 7.0 s, status "3/10")" and `end`, in pieces. Of a routine that waits for
-/// others, the call that it is blocked in says nothing more.
+/// "'flusher' of main/db (running 7.0 s, status "3/10")" and `end`, in pieces. Leaves out the call that a
+/// routine is blocked in if the routine waits for others: the call would add nothing.
 fn waited_for(path: &QuitterPath, routine: &StuckRoutine, end: &str) -> Vec<String> {
     let name = &routine.name;
     let running = Seconds(routine.running_for);

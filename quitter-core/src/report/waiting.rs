@@ -11,10 +11,10 @@ use crate::report::timeouts::Timeouts;
 use crate::report::waited_for::NAMED;
 use crate::tree::LiveAt;
 
-/// How often to look at the live routines.
+/// The interval between looks at the live routines.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How many looks there are to each line that names live routines.
+/// The number of looks per line that names live routines.
 const LOOKS_A_LINE: u32 = 5;
 
 pub(crate) struct WaitingLines {
@@ -47,15 +47,15 @@ impl WaitingLines {
         self.next
     }
 
-    /// Leaves a look out.
+    /// Puts the next look off by an interval.
     pub(crate) fn skip(&mut self) {
         self.next = Instant::now() + LOOK;
     }
 
-    /// Says which of the named routines have returned and, every few looks, which are live.
+    /// Prints which of the named routines have returned and, every few looks, which routines are live.
     pub(crate) fn say(&mut self, live: Vec<LiveAt>, deadline: Option<Instant>) {
         self.skip();
-        // While stderr is blocked, the last look still waits to be written.
+        // While stderr is blocked, the last look is still waiting to be written.
         if Arc::strong_count(&self.named) > 1 {
             return;
         }
@@ -69,7 +69,7 @@ impl WaitingLines {
                 console::say_now(Notice::Returned { name, path });
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            // The report is about to come.
+            // The report will follow shortly.
             let is_ending = left.is_some_and(|left| left < LOOK / 2);
             if names_live && !is_ending && !live.is_empty() {
                 let routines =
@@ -81,7 +81,7 @@ impl WaitingLines {
     }
 }
 
-/// Takes the routines that are no longer live.
+/// Removes and returns the routines that are no longer live.
 fn take_returned(named: &mut Vec<Named>, live: &[LiveAt]) -> Vec<Named> {
     let records = live.iter().flat_map(|at| &at.routines);
     let is_live = |named: &Named| records.clone().any(|record| record.id == named.id);
@@ -90,7 +90,7 @@ fn take_returned(named: &mut Vec<Named>, live: &[LiveAt]) -> Vec<Named> {
     returned
 }
 
-/// Keeps the routines that the line about `routines` names.
+/// Records the routines that the line about `routines` names.
 fn remember(named: &mut Vec<Named>, routines: &Timeouts) {
     for (path, routine) in routines.first(NAMED) {
         let id = routine.id;

@@ -21,8 +21,8 @@ const SUPPORTED: bool = cfg!(all(
     any(target_arch = "x86_64", target_arch = "aarch64")
 ));
 
-/// The line below a report that could say more. `None`: no stack would help, or there are none on this
-/// system.
+/// The hint below a report that would say more with stacks. `None` if stacks would not help, or do not exist
+/// on this system.
 #[cfg(any(test, not(feature = "stacks")))]
 fn hint(timeouts: &crate::report::timeouts::Timeouts) -> Option<&'static str> {
     use crate::routine::kind::RoutineKind;

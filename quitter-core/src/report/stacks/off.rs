@@ -30,7 +30,7 @@ impl<'a> Shown<'a> {
 #[derive(Default)]
 pub(in crate::report) struct Told<'a>(PhantomData<&'a StuckRoutine>);
 
-/// Says what the report could say more.
+/// Writes the hint to enable the feature, if stacks would help.
 pub(in crate::report) fn write_note(
     f: &mut fmt::Formatter<'_>,
     timeouts: &Timeouts,

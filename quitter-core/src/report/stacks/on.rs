@@ -1,4 +1,4 @@
-//! With the feature: the lines of the stacks that a list shows.
+//! With the feature: the stacks in a list, as lines of text.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,17 +11,17 @@ use crate::report::text::{Count, WIDTH, write_broken};
 use crate::report::timeouts::{StuckRoutine, Timeouts};
 use crate::stacks::{Frame, Stack, TaskState, Why};
 
-/// How many lines the stacks of a list have before further ones are left out.
+/// The number of lines after which the stacks of a list are left out.
 const MOST_LINES: usize = 150;
 
-/// How many different stacks a line of the list has.
+/// The maximum number of different stacks below a line of the list.
 const MOST_STACKS: usize = 3;
 
-/// How many calls of a stack are shown, of those at its inner end and at its outer end.
+/// The number of calls that are shown of a long stack, at its inner end and at its outer end.
 const INNER: usize = 10;
 const OUTER: usize = 4;
 
-/// Columns of the longest file.
+/// The maximum width of a file, in columns.
 const PLACE_WIDTH: usize = 42;
 
 /// The stacks of routines that share a line.
@@ -29,7 +29,7 @@ const PLACE_WIDTH: usize = 42;
 pub(in crate::report) struct Shown<'a> {
     routines: usize,
     stacks: Vec<(&'a Stack, usize)>,
-    /// The first task in each state that is said.
+    /// The first task in each state that the list mentions, with the number of tasks in that state.
     tasks: Vec<(&'a TaskState, usize)>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Shown<'a> {
                 None => self.stacks.push((stack, 1)),
             }
         }
-        // The stacks say the rest.
+        // The stacks show what a task awaits.
         let is_said = |state: &&TaskState| !matches!(state, TaskState::Awaiting);
         if let Some(state) = routine.task.as_ref().filter(is_said) {
             let is_alike = |known: &TaskState| match (known, state) {
@@ -79,8 +79,8 @@ impl<'a> Shown<'a> {
         tasks.iter().take(MOST_STACKS).map(fact).collect()
     }
 
-    /// The lines of the stacks, each once, the most frequent first. The list has told others before.
-    /// `name` is that of the routines. Each line begins with `indent` spaces.
+    /// The lines of the stacks, each once, the most frequent first. `told` has those that the list has shown
+    /// before, and `name` is the name of these routines. Each line begins with `indent` spaces.
     pub(in crate::report) fn lines(
         &self,
         name: &'a str,
@@ -90,7 +90,7 @@ impl<'a> Shown<'a> {
         let mut stacks = self.stacks.clone();
         stacks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let is_only = stacks.len() == 1 && stacks[0].1 == self.routines;
-        // A task that awaits several futures, which `select!` polls in an order of its own.
+        // A task that awaits several futures, which `select!` polls in a random order.
         if self.routines == 1
             && stacks.len() > 1
             && let Some(by) = told.has_all(stacks.iter().map(|(stack, _)| *stack))
@@ -123,16 +123,16 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The stacks that a list has shown: each is shown once, with the name of its first routine.
+/// The stacks that a list has shown, each with the name of its first routine: no stack is shown twice.
 #[derive(Default)]
 pub(in crate::report) struct Told<'a> {
     stacks: HashMap<Lines<'a>, &'a str>,
-    /// Those that only count among others, since a line has too many.
+    /// The stacks that were only counted, since their line has too many.
     left_out: HashMap<Lines<'a>, &'a str>,
     lines: usize,
 }
 
-/// A stack that equals all others for which a list shows the same lines.
+/// A stack, equal to all others for which a list shows the same lines.
 struct Lines<'a>(&'a Stack);
 
 impl PartialEq for Lines<'_> {
@@ -151,7 +151,7 @@ impl Hash for Lines<'_> {
 }
 
 impl<'a> Told<'a> {
-    /// The name of the line that has all of these stacks.
+    /// The name of routines that are already listed with all of these stacks.
     fn has_all(&self, mut stacks: impl Iterator<Item = &'a Stack>) -> Option<&'a str> {
         let by = |stack| {
             let stack = &Lines(stack);
@@ -244,8 +244,8 @@ pub(in crate::report) fn write_note(
     write_notes(f, timeouts.routines(), timeouts.stackless())
 }
 
-/// Says of how many threads and tasks there are no stacks, and whether the stacks of these routines
-/// lack names or lines, each on a new line.
+/// Writes whether the stacks of these routines lack names or lines, and how many threads and tasks have no
+/// stack, each on a new line.
 pub(in crate::report) fn write_notes<'a>(
     f: &mut fmt::Formatter<'_>,
     routines: impl Iterator<Item = &'a StuckRoutine>,
@@ -256,7 +256,7 @@ pub(in crate::report) fn write_notes<'a>(
     write_missing(f, missing)
 }
 
-/// Says of how many threads and tasks there are no stacks, and why, each on a new line.
+/// Writes how many threads and tasks have no stack, and why, with a new line for each reason.
 fn write_missing(f: &mut fmt::Formatter<'_>, missing: &[(Why, usize)]) -> fmt::Result {
     for (why, count) in missing {
         let of = if why.is_of_tasks() { "task" } else { "thread" };
@@ -327,7 +327,7 @@ mod tests {
         root.wait_done(std::time::Duration::ZERO).unwrap_err()
     }
 
-    /// As a generic function has, whose instances have one name.
+    /// The instances of a generic function are such code: they have one name.
     #[test]
     fn code_of_one_line_at_several_addresses_is_one_place() {
         let root = crate::Quitter::root("main");

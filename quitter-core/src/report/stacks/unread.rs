@@ -1,5 +1,5 @@
-//! Says below stacks what they lack, and how to get it: names that were not read in time or that were stripped,
-//! or lines that the program was built without.
+//! The note below stacks that says what they lack, and how to get it: names that were not read in time or that
+//! were stripped, or lines that the program was built without.
 
 use std::env;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::report::escape::cut;
 use crate::report::text::WIDTH;
 use crate::stacks::{Frame, Stack};
 
-/// Columns of the program's path in the command.
+/// The maximum width of the program's path in the command, in columns.
 const PATH_WIDTH: usize = 60;
 
 const WITHOUT_LINES: &str =
@@ -18,8 +18,8 @@ const WITHOUT_LINES: &str =
 const STRIPPED: &str =
     "For the names of these calls, use the file as it was before it was stripped:";
 
-/// Writes the note, on new lines, if there is something to say. The command has as many of the offsets of the
-/// first stack without names as fit on a line.
+/// Writes the note on new lines, if there is something to say. The command contains the offsets of the first
+/// stack that lacks names, as many as fit on a line.
 pub(super) fn write_unread(f: &mut fmt::Formatter<'_>, stacks: &[&Stack]) -> fmt::Result {
     let mut unread = stacks.iter().filter(|stack| stack.names_unread).peekable();
     if unread.peek().is_none() {
@@ -35,12 +35,12 @@ pub(super) fn write_unread(f: &mut fmt::Formatter<'_>, stacks: &[&Stack]) -> fmt
     let program = env::current_exe().ok();
     match unread.find_map(|stack| command(stack, program.as_deref())) {
         Some(command) => write!(f, ". To read more:\n{command}"),
-        // They are the system's, whose files rarely have more than the names of their public functions.
+        // The calls are in the system's libraries, which rarely name more than their public functions.
         None => Ok(()),
     }
 }
 
-/// Whether the program was built without line tables. All names are known.
+/// Whether the program was built without line tables. Called when all names are known.
 fn lack_lines(stacks: &[&Stack]) -> bool {
     let mut frames = stacks.iter().flat_map(|stack| &stack.frames);
     stacks.iter().any(|stack| stack.lacks_lines) && frames.all(|frame| frame.file.is_none())
@@ -63,8 +63,8 @@ fn command(stack: &Stack, program: Option<&Path>) -> Option<String> {
     Some(command)
 }
 
-/// The path of the program, escaped, if the module is the program and the path is short. Otherwise the
-/// name.
+/// The path of the program if the module is the program and the path is short, otherwise the name of the
+/// module. Escaped.
 fn path_of(module: &str, program: Option<&Path>) -> String {
     let is_module = |path: &&Path| path.file_name().is_some_and(|name| name == module);
     let path = program.filter(is_module).map(Path::to_string_lossy);
