@@ -12,12 +12,11 @@ use super::text::write;
 use crate::routine::kind::RoutineState;
 
 impl Snapshot {
-    /// The snapshot as [`Display`](fmt::Display) shows it, with names coloured by state: quitters blue,
-    /// or yellow while they quit; routines green, cyan while they wait for others, and red when they
-    /// have failed or are live after the deadline.
+    /// Returns the snapshot as [`Display`](fmt::Display) shows it, with names coloured by state. Quitters
+    /// are blue, or yellow while they quit. Routines are green, cyan while they wait for others, and red if
+    /// they have failed or are live after the deadline.
     ///
-    /// Always coloured, by escape sequences as terminals understand them; see
-    /// [`for_stderr`](Self::for_stderr).
+    /// The text always contains the escape sequences for the colours; see [`for_stderr`](Self::for_stderr).
     ///
     /// # Examples
     ///
@@ -33,11 +32,11 @@ impl Snapshot {
         }
     }
 
-    /// The snapshot [coloured](Self::ansi) where stderr is a terminal that shows colours, and plain
-    /// elsewhere.
+    /// Returns the snapshot [coloured](Self::ansi) if stderr is a terminal that shows colours, and plain
+    /// otherwise.
     ///
-    /// Plain also where the environment says so: if `NO_COLOR` is set, even to nothing, `CLICOLOR` is
-    /// 0, or `TERM` is `dumb`. `CLICOLOR_FORCE` colours it without a terminal, too.
+    /// The environment may ask for plain text: if `NO_COLOR` is set, even to nothing, `CLICOLOR` is 0, or
+    /// `TERM` is `dumb`. With `CLICOLOR_FORCE`, the text is coloured even without a terminal.
     ///
     /// # Examples
     ///
@@ -61,7 +60,7 @@ fn stderr_shows_colors() -> bool {
     if anstyle_query::clicolor_force() {
         return true;
     }
-    // A console of Windows has to be asked for colours.
+    // A Windows console has to be asked for colours.
     let asked = || anstyle_query::windows::enable_ansi_colors().unwrap_or(true);
     stderr().is_terminal() && anstyle_query::term_supports_color() && asked()
 }

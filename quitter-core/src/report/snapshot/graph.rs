@@ -7,17 +7,17 @@ use super::rows::{Item, Row, more, rows};
 use super::{LiveQuitter, Snapshot};
 use crate::report::escape::cut;
 
-/// Columns of the longest status in a diagram.
+/// The maximum width of a status or a call in a diagram, in columns.
 const STATUS_WIDTH: usize = 30;
 
 impl Snapshot {
-    /// The tree as a flowchart for [Mermaid](https://mermaid.js.org), which GitHub, GitLab and most
+    /// Returns the tree as a flowchart for [Mermaid](https://mermaid.js.org), which GitHub, GitLab and most
     /// wikis draw in a code block marked `mermaid`.
     ///
-    /// Quitters are blue boxes, and routines are amber: red once their time to quit is up. A thread
-    /// that is blocked has the name of the call. As in the
-    /// [`Display`](std::fmt::Display) form, equal routines are one node, and of more than a hundred
-    /// nodes the others are counted in one. Nothing in a name can end its label.
+    /// Quitters are blue boxes, and routines are amber, or red once their time to quit is up. The node of a
+    /// blocked thread shows the name of the call. As in the [`Display`](std::fmt::Display) form, equal
+    /// routines share a node. If there are more than a hundred nodes, one node counts the rest. Nothing in a
+    /// name can end its label.
     ///
     /// # Examples
     ///
@@ -46,7 +46,7 @@ impl Snapshot {
             let lines: Vec<_> = node.lines.iter().map(|line| mermaid(line)).collect();
             let (mut label, class) = (lines.join("<br/>"), node.class.name());
             if label.is_empty() {
-                label.push(' '); // Mermaid refuses an empty one.
+                label.push(' '); // Mermaid refuses an empty label.
             }
             chart += &format!("    n{at}{open}\"{label}\"{close}:::{class}\n");
             if let Some(above) = node.above {
@@ -61,8 +61,8 @@ impl Snapshot {
         chart
     }
 
-    /// The tree in the language of [Graphviz](https://graphviz.org), for `dot -Tsvg`. Like
-    /// [`to_mermaid`](Self::to_mermaid).
+    /// Returns the tree in the language of [Graphviz](https://graphviz.org), for `dot -Tsvg`. The nodes are
+    /// those of [`to_mermaid`](Self::to_mermaid).
     ///
     /// # Examples
     ///
@@ -99,7 +99,7 @@ impl Snapshot {
 }
 
 struct Node {
-    /// The node that this hangs on.
+    /// The index of the node above.
     above: Option<usize>,
     class: Class,
     /// Safe to print, but not escaped for a diagram.
@@ -127,7 +127,7 @@ impl Class {
         }
     }
 
-    /// Fill, text, and outline.
+    /// The colours of fill, text and outline.
     fn colors(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Quitter => ("#1f4e79", "#ffffff", "#0b2a45"),
@@ -169,7 +169,7 @@ fn node(at: usize, row: &Row<'_>) -> Node {
         Item::More { routines, quitters } => (Class::More, vec![more(*routines, *quitters)]),
     };
     Node {
-        // The box for those that are only counted hangs on the first one.
+        // The node that counts the rest is below the first one.
         above: row.above.or((at > 0).then_some(0)),
         class,
         lines,
@@ -184,15 +184,15 @@ fn quitter_lines(quitter: &LiveQuitter, name: &str) -> Vec<String> {
     [name.to_owned()].into_iter().chain(quit).collect()
 }
 
-/// A line of a label in quotes. Every character that means something to Mermaid, to its Markdown or to
-/// HTML is written by its number, and so are the two letters by which Mermaid marks such numbers.
+/// Escapes a line of a label in quotes. Every character that means something to Mermaid, to its Markdown or
+/// to HTML is written as its number, and so are the two characters with which Mermaid marks such numbers.
 fn mermaid(line: &str) -> String {
     let mut escaped = String::new();
     let mut is_start = true;
     for c in line.chars() {
         let is_harmless = match c {
             ' ' => true,
-            // At the beginning of a line they make a list or a heading.
+            // At the beginning of a line, these start a list or a heading.
             '_' | '.' | ',' | '-' | '/' => !is_start,
             'ﬂ' | '¶' => false,
             _ => c.is_ascii_alphanumeric() || !c.is_ascii(),
@@ -206,7 +206,7 @@ fn mermaid(line: &str) -> String {
     escaped
 }
 
-/// A line of a label in quotes. Graphviz reads entities as HTML does.
+/// Escapes a line of a label in quotes. Graphviz reads entities as HTML does.
 fn dot(line: &str) -> String {
     let mut escaped = String::new();
     for c in line.chars() {
@@ -220,7 +220,7 @@ fn dot(line: &str) -> String {
 }
 
 impl LiveQuitter {
-    /// Whether its time to quit is up.
+    /// Whether the quitter's time to quit is up.
     pub(super) fn is_overdue(&self) -> bool {
         let quit = self.quit.as_ref();
         quit.is_some_and(|quit| quit.time_left == Some(Duration::ZERO))

@@ -1,4 +1,4 @@
-//! Everything that lives in a tree at a moment, as data.
+//! Everything that lives in a tree at one moment, as data.
 
 #[cfg(feature = "color")]
 mod color;
@@ -23,25 +23,24 @@ use crate::tree::{Found, Node, Quit};
 /// Everything that lives at a quitter and below it. Returned by
 /// [`Quitter::snapshot`](crate::Quitter::snapshot).
 ///
-/// It lists the quitter itself, and every quitter below that has something in it or further below: a
-/// live routine, a thread that waits there, or a quit that it was told. Idle quitters are left out, and
-/// so is one that was told to quit while there was nothing of it but one handle: no routine, no child,
-/// no clone.
+/// It lists the quitter itself, and every quitter below it that has, in itself or further below, a live
+/// routine, a thread that waits, or a quit that it was told. Idle quitters are left out. So is a quitter
+/// that was told to quit when nothing of it existed but one handle: no routine, no child, no clone.
 ///
-/// **What is promised.** Taking a snapshot stops nobody: it copies the lists of one quitter at a time,
-/// and the others go on. So it does not show one instant of the whole tree. A routine that was live
-/// before the call and still is after it is listed, exactly once. One that starts or ends meanwhile
-/// may be listed or not; one that starts its successor and ends may be missing together with it. What
-/// is said of one routine, its state and status and place, was true at one moment during the call, or
-/// when the routine ended. What it [stands on](StuckRoutine::stands) is only said of a routine that has
-/// not ended by then. A quitter below one that quits is listed as quitting.
+/// **Guarantees.** Taking a snapshot stops no routine: it copies the lists of one quitter at a time, and
+/// the others go on. So it does not show one instant of the whole tree. A routine that is live both before
+/// and after the call is listed, exactly once. A routine that starts or ends during the call may be listed
+/// or not. One that starts its successor and ends may be missing together with the successor. The state,
+/// status and location of a routine were true at one moment during the call, or when the routine ended.
+/// What a routine [stands on](StuckRoutine::stands) is only listed if the routine has not ended by then. A
+/// quitter below one that quits is listed as quitting.
 ///
 /// The [`Display`](std::fmt::Display) form is a tree for people, of bounded length and without colours.
 /// Routines of one quitter that differ only in their times, or in the objects of the call that they are
-/// blocked in, share a line, such as `worker ×997`. So does a chain of quitters with nothing else in them, such as `net/http/connections`. If there are more
-/// than a hundred lines, each quitter shows its first ten, and the others are counted. Names, paths
-/// and statuses are escaped, so that they cannot forge a line or control the terminal, and long ones
-/// are shortened. The fields hold everything as it is.
+/// blocked in, share a line, such as `worker ×997`. So does a chain of quitters with nothing else in them,
+/// such as `net/http/connections`. If there are more than a hundred lines, each quitter shows its first
+/// ten, and the others are counted. Names, paths and statuses are escaped, so that they cannot forge a
+/// line or control the terminal, and long ones are shortened. The fields hold the text unchanged.
 ///
 /// # Examples
 ///
@@ -67,15 +66,15 @@ use crate::tree::{Found, Node, Quit};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// The quitters: first the one that the snapshot was taken of, and each one before those below it.
-    /// Quitters with the same parent are in the order of their ids.
+    /// The quitters: first the one that the snapshot was taken of, and each before those below it. Quitters
+    /// with the same parent are in the order of their ids.
     pub quitters: Vec<LiveQuitter>,
     /// The failures of the whole tree so far, as [`Quitter::failures`](crate::Quitter::failures) lists
     /// them.
     pub failures: Vec<RoutineFailure>,
-    /// How many failures there were beyond those.
+    /// The number of further failures.
     pub unlisted_failures: u64,
-    /// Why there are no stacks, with the number of threads.
+    /// Why routines have no stacks, each reason with the number of routines.
     #[cfg(feature = "stacks")]
     pub(super) stackless: Vec<(Why, usize)>,
 }
@@ -110,15 +109,15 @@ pub struct LiveQuitter {
     pub name: String,
     /// The quitter's path, such as `main/childQuitter`.
     pub path: QuitterPath,
-    /// Where the quitter above this one stands in [`Snapshot::quitters`]; `None` for the first one.
+    /// The index of the quitter above this one in [`Snapshot::quitters`]; `None` for the first one.
     pub parent: Option<usize>,
-    /// Why it quits, if it does.
+    /// The quitter's quit, if it quits.
     pub quit: Option<QuitState>,
-    /// How many threads and futures wait at this quitter, for its quit or for routines. Those of its
-    /// own routines count, too: one that sleeps waits for the quit. The exit of the main quitter does not
-    /// count. The text has the number where the quitter has no routine itself.
+    /// The number of threads and futures that wait at this quitter, for its quit or for routines. Those of
+    /// its own routines count, too: one that sleeps waits for the quit. The exit of the main quitter does
+    /// not count. The text shows the number if the quitter has no routine itself.
     pub waiting: usize,
-    /// Its live routines, in the order of their ids.
+    /// The quitter's live routines, in the order of their ids.
     pub routines: Vec<StuckRoutine>,
 }
 
@@ -126,19 +125,20 @@ pub struct LiveQuitter {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct QuitState {
-    /// Why. Quitters that quit because the one above them does share its cause.
+    /// Why the quitter quits. If it quits because the one above it does, both share the cause.
     pub cause: Arc<QuitCause>,
-    /// It was not told itself, but quits because the quitter above it in the snapshot does.
+    /// Whether the quitter was not told to quit itself, but quits because the one above it in the snapshot
+    /// does.
     pub inherited: bool,
-    /// How long ago the quit was told.
+    /// How long ago the quit began.
     pub told_for: Duration,
-    /// How much time was left until the [`deadline`](crate::Quitter::deadline): zero once that is over,
-    /// and `None` if there is none.
+    /// How much time was left until the [`deadline`](crate::Quitter::deadline): zero after it, and `None`
+    /// if there is none.
     pub time_left: Option<Duration>,
 }
 
 impl Snapshot {
-    /// Made of the rosters that were found at `node` and below it.
+    /// Makes a snapshot of what was found at `node` and below it.
     fn of(node: &Arc<Node>, found: &[Found]) -> Self {
         let mut moment = Moment {
             now: Instant::now(),
@@ -166,21 +166,21 @@ impl Snapshot {
         self.stackless = stacks.missing().to_vec();
     }
 
-    /// The live routines, without their quitters.
+    /// Iterates over the live routines, without their quitters.
     pub fn routines(&self) -> impl Iterator<Item = &StuckRoutine> {
         self.quitters.iter().flat_map(|at| &at.routines)
     }
 }
 
-/// Makes the quitters of a snapshot.
+/// Makes the quitters of a snapshot, from the first one down.
 struct Moment {
     now: Instant,
     quits: Vec<Option<FoundQuit>>,
     paths: Paths,
 }
 
-/// Why a quitter quits, found from above: to look up from each would take time with the square of the
-/// depth, and might find a quit at a quitter that was read as running before.
+/// Why a quitter quits, found from the top down. To look upwards from each quitter would take time quadratic
+/// in the depth, and might find a quit at a quitter that is already listed as running.
 #[derive(Clone)]
 struct FoundQuit {
     cause: Arc<QuitCause>,
@@ -190,7 +190,7 @@ struct FoundQuit {
 }
 
 impl FoundQuit {
-    /// Of a quitter that was told itself.
+    /// The quit of a quitter that was told to quit itself.
     fn of(quit: &Quit, deadline: Option<Instant>) -> Self {
         Self {
             cause: Arc::new(quit.cause.clone()),

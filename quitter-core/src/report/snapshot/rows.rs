@@ -1,22 +1,21 @@
-//! The rows of a snapshot: the same for its text and its diagrams, and not more than a hundred.
+//! The rows of a snapshot, for its text and its diagrams: a hundred at most, and one that counts the rest.
 
 use super::{LiveQuitter, Snapshot};
 use crate::report::alike::Alike;
 use crate::report::escape::cut;
 use crate::report::text::Count;
 
-/// How many quitters and groups of routines are shown.
+/// The maximum number of rows with quitters and groups of routines.
 const ROWS: usize = 100;
 
-/// How many groups of routines a quitter shows where there are more rows than that.
+/// The maximum number of groups of routines that a quitter shows if not everything fits into the rows.
 const OF_ONE: usize = 10;
 
-/// Columns of the longest name of a quitter, or of a chain of them.
+/// The maximum width of the name of a quitter, or of a chain of quitters, in columns.
 const NAME_WIDTH: usize = 40;
 
 pub(super) struct Row<'a> {
-    /// The row of the quitter that this hangs on; `None` for the first and for what is counted at the
-    /// end.
+    /// The row of the quitter above; `None` for the first row, and for the one that counts the rest.
     pub(super) above: Option<usize>,
     pub(super) item: Item<'a>,
 }
@@ -24,7 +23,7 @@ pub(super) struct Row<'a> {
 pub(super) enum Item<'a> {
     Quitter {
         quitter: &'a LiveQuitter,
-        /// Its name, behind those of quitters above that have no row of their own. Escaped and
+        /// Its name, after those of the quitters above it that have no row of their own. Escaped and
         /// shortened.
         name: String,
     },
@@ -47,8 +46,7 @@ pub(super) fn more(routines: usize, quitters: usize) -> String {
     format!("and {}", counts.join(" and "))
 }
 
-/// The rows of a snapshot, each behind that which it hangs on. What does not fit is counted in the
-/// last one.
+/// The rows of a snapshot, each after that of its parent. The last one counts what does not fit.
 pub(super) fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
     let all = Rows::of(snapshot, ROWS);
     match all.is_cut {
@@ -58,7 +56,7 @@ pub(super) fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
 }
 
 impl LiveQuitter {
-    /// Whether there is nothing to say of it, but that others are below.
+    /// Whether there is nothing to say about the quitter, except that others are below it.
     fn only_leads_on(&self) -> bool {
         let is_told = self.quit.as_ref().is_some_and(|quit| !quit.inherited);
         self.routines.is_empty() && self.waiting == 0 && !is_told
@@ -68,7 +66,7 @@ impl LiveQuitter {
 struct Rows<'a> {
     snapshot: &'a Snapshot,
     rows: Vec<Row<'a>>,
-    /// How many routines have been listed, or counted at their quitter.
+    /// The number of routines that have been listed, or counted at their quitter.
     routines: usize,
     is_cut: bool,
 }
@@ -89,12 +87,12 @@ impl<'a> Rows<'a> {
         let quitters = &self.snapshot.quitters;
         let mut children = vec![0_usize; quitters.len()];
         for parent in quitters.iter().filter_map(|quitter| quitter.parent) {
-            // A program may have changed the list.
+            // The list is public: the program may have changed it.
             if let Some(children) = children.get_mut(parent) {
                 *children += 1;
             }
         }
-        // The rows of the quitters so far.
+        // The row of each quitter so far.
         let mut row_of = Vec::new();
         let mut chain = Chain::default();
         for (at, quitter) in quitters.iter().enumerate() {
@@ -140,7 +138,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Counts what is not listed, where only so many quitters are.
+    /// Adds a row that counts what is not listed. `listed` is the number of quitters that are.
     fn count_the_rest(&mut self, listed: usize) {
         let routines = self.snapshot.routines().count() - self.routines;
         let quitters = self.snapshot.quitters.len() - listed;
@@ -152,7 +150,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Quitters of which each is the only thing in the one before.
+/// A chain of quitters, each the only thing in the one before.
 #[derive(Default)]
 struct Chain<'a> {
     names: Vec<&'a str>,
@@ -167,7 +165,7 @@ impl<'a> Chain<'a> {
         self.names.push(&quitter.name);
     }
 
-    /// The names joined with slashes, or the first and the last one.
+    /// The names joined with slashes, or only the first and the last one if they do not all fit.
     fn name(&self) -> String {
         match &self.names[..] {
             [] => String::new(),
@@ -182,7 +180,7 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// `None`: they do not fit.
+    /// `None` if the names do not fit.
     fn joined(&self) -> Option<String> {
         let mut joined = String::new();
         for (i, name) in self.names.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Takes snapshots: what the tree lists first, then what the system says of each routine.
+//! Takes snapshots: first what the tree lists, then what the system says about each routine.
 
 use std::sync::Arc;
 #[cfg(feature = "stacks")]
@@ -11,7 +11,7 @@ use crate::routine::record::Record;
 use crate::stacks;
 use crate::tree::Node;
 
-/// A snapshot to which more can be added.
+/// A snapshot of the tree, to which what the system says can be added.
 pub(crate) struct Taken {
     snapshot: Snapshot,
     /// The routines of each quitter.
@@ -23,7 +23,7 @@ impl Taken {
     pub(crate) fn of(node: &Arc<Node>) -> Self {
         let found = node.all_found();
         let snapshot = Snapshot::of(node, &found);
-        // The quitters are let go: holding one would keep it in the tree.
+        // Drops the nodes: holding one would keep the quitter in the tree.
         let records = found.into_iter().map(|found| found.routines);
         Self {
             snapshot,
@@ -35,14 +35,14 @@ impl Taken {
         &self.snapshot
     }
 
-    /// Adds what can be told without a pause.
+    /// Adds what the system says without a pause.
     pub(crate) fn at_a_glance(mut self) -> Snapshot {
         self.look(Look::GLANCE);
         self.snapshot
     }
 
-    /// Adds everything that can be told. With the feature `stacks` this takes up to a second, else a
-    /// tenth of that.
+    /// Adds everything that the system says. This takes up to a second with the feature `stacks`, and up to a
+    /// tenth of that without.
     pub(crate) fn in_full(mut self) -> Snapshot {
         #[cfg(feature = "stacks")]
         let until = Instant::now() + stacks::IN_ALL;

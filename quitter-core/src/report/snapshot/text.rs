@@ -13,16 +13,16 @@ use crate::report::stacks::Told;
 use crate::report::stacks::write_notes;
 use crate::report::text::{Seconds, write_parts_after};
 
-/// How many levels are indented. Quitters further down are shown at the last one, by their paths.
+/// The number of levels that are indented. Quitters further down are shown at the last one, by their paths.
 const LEVELS: usize = 6;
 
-/// Columns of the longest such path.
+/// The maximum width of such a path, in columns.
 const PATH_WIDTH: usize = 40;
 
-/// By how much the calls of a stack are indented below the name of the routine.
+/// The indent of the calls of a stack below the name of the routine.
 const STACK_INDENT: usize = 2;
 
-/// Columns of the longest cause of a quit.
+/// The maximum width of the cause of a quit, in columns.
 const CAUSE_WIDTH: usize = 60;
 
 impl fmt::Display for Snapshot {
@@ -31,7 +31,7 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// Writes the tree and the failures. `paint` has the last word on each name.
+/// Writes the tree and the failures. `paint` may colour each name.
 pub(super) fn write(
     f: &mut fmt::Formatter<'_>,
     snapshot: &Snapshot,
@@ -78,7 +78,7 @@ fn write_stacks<'a>(
 ) -> fmt::Result {
     let columns = prefix.chars().count();
     let stacks = alike.stacks(told, columns + STACK_INDENT);
-    // The prefix takes the place of as many spaces.
+    // The prefix replaces as many spaces.
     let mut lines = stacks.iter().map(|line| &line[columns..]);
     lines.try_for_each(|line| write!(f, "\n{prefix}{line}"))
 }
@@ -91,7 +91,7 @@ impl fmt::Display for Failures<'_> {
     }
 }
 
-/// How far each row is indented.
+/// The level of each row.
 fn levels(rows: &[Row<'_>]) -> Vec<usize> {
     let mut levels: Vec<usize> = Vec::with_capacity(rows.len());
     for row in rows {
@@ -104,7 +104,7 @@ fn levels(rows: &[Row<'_>]) -> Vec<usize> {
     levels
 }
 
-/// The columns of each row's name: routines of one quitter have as many as the longest name takes.
+/// The width of each row's name in columns: for routines of one quitter, the width of the longest name.
 fn columns(rows: &[Row<'_>]) -> Vec<usize> {
     let mut widest = vec![0; rows.len()];
     let of = |row: &Row<'_>| match (&row.item, row.above) {
@@ -171,9 +171,9 @@ impl QuitState {
 /// Draws the lines that connect the rows.
 struct Lines<'a> {
     levels: &'a [usize],
-    /// Whether another row follows on the same level, below the same one.
+    /// For each row, whether another row with the same parent follows.
     has_next: Vec<bool>,
-    /// The same for the rows above, by level.
+    /// The same for the current row and its ancestors, by level.
     open: Vec<bool>,
     at: usize,
 }
@@ -195,7 +195,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The beginnings of the next row's first line and of its further lines.
+    /// Returns the prefixes of the next row: of its first line, and of its further lines.
     fn next_prefixes(&mut self) -> (String, String) {
         let (at, level) = (self.at, self.levels[self.at]);
         self.at += 1;
