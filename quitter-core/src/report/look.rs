@@ -1,4 +1,4 @@
-//! A look at what the routines of a list stand on, the same for reports, waits and snapshots.
+//! Looks at what the routines of a list stand on, for reports, waits and snapshots.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::stands::{self, Stands, Subject, Used};
 use crate::system;
 use crate::tree::LiveAt;
 
-/// How much of a processor the threads of routines had used some time before a look, which measures from
-/// then on. By the numbers of routine and thread.
+/// The CPU time that the threads of routines had used some time before a look, by the ids of routine and
+/// thread. The look measures from then on.
 #[derive(Clone, Default)]
 pub(crate) struct Before(HashMap<(u64, u64), Used>);
 
 impl Before {
-    /// As of now. No more threads are read than a look looks at.
+    /// Reads the CPU times as of now, of no more threads than a look looks at.
     pub(crate) fn of(live: &[LiveAt]) -> Self {
         let records = live.iter().flat_map(|at| &at.routines);
         let runs = records.map(|record| (record.id, record.os_id()));
@@ -40,11 +40,11 @@ impl Before {
 /// How thorough a look is.
 #[derive(Clone, Copy)]
 pub(crate) struct Look<'a> {
-    /// Over what time to measure how much a thread runs.
+    /// The time over which to measure how much a thread runs.
     moment: Duration,
-    /// Of these no more is to be measured.
+    /// Earlier readings. The look does not pause for a thread that has one.
     before: Option<&'a Before>,
-    /// How long all processes may take.
+    /// How long the look may take for all processes together.
     processes: Duration,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Look<'a> {
 
     pub(crate) const THOROUGH: Self = Self::over(Stands::MOMENT);
 
-    /// A look that pauses for nothing.
+    /// A look that never pauses.
     pub(crate) const GLANCE: Self = Self {
         moment: Duration::ZERO,
         before: None,
@@ -99,8 +99,8 @@ impl<'a> Listed<'a> {
     }
 }
 
-/// Adds to the routines what they stand on. Nothing is added to the one that runs on this thread: it
-/// stands on this very look.
+/// Adds to each routine what it stands on, except to the one that runs on this thread: that one stands on
+/// this very look.
 pub(super) fn look<'a>(listed: impl Iterator<Item = Listed<'a>>, how: Look<'_>) {
     let this = system::thread_id();
     let (mut threads, mut processes) = (Vec::new(), Vec::new());
@@ -129,14 +129,14 @@ fn look_at_threads(threads: Vec<(u64, Listed<'_>)>, how: Look<'_>) {
     });
     let stands = stands::of_threads(&subjects.collect::<Vec<_>>(), how.moment);
     for ((os_id, one), stands) in threads.into_iter().zip(stands) {
-        // Else it was another thread, or the same one in something else.
+        // Otherwise the look may have seen another thread, or the same one doing something else.
         if one.record.os_id() == os_id && !one.record.is_finished() {
             one.routine.stands = stands;
         }
     }
 }
 
-/// Looks at the first threads of child processes, as far as there is time.
+/// Looks at the first thread of each child process, as long as there is time.
 fn look_at_processes(processes: Vec<Listed<'_>>, how: Look<'_>) {
     let until = Instant::now() + how.processes;
     for one in processes {

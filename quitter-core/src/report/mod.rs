@@ -1,10 +1,11 @@
-//! Everything known of a quit, as data and as text, and the thread that writes it.
+//! Everything known about a quit, as data and as text, and the thread that writes it.
 //!
 //! Data: [`cause`], [`failure`], [`timeouts`], [`slow`], [`exit`], and [`path`] for all of them. Text:
 //! [`escape`] makes foreign text safe to print, [`text`] has durations and line breaks, [`listing`]
 //! writes the list of a report, [`alike`] the lines that routines share, [`standing`] what threads stand
-//! on, and [`stacks`] what comes below its lines. [`look`] asks the system. [`notice`] is everything that is said, [`output`] decides where and when, and [`console`] says
-//! it, job by job from its [`queue`]; [`caller`] calls the program's functions for it.
+//! on, and [`stacks`] the stacks below these lines. [`look`] asks the system. [`notice`] has everything that
+//! quitter says, [`output`] decides where and when, and [`console`] says it, job by job from its [`queue`].
+//! [`caller`] calls the program's functions.
 
 mod alike;
 pub(crate) mod caller;

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::report::escape::cut;
 use crate::report::text::{Count, write_parts};
 
-/// A thread of this process that runs no routine. Foreign work is often what hangs.
+/// A thread of this process that runs no routine. Often it is such foreign work that hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutsideThread {
@@ -22,15 +22,15 @@ pub struct OutsideThread {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ThreadState {
-    /// It runs, or could.
+    /// It runs, or is ready to run.
     Running,
-    /// It waits in the system, for a disk or the like, and no signal wakes it.
+    /// It waits inside the system, for a disk or the like, and no signal wakes it.
     InTheSystem,
     /// It waits.
     Waiting,
     /// It was stopped, by a signal or a debugger.
     Stopped,
-    /// It is about to be gone.
+    /// It is about to end.
     Ending,
 }
 
@@ -46,8 +46,8 @@ impl fmt::Display for ThreadState {
     }
 }
 
-/// The threads of this process but those for which `is_known`, in the order of their numbers. `None`: the
-/// system does not tell.
+/// The threads of this process, except those for which `is_known` returns `true`, in the order of their ids.
+/// `None` if the system does not list them.
 pub(crate) fn threads(is_known: impl Fn(u64) -> bool) -> Option<Vec<OutsideThread>> {
     let mut threads: Vec<_> = os::threads()?.filter(|id| !is_known(*id)).collect();
     threads.sort_unstable();
@@ -67,7 +67,7 @@ mod os {
         Some(tasks.filter_map(move |task| id(task.ok()?.file_name())))
     }
 
-    /// `None`: it has ended meanwhile.
+    /// `None` if the thread has ended meanwhile.
     pub(super) fn thread(os_id: u64) -> Option<OutsideThread> {
         let line = fs::read(format!("/proc/self/task/{os_id}/stat")).ok()?;
         let line = String::from_utf8_lossy(&line);
@@ -133,7 +133,7 @@ impl fmt::Display for OutsideLine<'_> {
     }
 }
 
-/// Threads of one name and state. Numbers at the end of a name do not count.
+/// Threads with the same name and state. A number at the end of a name does not count.
 struct Group<'a> {
     first: &'a OutsideThread,
     name: &'a str,
@@ -151,7 +151,7 @@ impl fmt::Display for Group<'_> {
     }
 }
 
-/// The largest groups first.
+/// Groups threads by name and state, the largest groups first.
 fn groups(threads: &[OutsideThread]) -> Vec<Group<'_>> {
     let mut groups: BTreeMap<(&str, ThreadState), Group<'_>> = BTreeMap::new();
     for thread in threads {

@@ -1,4 +1,4 @@
-//! Paths of quitters that share what they have in common.
+//! Paths of quitters, which share the names that they have in common.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use crate::report::escape::{cut, suffix};
 /// deep paths take little memory. The joined text is made, and kept, at the first deref; comparing,
 /// displaying and converting a path do not need it.
 ///
-/// The [`Display`](fmt::Display) form is the path as it is. Where a report shows a path, it escapes it
-/// and leaves out the middle of a long one.
+/// The [`Display`](fmt::Display) form is the path unchanged. A report escapes the paths that it shows, and
+/// leaves out the middle of long ones.
 ///
 /// # Examples
 ///
@@ -37,13 +37,13 @@ use crate::report::escape::{cut, suffix};
 #[derive(Clone)]
 pub struct QuitterPath(Arc<Segment>);
 
-/// Some names in a row, and all names above them.
+/// Some consecutive names, and all names above them.
 struct Segment {
     names: Cow<'static, str>,
     parent: Option<Arc<Segment>>,
-    /// The uppermost segment; `None`: this is it.
+    /// The uppermost segment; `None` if this is it.
     top: Option<Arc<Segment>>,
-    /// The number of names from the root's to the last one here.
+    /// The number of names from the root's to the last one of this segment.
     depth: usize,
     /// The joined text, made at the first deref.
     text: OnceLock<Box<str>>,
@@ -62,7 +62,7 @@ impl QuitterPath {
         }))
     }
 
-    /// The names, some at a time, from the last ones up to the root's.
+    /// The names of each segment, from the last one up to the root's.
     fn upwards(&self) -> impl Iterator<Item = &str> {
         let segments = std::iter::successors(Some(&*self.0), |at| at.parent.as_deref());
         segments.map(|segment| &*segment.names)
@@ -76,8 +76,8 @@ impl QuitterPath {
         last.chars().rev().chain(above)
     }
 
-    /// The path as it is, if it has at most `length` characters; of a longer one the root's name and the
-    /// last names, as many as fit, with "…" between. Reads little more of the path than it returns.
+    /// The path unchanged if it has at most `length` characters, otherwise the root's name and as many of the
+    /// last names as fit, with "…" between. Reads little more of the path than it returns.
     #[cfg(feature = "serde")]
     pub(crate) fn text_within(&self, length: usize) -> String {
         let mut last: Vec<char> = self.chars_backwards().take(length + 1).collect();
@@ -131,12 +131,11 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// The number of names after which a segment ends, so that other paths can share it. Small, since a
-    /// path copies up to that many names; large, since each segment takes memory.
+    /// The number of names after which a segment ends, so that other paths can share it. Not larger, since a
+    /// path copies up to that many names; not smaller, since each segment takes memory.
     const APART: usize = 64;
 
-    /// The path of a quitter. `lineage` has its number and name, then its parent's, and so on up to the
-    /// root.
+    /// The path of a quitter. `lineage` has its id and name, then its parent's, and so on up to the root.
     pub(crate) fn of<'a>(
         &mut self,
         lineage: impl Iterator<Item = (u64, &'a Cow<'static, str>)>,
@@ -158,7 +157,8 @@ impl Paths {
                 None => name.clone(),
                 Some(names) => Cow::Owned(names.into_owned() + "/" + name),
             });
-            // The quitter itself, its parent, because siblings share it, and some further up.
+            // A segment ends at the quitter itself, at its parent, because siblings share it, and at some
+            // quitters further up.
             if above < 2 || depth.is_multiple_of(Self::APART) {
                 let path = QuitterPath::below(known, names.take().unwrap_or_default(), depth);
                 self.by_id.insert(id, path.clone());
@@ -254,7 +254,7 @@ impl Drop for Segment {
 mod tests {
     use super::*;
 
-    /// The path of the last of these names, whose numbers are their positions.
+    /// The path of the quitter with the last of these names, whose ids are their positions.
     fn path(paths: &mut Paths, names: &[Cow<'static, str>]) -> QuitterPath {
         let lineage = names.iter().enumerate().rev();
         paths.of(lineage.map(|(id, name)| (id as u64, name)))

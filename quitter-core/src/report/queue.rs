@@ -1,9 +1,8 @@
-//! The jobs of the console, which are run one at a time and in their order.
+//! The jobs of the console, which are run one at a time and in order.
 //!
-//! A thread of its own runs them, since a job may block in a write. But to wake that thread, and to
-//! wait for it, takes most of the time that a program with nothing to shut down needs to end. So a
-//! thread that is about to wait for its words may run what is queued itself, as long as that cannot
-//! block.
+//! A separate thread runs them, since a job may block in a write. But waking that thread and waiting for it
+//! takes most of the time that a program with nothing to shut down needs to end. So a thread that is about
+//! to wait for its output may run queued jobs itself, as long as they cannot block.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,17 +17,17 @@ use crate::sync::lock_within;
 use crate::system;
 use crate::threads::{self, Job};
 
-/// How much longer than asked for a wait may take while the queue's thread gets no processor.
+/// How much longer than asked a wait may take while the queue's thread gets no CPU time.
 const STARVED: Duration = Duration::from_secs(5);
 
 pub(super) struct Queue {
     add: Sender<Job>,
     take: Receiver<Job>,
-    /// Wakes the thread, which then runs all jobs. There is room for one call.
+    /// Wakes the thread, which then runs all jobs. Has room for one wake-up.
     bell: Sender<()>,
     /// Held by the thread that runs jobs.
     turn: Arc<Mutex<()>>,
-    /// The number of the queue's thread, once that has begun.
+    /// The id of the queue's thread in the system, once the thread has started.
     thread: Arc<AtomicU64>,
 }
 
@@ -57,13 +56,13 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Adds a job. [`ring`](Self::ring) or [`run_here`](Self::run_here) is to be called.
+    /// Adds a job. The caller must then call [`ring`](Self::ring) or [`run_here`](Self::run_here).
     pub(super) fn add(&self, job: Job) {
-        // The queue itself holds a receiver.
+        // This cannot fail: the queue itself holds a receiver.
         let _ = self.add.send(job);
     }
 
-    /// Has the thread run what is queued.
+    /// Makes the queue's thread run the queued jobs.
     pub(super) fn ring(&self) {
         let _ = self.bell.try_send(());
     }
@@ -73,11 +72,12 @@ impl Queue {
         self.take_turn().is_some_and(|_turn| self.take.is_empty())
     }
 
-    /// Waits until every job that is queued now has been run, for at most `in_all` or until `gives_up`.
+    /// Waits until every job that is queued now has been run, but for at most `in_all`, or until `gives_up`
+    /// returns `true`.
     ///
-    /// The time in which the thread is ready to run does not count: where other threads keep all
-    /// processors busy, it may get some milliseconds of a second, and what it writes is worth more than a
-    /// punctual end. But that adds at most [`STARVED`].
+    /// Time that the queue's thread spends ready to run does not count: if other threads keep all processors
+    /// busy, it may get a few milliseconds a second, and what it writes is worth more than a punctual end.
+    /// This adds at most [`STARVED`].
     pub(super) fn wait(&self, in_all: Duration, gives_up: impl Fn() -> bool) {
         const LOOK: Duration = Duration::from_millis(5);
         let (done, has_run) = bounded::<Infallible>(0);
@@ -96,17 +96,15 @@ impl Queue {
         }
     }
 
-    /// The right to run jobs, unless another thread has it.
+    /// Takes the right to run jobs, unless another thread has it.
     fn take_turn(&self) -> Option<MutexGuard<'_, ()>> {
         lock_within(&self.turn, Duration::ZERO)
     }
 
-    /// Runs what is queued on this thread if it is little, and no other thread is at it. After each job
-    /// it goes on if `goes_on`. The rest is left to the queue's thread.
+    /// Runs the first queued jobs on this thread, unless another thread is running jobs. Starts, and goes on
+    /// after each job, only if `goes_on` returns `true`. Leaves the rest to the queue's thread.
     pub(super) fn run_here(&self, goes_on: impl Fn() -> bool) {
         const LITTLE: usize = 8;
-        // The thread that has the turn may have looked for jobs before this one came, and so may the one
-        // that has just given it back.
         if let Some(_turn) = self.take_turn()
             && goes_on()
         {
@@ -117,6 +115,8 @@ impl Queue {
                 }
             }
         }
+        // The thread that has the turn, or has just given it back, may have looked for jobs before the last
+        // one was added.
         if !self.take.is_empty() {
             self.ring();
         }

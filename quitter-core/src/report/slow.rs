@@ -11,9 +11,9 @@ use crate::routine::kind::RoutineKind;
 
 /// A routine that returned in time, but took more than half of the quit timeout.
 ///
-/// The next release of the program, or a busier machine, may turn it into one that does not return in
-/// time. A routine that only waited for others is not one of them, nor is one that was already waiting
-/// for others when half of the time was over.
+/// In the next release of the program, or on a busier machine, it may not return in time. A routine that
+/// only waited for others does not count, nor does one that was already waiting for others when half of
+/// the time was over.
 ///
 /// # Examples
 ///
@@ -40,24 +40,24 @@ use crate::routine::kind::RoutineKind;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SlowRoutine {
-    /// The path of its quitter, such as `main/store`.
+    /// The path of the routine's quitter, such as `main/store`.
     pub quitter: QuitterPath,
     /// The routine's number, as in [`RoutineHandle::id`](crate::RoutineHandle::id).
     pub id: u64,
     /// The routine's name.
     pub name: String,
-    /// The kind of work it was.
+    /// The kind of work that the routine was.
     pub kind: RoutineKind,
     /// Where the routine was added.
     pub spawned_at: &'static Location<'static>,
-    /// The time from the quit event until it had returned.
+    /// The time from the quit event until the routine had returned.
     pub took: Duration,
 }
 
 /// The slow routines of a report: "slow to return: flusher of main/store took 3.1 s of 5 s".
 pub(crate) struct SlowLine<'a> {
     pub(crate) slow: &'a [SlowRoutine],
-    /// How many there were besides.
+    /// The number of further slow routines.
     pub(crate) unlisted: usize,
     /// The quit timeout.
     pub(crate) timeout: Duration,

@@ -1,9 +1,9 @@
-//! The picture of a quit on a terminal, for the feature `progress`; nothing where it is off, and where
-//! there are no Unix terminals.
+//! The picture of a quit on a terminal. There is none without the feature `progress`, or without Unix
+//! terminals.
 //!
-//! The cursor stays where the program left it, and the picture is drawn below it. So output of the
-//! program never is overwritten, resizing the terminal spoils nothing, and "erase what is below" takes
-//! the picture away, whatever it was.
+//! The cursor stays where the program left it, and the picture is drawn below it. So the program's output is
+//! never overwritten, resizing the terminal spoils nothing, and erasing everything below the cursor removes
+//! the picture, whatever it was.
 
 #[cfg(not(all(feature = "progress", unix)))]
 mod off;

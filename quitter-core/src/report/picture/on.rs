@@ -12,30 +12,30 @@ use crate::report::timeouts::Timeouts;
 use crate::system;
 use crate::tree::LiveAt;
 
-/// A quit that is over by then is not drawn.
+/// The time until the first picture. A quit that is over by then is not drawn.
 const FIRST: Duration = Duration::from_millis(200);
 
-/// How often it is drawn, at most.
+/// The minimum time between two pictures.
 const APART: Duration = Duration::from_millis(100);
 
-/// To find the live routines may take this part of the time.
+/// Finding the live routines may take one part in so many of the time.
 const SHARE: u32 = 20;
 
-/// How many routines have a row of their own.
+/// The maximum number of routines with a row of their own.
 const ROWS: usize = 10;
 
-/// Empty lines between the cursor and the picture: so many lines of the program, and one, find room until
+/// Empty lines between the cursor and the picture. The program can print so many lines, and one more, before
 /// the picture is drawn again.
 const GAP: usize = 2;
 
-/// Lines of the terminal that the picture leaves to the program.
+/// The number of lines of the terminal that the picture leaves to the program.
 const SPARED: usize = GAP + 2;
 
-/// Erases everything behind and below the cursor, which keeps its place. First makes sure that there is a
-/// line below. Not in one step: to clear a whole screen is for tmux to push it into its history.
+/// Erases everything after and below the cursor, which keeps its position. First makes sure that there is a
+/// line below. Not in one step: tmux pushes a screen that is cleared as a whole into its history.
 const ERASE: &str = "\x1bD\x1b[A\x1b7\x1b[K\x1b[B\r\x1b[J\x1b8";
 
-/// Draws the quit. Belongs to the watcher, which looks; the console's thread makes the text.
+/// Draws the quit. The watcher owns it and finds the live routines; the console's thread makes the text.
 pub(crate) struct Picture {
     quit_at: Instant,
     next: Instant,
@@ -44,7 +44,7 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    /// `None`: this program's stderr is not for pictures.
+    /// `None` if this program's stderr is not for pictures.
     pub(crate) fn start(quit_at: Instant) -> Option<Self> {
         console::takes_pictures().then(|| Self {
             quit_at,
@@ -58,12 +58,13 @@ impl Picture {
         self.next
     }
 
-    /// Draws the live routines, unless a look could not find them all. To be called right after the look.
+    /// Draws the live routines, unless a look could not find them all. Call this right after the look, whose
+    /// duration it measures.
     pub(crate) fn draw(&mut self, live: Option<Vec<LiveAt>>, deadline: Option<Instant>) {
         let now = Instant::now();
         let looked_for = now.saturating_duration_since(self.next);
         self.next = now + (looked_for.min(APART) * SHARE).max(APART);
-        // While the terminal takes nothing, the last picture still waits to be written.
+        // While the terminal takes nothing, the last picture is still waiting to be written.
         let is_behind = Arc::strong_count(&self.renderer) > 1;
         let Some(live) = live.filter(|live| !live.is_empty() && !is_behind) else {
             return;
@@ -99,7 +100,7 @@ pub(super) struct Scene<'a> {
     pub(super) timeout: Option<Duration>,
 }
 
-/// The first routines of a look.
+/// Keeps the first `room` routines of a look.
 fn first(mut live: Vec<LiveAt>, mut room: usize) -> Vec<LiveAt> {
     for at in &mut live {
         at.routines.truncate(room);
@@ -109,14 +110,14 @@ fn first(mut live: Vec<LiveAt>, mut room: usize) -> Vec<LiveAt> {
     live
 }
 
-/// Draws rows below the cursor, which keeps its place.
+/// The text that draws `rows` below the cursor, which keeps its position.
 fn below_the_cursor(rows: &[String]) -> String {
     let lines = rows.len() + GAP;
-    // Makes room, and keeps the column.
+    // Makes room below the cursor, which keeps its column.
     let room = "\x1bD".repeat(lines);
     let gap = "\r\n".repeat(GAP);
     let rows: String = rows.iter().map(|row| format!("\r\n{row}")).collect();
-    // Without wrapping: a character may take more columns than was counted.
+    // Without wrapping: a character may take more columns than were counted.
     format!("{room}\x1b[{lines}A{ERASE}\x1b7\x1b[?7l{gap}{rows}\x1b[?7h\x1b8")
 }
 
@@ -132,7 +133,7 @@ impl Shown {
         Self(AtomicU8::new(NONE))
     }
 
-    /// A picture is about to be drawn. Returns whether it may.
+    /// Records that a picture is about to be drawn. Returns `false` if none may be drawn any more.
     pub(crate) fn begin(&self) -> bool {
         let drawn = |state| (state != OVER).then_some(DRAWN);
         let order = Ordering::Relaxed;
@@ -149,7 +150,7 @@ impl Shown {
         }
     }
 
-    /// As [`erase`](Self::erase). No picture follows.
+    /// Like [`erase`](Self::erase), and no picture may be drawn after it.
     pub(crate) fn end(&self) -> &'static str {
         match self.0.swap(OVER, Ordering::Relaxed) {
             DRAWN => ERASE,
@@ -158,8 +159,8 @@ impl Shown {
     }
 }
 
-/// The terminal's size, if pictures can be drawn there: it is no dumb one, in its usual mode, and this
-/// process is in the foreground.
+/// The terminal's size, if pictures can be drawn there: the terminal is large enough, not dumb and not in raw
+/// mode, and this process is in the foreground.
 pub(crate) fn canvas(stderr: &File) -> Option<system::TerminalSize> {
     const NARROWEST: usize = 20;
     const LOWEST: usize = SPARED + 2;

@@ -15,7 +15,7 @@ use crate::report::text::{Count, Seconds};
 const WITH_BAR: &str = "{spinner} {prefix}  [{bar:20}]\n{msg}";
 const WITHOUT: &str = "{spinner} {prefix}\n{msg}";
 
-/// Columns of the longest line with a bar.
+/// The minimum width of a terminal for a line with a bar, in columns.
 const WIDE: usize = 70;
 
 pub(super) struct Renderer {
@@ -33,7 +33,7 @@ impl Renderer {
         }
     }
 
-    /// At most `most` rows of so many columns.
+    /// Lays out at most `most` rows of at most `columns` columns.
     pub(super) fn rows(&mut self, scene: &Scene<'_>, columns: usize, most: usize) -> Vec<String> {
         let left = |timeout: Duration| timeout.saturating_sub(scene.passed);
         let left = scene.timeout.map(left);
@@ -41,7 +41,7 @@ impl Renderer {
             Some(_) if columns >= WIDE => WITH_BAR,
             _ => WITHOUT,
         };
-        // A template that does not parse would show in any test.
+        // Any test would notice a template that does not parse.
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style.progress_chars("=> "));
         }
@@ -52,7 +52,7 @@ impl Renderer {
             self.bar.set_position(millis(scene.passed.min(timeout)));
         }
         let header = header(scene.count, left);
-        // Beside the spinner and a space.
+        // The spinner and a space take two columns.
         self.bar.set_prefix(shortened(&header, columns - 2));
         let routines = routines(scene, columns, most.saturating_sub(1));
         self.bar.set_message(routines.join("\n"));
@@ -102,7 +102,7 @@ fn routines(scene: &Scene<'_>, columns: usize, most: usize) -> Vec<String> {
     rows.iter().map(|row| shortened(row, columns)).collect()
 }
 
-/// The beginning of a row that is too long, with a sign.
+/// Cuts off the end of a row that is too long, and puts "…" in its place.
 fn shortened(row: &str, columns: usize) -> String {
     match row.chars().nth(columns) {
         None => row.to_owned(),
@@ -126,7 +126,7 @@ impl Page {
         self.text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Indicatif ends a row with a line end, or fills it up with spaces.
+    /// Splits the text into rows: indicatif ends a row with a line end, or pads it with spaces.
     fn rows(&self, columns: usize, most: usize) -> Vec<String> {
         let text = self.text();
         let text: Vec<char> = text.chars().filter(|letter| *letter != '\r').collect();
@@ -138,7 +138,7 @@ impl Page {
     }
 }
 
-/// A terminal on which nothing is ever moved or cleared.
+/// A terminal that only records text: it ignores cursor movements and clearing.
 #[derive(Debug)]
 struct Paper(Arc<Page>);
 
