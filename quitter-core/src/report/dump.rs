@@ -15,11 +15,11 @@ pub struct Dump {
     pub signal: QuitSignal,
     /// The tree of the main quitter.
     pub snapshot: Snapshot,
-    /// The threads that run no routine, but for quitter's own. A thread that calls a function of the
-    /// program, such as that for [notices](crate::MainQuitterBuilder::notices), is quitter's own except
-    /// during the call. So is a thread in [`exit`](crate::MainQuitter::exit). Under the attribute, so is the
-    /// main thread of an async `main` in the exit, unless it runs the tasks of a `current_thread` runtime.
-    /// `None`: the system does not tell, which Linux does.
+    /// The threads that run no routine, except quitter's own. A thread that calls a function of the program,
+    /// such as that for [notices](crate::MainQuitterBuilder::notices), is quitter's own except during the
+    /// call. A thread in [`exit`](crate::MainQuitter::exit) is quitter's own, too. Under the attribute, so is
+    /// the main thread of an async `main` in the exit, unless it runs the tasks of a `current_thread`
+    /// runtime. `None` if the system does not list threads; Linux does.
     pub outside: Option<Vec<OutsideThread>>,
 }
 

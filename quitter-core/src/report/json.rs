@@ -1,9 +1,9 @@
-//! The shape in which snapshots and reports are serialized, as the guide documents it: objects with the
-//! names of the fields, durations as seconds, places as `file:line:column`, and enums with their
+//! The format in which snapshots and reports are serialized, as the guide documents it: objects with the
+//! names of the fields, durations as seconds, locations as `file:line:column`, and enums with their
 //! variant as `type`.
 //!
-//! Written out, and not derived, so that it does not change with the types: each is taken apart without
-//! `..`, and a new field does not compile until it has its place here.
+//! It is written out rather than derived, so that it does not change with the types. Most of them are
+//! destructured without `..`, so that a new field does not compile until it is handled here.
 
 use std::panic::Location;
 use std::time::Duration;
@@ -25,8 +25,8 @@ use crate::routine::kind::{RoutineKind, RoutineState};
 use crate::stacks::{Frame, Stack, TaskState};
 use crate::stands::Stands;
 
-/// How many characters of a path are written: a chain of very many quitters would take space with the
-/// square of its length.
+/// The maximum number of characters of a path: without it, a chain of very many quitters would take space
+/// quadratic in its length.
 const LONGEST_PATH: usize = 1000;
 
 /// Serializes an object with these keys.
@@ -143,7 +143,8 @@ impl Serialize for LiveQuitter {
 }
 
 impl Serialize for QuitState {
-    /// The cause is written once, where it was told: it may be long, and the quitters below many.
+    /// The cause is only written for the quitter that was told to quit: it may be long, and there may be many
+    /// quitters below.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self {
             cause,
@@ -231,7 +232,7 @@ impl Serialize for StuckRoutine {
             #[cfg(feature = "stacks")]
             task,
         } = self;
-        // The keys are always there.
+        // The keys do not depend on the feature.
         #[cfg(not(feature = "stacks"))]
         let (stacks, task) = (&[(); 0], &None::<()>);
         object!(serializer, "StuckRoutine",

@@ -1,9 +1,10 @@
 //! The list of the routines that did not return, as text of bounded length.
 //!
-//! Routines of one quitter that differ only in their times, or in the objects of the call that they
-//! are blocked in, share a line, with those of which it is not known what they stand on. After a hundred lines,
-//! the remaining routines are counted. Then those that only wait for others come last, so that the ones that
-//! hang are named. Making the text takes time linear in the number of routines.
+//! Routines of one quitter that differ only in their times, or in the objects of the call that they are
+//! blocked in, share a line. Those about which it is not known what they stand on share it, too. After a
+//! hundred lines, the remaining routines are counted. If there are more than a hundred quitters and routines,
+//! those that only wait for others come last, so that the ones that hang are named. Making the text takes
+//! time linear in the number of routines.
 
 use std::fmt;
 
@@ -17,10 +18,10 @@ use crate::report::text::{Count, Line, Rounded, Seconds, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
 use crate::routine::kind::RoutineState;
 
-/// How many quitters and routines are listed.
+/// The maximum number of quitters and groups of routines that are listed.
 const ROWS: usize = 100;
 
-/// Where the calls of a stack begin.
+/// The indent of the calls of a stack.
 const STACK_INDENT: usize = 6;
 
 /// An entry of the list: one line, or several if it is too long for one.
@@ -33,7 +34,7 @@ enum Row {
     },
 }
 
-/// A line that says how many there are, then a line for each quitter and routine.
+/// A line that says how many routines there are, then a line for each quitter and routine.
 impl fmt::Display for Timeouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, after) = (Count(self.len(), "routine"), Rounded(self.after()));
@@ -69,9 +70,9 @@ impl fmt::Display for Timeouts {
 }
 
 impl Timeouts {
-    /// The routines in the order in which they are listed, by quitter: first those that hang, then those that
-    /// only wait for others. If all do not fit, a quitter is listed for each, or those that wait might take
-    /// the place of one that hangs.
+    /// The routines by quitter, in the order of the list: first those that hang, then those that only wait
+    /// for others. If not all fit, a quitter with both is listed twice: otherwise, routines that wait might
+    /// take the places of those that hang.
     fn in_order(&self) -> impl Iterator<Item = (&QuitterPath, Vec<&StuckRoutine>)> {
         let all_fit = self.len() + self.quitters.len() <= ROWS;
         let (mut hang, mut wait) = (Vec::new(), Vec::new());
@@ -113,7 +114,7 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
     Ok(())
 }
 
-/// The stacks alone, below the names of the routines.
+/// Writes only the stacks, below the names of the routines.
 #[cfg(feature = "stacks")]
 pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> fmt::Result {
     let mut room = ROWS;

@@ -21,7 +21,7 @@ use crate::stands::Stands;
 ///
 /// The [`Display`](fmt::Display) form is what it writes to stderr, without the line end: one line, or
 /// several where a message or a report has several, or where a line would have more than 100 columns.
-/// Names, paths and statuses are escaped and shortened there; the fields hold them as they are.
+/// Names, paths and statuses are escaped and shortened there; the fields hold them unchanged.
 ///
 /// # Examples
 ///
@@ -41,7 +41,7 @@ use crate::stands::Stands;
 pub enum Notice {
     /// The program was told to quit: "Received quit from 'OS interrupt/termination signal': SIGINT".
     QuitEvent {
-        /// Why.
+        /// Why the program was told to quit.
         cause: QuitCause,
         /// How the routine that the cause names failed.
         failure: Option<FailureKind>,
@@ -59,7 +59,7 @@ pub enum Notice {
     Waiting {
         /// The live routines.
         routines: Timeouts,
-        /// How much of the quit timeout is left; `None`: there is none.
+        /// How much of the quit timeout is left; `None` if there is no timeout.
         left: Option<Duration>,
     },
     /// A routine that a [`Waiting`](Self::Waiting) notice named has returned.
@@ -74,7 +74,7 @@ pub enum Notice {
     Failure(RoutineFailure),
     /// Failures that came faster than they could be reported: "and 17 more failures".
     MoreFailures {
-        /// How many.
+        /// The number of these failures.
         count: usize,
     },
     /// Advice about how the program uses quitter.
@@ -91,32 +91,32 @@ pub enum Notice {
     },
     /// The outcome of the shutdown.
     Outcome(Box<ExitReport>),
-    /// Where the routines that the [`Outcome`](Self::Outcome) of an end by force lists hang. It comes
-    /// after the outcome, since it takes longer. If [`exit`](crate::MainQuitter::exit) made the report, the
-    /// report itself has the stacks.
+    /// Where the routines hang that the [`Outcome`](Self::Outcome) of an end by force lists. It comes after
+    /// the outcome, since it takes longer. If [`exit`](crate::MainQuitter::exit) made the report, the report
+    /// itself has the stacks.
     #[cfg(feature = "stacks")]
     Stacks {
         /// The routines, with their stacks.
         routines: Timeouts,
     },
-    /// The main quitter was dropped while routines are live, and nothing waits for them.
+    /// The main quitter was dropped while routines were live, and nothing waits for them.
     LeftRunning {
         /// How many routines are live.
         count: usize,
     },
-    /// The process is about to be ended by force, and kills the child processes that are routines and have
-    /// not ended, with their process groups: "Killing 1 child process". Comes after the
+    /// The process is about to be ended by force. It kills the child processes that are routines and have not
+    /// ended, with their process groups: "Killing 1 child process". Comes after the
     /// [`Outcome`](Self::Outcome).
     #[cfg(feature = "process")]
     KillingProcesses {
-        /// How many child processes.
+        /// The number of child processes.
         count: usize,
     },
     /// The process is about to be ended by force, and no routine held up its end.
     EndedByForce {
         /// How far the program had come.
         held_up: HeldUpAt,
-        /// Where the main thread, the first of the process, stands. `None`: the system does not say.
+        /// What the main thread, the first of the process, stands on. `None` if the system does not say.
         main_thread: Option<Stands>,
     },
 }
@@ -161,8 +161,8 @@ impl fmt::Display for HeldUpAt {
 }
 
 impl Notice {
-    /// Whether something is wrong: a failure, an outcome with a failure or with routines that did not
-    /// return, an end by a further signal or by force, a `before_report` that takes too long, or advice
+    /// Returns whether something is wrong: a failure, an outcome with a failure or with routines that did
+    /// not return, an end by a further signal or by force, a `before_report` that takes too long, or advice
     /// about a program that uses quitter wrongly. These are the notices that
     /// [`Output::Quiet`](crate::Output::Quiet) writes.
     ///
@@ -204,12 +204,12 @@ impl Notice {
         }
     }
 
-    /// Whether it is about a moment that passes.
+    /// Whether the notice is about the progress of the quit, and soon out of date.
     pub(crate) fn is_progress(&self) -> bool {
         matches!(self, Self::Waiting { .. } | Self::Returned { .. })
     }
 
-    /// Whether it says how the program ends.
+    /// Whether the notice says how the program ends.
     pub(crate) fn is_last_word(&self) -> bool {
         match self {
             Self::Outcome(_) | Self::EndedByForce { .. } => true,
@@ -219,12 +219,12 @@ impl Notice {
         }
     }
 
-    /// Whether it is the outcome of a program in which there was nothing to shut down.
+    /// Whether the notice is the outcome of a program in which there was nothing to shut down.
     pub(crate) fn is_no_shutdown(&self) -> bool {
         matches!(self, Self::Outcome(report) if report.is_no_shutdown())
     }
 
-    /// Whether the program itself has said what there is to say.
+    /// Whether the program itself has already said what there is to say.
     pub(crate) fn is_no_news(&self) -> bool {
         self.is_no_shutdown() && !self.is_trouble()
     }
@@ -235,7 +235,7 @@ impl fmt::Display for Notice {
         let text = Unbroken(self);
         match self {
             Self::Waiting { .. } | Self::Dump(_) | Self::Outcome(_) => text.fmt(f),
-            // A line of a log, as a server's clients fail.
+            // One line, as in a log: the clients of a server may fail often.
             Self::Failure(_) => text.fmt(f),
             #[cfg(feature = "stacks")]
             Self::Stacks { .. } => text.fmt(f),
@@ -244,7 +244,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// The text of a notice, without a break where a line is too long. Lists are laid out all the same.
+/// The text of a notice, with long lines left unbroken. Lists are still laid out in lines.
 pub(crate) struct Unbroken<'a>(pub(crate) &'a Notice);
 
 impl fmt::Display for Unbroken<'_> {

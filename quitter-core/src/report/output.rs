@@ -1,6 +1,6 @@
 //! Where notices go: to stderr, to a function of the program, or nowhere; at once, or held back.
 //!
-//! Only data and decisions. [`console`](crate::report::console) acts on them.
+//! This module only has data and decisions. [`console`](crate::report::console) acts on them.
 
 use std::fmt;
 use std::io;
@@ -27,21 +27,20 @@ pub enum Output {
     /// Every notice.
     #[default]
     All,
-    /// Troubles only: notices that [are trouble](Notice::is_trouble), below the quit event, and dumps, which
-    /// were [asked for](crate::MainQuitterBuilder::dump_on). A program
-    /// that ends as it should says nothing, also if that takes its time: who is waited for, and that a
-    /// second signal was ignored, is no trouble.
+    /// Only trouble: notices that [are trouble](Notice::is_trouble), below the quit event, and dumps, which
+    /// were [asked for](crate::MainQuitterBuilder::dump_on). A program that ends as it should says nothing,
+    /// even if its end takes a while: notices about routines that the quit waits for, or about a second
+    /// signal that was ignored, are not trouble.
     Quiet,
-    /// Nothing, not even why the program was ended by force. The exit code tells.
+    /// Nothing, not even why the program was ended by force. Only the exit code shows it.
     Silent,
-    /// Nothing, since the program's tracing subscriber gets everything: with the feature `tracing`.
+    /// Nothing, since the program's tracing subscriber gets everything. Needs the feature `tracing`.
     ///
-    /// The outcome is written all the same where no subscriber takes it within 250 ms, and so is the
-    /// report of an end by force: that depends on no subscriber, and what one has not yet written is
-    /// lost then.
+    /// The outcome is still written if no subscriber takes it within 250 ms. So is the report of an end by
+    /// force: it depends on no subscriber, and what a subscriber has not yet written is lost then.
     ///
-    /// With the feature, a subscriber gets the events below whatever the output is. Their target is
-    /// `quitter`. A name or text stands in its field as it is; subscribers escape them.
+    /// With the feature, a subscriber gets the events below, whatever the output is. Their target is
+    /// `quitter`. The fields hold names and texts unchanged; subscribers escape them.
     ///
     /// | level | event | fields |
     /// | --- | --- | --- |
@@ -57,9 +56,10 @@ pub enum Output {
     /// Its parent is the span in which the routine was added, and a thread runs in it, under the
     /// dispatcher of the thread that added it.
     ///
-    /// A routine, and whoever tells a child quitter to quit, calls the subscriber itself, under no lock,
-    /// and its panics are swallowed. The quit of a whole tree and all notices go through a thread of
-    /// their own: no end of a program waits for a subscriber longer than 250 ms.
+    /// A routine calls the subscriber on its own thread, and so does code that tells a child quitter to
+    /// quit. No lock is held during such a call, and panics of the subscriber are swallowed. The quit of a
+    /// whole tree and all notices go through a separate thread: the end of a program never waits for a
+    /// subscriber for longer than 250 ms.
     ///
     /// # Examples
     ///
@@ -70,7 +70,7 @@ pub enum Output {
     /// // Here the program would set its subscriber: tracing_subscriber::fmt::init();
     /// let builder = MainQuitter::builder().end(End::WithBody).output(Output::Tracing);
     /// let report = builder.run(|main| {
-    ///     // An event of this routine stands in its span.
+    ///     // An event of this routine is in its span.
     ///     main.routine("flusher").add(|_| tracing::info!("flushed")).map(drop)
     /// });
     /// assert_eq!(report.exit_code, 0);
@@ -82,8 +82,8 @@ pub enum Output {
 /// How long quitter holds its notices back, for programs that draw on the terminal.
 ///
 /// A line that is written in raw mode, or to the alternate screen, spoils the picture or vanishes with
-/// it. Held notices are written in their order; those that say who is still waited for are out of date
-/// by then, and left out. An end by force ends every hold.
+/// it. Held notices are written in order. Those that say which routines the quit still waits for are left
+/// out, since they are out of date by then. An end by force ends every hold.
 ///
 /// # Examples
 ///
@@ -135,7 +135,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Calls it, and returns whether it has returned in time.
+    /// Calls the function, and returns whether it has returned in time.
     pub(crate) fn tell(&self, notice: Notice, timeout: Duration) -> bool {
         let function = Arc::clone(&self.function);
         self.caller.call(move || function(&notice), timeout)
@@ -149,7 +149,7 @@ pub(crate) struct BeforeReport {
 }
 
 impl BeforeReport {
-    /// Calls it, and returns whether it is still running after that time.
+    /// Calls the hook, and returns whether it is still running after that time.
     pub(crate) fn outlasts(self, time: Duration) -> bool {
         self.caller.outlasts(self.hook, time)
     }
@@ -160,13 +160,13 @@ pub(crate) struct Speech {
     pub(crate) output: Output,
     pub(crate) function: Option<Listener>,
     hook: Option<BeforeReport>,
-    /// Says that the hook did not return in time, once there is a place for it.
+    /// The notice that the hook did not return in time, until it is said.
     late_hook: Option<Notice>,
     hold: HoldOutput,
     held: Vec<Notice>,
-    /// Whether the process is being ended by force: then it waits for nobody any more.
+    /// Whether the process is being ended by force, and no longer waits for routines.
     is_ending: bool,
-    /// The quit event, while it is not known whether anything follows that it belongs above.
+    /// The quit event, until a notice follows that it belongs above.
     event: Option<Notice>,
 }
 
@@ -206,7 +206,7 @@ impl Speech {
         })
     }
 
-    /// Takes in a notice. Returns those that are to be said now.
+    /// Accepts a notice. Returns the notices to say now.
     pub(crate) fn admit(&mut self, notice: Notice) -> Vec<Notice> {
         if self.is_ending && notice.is_progress() {
             return Vec::new();
@@ -252,7 +252,7 @@ impl Speech {
         }
     }
 
-    /// Whether this is to be written if no tracing subscriber takes it.
+    /// Whether the notice is written if no tracing subscriber takes it.
     pub(crate) fn has_spare(&self, notice: &Notice) -> bool {
         #[cfg(feature = "tracing")]
         return self.output == Output::Tracing && notice.is_last_word();
@@ -270,23 +270,23 @@ impl Speech {
         }
     }
 
-    /// Takes in the quit event of a program in which nothing runs. It is said above whatever follows,
+    /// Keeps the quit event of a program in which nothing runs. It is said above the notice that follows,
     /// unless that says that there was no shutdown.
     pub(crate) fn keep_event(&mut self, event: Notice) {
         self.event = Some(event);
     }
 
-    /// From now on no notice says who is waited for.
+    /// Drops all later notices about the routines that the quit waits for.
     pub(crate) fn end_progress(&mut self) {
         self.is_ending = true;
     }
 
-    /// The hook `before_report`, once.
+    /// Returns the hook `before_report` at the first call.
     pub(crate) fn take_hook(&mut self) -> Option<BeforeReport> {
         self.hook.take()
     }
 
-    /// The hook has not returned after this time.
+    /// Records that the hook had not returned after this time.
     pub(crate) fn keep_late_hook(&mut self, after: Duration) {
         self.late_hook = Some(Notice::BeforeReportUnfinished { after });
     }
@@ -295,12 +295,12 @@ impl Speech {
         self.late_hook.take()
     }
 
-    /// Whether nothing of the program's is called for a notice.
+    /// Whether a notice calls no code of the program.
     pub(crate) fn calls_nothing(&self) -> bool {
         self.function.is_none() && self.hook.is_none() && !trace::may_call()
     }
 
-    /// Whether the program has asked for nothing of its own.
+    /// Whether all notices go to stderr at once.
     #[cfg(all(feature = "progress", unix))]
     pub(crate) fn is_default(&self) -> bool {
         let is_held = self.hold != HoldOutput::Never;
