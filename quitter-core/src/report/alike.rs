@@ -1,4 +1,4 @@
-//! Routines that share a line: as text, they differ in little.
+//! Routines that share a line, since their texts hardly differ.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,13 +12,14 @@ use crate::report::text::{Line, Span};
 use crate::report::timeouts::{LastSeen, StuckRoutine};
 use crate::routine::kind::{RoutineKind, RoutineState};
 
-/// The width of the longest name in a list, with its count, in columns.
+/// The maximum width of a name in a list, with its count, in columns.
 const NAME_WIDTH: usize = 30;
 
-/// The width of the longest status in a list, in columns: what is left beside the longest name.
+/// The maximum width of a status in a list, in columns: what is left beside the longest name.
 const STATUS_WIDTH: usize = 50;
 
-/// Routines of one quitter that differ only in their times, or in the objects that they are blocked on.
+/// Routines of one quitter that differ only in their times, or in the objects of the call that they are
+/// blocked in.
 pub(super) struct Alike<'a> {
     pub(super) first: &'a StuckRoutine,
     pub(super) count: usize,
@@ -29,7 +30,7 @@ pub(super) struct Alike<'a> {
 }
 
 impl<'a> Alike<'a> {
-    /// Groups routines, into at most `room` groups, in the order of their first routines.
+    /// Makes at most `room` groups, in the order of their first routines.
     pub(super) fn of(
         routines: impl IntoIterator<Item = &'a StuckRoutine>,
         room: usize,
@@ -38,7 +39,7 @@ impl<'a> Alike<'a> {
         let mut by_key: HashMap<(Key<'a>, Option<Kind<'a>>), usize> = HashMap::new();
         for routine in routines {
             let (key, kind) = (key(routine), Kind::of(&routine.stands));
-            // Routines that nothing more is known of join the first group of their key.
+            // The first group of a key also has the routines that nothing else is known about.
             let first = by_key.get(&(key, None)).copied();
             let known = by_key.get(&(key, kind)).copied();
             let untold = first.filter(|first| groups[*first].standing.is_none());
@@ -82,12 +83,12 @@ impl<'a> Alike<'a> {
         }
     }
 
-    /// The lines of their stacks, indented by `indent` columns.
+    /// The lines of the routines' stacks, each indented by `indent` columns.
     pub(super) fn stacks(&self, told: &mut Told<'a>, indent: usize) -> Vec<String> {
         self.stacks.lines(&self.first.name, told, indent)
     }
 
-    /// How tasks stand with their executor.
+    /// The states of the tasks among the routines.
     #[cfg(feature = "stacks")]
     pub(super) fn facts_of_stacks(&self) -> Vec<String> {
         self.stacks.facts()
@@ -98,7 +99,7 @@ impl<'a> Alike<'a> {
         counted(&self.first.name, self.count, NAME_WIDTH)
     }
 
-    /// The call that they are blocked in, if known.
+    /// The call that the routines are blocked in, if it is known.
     pub(super) fn call(&self) -> Option<&'a str> {
         self.standing.as_ref()?.call()
     }
@@ -126,7 +127,7 @@ impl<'a> Alike<'a> {
             (None, _) if *is_body => None,
             (None, _) => match kind {
                 RoutineKind::Process { pid } => Some(format!("pid {pid}")),
-                // A guard may be a job that waits in a queue.
+                // A guard may stand for a job that waits in a queue.
                 RoutineKind::Guard => None,
                 _ => Some("never asked its quitter".to_owned()),
             },
@@ -149,7 +150,7 @@ impl<'a> Alike<'a> {
 }
 
 impl RoutineState {
-    /// The words for the state, beside the routine's age in a list.
+    /// The words for the state, which follow the routine's running time in a list.
     pub(super) fn words(self) -> Option<&'static str> {
         match self {
             Self::Running => None,
@@ -176,7 +177,7 @@ fn ago(routine: &StuckRoutine) -> Option<Duration> {
     routine.last_seen.and_then(|seen| seen.ago)
 }
 
-/// The facts that the routines of a line have in common.
+/// The facts that the routines of one line share.
 type Key<'a> = (
     &'a str,
     RoutineState,

@@ -1,4 +1,4 @@
-//! Calls functions of the program on a thread of its own, so that nothing else hangs if one does.
+//! Calls functions of the program on a separate thread, so that nothing else hangs if one of them does.
 
 use std::io;
 use std::sync::Arc;
@@ -11,15 +11,16 @@ use crate::routine::panics;
 use crate::stands::own;
 use crate::threads::{self, Job};
 
-/// The thread ends with this handle, unless a call hangs. It is quitter's own while it waits for a call.
+/// The handle of the thread, which ends with it unless a call hangs. The thread is quitter's own while it
+/// waits for a call.
 pub(crate) struct Caller {
     queue: Sender<Job>,
-    /// How many calls have not ended.
+    /// The number of calls that have not ended.
     unfinished: Arc<AtomicUsize>,
 }
 
 impl Caller {
-    /// How many calls may wait for one that hangs. Further ones are dropped.
+    /// The maximum number of calls that have not ended. Further ones are dropped.
     const MOST_QUEUED: usize = 1000;
 
     pub(crate) fn start(name: &str) -> io::Result<Self> {
@@ -33,16 +34,16 @@ impl Caller {
         Ok(Self { queue, unfinished })
     }
 
-    /// Calls a function, and returns whether it has returned in time. A panic is as good as a hang.
-    /// Behind a call that hangs nothing is waited for.
+    /// Calls a function, and returns whether it has returned in time. A function that panics has not. Does
+    /// not wait while an earlier call has not ended.
     pub(crate) fn call(&self, function: impl FnOnce() + Send + 'static, timeout: Duration) -> bool {
         let queued = self.queue(function);
         queued
             .is_some_and(|(before, returned)| before == 0 && returned.recv_timeout(timeout).is_ok())
     }
 
-    /// Calls a function, and returns whether it is still running after that time. One that has panicked is
-    /// not.
+    /// Calls a function, and returns whether it is still running after that time. A function that has
+    /// panicked is not.
     pub(crate) fn outlasts(
         &self,
         function: impl FnOnce() + Send + 'static,
@@ -54,7 +55,7 @@ impl Caller {
         })
     }
 
-    /// As [`call`](Self::call), but waits for the calls before this one, too.
+    /// Like [`call`](Self::call), but waits for the calls before this one, too.
     #[cfg(feature = "tracing")]
     pub(crate) fn call_in_turn(
         &self,
@@ -65,7 +66,8 @@ impl Caller {
         queued.is_some_and(|(_, returned)| returned.recv_timeout(timeout).is_ok())
     }
 
-    /// Returns how many calls are before this one, and what hears of its end. `None`: too many are.
+    /// Queues a call. Returns the number of calls before it, and a receiver that is told when it returns.
+    /// `None` if there are too many calls.
     fn queue(&self, function: impl FnOnce() + Send + 'static) -> Option<(usize, Receiver<()>)> {
         let before = self.unfinished.fetch_add(1, Ordering::AcqRel);
         if before >= Self::MOST_QUEUED {
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_call_that_panics_or_hangs_costs_itself_and_no_later_wait() {
-        /// So long for each of the later calls would be far longer than all of them may take.
+        /// Waiting this long for each of the later calls would take far longer than all of them may take.
         const MOMENT: Duration = Duration::from_millis(10);
         let (tell, told) = unbounded::<()>();
         let (let_go, hang) = bounded::<()>(0);

@@ -15,7 +15,7 @@ use crate::report::text::WIDTH;
 ///
 /// The [`Display`](fmt::Display) form completes the sentence "Received quit from". Descriptions,
 /// messages, names and paths are escaped and shortened there; the lines of a message after the first
-/// are indented. Of a failure of `main` it shows the first line: the exit report has the others.
+/// are indented. For a failure of `main`, it shows the first line: the exit report has the others.
 ///
 /// # Examples
 ///
@@ -48,16 +48,16 @@ pub enum QuitCause {
     /// The program called [`send_quit`](crate::Quitter::send_quit) or
     /// [`quit_and_wait`](crate::Quitter::quit_and_wait).
     SendQuit {
-        /// The place of the call.
+        /// The location of the call.
         at: &'static Location<'static>,
     },
     /// The program called [`request_quit`](crate::Quitter::request_quit).
     Requested {
         /// The reason that was given.
         reason: String,
-        /// The routine that asked for it; `None`: it was asked for on a plain quitter.
+        /// The routine that called it; `None` if it was called on a plain quitter.
         routine: Option<RequestingRoutine>,
-        /// The place of the call.
+        /// The location of the call.
         at: &'static Location<'static>,
     },
     /// A routine failed whose [`OnFailure`](crate::OnFailure) makes others quit.
@@ -98,10 +98,10 @@ pub struct RequestingRoutine {
 }
 
 impl QuitCause {
-    /// The signal, if this is the event of a source that listens to signals.
+    /// Returns the signal, if this is the event of a source that listens to signals.
     ///
-    /// It is looked up by the source's index, which names one source for the life of the process. So a
-    /// cause that was made by hand, or in another process, may lack its signal.
+    /// The signal is looked up by the source's index, which belongs to one source for the life of the
+    /// process. So a cause that was made by hand, or in another process, may lack its signal.
     ///
     /// # Examples
     ///

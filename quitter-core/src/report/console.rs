@@ -1,12 +1,12 @@
 //! The thread that writes to stderr for a main quitter.
 //!
-//! A routine that hangs may hold std's lock of stderr, and a write to a full pipe blocks. So one
-//! thread writes everything, in order, to a duplicate of the handle, made when the main quitter is
-//! made. All other threads hand their text to it, and wait for it with a limit if at all. A stderr
-//! that is closed, full or broken loses the text and changes nothing else.
+//! A routine that hangs may hold std's lock of stderr, and a write to a full pipe blocks. So one thread
+//! writes everything, in order, to a duplicate of the handle that is made together with the main quitter.
+//! All other threads hand their text to that thread, and wait for it with a limit, if at all. If stderr is
+//! closed, full or broken, the text is lost, and nothing else changes.
 //!
-//! The exit does not wait for a thread to be woken where it need not: the threads on its way
-//! [write themselves](write_here) what stderr takes at once, and leave the rest to that thread.
+//! The exit does not wait for the thread to wake up if it can avoid that: the threads on its path
+//! [write](write_here) what stderr takes at once, and leave the rest to the console's thread.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -25,18 +25,18 @@ use crate::report::queue::Queue;
 use crate::system;
 use crate::trace::Said;
 
-/// The thread that writes, and what it writes to.
+/// The jobs of the thread that writes, and what it writes to.
 pub(crate) struct Console {
     jobs: OnceLock<Queue>,
-    /// Text that stderr did not take at once. It comes before all other.
+    /// Text that stderr did not take at once. It is written before all other text.
     rest: Mutex<Vec<u8>>,
     /// When the write that is now being made was started, if any.
     writing_since: Mutex<Option<Instant>>,
     /// The duplicate of stderr's handle; `None` inside if stderr is closed.
     stderr: OnceLock<Option<File>>,
-    /// The picture on the terminal; only this thread draws.
+    /// The picture on the terminal; only the console's thread draws it.
     picture: Shown,
-    /// Under its lock nothing is written or called.
+    /// While this is locked, nothing is written, and no code of the program is called.
     speech: Mutex<Speech>,
 }
 
@@ -69,10 +69,10 @@ impl Console {
         self.speech.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a notice to the program's function if there is one, else writes it. The last words of a
-    /// program whose function hangs or panics go to stderr.
+    /// Gives a notice to the program's function if there is one, otherwise writes it. If the function hangs
+    /// or panics, notices about how the program ends are written to stderr.
     fn deliver(&self, notice: &Notice) {
-        /// Longer than a function takes that prints or logs, short beside any bound of an end.
+        /// Longer than a function that prints or logs takes, and short beside any limit on the end.
         const FUNCTION_RETURNS: Duration = Duration::from_millis(250);
         let (function, output) = {
             let speech = self.speech();
@@ -90,7 +90,7 @@ impl Console {
         }
     }
 
-    /// Made at the first call.
+    /// The duplicate of stderr, made at the first call.
     fn stderr(&self) -> Option<&File> {
         self.stderr.get_or_init(|| duplicate().ok()).as_ref()
     }
@@ -109,7 +109,7 @@ impl Console {
         self.put(&text);
     }
 
-    /// Writes a text as it is.
+    /// Writes a text unchanged.
     fn put(&self, text: &str) {
         let stderr = self.stderr();
         if WRITES_HERE.get() {
@@ -146,8 +146,8 @@ fn console() -> &'static Console {
     &Process::current().console
 }
 
-/// Starts the thread, and duplicates stderr while it is what the program was started with. Does
-/// nothing if called again.
+/// Starts the thread, and duplicates stderr while it is still the one that the program was started with.
+/// Does nothing if called again.
 pub(crate) fn open() -> io::Result<()> {
     let console = console();
     if console.jobs.get().is_some() {
@@ -160,7 +160,7 @@ pub(crate) fn open() -> io::Result<()> {
     Ok(())
 }
 
-/// The queue, if there is a thread that serves it. The child of a fork does not have the thread.
+/// The queue, if there is a thread that serves it: the child of a fork has none.
 fn queue() -> Option<&'static Queue> {
     console().jobs.get().filter(|_| !system::is_forked())
 }
@@ -171,7 +171,7 @@ pub(crate) fn afterwards(job: impl FnOnce() + Send + 'static) {
     ring();
 }
 
-/// Queues `job`. [`ring`], [`write_here`] or [`flush`] is to be called next.
+/// Queues `job`. The caller must then call [`ring`], [`write_here`] or [`flush`].
 pub(crate) fn later(job: impl FnOnce() + Send + 'static) {
     match queue() {
         Some(queue) => queue.add(Box::new(job)),
@@ -179,16 +179,16 @@ pub(crate) fn later(job: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Has the console's thread run what is queued.
+/// Makes the console's thread run the queued jobs.
 pub(crate) fn ring() {
     if let Some(queue) = queue() {
         queue.ring();
     }
 }
 
-/// Runs what is queued on this thread, as far as that takes but a moment: no function of the program's
-/// is called for it, no other thread is at it, and stderr takes the text at once. The rest is left to
-/// the console's thread. Not for the end by force, which waits for no lock.
+/// Runs queued jobs on this thread as long as that takes only a moment: no function of the program is called,
+/// no other thread runs jobs, and stderr takes the text at once. Leaves the rest to the console's thread. Not
+/// for the end by force, which waits for no lock.
 pub(crate) fn write_here() {
     let Some(queue) = queue() else {
         return;
@@ -207,8 +207,8 @@ pub(crate) fn say(notice: Notice) {
     afterwards(move || say_now(notice));
 }
 
-/// Says a notice at once, on this thread: for jobs on the console's thread. Everything that is said
-/// comes through here.
+/// Says a notice at once, on this thread: for jobs on the console's thread. Every notice passes through
+/// this function.
 pub(crate) fn say_now(notice: Notice) {
     let event = Said::of(&notice);
     let spare = console().speech().has_spare(&notice);
@@ -221,23 +221,23 @@ pub(crate) fn say_now(notice: Notice) {
 
 fn say_past_tracing(notice: Notice) {
     let console = console();
-    // A statement of its own: nothing is said under the lock.
+    // A separate statement, so that nothing is said under the lock.
     let said_now = console.speech().admit(notice);
     said_now.iter().for_each(|notice| console.deliver(notice));
 }
 
-/// From now on notices are written, too, that were for a tracing subscriber alone.
+/// From now on, notices that were only for a tracing subscriber are written, too.
 pub(crate) fn write_beside_tracing() {
     console().speech().write_beside_tracing();
 }
 
-/// Says the quit event of a program in which nothing runs, but only if anything is said after it. For
-/// the console's thread.
+/// Says the quit event of a program in which nothing runs, but only if another notice follows. For the
+/// console's thread.
 pub(crate) fn say_event_if_needed(event: Notice) {
     console().speech().keep_event(event);
 }
 
-/// From now on nothing says who is waited for.
+/// From now on, no notice says which routines the quit waits for.
 pub(crate) fn end_progress() {
     console().speech().end_progress();
 }
@@ -250,8 +250,8 @@ pub(crate) fn configure(config: OutputConfig) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the program's hook `before_report`, unless it has run. Waits for it for a bounded time, on any
-/// thread. The next release says that it has not returned by then.
+/// Runs the program's hook `before_report`, unless it has been run, and waits for it for a bounded time. If
+/// it has not returned by then, the next release says so. May be called on any thread.
 pub(crate) fn call_hook() {
     const HOOK_RETURNS: Duration = Duration::from_millis(100);
     let hook = console().speech().take_hook();
@@ -260,7 +260,7 @@ pub(crate) fn call_hook() {
     }
 }
 
-/// Whether the program leaves its stderr to quitter, and that is a terminal to draw on.
+/// Whether the program leaves its stderr to quitter, and stderr is a terminal to draw on.
 #[cfg(all(feature = "progress", unix))]
 pub(crate) fn takes_pictures() -> bool {
     let console = console();
@@ -268,8 +268,7 @@ pub(crate) fn takes_pictures() -> bool {
     is_default && console.stderr().and_then(picture::canvas).is_some()
 }
 
-/// Draws a picture that fits the terminal, unless there is no place for one any more. For the console's
-/// thread.
+/// Draws a picture that fits the terminal, unless none can be drawn any more. For the console's thread.
 #[cfg(all(feature = "progress", unix))]
 pub(crate) fn draw(picture: impl FnOnce(system::TerminalSize) -> String) {
     let console = console();
@@ -279,8 +278,7 @@ pub(crate) fn draw(picture: impl FnOnce(system::TerminalSize) -> String) {
     }
 }
 
-/// Calls the hook `before_report`, then says what was held. For the console's thread. From then on nothing
-/// is drawn.
+/// Ends the picture, calls the hook `before_report`, then says what was held. For the console's thread.
 pub(crate) fn release_now() {
     match console().picture.end() {
         "" => {}
@@ -293,7 +291,7 @@ pub(crate) fn release_now() {
     late_hook.into_iter().for_each(say_now);
 }
 
-/// The body of `main` has returned.
+/// Called when the body of `main` has returned: ends the hold that lasts until then.
 pub(crate) fn body_has_returned() {
     if console().speech().holds() == HoldOutput::UntilBodyReturns {
         afterwards(release_now);
@@ -305,9 +303,9 @@ pub(crate) fn is_written() -> bool {
     console().rest().is_empty()
 }
 
-/// Waits until everything queued is written. Gives up when one line has taken `a_line`, as it does
-/// on a full pipe, or when all of them have taken `in_all`. A thread that writes, but gets no processor for
-/// it, has longer: see [`Queue::wait`].
+/// Waits until everything queued is written. Gives up when one line has taken `a_line`, as on a full pipe,
+/// or when all lines together have taken `in_all`. Waits longer if the console's thread gets no CPU time: see
+/// [`Queue::wait`].
 pub(crate) fn flush(a_line: Duration, in_all: Duration) {
     if let Some(queue) = queue()
         && !(queue.is_idle() && is_written())
@@ -362,7 +360,7 @@ fn duplicate() -> io::Result<File> {
 mod tests {
     use super::*;
 
-    /// Takes one byte at a time, and before each fails in every way that calls for another try.
+    /// Takes one byte at a time, and before each one fails in every way that calls for a retry.
     #[derive(Default)]
     struct Reluctant {
         calls: usize,

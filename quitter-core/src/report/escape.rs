@@ -2,17 +2,17 @@
 //!
 //! Names, paths, labels, statuses and error messages come from the program, and often from its
 //! input. Printed as they are, they could move the cursor, hide lines, or forge lines of the
-//! report. They could also be megabytes long. A status stands between quotes, which it cannot end.
+//! report. They could also be megabytes long. A status is shown between quotes, which it cannot end.
 
 use std::fmt::{self, Write};
 
-/// How many columns a name may have, unless its place has less room.
+/// The maximum width of a name in columns, unless there is less room.
 const NAME_WIDTH: usize = 100;
 
-/// How many bytes a message may have before it is cut.
+/// The maximum length of a message in bytes. A longer one is cut.
 const LONGEST_MESSAGE: usize = 8 * 1024;
 
-/// The indent of a message's lines but the first: they cannot pass for lines of the report.
+/// The indent of all lines of a message but the first, so that they cannot pass for lines of the report.
 pub(crate) const CONTINUED: &str = "      ";
 
 /// A name, label or status: escaped, on one line, and cut in the middle if it is long.
@@ -22,7 +22,7 @@ pub(crate) struct Name<'a>(pub(crate) &'a str);
 /// are indented. Cut in the middle if it is very long.
 pub(crate) struct Message<'a>(pub(crate) &'a str);
 
-/// The first line of such a text, with a sign that there are others.
+/// The first line of such a text, with "…" if there are others.
 pub(crate) struct FirstLine<'a>(pub(crate) &'a str);
 
 impl fmt::Display for FirstLine<'_> {
@@ -61,13 +61,13 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
 }
 
 /// Leaves out the middle of a text if it has more than `width` characters, and escapes nothing: for data,
-/// which whoever prints it escapes.
+/// which is escaped when it is printed.
 #[cfg(feature = "process")]
 pub(crate) fn shortened(text: &str, width: usize) -> String {
     cut_as(text, width, |_| false)
 }
 
-/// Does what [`cut`] does, with the number of those that have this name, unless it is one: "worker ×997".
+/// Like [`cut`], with the count of the things that have this name, unless it is one: "worker ×997".
 pub(crate) fn counted(name: &str, count: usize, width: usize) -> String {
     let count = match count {
         1 => String::new(),
@@ -76,8 +76,8 @@ pub(crate) fn counted(name: &str, count: usize, width: usize) -> String {
     cut(name, width - count.chars().count()) + &count
 }
 
-/// Does what [`cut`] does, between double quotes: the text cannot end them, since quotes and
-/// backslashes in it are escaped, too.
+/// Like [`cut`], between double quotes: the text cannot end them, since quotes and backslashes in it are
+/// escaped, too.
 pub(crate) fn quoted(text: &str, width: usize) -> String {
     let is_escaped = |c| is_hostile(c) || matches!(c, '"' | '\\');
     format!("\"{}\"", cut_as(text, width, is_escaped))
@@ -94,11 +94,11 @@ fn cut_as(text: &str, width: usize, is_escaped: fn(char) -> bool) -> String {
     head.text + "…" + &tail
 }
 
-/// The first part of a text that fits into some columns.
+/// The first part of a text, as much as fits into some number of columns.
 struct Prefix {
     /// Escaped.
     text: String,
-    /// How many bytes of the original that is.
+    /// The number of bytes of the original text.
     bytes: usize,
 }
 

@@ -47,31 +47,31 @@ pub mod exit_code {
 /// ```
 ///
 /// The [`Display`](fmt::Display) form is for people, and of bounded length: the failures, equal ones on
-/// one line with their count; then whether all routines returned, and which were slow to return, or did
-/// not; then what else told the program to quit. Lines break at 100 columns, unless a single word is
+/// one line with their count; then whether all routines returned, and which were slow to return or did not
+/// return; then what else told the program to quit. Lines break at 100 columns, unless a single word is
 /// longer. Names, paths, statuses and messages are escaped, so that they cannot forge a line or control
-/// the terminal, and long ones are shortened. The fields hold everything as it is. If the body of
-/// `main` returned an error while no routine was live, there was nothing to shut down: then the form is
-/// that error alone, "Error: no such file".
+/// the terminal, and long ones are shortened. The fields hold the text unchanged. If the body of `main`
+/// returned an error while no routine was live, there was nothing to shut down: then the form is that
+/// error alone, "Error: no such file".
 #[derive(Clone, Debug)]
 #[must_use = "return it from main, or pass on its exit code"]
 #[non_exhaustive]
 pub struct ExitReport {
     /// The exit code that the process should have; see [`exit_code`].
     ///
-    /// If the body of `main` returned an [`ExitCode`] other than zero, it is that code.
+    /// If the body of `main` returned an [`ExitCode`] other than zero, this is that code.
     pub exit_code: u8,
     /// The cause of the quit.
     pub cause: QuitCause,
-    /// The signal that was this cause, if a signal was: its [`signal`](QuitCause::signal).
+    /// The signal that caused the quit, if one did: the [`signal`](QuitCause::signal) of the cause.
     pub signal: Option<QuitSignal>,
-    /// The quit sources that fired after that.
+    /// The quit sources that fired after the cause.
     pub later_causes: Vec<QuitCause>,
     /// The routines that did not return in time.
     pub timeouts: Timeouts,
-    /// Quitters whose live routines, there and below, could not be read in time, since other threads held
-    /// their locks. Only an end by force, or a look at the deadline that comes before the exit, leaves any
-    /// out.
+    /// Quitters whose live routines, their own and those below, could not be read in time, since other
+    /// threads held locks. Only an end by force, or a look at the deadline that comes before the exit, leaves
+    /// any out.
     pub unread: Vec<QuitterPath>,
     /// The routines that failed, in the order in which they failed: the first thousand, and the one that
     /// made the program quit.
@@ -87,17 +87,17 @@ pub struct ExitReport {
     pub(super) unlisted_slow: usize,
     pub(super) quit_timeout: Duration,
     started: bool,
-    /// Something is wrong, whatever the exit code.
+    /// Whether something is wrong, whatever the exit code.
     trouble: bool,
-    /// The body of `main` failed while nothing was running.
+    /// Whether the body of `main` failed, or returned an exit code, while nothing was running.
     no_shutdown: bool,
-    /// The process is ended by force before `main` has come to its exit.
+    /// Whether the process is ended by force before `main` has come to its exit.
     lacks_exit: bool,
     voice: Arc<Voice>,
 }
 
-/// The right to say the outcome, which is said once. Shared by a report, its clones, and the forced
-/// end.
+/// The right to say the outcome, which is said only once. Shared by a report, its clones, and the end by
+/// force.
 #[derive(Debug, Default)]
 pub(crate) struct Voice {
     said: AtomicBool,
@@ -105,8 +105,8 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    /// Takes the right, on the thread that then writes: if it were taken before the text is queued,
-    /// the process could end in between without an outcome. Returns whether it was there to be had.
+    /// Takes the right, on the thread that then writes: if it were taken before the text is queued, the
+    /// process could end in between without an outcome. Returns whether it had not been taken before.
     pub(crate) fn take_outcome(&self) -> bool {
         !self.said.swap(true, Ordering::Relaxed)
     }
@@ -125,19 +125,19 @@ pub(crate) struct Outcome {
     pub(crate) later_causes: Vec<QuitCause>,
     pub(crate) timeouts: Timeouts,
     pub(crate) unread: Vec<QuitterPath>,
-    /// Whether the failures and what else is known of the end could be read in time.
+    /// Whether the failures and the other facts about the end could be read in time.
     pub(crate) all_read: bool,
     pub(crate) failures: Failures,
     pub(crate) took: Duration,
     pub(crate) slow: Vec<SlowRoutine>,
-    /// How many slow ones are not listed.
+    /// The number of slow routines that are not listed.
     pub(crate) unlisted_slow: usize,
     pub(crate) quit_timeout: Duration,
     /// Whether a source fired that is marked as a failure.
     pub(crate) source_failed: bool,
     /// The exit code that the body of `main` returned, unless it is zero.
     pub(crate) body_code: Option<u8>,
-    /// The body of `main` failed, or returned an exit code, while nothing was running.
+    /// Whether the body of `main` failed, or returned an exit code, while nothing was running.
     pub(crate) no_shutdown: bool,
     pub(crate) voice: Arc<Voice>,
 }

@@ -90,11 +90,11 @@ pub enum OnFailure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailuresWhileQuitting {
-    /// They count like any other failure: the exit code will be 1, and what [`OnFailure`] says
-    /// quits.
+    /// They count like any other failure: [`OnFailure`] determines what quits, and the exit code will be
+    /// 1.
     #[default]
     Count,
-    /// The exit report lists them, as "while quitting". They do not change the exit code, and make nothing
+    /// The exit report lists them as "while quitting". They do not change the exit code, and make nothing
     /// else quit.
     ListOnly,
 }
@@ -104,7 +104,7 @@ pub enum FailuresWhileQuitting {
 ///
 /// The [`Display`](fmt::Display) form is "routine 'flusher' of main/db failed: disk full", and in a report
 /// the status follows. Names, paths and messages are escaped and shortened there, and all lines of a
-/// message but the first are indented. The fields hold them as they are.
+/// message but the first are indented. The fields hold them unchanged.
 ///
 /// # Examples
 ///
@@ -137,7 +137,7 @@ pub struct RoutineFailure {
     pub while_quitting: bool,
     /// The last status that the routine set, such as the peer of a connection.
     pub status: Option<String>,
-    /// How it failed.
+    /// How the routine failed.
     pub kind: FailureKind,
 }
 
@@ -229,8 +229,8 @@ impl fmt::Display for RoutineFailure {
     }
 }
 
-/// Writes the list of the failures, each entry followed by a line end, if there are any. `unlisted` is
-/// how many more there were.
+/// Writes the list of the failures, each entry followed by a line end, if there are any. `unlisted` is the
+/// number of further failures.
 pub(crate) fn write_failures(
     f: &mut fmt::Formatter<'_>,
     failures: &[RoutineFailure],
@@ -296,8 +296,9 @@ impl<'a> Alike<'a> {
     }
 }
 
-/// "routine 'flusher' of main/db failed: disk full (×997, while quitting)". Of several lines it is the
-/// first that says so: the others may be a list. The status is that of one routine.
+/// "routine 'flusher' of main/db failed: disk full (×997, while quitting)". If the message has several lines,
+/// the parentheses follow the first, since the others may be a list. The status is only shown for a single
+/// routine.
 impl fmt::Display for Alike<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const STATUS_WIDTH: usize = 60;
@@ -321,13 +322,13 @@ impl fmt::Display for Alike<'_> {
     }
 }
 
-/// The failures of a tree. The first ones are listed and the others counted, so that a routine that
-/// fails for ever does not fill the memory.
+/// The failures of a tree. The first ones are listed and the others counted, so that failures without end do
+/// not fill the memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failures {
     pub(crate) listed: Vec<RoutineFailure>,
     pub(crate) unlisted: u64,
-    /// Whether the program has failed by them.
+    /// Whether any of them changes the exit code.
     pub(crate) any_counts: bool,
 }
 
