@@ -60,7 +60,7 @@ pub enum QuitCause {
         /// The location of the call.
         at: &'static Location<'static>,
     },
-    /// A routine failed whose [`OnFailure`](crate::OnFailure) makes others quit.
+    /// A routine failed, and its [`OnFailure`](crate::OnFailure) makes others quit.
     RoutineFailed {
         /// The path of the routine's quitter.
         path: QuitterPath,

@@ -1,10 +1,10 @@
 //! The list of the routines that did not return, as text of bounded length.
 //!
 //! Routines of one quitter that differ only in their times, or in the objects of the call that they are
-//! blocked in, share a line. Those about which it is not known what they stand on share it, too. After a
-//! hundred lines, the remaining routines are counted. If there are more than a hundred quitters and routines,
-//! those that only wait for others come last, so that the ones that hang are named. Making the text takes
-//! time linear in the number of routines.
+//! blocked in, share a line. Routines whose call is unknown share it, too. After a hundred lines, the
+//! remaining routines are counted. If there are more than a hundred quitters and routines, those that only
+//! wait for others come last, so that the ones that hang are named. Making the text takes time linear in the
+//! number of routines.
 
 use std::fmt;
 

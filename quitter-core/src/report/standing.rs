@@ -1,4 +1,4 @@
-//! The text for the calls that the routines of one line are blocked in.
+//! The text for what the routines of one line stand on.
 
 use crate::report::text::Span;
 use crate::stands::Stands;
@@ -38,7 +38,7 @@ pub(super) enum Kind<'a> {
 }
 
 impl<'a> Kind<'a> {
-    /// `None`: it is not known.
+    /// `None` if this is not known.
     pub(super) fn of(stands: &'a Option<Stands>) -> Option<Self> {
         match stands.as_ref()? {
             Stands::Blocked { call, .. } => Some(Self::Blocked(call)),
@@ -50,7 +50,7 @@ impl<'a> Kind<'a> {
 }
 
 impl<'a> Standing<'a> {
-    /// `None`: it is not known.
+    /// `None` if this is not known.
     pub(super) fn of(stands: &'a Option<Stands>) -> Option<Self> {
         let shared = match stands.as_ref()? {
             Stands::Blocked { call, on } => Shared::Blocked {
