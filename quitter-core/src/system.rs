@@ -205,10 +205,10 @@ pub(crate) fn is_raw_terminal(_: &std::fs::File) -> bool {
 ///
 /// The file's mode stays as it is, since others share it.
 #[cfg(target_os = "linux")]
-pub(crate) fn write_at_once(file: &std::fs::File, text: &[u8]) -> usize {
+pub(crate) fn write_nonblocking(file: &std::fs::File, text: &[u8]) -> usize {
     use std::os::fd::AsRawFd;
     /// Write at the file's own offset, and move that.
-    const NO_OFFSET: libc::c_long = -1;
+    const OWN_OFFSET: libc::c_long = -1;
     // As wide as a register: the upper half of a narrower value would be undefined.
     let flags = libc::c_long::from(libc::RWF_NOWAIT);
     let part = libc::iovec {
@@ -225,8 +225,8 @@ pub(crate) fn write_at_once(file: &std::fs::File, text: &[u8]) -> usize {
             file.as_raw_fd(),
             &raw const part,
             1_usize,
-            NO_OFFSET,
-            NO_OFFSET,
+            OWN_OFFSET,
+            OWN_OFFSET,
             flags,
         )
     };
@@ -235,7 +235,7 @@ pub(crate) fn write_at_once(file: &std::fs::File, text: &[u8]) -> usize {
 
 /// No other system supports this for a single call.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn write_at_once(_: &std::fs::File, _: &[u8]) -> usize {
+pub(crate) fn write_nonblocking(_: &std::fs::File, _: &[u8]) -> usize {
     0
 }
 
@@ -363,8 +363,8 @@ pub(crate) fn now() -> Duration {
 }
 
 /// [`now`] as of the system's last tick, a few milliseconds ago. Costs a fifth of [`now`].
-pub(crate) fn lately() -> Duration {
-    clock::lately()
+pub(crate) fn now_coarse() -> Duration {
+    clock::now_coarse()
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -375,7 +375,7 @@ mod clock {
         read(libc::CLOCK_MONOTONIC)
     }
 
-    pub(super) fn lately() -> Duration {
+    pub(super) fn now_coarse() -> Duration {
         read(libc::CLOCK_MONOTONIC_COARSE)
     }
 
@@ -423,7 +423,7 @@ mod clock {
         FIRST.get_or_init(Instant::now).elapsed()
     }
 
-    pub(super) fn lately() -> Duration {
+    pub(super) fn now_coarse() -> Duration {
         now()
     }
 }
@@ -437,8 +437,8 @@ mod tests {
     #[test]
     fn the_coarse_clock_is_not_ahead_of_the_exact_one() {
         for _ in 0..10_000 {
-            let lately = lately();
-            assert!(lately <= now());
+            let now_coarse = now_coarse();
+            assert!(now_coarse <= now());
         }
     }
 
@@ -461,8 +461,8 @@ mod tests {
         let (reader, writer) = std::io::pipe().unwrap();
         let writer = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
         let text = [0; 4096];
-        while write_at_once(&writer, &text) > 0 {}
-        assert_eq!(write_at_once(&writer, b"more"), 0);
+        while write_nonblocking(&writer, &text) > 0 {}
+        assert_eq!(write_nonblocking(&writer, b"more"), 0);
         drop(reader);
     }
 

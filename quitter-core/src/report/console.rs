@@ -113,7 +113,7 @@ impl Console {
     fn put(&self, text: &str) {
         let stderr = self.stderr();
         if WRITES_HERE.get() {
-            return self.write_at_once(stderr, text.as_bytes());
+            return self.write_nonblocking(stderr, text.as_bytes());
         }
         self.set_writing(Some(Instant::now()));
         let rest = std::mem::take(&mut *self.rest());
@@ -127,10 +127,10 @@ impl Console {
     }
 
     /// Writes what stderr takes at once, and keeps the rest.
-    fn write_at_once(&self, stderr: Option<&File>, text: &[u8]) {
+    fn write_nonblocking(&self, stderr: Option<&File>, text: &[u8]) {
         let mut rest = self.rest();
         let written = match stderr {
-            Some(file) if rest.is_empty() => system::write_at_once(file, text),
+            Some(file) if rest.is_empty() => system::write_nonblocking(file, text),
             _ => 0,
         };
         rest.extend_from_slice(&text[written..]);

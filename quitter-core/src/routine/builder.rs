@@ -169,7 +169,7 @@ impl<'a> RoutineBuilder<'a> {
     #[track_caller]
     pub(crate) fn guard_of(self, work: Work) -> Result<RoutineGuard, Quitting> {
         // Reading the exact clock may take longer than the guard lives.
-        let live = self.check_in(work, Location::caller(), system::lately())?;
+        let live = self.check_in(work, Location::caller(), system::now_coarse())?;
         Ok(RoutineGuard::new(live))
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::kind::RoutineKind;
 use super::quitter::RoutineQuitter;
-use super::record::{HandedOver, Record, Waiting};
+use super::record::{LentThread, Record, Waiting};
 use crate::system;
 use crate::tree::Excluded;
 
@@ -39,7 +39,7 @@ fn mark_stack(record: &Record, address: usize) {
 pub(crate) struct Current {
     outer: Option<RoutineQuitter>,
     /// The state of the outer routine before it handed its thread over.
-    handed_over: Option<HandedOver>,
+    lent_thread: Option<LentThread>,
     /// The record that names this thread. `None`: another thread runs the routine.
     record: Option<Arc<Record>>,
     /// The thread that the routine's record named before: the routine may be current on several threads.
@@ -57,11 +57,11 @@ impl Current {
         // of its own.
         let has_this_thread =
             |outer: &&Arc<Record>| outer.os_id() == thread && outer.kind() != RoutineKind::Task;
-        let handing_over = outer_record.filter(has_this_thread);
-        let handed_over = handing_over.map(|outer| outer.hand_over());
+        let lender = outer_record.filter(has_this_thread);
+        let lent_thread = lender.map(|outer| outer.lend_thread());
         Self {
             outer,
-            handed_over,
+            lent_thread,
             record: Some(record),
             before,
         }
@@ -79,7 +79,7 @@ impl Current {
     pub(crate) fn stand_in(routine: RoutineQuitter) -> Self {
         Self {
             outer: exchange(Some(routine)),
-            handed_over: None,
+            lent_thread: None,
             record: None,
             before: 0,
         }
@@ -91,8 +91,8 @@ impl Drop for Current {
         if let Some(record) = &self.record {
             record.set_os_id(self.before);
         }
-        if let (Some(outer), Some(before)) = (&self.outer, self.handed_over.take()) {
-            outer.record().take_back(before);
+        if let (Some(outer), Some(before)) = (&self.outer, self.lent_thread.take()) {
+            outer.record().reclaim_thread(before);
         }
         // Dropped only now, after the borrow: this may drop the last handle of a quitter.
         let _inner = exchange(self.outer.take());

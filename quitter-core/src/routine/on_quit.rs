@@ -48,7 +48,7 @@ impl OnQuit {
 impl Drop for OnQuit {
     fn drop(&mut self) {
         if let Some((node, hook)) = &self.hook {
-            node.take_back(hook);
+            node.remove_hook(hook);
         }
     }
 }

@@ -82,7 +82,7 @@ pub(crate) enum Waiting {
 }
 
 /// The state that a routine gives up with its thread, and takes back with it.
-pub(super) struct HandedOver {
+pub(super) struct LentThread {
     os_id: u64,
     waiting: Waiting,
 }
@@ -170,14 +170,14 @@ impl Record {
 
     /// Hands the thread over to another routine, which runs on it while this routine waits. Otherwise
     /// reports would show both routines in the same call, and take that for a lock that both want.
-    pub(super) fn hand_over(&self) -> HandedOver {
+    pub(super) fn lend_thread(&self) -> LentThread {
         let waiting = self.waiting.swap(Waiting::Now);
         let os_id = self.set_os_id(0);
-        HandedOver { os_id, waiting }
+        LentThread { os_id, waiting }
     }
 
     /// Takes the thread back from the other routine, which has ended.
-    pub(super) fn take_back(&self, before: HandedOver) {
+    pub(super) fn reclaim_thread(&self, before: LentThread) {
         self.set_os_id(before.os_id);
         self.set_waiting(before.waiting);
     }

@@ -268,7 +268,7 @@ impl RoutineBuilder<'_> {
     #[track_caller]
     pub(super) fn list_task(self) -> Result<Of, Quitting> {
         let extra_poll = self.extra_poll;
-        let (routine, span) = self.list(Work::Task, Location::caller(), system::lately())?;
+        let (routine, span) = self.list(Work::Task, Location::caller(), system::now_coarse())?;
         if !extra_poll {
             routine.record().polls.leave_out();
         }

@@ -50,7 +50,7 @@ pub(super) fn trim(mut calls: Vec<Call>, is_task: bool) -> Vec<Frame> {
         }
         if waits_in == Some(at) {
             frames.push(system_frame(call));
-        } else if is_task && !frames.is_empty() && is_plumbing(&call) {
+        } else if is_task && !frames.is_empty() && is_library_poll(&call) {
             // Leads from one `async` function to the next.
         } else if owners[at] == Owner::Program {
             frames.push(frame(call));
@@ -68,7 +68,7 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
     ];
     let path = |at: usize| path(&calls[at]);
     let outermost = inner.iter().rposition(|owner| *owner == Owner::System)?;
-    let mut found = giver_of_items(calls, inner, outermost).unwrap_or(outermost);
+    let mut found = item_source(calls, inner, outermost).unwrap_or(outermost);
     loop {
         let of = path(found);
         let mut both = WITH_OWN_WAITS.iter();
@@ -89,7 +89,7 @@ fn waits_in(calls: &[Call], inner: &[Owner]) -> Option<usize> {
 
 /// The call that an iterator gets its items from, if the outermost call is of an iterator or a collection,
 /// such as `enumerate` or `collect`.
-fn giver_of_items(calls: &[Call], inner: &[Owner], outermost: usize) -> Option<usize> {
+fn item_source(calls: &[Call], inner: &[Owner], outermost: usize) -> Option<usize> {
     const OUTERMOST: [&str; 6] = [
         "core::iter::",
         "alloc::collections::",
@@ -127,7 +127,7 @@ fn starts_with_one(path: &str, starts: &[&str]) -> bool {
 }
 
 /// Whether this is the `poll` of a library's future.
-fn is_plumbing(call: &Call) -> bool {
+fn is_library_poll(call: &Call) -> bool {
     let function = call.function.as_deref().unwrap_or_default();
     let name = function.rsplit("::").next().unwrap_or_default();
     let is_librarys = call

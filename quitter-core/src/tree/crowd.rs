@@ -28,7 +28,7 @@ pub(super) fn wake(futures: Futures) {
 fn wake_and_keep(futures: Futures) {
     futures.wake_each();
     pause(futures.len());
-    futures.let_go();
+    futures.drop_wakers();
 }
 
 /// Gives this many tasks time to end.
@@ -94,7 +94,7 @@ mod tests {
             wakes.add_all(&mut list);
         }
         drop((called, let_go));
-        wake(wakes.perform_but_futures());
+        wake(wakes.perform_except_futures());
         assert_eq!(calls.iter().count(), 2 * MANY);
         assert_eq!(lets_go.iter().count(), 2 * MANY);
     }

@@ -108,7 +108,7 @@ impl Node {
     }
 
     /// Removes a hook, which is then not called, unless it was already started.
-    pub(crate) fn take_back(self: &Arc<Self>, hook: &Hook) {
+    pub(crate) fn remove_hook(self: &Arc<Self>, hook: &Hook) {
         let mut state = self.owner().roster().lock();
         let Some(left) = state.hooks.remove(hook) else {
             return;
@@ -116,7 +116,7 @@ impl Node {
         // Nothing has to be woken: only waits at a quitting node count an idle hook, and the walk that
         // follows the quit wakes them.
         let counting = state.tallies.iter().filter(|tally| !tally.is_over());
-        counting.for_each(|tally| tally.on_take_back());
+        counting.for_each(|tally| tally.on_hook_removal());
         drop(state);
         // If this is the last reference, this drops the user's closure.
         drop(left);

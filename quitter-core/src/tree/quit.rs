@@ -64,9 +64,9 @@ impl Quit {
 static FIRST: LazyLock<(Instant, Duration)> = LazyLock::new(|| (Instant::now(), system::now()));
 
 /// The time of the system's last tick, a few milliseconds ago.
-fn lately() -> Instant {
+fn now_coarse() -> Instant {
     let (first, by_system) = *FIRST;
-    first + system::lately().saturating_sub(by_system)
+    first + system::now_coarse().saturating_sub(by_system)
 }
 
 /// A moment that may only become earlier, in nanoseconds since [`FIRST`]. Uses std's atomic even under
@@ -201,7 +201,7 @@ impl Node {
         let at = if is_root || timeout.is_some() {
             Instant::now()
         } else {
-            lately()
+            now_coarse()
         };
         let after = |timeout: Option<Duration>| at.checked_add(timeout?);
         let of_tree = if is_root { node.tree_timeout() } else { None };
@@ -287,7 +287,7 @@ impl Node {
         let mut wakes = Wakes::default();
         let mut tallies = Vec::new();
         let mut hooks = Vec::new();
-        let mut state = roster.lock_first();
+        let mut state = roster.lock_for_walk();
         if is_open {
             self.settle(state.waiters.some_futures());
         }
@@ -296,7 +296,7 @@ impl Node {
         let has_below = !state.children.is_empty();
         drop(state);
         tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
-        let mut futures = wakes.perform_but_futures();
+        let mut futures = wakes.perform_except_futures();
         // A child that is listed from now on is listed under the lock that was just released. So everything
         // that is done there sees the quit.
         if has_below {
@@ -307,7 +307,7 @@ impl Node {
                 state.start_hooks(node, &mut hooks);
             });
             tallies.iter().for_each(|tally| tally.wake_all(&mut wakes));
-            futures.append(wakes.perform_but_futures());
+            futures.append(wakes.perform_except_futures());
         }
         hook::call_each(hooks);
         futures.wake();
@@ -388,7 +388,7 @@ mod tests {
         let child = root.child("child".into()).unwrap();
         assert!(quit(&root, Some(Duration::from_secs(60))));
         let rosters = [child.roster(), root.roster()];
-        let locked = rosters.map(|roster| roster.lock_first());
+        let locked = rosters.map(|roster| roster.lock_for_walk());
         let (done, returned) = mpsc::channel();
         let (top, below) = (Arc::clone(&root), Arc::clone(&child));
         thread::spawn(move || {

@@ -169,7 +169,7 @@ impl State {
 
     /// Joins the waits for `waited`. Returns the tally, and whether this is the first wait, which has just
     /// created the tally and has to attach it.
-    pub(super) fn join(&mut self, waited: Waited, is_exit: bool) -> (Arc<Tally>, bool) {
+    pub(super) fn join_wait(&mut self, waited: Waited, is_exit: bool) -> (Arc<Tally>, bool) {
         let first = !self.waited.contains_key(&waited);
         let waits = self.waited.entry(waited).or_insert_with(|| Waits {
             tally: match waited {
@@ -185,7 +185,7 @@ impl State {
     }
 
     /// Leaves the waits for `waited`. The last wait to leave ends the tally.
-    pub(super) fn part(&mut self, waited: Waited, is_exit: bool) {
+    pub(super) fn leave_wait(&mut self, waited: Waited, is_exit: bool) {
         if let Some(waits) = self.waited.get_mut(&waited) {
             waits.count -= 1;
             waits.of_exit -= usize::from(is_exit);
@@ -227,7 +227,7 @@ impl Roster {
     }
 
     /// Locks, for a walk.
-    pub(super) fn lock_first(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock_for_walk(&self) -> MutexGuard<'_, State> {
         self.try_lock().unwrap_or_else(|| {
             let _first = GoesFirst::new();
             lock(&self.state)
@@ -235,7 +235,7 @@ impl Roster {
     }
 
     /// Locks, for a walk that already goes first.
-    pub(super) fn lock_next(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock_in_walk(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 

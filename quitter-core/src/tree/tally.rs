@@ -102,7 +102,7 @@ impl Tally {
     }
 
     /// Stops counting an idle hook, which is removed. Called under its roster's lock.
-    pub(super) fn on_take_back(&self) {
+    pub(super) fn on_hook_removal(&self) {
         self.count.fetch_sub(IDLE, Ordering::AcqRel);
     }
 
@@ -139,7 +139,7 @@ impl Tally {
     pub(super) fn wake(&self, wakes: &mut Wakes) {
         if Self::may_wake(self.live()) {
             let mut waiters = lock(&self.waiters);
-            wakes.add_wanting(&mut waiters, self.live());
+            wakes.add_ready(&mut waiters, self.live());
         }
     }
 

@@ -90,8 +90,8 @@ pub(crate) enum Step {
 impl Wait {
     /// A wait for all routines of the subtree of `node`.
     pub(super) fn for_subtree(node: &Arc<Node>, limits: Limits) -> Self {
-        let mut state = node.roster().lock_first();
-        let (tally, is_new) = state.join(Waited::Subtree, limits.is_exit);
+        let mut state = node.roster().lock_for_walk();
+        let (tally, is_new) = state.join_wait(Waited::Subtree, limits.is_exit);
         drop(state);
         if is_new {
             walk(node, (), |_, state: &mut State, ()| {
@@ -117,11 +117,11 @@ impl Wait {
     /// A wait for one routine. `None`: the routine is not live at `node`.
     pub(super) fn for_one(node: &Arc<Node>, record: &Record, limits: Limits) -> Option<Self> {
         let waited = Waited::One(record.id);
-        let mut state = node.roster().lock_first();
+        let mut state = node.roster().lock_for_walk();
         let joined = state
             .routines
             .contains(record)
-            .then(|| state.join(waited, limits.is_exit));
+            .then(|| state.join_wait(waited, limits.is_exit));
         drop(state);
         let (tally, _) = joined?;
         Some(Self {
@@ -211,8 +211,8 @@ impl Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        let mut state = self.node.roster().lock_first();
-        state.part(self.waited, self.limits.is_exit);
+        let mut state = self.node.roster().lock_for_walk();
+        state.leave_wait(self.waited, self.limits.is_exit);
     }
 }
 

@@ -176,7 +176,7 @@ impl Futures {
     }
 
     /// Drops the wakers, which runs the executor's code, too.
-    pub(super) fn let_go(self) {
+    pub(super) fn drop_wakers(self) {
         self.for_each(|waiter| catch(|| drop(waiter)));
     }
 
@@ -238,8 +238,8 @@ impl Wakes {
     }
 
     /// Adds the waiters to be woken when `live` routines are left.
-    pub(super) fn add_wanting(&mut self, list: &mut Waiters, live: usize) {
-        list.take_wanting(live, |waiter| self.add(waiter));
+    pub(super) fn add_ready(&mut self, list: &mut Waiters, live: usize) {
+        list.take_ready(live, |waiter| self.add(waiter));
     }
 
     fn add(&mut self, waiter: Waiter) {
@@ -261,12 +261,12 @@ impl Wakes {
     /// so that a quit does not delay its caller. The caller itself closes channels: the first quit has
     /// closed them when it returns.
     pub(super) fn perform(self) {
-        self.perform_but_futures().wake();
+        self.perform_except_futures().wake();
     }
 
     /// Like [`perform`](Self::perform), but returns the futures, which have to be woken last: their wakers
     /// are the executor's code, which may hang.
-    pub(super) fn perform_but_futures(self) -> Futures {
+    pub(super) fn perform_except_futures(self) -> Futures {
         /// Zero under loom, so that the models cover threads that wake others.
         const FEW: usize = if cfg!(loom) { 0 } else { 16 };
         if self.threads.len() <= FEW {

@@ -157,7 +157,7 @@ impl Waiters {
     }
 
     /// Moves the waiters out of the list that are to be woken when `live` routines are left.
-    pub(super) fn take_wanting(&mut self, live: usize, mut to: impl FnMut(Waiter)) {
+    pub(super) fn take_ready(&mut self, live: usize, mut to: impl FnMut(Waiter)) {
         let all = std::iter::once(&self.first).chain(&self.others);
         let wants = |entry: &Entry| live <= entry.spare as usize;
         let wanting = (FIRST.get()..).zip(all).filter_map(|(place, entry)| {
@@ -239,7 +239,7 @@ mod tests {
         let mut list = Waiters::default();
         let keys = [0, 1, 0, 1].map(|spare| enter(&mut list, spare));
         let mut taken = 0;
-        list.take_wanting(1, |_| taken += 1);
+        list.take_ready(1, |_| taken += 1);
         assert_eq!(taken, 2);
         assert_eq!(
             keys.map(|key| list.contains(key)),

@@ -67,7 +67,7 @@ pub(super) fn walk<T: Copy>(
     }
     let _first = GoesFirst::new();
     while let Some((node, above)) = walk.held.pop() {
-        let mut state = node.roster().lock_next();
+        let mut state = node.roster().lock_in_walk();
         walk.visit(&node, &mut state, above);
         drop(state);
         walk.visit_free();

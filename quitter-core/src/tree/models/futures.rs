@@ -22,7 +22,7 @@ fn block_on(mut future: impl Future<Output = ()> + Unpin) {
 }
 
 fn done(node: &Arc<Node>) -> impl Future<Output = ()> + use<> {
-    let mut wait = DoneWait::for_subtree(node, for_ever());
+    let mut wait = DoneWait::for_subtree(node, no_limits());
     std::future::poll_fn(move |cx| match wait.step(cx) {
         Step::Done => Poll::Ready(()),
         Step::TimeUp | Step::Pending(_) => Poll::Pending,
@@ -82,7 +82,7 @@ fn rule_4_a_future_and_a_thread_both_learn_of_the_last_routine() {
         let node = Arc::clone(&root);
         let task = thread::spawn(move || block_on(done(&node)));
         let routine = thread::spawn(move || below.check_out(&record));
-        assert!(root.wait_done(for_ever()).is_ok());
+        assert!(root.wait_done(no_limits()).is_ok());
         task.join().unwrap();
         routine.join().unwrap();
     });

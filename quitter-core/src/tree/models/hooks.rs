@@ -30,7 +30,7 @@ fn rule_4_a_wait_that_sees_the_quit_does_not_miss_a_hook() {
         let hook = add(&below, &called);
         let (node, calls) = (Arc::clone(&root), Arc::clone(&called));
         let waiting = thread::spawn(move || {
-            if node.is_quitting() && node.wait_done(for_ever()).is_ok() {
+            if node.is_quitting() && node.wait_done(no_limits()).is_ok() {
                 assert_eq!(calls.load(Ordering::Relaxed), 1);
             }
         });
@@ -83,9 +83,9 @@ fn rule_9_a_wait_ends_though_a_hook_is_taken_back_during_the_quit() {
         let called = calls();
         let hook = add(&root, &called).unwrap();
         let node = Arc::clone(&root);
-        let waiting = thread::spawn(move || assert!(node.wait_done(for_ever()).is_ok()));
+        let waiting = thread::spawn(move || assert!(node.wait_done(no_limits()).is_ok()));
         let node = Arc::clone(&root);
-        let taking = thread::spawn(move || node.take_back(&hook));
+        let taking = thread::spawn(move || node.remove_hook(&hook));
         quit(&root, None);
         taking.join().unwrap();
         waiting.join().unwrap();
@@ -103,7 +103,7 @@ fn rule_4_hooks_that_are_idle_hold_up_no_wait() {
         let record = check_in(&root).unwrap();
         let node = Arc::clone(&root);
         let routine = thread::spawn(move || node.check_out(&record));
-        assert!(root.wait_done(for_ever()).is_ok());
+        assert!(root.wait_done(no_limits()).is_ok());
         routine.join().unwrap();
         assert_eq!(called.load(Ordering::Relaxed), 0);
         drop(hook);

@@ -58,7 +58,7 @@ fn quit(node: &Arc<Node>, timeout: Option<Duration>) {
     node.quit(QuitCause::SendQuit { at }, timeout);
 }
 
-fn for_ever() -> Limits {
+fn no_limits() -> Limits {
     Limits::default()
 }
 
@@ -198,9 +198,9 @@ fn rule_4_two_waits_at_once_both_learn_of_the_last_routine() {
         let below = child(&root);
         let record = check_in(&below).unwrap();
         let node = Arc::clone(&root);
-        let waiter = thread::spawn(move || node.wait_done(for_ever()).is_ok());
+        let waiter = thread::spawn(move || node.wait_done(no_limits()).is_ok());
         let routine = thread::spawn(move || below.check_out(&record));
-        assert!(root.wait_done(for_ever()).is_ok());
+        assert!(root.wait_done(no_limits()).is_ok());
         assert!(waiter.join().unwrap());
         routine.join().unwrap();
     });
@@ -221,7 +221,7 @@ fn rule_4_a_routine_that_waits_is_left_out_and_woken() {
         };
         let limits = Limits {
             excluding: Some(excluding),
-            ..for_ever()
+            ..no_limits()
         };
         assert!(root.wait_done(limits).is_ok());
         root.check_out(&record);
@@ -268,7 +268,7 @@ fn rule_5_a_quit_with_a_deadline_ends_a_wait_that_has_begun() {
         let _stuck = check_in(&below).unwrap();
         let node = Arc::clone(&root);
         let quitter = thread::spawn(move || quit(&node, Some(Duration::ZERO)));
-        assert!(root.wait_done(for_ever()).is_err());
+        assert!(root.wait_done(no_limits()).is_err());
         quitter.join().unwrap();
     });
 }
@@ -283,7 +283,7 @@ fn rule_5_a_wait_until_the_quit_ends_with_it() {
         let quitter = thread::spawn(move || quit(&node, None));
         let limits = Limits {
             until_quit: true,
-            ..for_ever()
+            ..no_limits()
         };
         assert!(root.wait_done(limits).is_err());
         assert!(root.is_quitting());

@@ -122,14 +122,14 @@ fn rule_4_a_wait_that_leaves_one_out_and_one_that_does_not_share_a_tally() {
             };
             let limits = Limits {
                 excluding: Some(excluding),
-                ..for_ever()
+                ..no_limits()
             };
             assert!(node.wait_done(limits).is_ok());
             below.check_out(&waits);
         });
         let node = Arc::clone(&root);
         let ends = thread::spawn(move || node.check_out(&other));
-        assert!(root.wait_done(for_ever()).is_ok());
+        assert!(root.wait_done(no_limits()).is_ok());
         routine.join().unwrap();
         ends.join().unwrap();
     });
@@ -143,7 +143,7 @@ fn rule_4_a_wait_that_begins_as_another_ends_is_exact() {
         let below = child(&root);
         let record = check_in(&below).unwrap();
         let node = Arc::clone(&root);
-        let waiter = thread::spawn(move || node.wait_done(for_ever()).is_ok());
+        let waiter = thread::spawn(move || node.wait_done(no_limits()).is_ok());
         below.check_out(&record);
         let successor = check_in(&below).unwrap();
         let ending = Arc::new(AtomicBool::new(false));
@@ -152,7 +152,7 @@ fn rule_4_a_wait_that_begins_as_another_ends_is_exact() {
             ends.store(true, Ordering::SeqCst);
             node.check_out(&successor);
         });
-        assert!(root.wait_done(for_ever()).is_ok());
+        assert!(root.wait_done(no_limits()).is_ok());
         assert!(ending.load(Ordering::SeqCst));
         assert!(waiter.join().unwrap());
         routine.join().unwrap();
