@@ -206,7 +206,7 @@ impl Quitter {
         self.node.quit(QuitCause::SendQuit { at }, timeout);
     }
 
-    /// Returns when the time to quit is up, or `None` while running, or if there is no limit.
+    /// Returns the moment when the time to quit is up, or `None` while running, or if there is no limit.
     ///
     /// The earliest of several limits counts, such as the main quitter's quit timeout and the timeout of a
     /// [`quit_and_wait`](Self::quit_and_wait) on this quitter.

@@ -191,7 +191,7 @@ impl RoutineQuitter {
         Ticks::new(&self.node, Some((&self.record, Location::caller())), period)
     }
 
-    /// Returns when the time to quit is up, like [`Quitter::deadline`].
+    /// Returns the moment when the time to quit is up, like [`Quitter::deadline`].
     #[must_use]
     #[track_caller]
     pub fn deadline(&self) -> Option<Instant> {
