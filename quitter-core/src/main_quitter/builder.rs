@@ -286,7 +286,7 @@ impl MainQuitterBuilder {
     ///
     /// With the feature `progress`, and where stderr is a terminal on Unix, a picture of the quit is drawn
     /// instead, from 200 ms after the event. It shows how much time is left, and up to ten of the routines
-    /// that are still running: for how long, with which status and, on Linux, what each is blocked in. It is
+    /// that are still running: for how long, with which status and, on Linux, what each is doing. It is
     /// redrawn in place several times a second, two lines below the cursor, so that lines that the program
     /// itself prints have room, and is gone when the report comes. If the program prints more than three
     /// lines between two drawings, a piece of the picture may remain behind one of them.

@@ -107,7 +107,7 @@ fn say_last_words(ending: &Ending) {
     #[cfg(feature = "process")]
     say_killing();
     let held_up = match (came_to_exit, ending.voice().has_returned()) {
-        // The report lists the body of `main`, or the routine that holds it up.
+        // The report lists the body of `main`, or the routine that stands for `main`.
         (false, _) if !report.timeouts.is_empty() => return ending.say_stacks(report),
         (false, _) => HeldUpAt::BeforeExit,
         (true, false) => HeldUpAt::AfterExit,

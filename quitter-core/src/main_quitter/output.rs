@@ -81,14 +81,14 @@ impl MainQuitterBuilder {
     /// for work that must be done however the program ends, such as restoring the terminal, removing a
     /// temporary file, or printing a total.
     ///
-    /// The function is called once, on a thread of its own: when the notices that were [held
-    /// back](Self::hold_output) are written, when [`exit`](crate::MainQuitter::exit) has its report, when the
-    /// main quitter is dropped, or just before the process is ended by force, whichever comes first. quitter
-    /// waits for the function at most 100 ms. If it takes longer, the end goes on, and [a
-    /// notice](crate::Notice::BeforeReportUnfinished) says so; the exit code is not affected. Work that may
-    /// take longer belongs in a routine, which the quit timeout bounds and the report names. If the function
-    /// panics, the end goes on. A routine that hangs may still hold a lock, so the function should not take a
-    /// lock that routines hold.
+    /// The function is called once, on a thread of its own: when the notices that were
+    /// [held back](Self::hold_output) are written, when [`exit`](crate::MainQuitter::exit) has its report,
+    /// when the main quitter is dropped, or just before the process is ended by force, whichever comes first.
+    /// quitter waits for the function at most 100 ms. If it takes longer, the end goes on, and
+    /// [a notice](crate::Notice::BeforeReportUnfinished) says so; the exit code is not affected. Work that
+    /// may take longer belongs in a routine, which the quit timeout bounds and the report names. If the
+    /// function panics, the end goes on. A routine that hangs may still hold a lock, so the function should
+    /// not take a lock that routines hold.
     ///
     /// While the terminal is in raw mode, the lines that quitter writes end with CR LF.
     ///

@@ -325,8 +325,8 @@ impl Ending {
         }
     }
 
-    /// Lists the live routines, and the quitters whose locks could not be had within a moment. Waiting no
-    /// longer for a lock of the tree, it is never late.
+    /// Lists the live routines, and the quitters whose locks could not be had within a moment. It waits for a
+    /// lock no longer than that, so it is never late.
     pub(crate) fn look(&self) -> Look {
         let (live, unread) = self.root.node().try_look(Instant::now() + AT_MOST);
         Look { live, unread }

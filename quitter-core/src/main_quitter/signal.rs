@@ -6,10 +6,11 @@
 //! The system delivers a signal to any thread that accepts it, and prefers the first thread of the process.
 //! That is why other threads sometimes [leave signals to this thread](leave_to_listener):
 //!
-//! * While the main quitter is made. The handler is installed a moment before it has anything to do, and a signal
-//!   that comes in between would be lost. Threads that are started meanwhile never accept these signals.
-//! * While the exit waits. If its thread took a signal on a busy machine, it would wait for a time slice only to
-//!   wake the thread that handles the signal.
+//! * While the main quitter is made. The handler is installed a moment before it has anything to do, and a
+//!   signal that comes in between would be lost. Threads that are started meanwhile never accept these
+//!   signals.
+//! * While the exit waits. If its thread took a signal on a busy machine, it would wait for a time slice only
+//!   to wake the thread that handles the signal.
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -100,8 +101,8 @@ pub enum SignalExitCode {
     /// failure.
     #[default]
     Zero,
-    /// 128 plus the number of the signal, as shells report a program that a signal has killed, so that `tool
-    /// && deploy` stops after Ctrl-C.
+    /// 128 plus the number of the signal, as shells report a program that a signal has killed, so that
+    /// `tool && deploy` stops after Ctrl-C.
     Plus128,
 }
 
