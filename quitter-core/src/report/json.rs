@@ -2,8 +2,8 @@
 //! names of the fields, durations as seconds, locations as `file:line:column`, and enums with their
 //! variant as `type`.
 //!
-//! It is written out rather than derived, so that it does not change with the types. Most of them are
-//! destructured without `..`, so that a new field does not compile until it is handled here.
+//! It is written out rather than derived, so that it does not change with the types. A type without private
+//! fields is destructured without `..`, so that a new field does not compile until it is handled here.
 
 use std::panic::Location;
 use std::time::Duration;

@@ -20,8 +20,9 @@ use crate::stands::Stands;
 /// Something quitter says about the end of a program.
 ///
 /// The [`Display`](fmt::Display) form is what it writes to stderr, without the line end: one line, or
-/// several where a message or a report has several, or where a line would have more than 100 columns.
-/// Names, paths and statuses are escaped and shortened there; the fields hold them unchanged.
+/// several where a message or a report has several, or where a line would have more than 100 columns. (A
+/// [`Failure`](Self::Failure) is not broken.) Names, paths and statuses are escaped and shortened there; the
+/// fields hold them unchanged.
 ///
 /// # Examples
 ///
