@@ -146,8 +146,7 @@ fn console() -> &'static Console {
     &Process::current().console
 }
 
-/// Starts the thread, and duplicates stderr while it is still the one that the program was started with.
-/// Does nothing if called again.
+/// Starts the thread, and duplicates the stderr that the process has at this moment. Later calls do nothing.
 pub(crate) fn open() -> io::Result<()> {
     let console = console();
     if console.jobs.get().is_some() {
