@@ -407,6 +407,7 @@ pub(crate) const ROWS: &[Row] = &[
         sizes: &[4_000],
         floor: Some(Floor::of("all return")),
         goals: &[Goal::times(1.3, Of::Floor)],
+        why: "Each failure has a text, and is recorded under the one lock that the tree has for failures.",
         ..ROW
     },
     Row {
