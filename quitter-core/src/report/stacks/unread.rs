@@ -23,11 +23,12 @@ const STRIPPED: &str =
 pub(super) fn write_unread(f: &mut fmt::Formatter<'_>, stacks: &[&Stack]) -> fmt::Result {
     let mut unread = stacks.iter().filter(|stack| stack.names_unread).peekable();
     if unread.peek().is_none() {
+        if lack_lines(stacks) {
+            return write!(f, "\n{WITHOUT_LINES}");
+        }
         // The program's own path is that of the stripped file.
-        let nameless = stacks.iter().find_map(|stack| command(stack, None));
-        return match nameless {
+        return match stacks.iter().find_map(|stack| command(stack, None)) {
             Some(command) => write!(f, "\n{STRIPPED}\n{command}"),
-            None if lack_lines(stacks) => write!(f, "\n{WITHOUT_LINES}"),
             None => Ok(()),
         };
     }
@@ -135,6 +136,15 @@ mod tests {
         stack.names_unread = false;
         let command = "  addr2line -f -C -e store 0x1a2b3";
         assert_eq!(note(&[stack]), format!("\n{STRIPPED}\n{command}"));
+        // A library that was stripped, in a program that was not.
+        let mut own = call("store", 0x1a2b3);
+        own.function = "store::flush".to_owned();
+        let mut without_lines = unread(vec![own]);
+        (without_lines.names_unread, without_lines.lacks_lines) = (false, true);
+        let mut of_library = unread(vec![call("plugin.so", 0x77)]);
+        of_library.names_unread = false;
+        let both = note(&[of_library, without_lines]);
+        assert_eq!(both, format!("\n{WITHOUT_LINES}"));
         let mut of_system = unread(vec![call("libc.so.6", 0xcf545)]);
         of_system.names_unread = false;
         assert_eq!(note(&[of_system]), "");
