@@ -1,6 +1,7 @@
 //! Blocking I/O ends when its quitter is told to quit, and changes nothing else.
 #![cfg(all(unix, feature = "io"))]
 
+#[macro_use]
 mod common;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::in_time;
+#[cfg(target_os = "linux")]
+use common::take_all_descriptors;
+#[cfg(target_os = "linux")]
+use common::waits::eventually;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::termios::{FlowArg, tcflow};
@@ -156,69 +161,49 @@ fn eventfds() -> usize {
         .count()
 }
 
-/// Counts in a process of its own, since other tests open descriptors, too.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_crowd_that_blocks_at_one_quitter_costs_one_descriptor() {
-    const NAME: &str = "a_crowd_that_blocks_at_one_quitter_costs_one_descriptor";
-    if std::env::var_os("QUITTER_TEST_ALONE").is_none() {
-        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-        alone.args([NAME, "--exact", "--nocapture"]);
-        let output = alone.env("QUITTER_TEST_ALONE", "1").output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        return;
+in_own_process!(
+    a_crowd_that_blocks_at_one_quitter_costs_one_descriptor,
+    own_process_a_crowd_blocks,
+    {
+        let root = Quitter::root("main");
+        let before = eventfds();
+        let peers: Vec<UnixStream> = (0..200)
+            .map(|_| {
+                let (source, peer) = UnixStream::pair().unwrap();
+                let small = root.routine("reader").stack_size(64 * 1024);
+                let read = move |q: &RoutineQuitter| {
+                    io::copy(&mut q.interruptible(source), &mut io::sink()).map(drop)
+                };
+                small.add(read).unwrap();
+                peer
+            })
+            .collect();
+        until_all_block(&root);
+        assert_eq!(eventfds() - before, 1);
+        ends_cleanly(&root);
+        drop(peers);
+        drop(root);
+        // A thread that has just ended may still hold the quitter for a moment.
+        eventually(|| eventfds() == before);
     }
-    let root = Quitter::root("main");
-    let before = eventfds();
-    let peers: Vec<UnixStream> = (0..200)
-        .map(|_| {
-            let (source, peer) = UnixStream::pair().unwrap();
-            let small = root.routine("reader").stack_size(64 * 1024);
-            let read = move |q: &RoutineQuitter| {
-                io::copy(&mut q.interruptible(source), &mut io::sink()).map(drop)
-            };
-            small.add(read).unwrap();
-            peer
-        })
-        .collect();
-    until_all_block(&root);
-    assert_eq!(eventfds() - before, 1);
-    ends_cleanly(&root);
-    drop(peers);
-    drop(root);
-    // A thread that has just ended may still hold the quitter for a moment.
-    let until = Instant::now() + PATIENCE;
-    while eventfds() > before {
-        assert!(Instant::now() < until, "a descriptor is left");
-        thread::yield_now();
-    }
-}
+);
 
-/// Runs in a process of its own, and uses up all its descriptors.
 #[cfg(target_os = "linux")]
-#[test]
-fn without_a_descriptor_left_a_wait_fails_but_after_the_quit_it_needs_none() {
-    const NAME: &str = "without_a_descriptor_left_a_wait_fails_but_after_the_quit_it_needs_none";
-    if std::env::var_os("QUITTER_TEST_ALONE").is_none() {
-        let mut alone = std::process::Command::new("sh");
-        alone.args(["-c", r#"ulimit -n 40; exec "$0" "$@""#]);
-        alone.arg(std::env::current_exe().unwrap());
-        alone.args([NAME, "--exact", "--nocapture"]);
-        let output = alone.env("QUITTER_TEST_ALONE", "1").output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        return;
+in_own_process!(
+    without_a_descriptor_left_a_wait_fails_but_after_the_quit_it_needs_none,
+    own_process_no_descriptor_left,
+    {
+        let root = Quitter::root("main");
+        let (source, _peer) = UnixStream::pair().unwrap();
+        let files = take_all_descriptors();
+        let refused = root.wait_readable(&source).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(nix::libc::EMFILE));
+        root.send_quit();
+        assert_eq!(root.wait_readable(&source).unwrap(), Ready::Quitting);
+        drop(files);
     }
-    let root = Quitter::root("main");
-    let (source, _peer) = UnixStream::pair().unwrap();
-    let mut taken = Vec::new();
-    while let Ok(file) = fs::File::open("/dev/null") {
-        taken.push(file);
-    }
-    let refused = root.wait_readable(&source).unwrap_err();
-    assert_eq!(refused.raw_os_error(), Some(nix::libc::EMFILE));
-    root.send_quit();
-    assert_eq!(root.wait_readable(&source).unwrap(), Ready::Quitting);
-}
+);
 
 #[test]
 fn what_came_before_the_quit_can_be_finished_within_the_time_for_that() {

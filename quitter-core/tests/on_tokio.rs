@@ -2,6 +2,7 @@
 
 #![cfg(all(feature = "tokio", not(loom)))]
 
+#[macro_use]
 mod common;
 
 use std::cell::Cell;
@@ -23,8 +24,8 @@ use tokio::task::LocalSet;
 
 use common::waits::eventually;
 use common::{
-    Event, PATIENCE, SHORT, deaf, in_own_process, in_time, is_own_process, names, only,
-    succeeds_in_own_process, telling, text,
+    Event, PATIENCE, SHORT, deaf, in_own_process, in_time, is_own_process, names, only, telling,
+    text,
 };
 
 fn several_threads() -> Runtime {
@@ -470,24 +471,6 @@ fn main_quitter(timeout: Duration, force: bool) -> MainQuitter {
 
 fn outcome(report: &ExitReport) -> (u8, Vec<&str>) {
     (report.exit_code, names(&report.timeouts))
-}
-
-macro_rules! in_own_process {
-    ($(#[$doc:meta])* $name:ident, $own:ident, $body:expr) => {
-        $(#[$doc])*
-        #[test]
-        fn $name() {
-            succeeds_in_own_process(stringify!($own));
-        }
-
-        #[test]
-        #[ignore = "needs a process of its own"]
-        fn $own() {
-            if is_own_process() {
-                $body
-            }
-        }
-    };
 }
 
 fn exit_is_awaited_on(runtime: Runtime) {

@@ -2,6 +2,7 @@
 
 #![cfg(all(unix, feature = "process"))]
 
+#[macro_use]
 mod common;
 
 use std::fs;
@@ -14,6 +15,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use common::take_all_descriptors;
 use common::waits::{eventually, process_state};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -612,6 +615,23 @@ fn a_process_whose_adoption_is_refused_is_killed_and_reaped() {
         thread::yield_now();
     }
 }
+
+#[cfg(target_os = "linux")]
+in_own_process!(
+    a_process_that_nothing_can_wait_for_is_killed_and_reaped,
+    own_process_nothing_can_wait,
+    {
+        let root = Quitter::root("main");
+        let child = sleeps().spawn().unwrap();
+        let id = child.id();
+        let files = take_all_descriptors();
+        let refused = root.routine("of a library").adopt(child).unwrap_err();
+        drop(files);
+        assert!(matches!(refused, AddProcessError::Wait { .. }), "{refused}");
+        assert_eq!(process_state(id), None);
+        assert!(root.wait_done(Duration::ZERO).is_ok());
+    }
+);
 
 #[test]
 fn the_wait_of_other_code_for_its_own_children_is_not_stolen() {

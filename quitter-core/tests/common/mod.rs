@@ -1,5 +1,9 @@
 //! Helpers that several test binaries share.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_macros,
+    reason = "each test binary uses a part of it"
+)]
 
 pub(crate) mod waits;
 
@@ -188,6 +192,35 @@ pub(crate) fn succeeds_in_own_process(name: &str) {
     let text = text(&output);
     assert!(output.status.success(), "{name} failed: {text}");
     assert!(text.contains("1 passed"), "{name} was not run: {text}");
+}
+
+/// Two tests: `$own`, which is ignored and runs `$body`, and `$name`, which runs `$own` in a process of its
+/// own.
+macro_rules! in_own_process {
+    ($(#[$attribute:meta])* $name:ident, $own:ident, $body:expr) => {
+        $(#[$attribute])*
+        #[test]
+        fn $name() {
+            $crate::common::succeeds_in_own_process(stringify!($own));
+        }
+
+        $(#[$attribute])*
+        #[test]
+        #[ignore = "needs a process of its own"]
+        fn $own() {
+            if $crate::common::is_own_process() {
+                $body
+            }
+        }
+    };
+}
+
+/// Leaves this process, which has to be the test's own, no descriptor until the result is dropped.
+#[cfg(target_os = "linux")]
+pub(crate) fn take_all_descriptors() -> Vec<std::fs::File> {
+    use nix::sys::resource::{Resource::RLIMIT_NOFILE, setrlimit};
+    setrlimit(RLIMIT_NOFILE, 40, 40).unwrap();
+    std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect()
 }
 
 /// How many threads this process has.

@@ -30,8 +30,8 @@ impl RoutineBuilder<'_> {
     ///
     /// # Errors
     ///
-    /// Those of [`process`](Self::process). A process that is refused is killed, since nobody else would
-    /// end it.
+    /// Those of [`process`](Self::process). A process that is refused is killed and reaped, since nobody
+    /// else would end it.
     ///
     /// # Examples
     ///
@@ -61,7 +61,8 @@ impl RoutineBuilder<'_> {
         let (reaper, starting) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                let _ = child.kill();
+                // Nobody else would reap it.
+                let _ = child.kill().and_then(|()| child.wait());
                 return Err(error);
             }
         };
