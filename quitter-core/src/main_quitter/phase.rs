@@ -432,6 +432,7 @@ mod tests {
 
     use super::*;
     use crate::report::failure::RoutineFailure;
+    use crate::routine::guard::RoutineGuard;
     use crate::routine::record::Waiting;
     use crate::tree::Node;
 
@@ -588,20 +589,19 @@ mod tests {
 
     #[test]
     fn a_body_ends_alone_where_nothing_else_runs_and_nothing_has_failed() {
-        let ends_alone = |change: &dyn Fn(&Arc<Ending>)| {
+        let ends_alone = |change: &dyn Fn(&Quitter) -> Option<RoutineGuard>| {
             let ending = ending_within(Duration::MAX);
             let body = ending.root().guard("main").unwrap();
-            change(&ending);
+            let _other = change(ending.root());
             ending.body_ends(body.record().id);
             ending.state().ended_alone
         };
-        assert!(ends_alone(&|_| {}));
-        assert!(!ends_alone(&|ending| {
-            std::mem::forget(ending.root().guard("other").unwrap());
-        }));
-        assert!(!ends_alone(&|ending| {
-            let fails = ending.root().guard("fails").unwrap();
+        assert!(ends_alone(&|_| None));
+        assert!(!ends_alone(&|root| root.guard("other").ok()));
+        assert!(!ends_alone(&|root| {
+            let fails = root.guard("fails").unwrap();
             fails.record_failure(FailureKind::of_debug(&"error"));
+            None
         }));
     }
 
