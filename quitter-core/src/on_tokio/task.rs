@@ -128,7 +128,7 @@ impl RoutineBuilder<'_> {
             f(quitter)
         })?;
         let (node, record) = is_of.expect("the task was made");
-        let spawned = runtime.spawn(task).abort_handle();
+        let spawned = runtime.spawn(task);
         // Nothing else could have aborted the task yet: the runtime refused it.
         if record.is_cancelled() {
             let name = record.name.to_string();

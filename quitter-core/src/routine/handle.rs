@@ -37,7 +37,7 @@ pub struct RoutineHandle {
 pub(crate) enum Runner {
     Thread(Thread),
     #[cfg(feature = "tokio")]
-    Task(tokio::task::AbortHandle),
+    Task(tokio::task::JoinHandle<()>),
 }
 
 impl RoutineHandle {
