@@ -178,8 +178,8 @@ mod stands {
 
     #[test]
     fn a_spinning_routine_runs() {
-        let share = " % of the time on a processor, spawned at ";
-        shows("spin", 1, &[" s, running: ", share]);
+        let share = " % of a CPU, spawned at ";
+        shows("spin", 1, &[" s, using ", share]);
     }
 
     #[test]

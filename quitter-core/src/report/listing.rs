@@ -370,7 +370,7 @@ mod tests {
              {indent}spawned at "
         );
         assert!(text.starts_with(&begins), "{text}");
-        let running = "running 7.0 s, running: 100 % of the time on a processor,\n";
+        let running = "running 7.0 s, using 100 % of a CPU,\n";
         assert!(text.contains(running), "{text}");
         assert!(
             text.lines().all(|line| line.chars().count() <= 100),

@@ -127,7 +127,7 @@ fn running(span: Span) -> String {
     match (
         least == most,
         least.split_once(" %"),
-        most.strip_prefix("running: "),
+        most.strip_prefix("using "),
     ) {
         (false, Some((least, _)), Some(most)) => format!("{least} to {most}"),
         _ => most,
@@ -181,15 +181,12 @@ mod tests {
     #[test]
     fn routines_of_one_line_that_run_are_shown_with_the_least_and_the_most() {
         let all = [running(40), running(98), running(60)];
-        assert_eq!(text(&all), "running: 40 to 98 % of the time on a processor");
+        assert_eq!(text(&all), "using 40 to 98 % of a CPU");
         let one = [running(98), running(98)];
-        assert_eq!(text(&one), "running: 98 % of the time on a processor");
+        assert_eq!(text(&one), "using 98 % of a CPU");
         let unknown = [running(98), None, Some(Stands::Unknown)];
         let unknown = text(&unknown);
-        assert_eq!(
-            unknown,
-            "1 of them running: 98 % of the time on a processor"
-        );
+        assert_eq!(unknown, "1 of them using 98 % of a CPU");
         assert!(Standing::of(&Some(Stands::Unknown)).is_none());
     }
 }

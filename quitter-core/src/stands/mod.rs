@@ -31,8 +31,8 @@ use crate::system;
 /// That takes 50 ms at most, and much less unless a thread runs at that moment. A
 /// [snapshot](crate::Quitter::snapshot) reads it in the same way, but without a pause.
 ///
-/// The [`Display`](fmt::Display) form is "blocked in accept4 (fd 7, TCP 127.0.0.1:8080)" or "running: 98 % of
-/// the time on a processor". In it, text from outside the program is escaped, and shortened if it is long.
+/// The [`Display`](fmt::Display) form is "blocked in accept4 (fd 7, TCP 127.0.0.1:8080)" or "using 98 % of
+/// a CPU". In it, text from outside the program is escaped, and shortened if it is long.
 /// The fields hold the text unchanged.
 ///
 /// # Examples
@@ -106,7 +106,7 @@ impl fmt::Display for Stands {
             Self::Running { cpu } => {
                 let moment = Self::MOMENT.as_nanos();
                 let percent = (cpu.as_nanos() * 100 + moment / 2) / moment;
-                write!(f, "running: {percent} % of the time on a processor")
+                write!(f, "using {percent} % of a CPU")
             }
             Self::Suspended => f.write_str("suspended by a signal or a debugger"),
             Self::Unknown => f.write_str("blocked or running: the system does not say"),
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(text, "blocked in accept4 (fd 7, TCP 127.0.0.1:8080)");
         let cpu = Stands::MOMENT.mul_f64(0.98);
         let text = Stands::Running { cpu }.to_string();
-        assert_eq!(text, "running: 98 % of the time on a processor");
+        assert_eq!(text, "using 98 % of a CPU");
     }
 
     #[test]
