@@ -33,7 +33,7 @@ fn impatient(body: impl FnOnce(&MainQuitter) -> Body) -> ExitReport {
     builder.source(QuitSource::os_signal()).run(body)
 }
 
-/// Starts a routine that locks stderr for ever. Returns once the routine has the lock.
+/// Starts a routine that locks stderr forever. Returns once the routine has the lock.
 fn hold_stderr(main: &MainQuitter) -> Body {
     let (hold, held) = bounded(1);
     main.routine("holds stderr").add(move |_| -> ! {

@@ -54,7 +54,7 @@ pub fn hang(kind: &str) {
 fn lock() {
     static LEDGER: Mutex<u64> = Mutex::new(0);
 
-    // The first worker keeps the lock for ever.
+    // The first worker keeps the lock forever.
     if let Ok(ledger) = LEDGER.try_lock() {
         mem::forget(ledger);
     }

@@ -15,7 +15,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(1);
 /// The name of each case, and what happens in it.
 pub const CASES: &[(&str, &str)] = &[
     ("clean", "the worker returns when told"),
-    ("blocked", "the worker blocks its thread for ever"),
+    ("blocked", "the worker blocks its thread forever"),
     (
         "second-signal",
         "the same, and a second Ctrl-C 0.6 s after the first",

@@ -12,14 +12,14 @@ pub const TASK_CASES: &[(&str, &str)] = &[
         "task-clean-current",
         "the same, on a runtime of a single thread",
     ),
-    ("task-pending", "the worker is a task that awaits for ever"),
+    ("task-pending", "the worker is a task that awaits forever"),
     (
         "task-pending-current",
         "the same, on a runtime of a single thread",
     ),
     (
         "task-blocking",
-        "the worker is a task that blocks its thread for ever",
+        "the worker is a task that blocks its thread forever",
     ),
     (
         "task-blocking-current",
@@ -32,7 +32,7 @@ pub const TASK_CASES: &[(&str, &str)] = &[
     ),
     (
         "task-spawn-blocking",
-        "the worker is a task that awaits `spawn_blocking`, which blocks for ever",
+        "the worker is a task that awaits `spawn_blocking`, which blocks forever",
     ),
     (
         "task-spawn-blocking-current",

@@ -508,7 +508,7 @@ in_own_process!(the_exit_names_tasks_and_threads_that_hang, exit_names, {
     let runtime = several_threads();
     let main = main_quitter(TIMEOUT, false);
     let _enter = runtime.enter();
-    main.routine("awaits for ever")
+    main.routine("awaits forever")
         .add_task(|_| pending::<()>())
         .unwrap();
     let (_, end) = deaf(&main, "blocks");
@@ -527,7 +527,7 @@ in_own_process!(the_exit_names_tasks_and_threads_that_hang, exit_names, {
     let report = in_time(move || runtime.block_on(main.exit_async()));
     assert_eq!(
         outcome(&report),
-        (1, vec!["awaits for ever", "blocks"]),
+        (1, vec!["awaits forever", "blocks"]),
         "{report}"
     );
     assert!(from.elapsed() < TIMEOUT + PATIENCE / 2);

@@ -61,6 +61,6 @@ fn the_readme_counts_the_lines_as_they_are() {
     }
     assert!(
         README.contains(&table),
-        "the table in README.md is to be\n{table}"
+        "the table in README.md should be\n{table}"
     );
 }

@@ -20,7 +20,7 @@ use crate::stands::own;
 ///
 /// The body runs on the main thread, as the routine `main`, and like a task it can be asked what it awaits.
 /// The exit runs on the main thread, too, and drives a `current_thread` runtime to the end. The runtime is
-/// not waited for: its threads may block for ever.
+/// not waited for: its threads may block forever.
 #[doc(hidden)]
 #[track_caller]
 pub fn run_async<B: MainOutcome>(

@@ -18,7 +18,7 @@ use crate::tree::{Calling, Hook, Node};
 ///
 /// Dropping this removes the function: it is not called, unless it already has been.
 /// [`detach`](Self::detach) leaves it in place.
-#[must_use = "dropping it takes the function back; `detach` leaves it in place"]
+#[must_use = "dropping it removes the function; `detach` leaves it in place"]
 pub struct OnQuit {
     /// `None`: the function was called at once, or was detached.
     hook: Option<(Arc<Node>, Arc<Hook>)>,

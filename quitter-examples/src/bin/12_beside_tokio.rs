@@ -1,6 +1,6 @@
 //! A tokio runtime on one thread of a program that quitter shuts down.
 //!
-//! Shows tasks as routines beside threads, and how to keep a runtime from waiting for ever when it is
+//! Shows tasks as routines beside threads, and how to keep a runtime from waiting forever when it is
 //! dropped. `tcp_server` is a program that is entirely on tokio.
 //!
 //! Start it with `cargo run -p quitter-examples --bin beside_tokio -- 7001`, and talk to it with

@@ -44,7 +44,7 @@ const CASES: &[(&str, &str, Set)] = &[
         partial,
     ),
     ("spin", "a routine that spins", spin),
-    ("forks", "a routine that forks for ever", forks),
+    ("forks", "a routine that forks forever", forks),
     (
         "locked-panic",
         "a routine that holds stderr's lock, while another panics",
@@ -99,7 +99,7 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Blocks for ever, as a lost lock or a dead disk does.
+/// Blocks forever, as a lost lock or a dead disk does.
 fn hang() -> ! {
     loop {
         thread::park();

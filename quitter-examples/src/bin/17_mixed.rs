@@ -5,7 +5,7 @@
 //!
 //! Start it with `cargo run -p quitter-examples --bin mixed` and press Ctrl-C: it ends with exit code
 //! 0. With `--stuck`, or `--stuck thread`, `--stuck task`, `--stuck worker`, something hangs at the
-//! quit: a thread that blocks, a task that awaits for ever, a task that blocks its worker. Then the
+//! quit: a thread that blocks, a task that awaits forever, a task that blocks its worker. Then the
 //! report names it after a second, with the thread's calls, the await of the task, and the worker that is
 //! blocked, and the exit code is 1.
 

@@ -1,4 +1,4 @@
-//! Panics while another panic hangs in the panic hook for ever.
+//! Panics while another panic hangs in the panic hook forever.
 
 #![cfg(target_os = "linux")]
 

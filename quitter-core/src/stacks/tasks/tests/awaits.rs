@@ -257,12 +257,12 @@ fn of_a_future_that_the_quit_cancels_and_the_quit_the_future_is_shown() {
         .on(runtime.handle())
         .add_task(borrows)
         .unwrap();
-    root.routine("for ever")
+    root.routine("forever")
         .on(runtime.handle())
         .add_task(|q| async move { q.cancel_on_quit(pending::<()>()).await })
         .unwrap();
     until_it_awaits(&root, "task", &["tokio::sync::Notify::notified"]);
-    until_it_awaits(&root, "for ever", &["quitter::Quitter::cancel_on_quit"]);
+    until_it_awaits(&root, "forever", &["quitter::Quitter::cancel_on_quit"]);
     root.quit_and_wait(LONG).unwrap();
 }
 
