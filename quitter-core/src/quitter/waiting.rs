@@ -49,7 +49,7 @@ impl Quitter {
     ///
     /// The wait also ends by the [`deadline`](Self::deadline) of a quit, whenever that quit comes. A
     /// deadline that had passed before the wait began does not count, except the main quitter's: after that
-    /// one, a wait checks once.
+    /// one, a wait checks once and returns, so a loop of waits has to end there.
     ///
     /// A wait that a routine makes leaves that routine out. [Guards](Self::guard) are still waited for.
     ///
