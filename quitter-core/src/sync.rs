@@ -1,4 +1,5 @@
-//! The tree's locks and atomics: std's, or loom's in this crate's own tests under `--cfg loom`.
+//! The tree's locks and atomics: std's, or loom's in this crate's own tests under `--cfg loom`. Elsewhere
+//! the locks are always std's.
 //!
 //! A build of the library never uses loom, so that loom can be a dev-dependency and stays out of the
 //! lock files of dependents.
@@ -52,7 +53,12 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Locks std's mutex, waiting for other threads for at most `at_most`.
+/// Like [`lock`], for std's mutex.
+pub(crate) fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Like [`lock_std`], but waits for other threads for at most `at_most`.
 pub(crate) fn lock_within<T>(
     mutex: &std::sync::Mutex<T>,
     at_most: Duration,

@@ -4,8 +4,10 @@
 //! program.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
+
+use crate::sync::lock_std;
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
@@ -23,10 +25,7 @@ pub(crate) fn start_with<T: Send + 'static>(
 ) -> Result<(), (T, io::Error)> {
     // Std drops the closure of a refused thread, but not this value.
     let value = Arc::new(Mutex::new(Some(value)));
-    let take = |value: &Mutex<Option<T>>| {
-        let mut value = value.lock().unwrap_or_else(PoisonError::into_inner);
-        value.take()
-    };
+    let take = |value: &Mutex<Option<T>>| lock_std(value).take();
     let theirs = Arc::clone(&value);
     let run = move || _ = take(&theirs).map(run);
     match start(name, run) {

@@ -5,10 +5,11 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::{Caller, Ready, Wanted, is_readable};
+use crate::sync::lock_std;
 
 /// A listener whose connections [`incoming`](crate::Quitter::incoming) accepts: std's TCP and Unix
 /// listeners.
@@ -99,7 +100,7 @@ fn accept<L: Listener>(listener: &L) -> io::Result<Option<L::Stream>> {
     /// Several threads may accept from one listener. If it is a blocking one, a thread that comes too late
     /// would hang until the next connection, past every quit.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = lock_std(&ONE_AT_A_TIME);
     if !is_readable(listener.as_fd())? {
         return Ok(None);
     }

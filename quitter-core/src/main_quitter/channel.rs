@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, SelectedOperation, bounded};
@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Select, SelectedOperation, bounded};
 use crate::error::full_text;
 use crate::report::timeouts::Timeouts;
 use crate::routine::panics;
+use crate::sync::lock_std;
 use crate::threads;
 
 /// The event of a channel.
@@ -40,8 +41,7 @@ static KEPT: Mutex<Vec<Box<dyn Listen>>> = Mutex::new(Vec::new());
 
 /// Puts a receiver away without dropping it.
 pub(crate) fn keep(channel: Box<dyn Listen>) {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.push(channel);
+    lock_std(&KEPT).push(channel);
 }
 
 /// A message and the function that shows it. Both are user code: they may panic or block.

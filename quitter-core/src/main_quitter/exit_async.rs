@@ -1,7 +1,7 @@
 //! The exit, for async code.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use crate::main_quitter::exit::MainQuitter;
@@ -9,6 +9,7 @@ use crate::main_quitter::phase::Ending;
 use crate::report::cause::QuitCause;
 use crate::report::exit::ExitReport;
 use crate::routine::current::{self, Current};
+use crate::sync::lock_std;
 use crate::threads;
 
 impl MainQuitter {
@@ -76,10 +77,6 @@ struct State {
 }
 
 impl Exit {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Starts the thread. Returns the main quitter if the system refuses the thread.
     fn start(
         self: &Arc<Self>,
@@ -97,7 +94,7 @@ impl Exit {
     }
 
     fn finish(&self, report: ExitReport) {
-        let mut state = self.state();
+        let mut state = lock_std(&self.0);
         state.report = Some(report);
         let waker = state.waker.take();
         drop(state);
@@ -108,7 +105,7 @@ impl Exit {
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<ExitReport> {
         let waker = cx.waker().clone();
-        let mut state = self.state();
+        let mut state = lock_std(&self.0);
         if let Some(report) = state.report.take() {
             return Poll::Ready(report);
         }

@@ -8,7 +8,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -29,7 +29,7 @@ use crate::report::failure::{FailureKind, Failures};
 use crate::report::look::Before;
 use crate::report::notice::Notice;
 use crate::report::timeouts::Timeouts;
-use crate::sync::lock_within;
+use crate::sync::{lock_std, lock_within};
 use crate::system;
 use crate::tree::{LiveAt, Quit};
 
@@ -119,7 +119,7 @@ impl Ending {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_std(&self.state)
     }
 
     /// The state, if its lock can be had within a moment.

@@ -11,7 +11,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use crate::report::output::{HoldOutput, Output, OutputConfig, Speech};
 use crate::report::picture;
 use crate::report::picture::Shown;
 use crate::report::queue::Queue;
+use crate::sync::lock_std;
 use crate::system;
 use crate::trace::Said;
 
@@ -53,20 +54,16 @@ impl Console {
     }
 
     fn set_writing(&self, since: Option<Instant>) {
-        *self
-            .writing_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = since;
+        *lock_std(&self.writing_since) = since;
     }
 
     fn writing_for(&self) -> Duration {
-        let since = self.writing_since.lock();
-        let since = *since.unwrap_or_else(PoisonError::into_inner);
+        let since = *lock_std(&self.writing_since);
         since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     fn speech(&self) -> MutexGuard<'_, Speech> {
-        self.speech.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_std(&self.speech)
     }
 
     /// Gives a notice to the program's function if there is one, otherwise writes it. If the function hangs
@@ -96,7 +93,7 @@ impl Console {
     }
 
     fn rest(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_std(&self.rest)
     }
 
     /// Writes to stderr. Errors are ignored, because there is nowhere left to report them.

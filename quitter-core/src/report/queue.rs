@@ -7,13 +7,13 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::stands::{self, own};
-use crate::sync::lock_within;
+use crate::sync::{lock_std, lock_within};
 use crate::system;
 use crate::threads::{self, Job};
 
@@ -49,7 +49,7 @@ impl Queue {
             let _own = own::mark();
             number.store(system::thread_id(), Ordering::Relaxed);
             for () in calls {
-                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                let _turn = lock_std(&turn);
                 jobs.try_iter().for_each(|job| job());
             }
         })?;

@@ -1,6 +1,6 @@
 //! The progress lines of a quit: the routines it still waits for, and those that have returned.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::report::console;
@@ -9,6 +9,7 @@ use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::timeouts::Timeouts;
 use crate::report::waited_for::NAMED;
+use crate::sync::lock_std;
 use crate::tree::LiveAt;
 
 /// The interval between looks at the live routines.
@@ -64,7 +65,7 @@ impl WaitingLines {
         let named = Arc::clone(&self.named);
         let quit_at = self.quit_at;
         console::afterwards(move || {
-            let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut named = lock_std(&named);
             for Named { name, path, .. } in take_returned(&mut named, &live) {
                 console::say_now(Notice::Returned { name, path });
             }

@@ -1,6 +1,6 @@
 //! The single path that every failure takes, whatever the kind of work.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use super::quitter::RoutineQuitter;
 use crate::process::Process;
@@ -8,6 +8,7 @@ use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::failure::{FailureKind, FailuresWhileQuitting, OnFailure, RoutineFailure};
 use crate::report::notice::Notice;
+use crate::sync::lock_std;
 use crate::trace;
 use crate::tree::Node;
 
@@ -94,8 +95,7 @@ impl Unsaid {
     }
 
     fn lock() -> MutexGuard<'static, Self> {
-        let unsaid = Process::current().unsaid.lock();
-        unsaid.unwrap_or_else(PoisonError::into_inner)
+        lock_std(&Process::current().unsaid)
     }
 
     /// Returns whether there is room for another failure. Otherwise the failure is only counted.

@@ -4,10 +4,11 @@
 //! user's hook may do anything. Until the hook returns, it is unknown whether the routine would catch the
 //! panic, and a slow hook looks like one that never returns. So a timeout decides.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::process::Process;
+use crate::sync::lock_std;
 
 /// How long the panic hooks of a routine may take before the panic counts as the routine's failure.
 ///
@@ -18,8 +19,7 @@ use crate::process::Process;
 const HOOKS_RETURN: Duration = Duration::from_secs(8);
 
 fn held_up() -> MutexGuard<'static, HeldUp> {
-    let held_up = Process::current().held_up.lock();
-    held_up.unwrap_or_else(PoisonError::into_inner)
+    lock_std(&Process::current().held_up)
 }
 
 type Fail = Box<dyn FnOnce() + Send>;

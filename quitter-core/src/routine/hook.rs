@@ -9,7 +9,7 @@
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use super::held_up::{self, InHooks};
 use super::panics;
 use crate::report::failure::FailureKind;
 use crate::stands::own;
+use crate::sync::lock_std;
 use crate::threads;
 
 /// Whether our hook is set, as far as is known. It also counts as set while the program calls it from a
@@ -30,10 +31,6 @@ static BEING_SET: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// Signalled when the hook has been set. Waited on with [`BEING_SET`].
 static WAS_SET: Condvar = Condvar::new();
-
-fn being_set() -> MutexGuard<'static, Option<Instant>> {
-    BEING_SET.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Sets the panic hook, unless it is set. Called for every routine that starts, and when the body of
 /// `main`, which does the set-up, has returned: the program may have replaced our hook.
@@ -72,7 +69,7 @@ fn install_elsewhere() {
     /// Far longer than it takes on an idle machine, to allow for a busy one. The full time is only spent if
     /// a hook hangs, and only once.
     const A_MOMENT: Duration = Duration::from_millis(200);
-    let mut until = being_set();
+    let mut until = lock_std(&BEING_SET);
     let mut started = None;
     if until.is_none() {
         started = threads::start("quitter hook", set_hook).ok();
@@ -99,9 +96,9 @@ fn set_hook() {
     // This thread may wait for hooks of the program, but calls none.
     let _own = own::mark_as_waking();
     // Locked once, so that the thread that started this one has set `BEING_SET`.
-    drop(being_set());
+    drop(lock_std(&BEING_SET));
     wrap();
-    *being_set() = None;
+    *lock_std(&BEING_SET) = None;
     WAS_SET.notify_all();
 }
 

@@ -11,12 +11,13 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::{io, mem};
 
 use super::limit::Limit;
 use super::modules::Mappings;
 use super::{MOST_THREADS, Thread, Why};
+use crate::sync::lock_std;
 
 /// The maximum number of bytes of a stack that are copied.
 pub(super) const MOST_BYTES: usize = 256 * 1024;
@@ -53,7 +54,7 @@ pub(super) fn copy(
         return threads.iter().map(|_| Err(Why::NoSignal)).collect();
     };
     let memory = Arc::new(memory);
-    let mut copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut copying = lock_std(&COPYING);
     copying.retain(|left| left.slot.is(Step::Copying));
     // A slot is still in use if a handler was preempted in an earlier call.
     let slots = SLOTS.iter().filter(|slot| !slot.is(Step::Copying));

@@ -4,14 +4,15 @@
 //! waker. The poll that follows is made with a waker that records the calls that keep it ([`waker`]).
 
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use once_cell::race::OnceBox;
 
 use super::waker::{self, Leaf};
+use crate::sync::lock_std;
 use crate::system;
 
 /// The polls of a routine that is a task. Empty if the task was never pending.
@@ -94,7 +95,7 @@ impl Polls {
     /// Drops the waker once the task has ended.
     pub(crate) fn end(&self) {
         let kept = self.0.get();
-        let waker = kept.and_then(|kept| kept.state().waker.take());
+        let waker = kept.and_then(|kept| lock_std(&kept.state).waker.take());
         drop(waker);
     }
 
@@ -109,7 +110,7 @@ impl Polls {
     /// Whether there is no answer to wait for.
     pub(super) fn has_answered(&self) -> bool {
         let kept = self.0.get();
-        kept.is_none_or(|kept| kept.left_out || kept.state().answer.is_some())
+        kept.is_none_or(|kept| kept.left_out || lock_std(&kept.state).answer.is_some())
     }
 
     /// Takes the answer, or what is known without one, and stops asking the task.
@@ -120,7 +121,7 @@ impl Polls {
         if kept.left_out {
             return Answer::LeftOut;
         }
-        let mut state = kept.state();
+        let mut state = lock_std(&kept.state);
         kept.asked.store(false, Ordering::Release);
         match (state.answer.take(), state.woken) {
             (Some(leaves), _) => Answer::Awaits(leaves),
@@ -134,16 +135,12 @@ impl Polls {
 }
 
 impl Kept {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns the waker to wake. `None` if the task was woken before and not polled since.
     fn ask(&self) -> Option<Waker> {
         if self.left_out {
             return None;
         }
-        let mut state = self.state();
+        let mut state = lock_std(&self.state);
         state.answer = None;
         state.woken.get_or_insert_with(system::now);
         self.asked.store(true, Ordering::Release);
@@ -152,7 +149,7 @@ impl Kept {
 
     /// Keeps the results of a pending poll. No waker is cloned, dropped or woken under the lock.
     fn keep(&self, waker: &Waker, thread: u64, leaves: Option<Vec<Leaf>>) {
-        let mut state = self.state();
+        let mut state = lock_std(&self.state);
         state.thread = thread;
         if leaves.is_some() {
             state.answer = leaves;
@@ -167,7 +164,7 @@ impl Kept {
         drop(state);
         if !is_kept {
             let waker = waker::untraced(waker);
-            let mut state = self.state();
+            let mut state = lock_std(&self.state);
             let before = state.waker.replace(waker);
             is_asked = self.asked.load(Ordering::Acquire);
             drop(state);

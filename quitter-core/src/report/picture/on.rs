@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::render::Renderer;
 use crate::report::console;
 use crate::report::timeouts::Timeouts;
+use crate::sync::lock_std;
 use crate::system;
 use crate::tree::LiveAt;
 
@@ -72,7 +73,7 @@ impl Picture {
         let renderer = Arc::clone(&self.renderer);
         let quit_at = self.quit_at;
         console::afterwards(move || {
-            let mut renderer = renderer.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut renderer = lock_std(&renderer);
             console::draw(|size| {
                 let rows = size.lines.saturating_sub(SPARED);
                 let count: usize = live.iter().map(|at| at.routines.len()).sum();

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
@@ -11,6 +11,7 @@ use super::on::Scene;
 use crate::report::escape::cut;
 use crate::report::standing::Standing;
 use crate::report::text::{Count, Seconds};
+use crate::sync::lock_std;
 
 const WITH_BAR: &str = "{spinner} {prefix}  [{bar:20}]\n{msg}";
 const WITHOUT: &str = "{spinner} {prefix}\n{msg}";
@@ -56,7 +57,7 @@ impl Renderer {
         self.bar.set_prefix(shortened(&header, columns - 2));
         let routines = routines(scene, columns, most.saturating_sub(1));
         self.bar.set_message(routines.join("\n"));
-        self.page.text().clear();
+        lock_std(&self.page.text).clear();
         self.bar.tick();
         self.page.rows(columns, most)
     }
@@ -122,13 +123,9 @@ struct Page {
 }
 
 impl Page {
-    fn text(&self) -> MutexGuard<'_, String> {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Splits the text into rows: indicatif ends a row with a line end, or pads it with spaces.
     fn rows(&self, columns: usize, most: usize) -> Vec<String> {
-        let text = self.text();
+        let text = lock_std(&self.text);
         let text: Vec<char> = text.chars().filter(|letter| *letter != '\r').collect();
         let rows = text.split(|letter| *letter == '\n');
         let rows = rows.flat_map(|row| row.chunks(columns));
@@ -168,12 +165,12 @@ impl TermLike for Paper {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        *self.0.text() += &format!("{text}\n");
+        *lock_std(&self.0.text) += &format!("{text}\n");
         Ok(())
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        *self.0.text() += text;
+        *lock_std(&self.0.text) += text;
         Ok(())
     }
 

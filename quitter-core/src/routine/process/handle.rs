@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::routine::awaiting::Mark;
 use crate::routine::handle::wait_for;
 use crate::routine::panics;
 use crate::routine::record::Record;
+use crate::sync::lock_std;
 use crate::tree::Node;
 
 /// A child process that is a routine. Made by [`Quitter::add_process`](crate::Quitter::add_process).
@@ -80,14 +81,10 @@ impl End {
         let _ = self.end.set(end);
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, Waker>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Wakes the waiting futures. To be called when the routine is done.
     pub(super) fn wake(&self) {
         // A separate statement, so that no waker is called under the lock.
-        let waiting = std::mem::take(&mut *self.waiting());
+        let waiting = std::mem::take(&mut *lock_std(&self.waiting));
         for waker in waiting.into_values() {
             // The executor's code. If it panics, the other futures are still woken.
             panics::catch(|| waker.wake(), |_| ());
@@ -114,7 +111,7 @@ impl Future for ProcessEnded {
             self.mark.get_or_insert_with(Mark::new);
             let waker = cx.waker().clone();
             // A separate statement, so that the previous waker is not dropped under the lock.
-            let before = self.end.waiting().insert(self.key, waker);
+            let before = lock_std(&self.end.waiting).insert(self.key, waker);
             drop(before);
         }
         // Checked again, since the process may have ended before the waker was stored.
@@ -129,7 +126,7 @@ impl Future for ProcessEnded {
 impl Drop for ProcessEnded {
     fn drop(&mut self) {
         // A separate statement, so that the waker is not dropped under the lock.
-        let waker = self.end.waiting().remove(&self.key);
+        let waker = lock_std(&self.end.waiting).remove(&self.key);
         drop(waker);
     }
 }

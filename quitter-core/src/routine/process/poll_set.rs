@@ -69,7 +69,7 @@ mod poll {
     use std::collections::HashMap;
     use std::fs::File;
     use std::io;
-    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    use std::sync::{Arc, Mutex};
     use std::task::Wake;
     use std::thread;
     use std::time::Duration;
@@ -77,6 +77,7 @@ mod poll {
     use rustix::event::{PollFd, PollFlags, poll};
 
     use super::super::os::Wakeup;
+    use crate::sync::lock_std;
 
     pub(in super::super) struct PollSet {
         files: Mutex<HashMap<u64, Arc<File>>>,
@@ -91,18 +92,18 @@ mod poll {
 
         /// From now on the waits tell by this key that the pipe can be read from. Keys begin with 1.
         pub(in super::super) fn add(&self, pipe: &Arc<File>, key: u64) -> io::Result<()> {
-            self.files().insert(key, Arc::clone(pipe));
+            lock_std(&self.files).insert(key, Arc::clone(pipe));
             self.wakeup.wake_by_ref();
             Ok(())
         }
 
         pub(in super::super) fn remove(&self, _pipe: &Arc<File>, key: u64) {
-            self.files().remove(&key);
+            lock_std(&self.files).remove(&key);
         }
 
         /// Waits until a pipe is readable, or for the wakeup. Returns the keys of the readable pipes.
         pub(in super::super) fn wait(&self) -> Vec<u64> {
-            let files: Vec<_> = self.files().clone().into_iter().collect();
+            let files: Vec<_> = lock_std(&self.files).clone().into_iter().collect();
             let mut polled = vec![PollFd::new(&*self.wakeup, PollFlags::IN)];
             polled.extend(
                 files
@@ -123,10 +124,6 @@ mod poll {
             keys.filter(|(_, polled)| is_ready(polled))
                 .map(|(key, _)| key)
                 .collect()
-        }
-
-        fn files(&self) -> MutexGuard<'_, HashMap<u64, Arc<File>>> {
-            self.files.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
 }
