@@ -83,15 +83,13 @@ const NOT_STARTED: &str = "The routines of #[quitter::routine] were not started:
 /// ```
 #[must_use = "dropping the main quitter tells the program to quit; call `exit`"]
 pub struct MainQuitter {
-    root: Quitter,
     ending: Arc<Ending>,
 }
 
 impl MainQuitter {
     /// A main quitter whose sources are being watched.
     pub(crate) fn of(ending: Arc<Ending>) -> Self {
-        let root = ending.root().clone();
-        Self { root, ending }
+        Self { ending }
     }
 
     pub(crate) fn ending(&self) -> &Arc<Ending> {
@@ -151,7 +149,7 @@ impl MainQuitter {
             }
         };
         for routine in routines {
-            match routine.start(self.root.node()) {
+            match routine.start(self.node()) {
                 Ok(_detached) => {}
                 Err(AddRoutineError::Quitting) => return,
                 Err(error) => return self.cannot_start(routine.name(), routine.place(), &error),
@@ -160,7 +158,7 @@ impl MainQuitter {
     }
 
     fn cannot_start(&self, name: &str, place: Place, error: &(dyn Error + 'static)) {
-        let node = self.root.node();
+        let node = self.node();
         let kind = FailureKind::of_error(error);
         node.record_failure(true, true, |path| RoutineFailure {
             path,
@@ -236,7 +234,7 @@ impl MainQuitter {
         let _own = own::mark();
         self.ending.call_exit();
         let unstarted = !self.ending.state().routines_started;
-        if unstarted && !self.root.has_to_quit() {
+        if unstarted && !self.has_to_quit() {
             console::say(Notice::Hint(NOT_STARTED.into()));
         }
         console::body_has_returned();
@@ -256,7 +254,7 @@ impl MainQuitter {
     }
 
     fn wait_for_event(&self, hint: &'static str) {
-        let node = self.root.node();
+        let node = self.node();
         let all_done = self.ending.state().all_done.clone();
         let until_quit = |excluding| {
             node.wait_done(Limits {
@@ -267,7 +265,7 @@ impl MainQuitter {
         let done = self.wait(|| waiting_routine(until_quit));
         // Waits on the channel: a snapshot counts the waiters in the node's list, and every program has an
         // exit.
-        let quit = self.root.quit_chan();
+        let quit = self.quit_chan();
         if done.is_ok() && !node.is_quitting() {
             match all_done {
                 Some(source) => self.ending.fire(source, None, false, console::write_here),
@@ -294,11 +292,8 @@ impl MainQuitter {
         // The limit is the deadline of the quit.
         let limits = of_exit(excluding);
         let wait = || {
-            self.root
-                .node()
-                .wait_done(limits.clone())
-                .err()
-                .unwrap_or_default()
+            let done = self.node().wait_done(limits.clone());
+            done.err().unwrap_or_default()
         };
         let live = wait();
         let counting = late::counting(&live);
@@ -398,7 +393,7 @@ impl MainQuitter {
     )]
     #[must_use]
     pub fn clone(&self) -> Quitter {
-        self.root.clone()
+        Quitter::clone(self)
     }
 }
 
@@ -406,7 +401,7 @@ impl Deref for MainQuitter {
     type Target = Quitter;
 
     fn deref(&self) -> &Quitter {
-        &self.root
+        self.ending.root()
     }
 }
 
@@ -422,6 +417,6 @@ impl Drop for MainQuitter {
 
 impl fmt::Debug for MainQuitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("MainQuitter").field(&self.root).finish()
+        f.debug_tuple("MainQuitter").field(&**self).finish()
     }
 }
