@@ -85,8 +85,9 @@ pub(crate) fn is_default(signal: c_int) -> bool {
     action_of(signal) == Some(libc::SIG_DFL)
 }
 
+/// The handler of a signal, or what else it does. `None` if there is no such signal.
 #[cfg(unix)]
-fn action_of(signal: c_int) -> Option<libc::sighandler_t> {
+pub(crate) fn action_of(signal: c_int) -> Option<libc::sighandler_t> {
     // SAFETY: `sigaction` is a C struct of integers and a set of bits, all valid as zero.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: by sigaction(2) a null new action changes nothing, and the old one is written to `now`, which

@@ -18,6 +18,7 @@ use super::limit::Limit;
 use super::modules::Mappings;
 use super::{MOST_THREADS, Thread, Why};
 use crate::sync::lock_std;
+use crate::system::action_of;
 
 /// The maximum number of bytes of a stack that are copied.
 pub(super) const MOST_BYTES: usize = 256 * 1024;
@@ -99,21 +100,12 @@ fn claim() -> Option<c_int> {
     Some(found)
 }
 
-fn action_of(signal: c_int) -> Option<libc::sighandler_t> {
-    // SAFETY: `sigaction` is a C struct of integers and a set of bits, all valid as zero.
-    let mut now: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: by sigaction(2) a null new action changes nothing, and the old one is written to `now`,
-    // which is of its type, exclusively borrowed and lives on.
-    let done = unsafe { libc::sigaction(signal, ptr::null(), &raw mut now) } == 0;
-    done.then_some(now.sa_sigaction)
-}
-
 /// Installs our handler. If another thread has installed one meanwhile, puts that back.
 ///
 /// Our handler stays for good: a signal that a thread has blocked arrives when the thread unblocks it, and
 /// would end the process without a handler.
 fn take(signal: c_int) -> bool {
-    // SAFETY: as in `action_of`.
+    // SAFETY: `sigaction` is a C struct of integers and a set of bits, all valid as zero.
     let (mut ours, mut before): (libc::sigaction, libc::sigaction) = unsafe { mem::zeroed() };
     ours.sa_sigaction = on_signal as extern "C" fn(_, _, _) as usize;
     // On the alternate stack, if there is one: the thread may have overflowed its own. Calls are restarted
