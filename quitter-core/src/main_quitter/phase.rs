@@ -400,7 +400,6 @@ impl Ending {
             && failures.listed.len() <= 1;
         ExitReport::new(Outcome {
             no_shutdown,
-            signal: quit.cause.signal(),
             signal_exit_code: self.signal_exit_code,
             cause: quit.cause.clone(),
             later_causes: facts.later,

@@ -120,7 +120,6 @@ impl Voice {
 /// Everything an exit report is made of.
 pub(crate) struct Outcome {
     pub(crate) cause: QuitCause,
-    pub(crate) signal: Option<QuitSignal>,
     pub(crate) signal_exit_code: SignalExitCode,
     pub(crate) later_causes: Vec<QuitCause>,
     pub(crate) timeouts: Timeouts,
@@ -143,6 +142,27 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// An outcome of which there is nothing to say but its cause.
+    fn of(cause: QuitCause) -> Self {
+        Self {
+            cause,
+            signal_exit_code: SignalExitCode::Zero,
+            later_causes: Vec::new(),
+            timeouts: Timeouts::default(),
+            unread: Vec::new(),
+            all_read: true,
+            failures: Failures::default(),
+            took: Duration::ZERO,
+            slow: Vec::new(),
+            unlisted_slow: 0,
+            quit_timeout: Duration::ZERO,
+            source_failed: false,
+            body_code: None,
+            no_shutdown: false,
+            voice: Arc::default(),
+        }
+    }
+
     /// Whether something is wrong.
     fn is_trouble(&self) -> bool {
         !self.timeouts.is_empty()
@@ -156,7 +176,7 @@ impl Outcome {
         let failed = self.is_trouble();
         let signal = match self.signal_exit_code {
             SignalExitCode::Zero => None,
-            SignalExitCode::Plus128 => self.signal,
+            SignalExitCode::Plus128 => self.cause.signal(),
         };
         match (self.body_code, failed, signal) {
             (Some(code), ..) => code,
@@ -175,8 +195,8 @@ impl ExitReport {
             trouble: outcome.is_trouble(),
             no_shutdown: outcome.no_shutdown,
             lacks_exit: false,
+            signal: outcome.cause.signal(),
             cause: outcome.cause,
-            signal: outcome.signal,
             later_causes: outcome.later_causes,
             timeouts: outcome.timeouts,
             unread: outcome.unread,
@@ -198,23 +218,9 @@ impl ExitReport {
         let _ = console::open();
         Self {
             exit_code: exit_code::FAILURE,
-            cause: QuitCause::MainFailed { message },
-            signal: None,
-            later_causes: Vec::new(),
-            timeouts: Timeouts::default(),
-            unread: Vec::new(),
-            all_read: true,
-            failures: Vec::new(),
-            took: Duration::ZERO,
-            slow: Vec::new(),
-            unlisted_slow: 0,
-            quit_timeout: Duration::ZERO,
-            unlisted_failures: 0,
-            started: false,
             trouble: true,
-            no_shutdown: false,
-            lacks_exit: false,
-            voice: Arc::default(),
+            started: false,
+            ..Self::new(Outcome::of(QuitCause::MainFailed { message }))
         }
     }
 
@@ -345,27 +351,6 @@ impl Termination for ExitReport {
 mod tests {
     use super::*;
 
-    fn outcome(cause: QuitCause) -> Outcome {
-        Outcome {
-            cause,
-            later_causes: Vec::new(),
-            timeouts: Timeouts::default(),
-            failures: Failures::default(),
-            took: Duration::ZERO,
-            slow: Vec::new(),
-            unlisted_slow: 0,
-            quit_timeout: Duration::ZERO,
-            source_failed: false,
-            body_code: None,
-            no_shutdown: false,
-            signal: None,
-            signal_exit_code: SignalExitCode::Zero,
-            unread: Vec::new(),
-            all_read: true,
-            voice: Arc::default(),
-        }
-    }
-
     fn source(index: usize, message: Option<&str>) -> QuitCause {
         QuitCause::Source {
             index,
@@ -379,7 +364,7 @@ mod tests {
     fn of_many_later_causes_the_first_are_shown_and_the_others_counted() {
         let report = ExitReport::new(Outcome {
             later_causes: (1..100).map(|index| source(index, None)).collect(),
-            ..outcome(source(0, None))
+            ..Outcome::of(source(0, None))
         });
         let text = report.to_string();
         let lines: Vec<_> = text.lines().collect();
@@ -418,11 +403,11 @@ mod tests {
                 later_causes: vec![source(1, Some(&long))],
                 unread: vec![long.clone().into(); 9],
                 all_read: false,
-                ..outcome(source(0, None))
+                ..Outcome::of(source(0, None))
             }),
             ExitReport::new(Outcome {
                 no_shutdown: true,
-                ..outcome(main_failed())
+                ..Outcome::of(main_failed())
             }),
             ExitReport::not_started(long.clone()),
         ];
