@@ -21,13 +21,14 @@ const ROUTINE_OPTIONS: &str = "`#[quitter::routine]` takes `name = \"…\"`, `ma
 const DURATIONS: &str = r#"write a duration such as "2s", "500ms" or "1m 30s""#;
 
 /// The options of `#[quitter::main]`.
+#[derive(Default)]
 pub(crate) struct MainArgs {
     pub(crate) timeout: Option<Duration>,
     pub(crate) sources: Option<ExprArray>,
     pub(crate) signals: Option<LitBool>,
-    pub(crate) start: Option<Start>,
-    pub(crate) end: Option<End>,
-    pub(crate) signal_exit_code: Option<SignalExitCode>,
+    pub(crate) start: Option<Variant>,
+    pub(crate) end: Option<Variant>,
+    pub(crate) signal_exit_code: Option<Variant>,
     pub(crate) second_signal: Option<Expr>,
     pub(crate) progress_lines: Option<LitBool>,
     pub(crate) failures_while_quitting: Option<Variant>,
@@ -39,129 +40,104 @@ pub(crate) struct MainArgs {
     pub(crate) reap_orphans: Option<LitBool>,
     pub(crate) flavor: Option<runtime::Of<Flavor>>,
     pub(crate) worker_threads: Option<runtime::Of<LitInt>>,
-    pub(crate) krate: Path,
+    krate: Option<Path>,
 }
 
 /// The variant of a public enum that a word stands for.
 pub(crate) type Variant = Ident;
 
-/// When the registered routines start.
-pub(crate) enum Start {
-    BeforeBody,
-    AfterBody,
-}
-
-/// When the program ends.
-#[derive(PartialEq)]
-pub(crate) enum End {
-    OnQuitEvent,
-    WithBody,
-}
-
-/// The exit code of a program that a signal made quit.
-pub(crate) enum SignalExitCode {
-    Zero,
-    Plus128,
-}
-
 impl Parse for MainArgs {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let (mut timeout, mut sources, mut start) = (None, None, None);
-        let (mut signals, mut end, mut signal_exit_code) = (None, None, None);
-        let (mut second_signal, mut progress_lines, mut krate) = (None, None, None);
-        let (mut failures_while_quitting, mut hold_output) = (None, None);
-        let (mut output, mut notices, mut before_report) = (None, None, None);
-        let (mut dump_on, mut reap_orphans) = (None, None);
-        let (mut flavor, mut worker_threads) = (None, None);
+        let mut args = Self::default();
         for_each_option(input, MAIN_OPTIONS, |option| {
             match option.to_string().as_str() {
-                "timeout" => once(&mut timeout, option, duration(option, input)?),
-                "sources" => once(&mut sources, option, source_list(option, input)?),
-                "signals" => once(&mut signals, option, yes_or_no(option, input)?),
-                "end" => once(&mut end, option, end_word(option, input)?),
-                "signal_exit_code" => {
-                    once(&mut signal_exit_code, option, signal_code(option, input)?)
-                }
-                "start" => once(&mut start, option, start_word(option, input)?),
+                "timeout" => once(&mut args.timeout, option, duration(option, input)?),
+                "sources" => once(&mut args.sources, option, source_list(option, input)?),
+                "signals" => once(&mut args.signals, option, yes_or_no(option, input)?),
+                "end" => once(
+                    &mut args.end,
+                    option,
+                    word_or(option, input, &ENDS, "no such end")?,
+                ),
+                "signal_exit_code" => once(
+                    &mut args.signal_exit_code,
+                    option,
+                    word_or(option, input, &SIGNAL_EXIT_CODES, "no such exit code")?,
+                ),
+                "start" => once(
+                    &mut args.start,
+                    option,
+                    word_or(option, input, &STARTS, "unknown start")?,
+                ),
                 "second_signal" => {
                     let policy = policy(option, input, "SecondSignal", "Ignore")?;
-                    once(&mut second_signal, option, policy)
+                    once(&mut args.second_signal, option, policy)
                 }
-                "progress_lines" => once(&mut progress_lines, option, yes_or_no(option, input)?),
+                "progress_lines" => {
+                    once(&mut args.progress_lines, option, yes_or_no(option, input)?)
+                }
                 "failures_while_quitting" => once(
-                    &mut failures_while_quitting,
+                    &mut args.failures_while_quitting,
                     option,
                     word(option, input, &FAILURES_WHILE_QUITTING)?,
                 ),
-                "output" => once(&mut output, option, output_word(option, input)?),
-                "notices" => once(&mut notices, option, function(option, input)?),
-                "hold_output" => once(&mut hold_output, option, word(option, input, &HOLDS)?),
-                "before_report" => once(&mut before_report, option, function(option, input)?),
-                "dump_on" => once(&mut dump_on, option, signal_name(option, input)?),
-                "reap_orphans" => once(&mut reap_orphans, option, orphans(option, input)?),
-                "flavor" => once(&mut flavor, option, runtime::flavor(option, input)?),
+                "output" => once(&mut args.output, option, output_word(option, input)?),
+                "notices" => once(&mut args.notices, option, function(option, input)?),
+                "hold_output" => once(&mut args.hold_output, option, word(option, input, &HOLDS)?),
+                "before_report" => once(&mut args.before_report, option, function(option, input)?),
+                "dump_on" => once(&mut args.dump_on, option, signal_name(option, input)?),
+                "reap_orphans" => once(&mut args.reap_orphans, option, orphans(option, input)?),
+                "flavor" => once(&mut args.flavor, option, runtime::flavor(option, input)?),
                 "worker_threads" => {
                     let count = runtime::worker_threads(option, input)?;
-                    once(&mut worker_threads, option, count)
+                    once(&mut args.worker_threads, option, count)
                 }
-                "crate" => once(&mut krate, option, crate_path(option, input)?),
+                "crate" => once(&mut args.krate, option, crate_path(option, input)?),
                 _ => Err(unknown(option, MAIN_OPTIONS)),
             }
         })?;
-        check_sources(signals.as_ref(), sources.as_ref(), end.as_ref())?;
-        Ok(MainArgs {
-            timeout,
-            sources,
-            signals,
-            start,
-            end,
-            signal_exit_code,
-            second_signal,
-            progress_lines,
-            failures_while_quitting,
-            output,
-            notices,
-            hold_output,
-            before_report,
-            dump_on,
-            reap_orphans,
-            flavor,
-            worker_threads,
-            krate: krate.unwrap_or_else(facade),
-        })
+        check_sources(&args)?;
+        Ok(args)
+    }
+}
+
+impl MainArgs {
+    pub(crate) fn krate(&self) -> Path {
+        self.krate.clone().unwrap_or_else(facade)
     }
 }
 
 /// The options of `#[quitter::routine]`.
+#[derive(Default)]
 pub(crate) struct RoutineArgs {
     pub(crate) name: Option<LitStr>,
-    pub(crate) manual: bool,
+    pub(crate) manual: Option<()>,
     pub(crate) on_failure: Option<Expr>,
-    pub(crate) krate: Path,
+    krate: Option<Path>,
 }
 
 impl Parse for RoutineArgs {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let (mut name, mut manual) = (None, None);
-        let (mut on_failure, mut krate) = (None, None);
+        let mut args = Self::default();
         for_each_option(input, ROUTINE_OPTIONS, |option| {
             match option.to_string().as_str() {
-                "name" => once(&mut name, option, routine_name(option, input)?),
-                "manual" => once(&mut manual, option, no_value(option, input)?),
+                "name" => once(&mut args.name, option, routine_name(option, input)?),
+                "manual" => once(&mut args.manual, option, no_value(option, input)?),
                 "on_failure" => {
                     let policy = policy(option, input, "OnFailure", "Report")?;
-                    once(&mut on_failure, option, policy)
+                    once(&mut args.on_failure, option, policy)
                 }
-                "crate" => once(&mut krate, option, crate_path(option, input)?),
+                "crate" => once(&mut args.krate, option, crate_path(option, input)?),
                 _ => Err(unknown(option, ROUTINE_OPTIONS)),
             }
         })?;
-        Ok(RoutineArgs {
-            name,
-            manual: manual.is_some(),
-            on_failure,
-            krate: krate.unwrap_or_else(facade),
-        })
+        Ok(args)
+    }
+}
+
+impl RoutineArgs {
+    pub(crate) fn krate(&self) -> Path {
+        self.krate.clone().unwrap_or_else(facade)
     }
 }
 
@@ -266,51 +242,15 @@ fn plain(expr: Expr) -> Expr {
 }
 
 /// Something must be able to tell the program to quit.
-fn check_sources(
-    signals: Option<&LitBool>,
-    sources: Option<&ExprArray>,
-    end: Option<&End>,
-) -> Result<()> {
-    match signals {
-        Some(no) if !no.value && sources.is_none() && end != Some(&End::WithBody) => {
+fn check_sources(args: &MainArgs) -> Result<()> {
+    let ends_with_body = args.end.as_ref().is_some_and(|end| end == "WithBody");
+    match &args.signals {
+        Some(no) if !no.value && args.sources.is_none() && !ends_with_body => {
             let message = "nothing could tell this program to quit: name a quit source, such as \
                 `sources = [QuitSource::all_done()]`, or write `end = \"with_body\"`";
             Err(Error::new(no.span(), message))
         }
         _ => Ok(()),
-    }
-}
-
-fn end_word(option: &Ident, input: ParseStream<'_>) -> Result<End> {
-    const WRITE: &str = r#"write "on_quit_event" (the default) or "with_body""#;
-    let word = string(option, input, WRITE)?;
-    match word.value().as_str() {
-        "on_quit_event" => Ok(End::OnQuitEvent),
-        "with_body" => Ok(End::WithBody),
-        _ => Err(Error::new(word.span(), format!("no such end: {WRITE}"))),
-    }
-}
-
-fn signal_code(option: &Ident, input: ParseStream<'_>) -> Result<SignalExitCode> {
-    const WRITE: &str = r#"write "0" (the default) or "128+n""#;
-    let word = string(option, input, WRITE)?;
-    match word.value().as_str() {
-        "0" => Ok(SignalExitCode::Zero),
-        "128+n" => Ok(SignalExitCode::Plus128),
-        _ => {
-            let message = format!("no such exit code: {WRITE}");
-            Err(Error::new(word.span(), message))
-        }
-    }
-}
-
-fn start_word(option: &Ident, input: ParseStream<'_>) -> Result<Start> {
-    const WRITE: &str = r#"write "after_body" (the default) or "before_body""#;
-    let word = string(option, input, WRITE)?;
-    match word.value().as_str() {
-        "before_body" => Ok(Start::BeforeBody),
-        "after_body" => Ok(Start::AfterBody),
-        _ => Err(Error::new(word.span(), format!("unknown start: {WRITE}"))),
     }
 }
 
@@ -329,6 +269,12 @@ fn policy(option: &Ident, input: ParseStream<'_>, of: &str, such_as: &str) -> Re
 
 /// The words of an option, the default first, and the variants that they stand for.
 type Words = [(&'static str, &'static str)];
+
+const STARTS: [(&str, &str); 2] = [("after_body", "AfterBody"), ("before_body", "BeforeBody")];
+
+const ENDS: [(&str, &str); 2] = [("on_quit_event", "OnQuitEvent"), ("with_body", "WithBody")];
+
+const SIGNAL_EXIT_CODES: [(&str, &str); 2] = [("0", "Zero"), ("128+n", "Plus128")];
 
 const FAILURES_WHILE_QUITTING: [(&str, &str); 2] = [("count", "Count"), ("list_only", "ListOnly")];
 const OUTPUTS: [(&str, &str); 4] = [
@@ -355,6 +301,17 @@ fn output_word(option: &Ident, input: ParseStream<'_>) -> Result<Variant> {
 
 /// Reads one of `words`.
 fn word(option: &Ident, input: ParseStream<'_>, words: &Words) -> Result<Variant> {
+    let unknown = format!("`{option}` has no such choice");
+    word_or(option, input, words, &unknown)
+}
+
+/// Reads one of `words`. The error for any other word begins with `unknown`.
+fn word_or(
+    option: &Ident,
+    input: ParseStream<'_>,
+    words: &Words,
+    unknown: &str,
+) -> Result<Variant> {
     let quoted: Vec<_> = words
         .iter()
         .map(|(word, _)| format!("\"{word}\""))
@@ -371,7 +328,7 @@ fn word(option: &Ident, input: ParseStream<'_>, words: &Words) -> Result<Variant
     match words.iter().find(|(word, _)| *word == value) {
         Some((_, variant)) => Ok(Ident::new(variant, text.span())),
         None => {
-            let message = format!("`{option}` has no such choice: {write}");
+            let message = format!("{unknown}: {write}");
             Err(Error::new(text.span(), message))
         }
     }

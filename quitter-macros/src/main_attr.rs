@@ -5,7 +5,7 @@ use quote::quote;
 use syn::parse::{Error, Result};
 use syn::{Path, ReturnType, Type, parse_quote};
 
-use crate::args::{End, MainArgs, SignalExitCode, Start};
+use crate::args::MainArgs;
 use crate::function::{Function, is_named, is_shared_reference, plain};
 use crate::place::{Place, generated};
 use crate::runtime;
@@ -63,7 +63,7 @@ fn check(function: &Function) -> Result<()> {
 }
 
 fn expand(args: &MainArgs, function: Function) -> TokenStream {
-    let krate = &args.krate;
+    let krate = &args.krate();
     let run = run(args, &function);
     let settings = settings(args);
     let known_error = known_error(krate, &function.sig.output);
@@ -95,7 +95,7 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
 
 /// Runs the body under `builder`. Errors about its signature point at the signature.
 fn run(args: &MainArgs, function: &Function) -> TokenStream {
-    let krate = &args.krate;
+    let krate = &args.krate();
     let parameter = Place::of(&function.parameters().first());
     let output = Place::of(&function.sig.output);
     let body = generated(&function.sig.ident);
@@ -142,28 +142,22 @@ fn has_impl(tokens: TokenStream) -> bool {
 
 /// The builder calls for the options.
 fn settings(args: &MainArgs) -> TokenStream {
-    let krate = &args.krate;
+    let krate = &args.krate();
     let timeout = args.timeout.map(|timeout| {
         let (secs, nanos) = (timeout.as_secs(), timeout.subsec_nanos());
         quote!(.timeout(::core::time::Duration::new(#secs, #nanos)))
     });
     let sources = args.sources.as_ref().map(|list| quote!(.sources(#list)));
-    let start = args.start.as_ref().map(|start| match start {
-        Start::BeforeBody => quote!(.start(#krate::StartRoutines::BeforeBody)),
-        Start::AfterBody => quote!(.start(#krate::StartRoutines::AfterBody)),
-    });
+    let start = args.start.as_ref();
+    let start = start.map(|start| quote!(.start(#krate::StartRoutines::#start)));
     let signals = args
         .signals
         .as_ref()
         .map(|signals| quote!(.signals(#signals)));
-    let end = args.end.as_ref().map(|end| match end {
-        End::OnQuitEvent => quote!(.end(#krate::End::OnQuitEvent)),
-        End::WithBody => quote!(.end(#krate::End::WithBody)),
-    });
-    let code = args.signal_exit_code.as_ref().map(|code| match code {
-        SignalExitCode::Zero => quote!(.signal_exit_code(#krate::SignalExitCode::Zero)),
-        SignalExitCode::Plus128 => quote!(.signal_exit_code(#krate::SignalExitCode::Plus128)),
-    });
+    let end = args.end.as_ref();
+    let end = end.map(|end| quote!(.end(#krate::End::#end)));
+    let code = args.signal_exit_code.as_ref();
+    let code = code.map(|code| quote!(.signal_exit_code(#krate::SignalExitCode::#code)));
     let second_signal = args.second_signal.as_ref();
     let second_signal = second_signal.map(|policy| quote!(.second_signal(#policy)));
     let progress_lines = args.progress_lines.as_ref();
@@ -184,7 +178,7 @@ fn settings(args: &MainArgs) -> TokenStream {
 
 /// The builder calls for the options about output.
 fn output(args: &MainArgs) -> TokenStream {
-    let krate = &args.krate;
+    let krate = &args.krate();
     let output = args.output.as_ref();
     let output = output.map(|output| quote!(.output(#krate::Output::#output)));
     let notices = args.notices.as_ref();

@@ -69,13 +69,14 @@ fn check(function: &Function) -> Result<()> {
 }
 
 fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
-    let krate = &args.krate;
+    let krate = &args.krate();
     let cfgs = function.cfgs();
     let quiet = function.is_deprecated();
     let quiet = quiet.then(|| quote!(#[allow(deprecated)]));
     let name = name(args, function);
-    let claim = if args.manual { None } else { claim(&name) };
-    let registered = registered(&name, !args.manual, function);
+    let is_automatic = args.manual.is_none();
+    let claim = is_automatic.then(|| claim(&name)).flatten();
+    let registered = registered(&name, is_automatic, function);
     let on_failure = args.on_failure.as_ref();
     let on_failure = on_failure.map(|policy| quote!(.on_failure(#policy)));
     let registration = quote! {
