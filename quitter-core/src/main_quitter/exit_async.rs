@@ -4,8 +4,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use crate::main_quitter::ending::Ending;
 use crate::main_quitter::exit::MainQuitter;
-use crate::main_quitter::phase::Ending;
 use crate::report::cause::QuitCause;
 use crate::report::exit::ExitReport;
 use crate::routine::current::{self, Current};

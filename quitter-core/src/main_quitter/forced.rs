@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::main_quitter::phase::Ending;
+use crate::main_quitter::ending::Ending;
 use crate::main_quitter::state::Phase;
 use crate::main_quitter::{signal, stacks};
 use crate::report::console;

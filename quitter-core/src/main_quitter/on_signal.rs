@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::main_quitter::ending::{Effect, Ending};
 use crate::main_quitter::forced::{self, Trigger};
-use crate::main_quitter::phase::{Effect, Ending};
 use crate::main_quitter::signal::QuitSignal;
 use crate::report::console;
 use crate::report::notice::Notice;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::main_quitter::phase::Ending;
+use crate::main_quitter::ending::Ending;
 use crate::report::exit::ExitReport;
 use crate::tree::LiveAt;
 

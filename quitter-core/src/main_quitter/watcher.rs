@@ -13,8 +13,8 @@ use crossbeam_channel::{Receiver, Select, never};
 
 use crate::main_quitter::channel::{Heard, keep, text_within};
 use crate::main_quitter::control::{Control, Listening};
+use crate::main_quitter::ending::Ending;
 use crate::main_quitter::forced::{self, Trigger};
-use crate::main_quitter::phase::Ending;
 use crate::main_quitter::state::Look;
 use crate::report::console;
 use crate::report::notice::Notice;
