@@ -10,7 +10,7 @@ use crate::error::{MainQuitterError, full_text};
 use crate::main_quitter::body::{AsError, MainOutcome};
 use crate::main_quitter::control::Control;
 use crate::main_quitter::dump::DumpOn;
-use crate::main_quitter::ending::Ending;
+use crate::main_quitter::ending::{Ending, EndingConfig};
 use crate::main_quitter::exit::{MainQuitter, add_sources};
 use crate::main_quitter::run::{End, Program, StartRoutines};
 use crate::main_quitter::signal::{self, SecondSignal, SignalExitCode};
@@ -56,13 +56,10 @@ pub struct MainQuitterBuilder {
     sources: Vec<QuitSource>,
     start: Option<StartRoutines>,
     end: End,
-    signal_exit_code: SignalExitCode,
     known_error: Option<AsError>,
-    force_exit: bool,
-    second_signal: SecondSignal,
     failures_while_quitting: FailuresWhileQuitting,
     progress_lines: bool,
-    pub(super) dump_on: Option<DumpOn>,
+    pub(super) ending: EndingConfig,
     pub(super) output: OutputConfig,
     #[cfg(feature = "process")]
     pub(crate) reap_orphans: bool,
@@ -76,13 +73,10 @@ impl Default for MainQuitterBuilder {
             sources: Vec::new(),
             start: None,
             end: End::default(),
-            signal_exit_code: SignalExitCode::default(),
             known_error: None,
-            force_exit: false,
-            second_signal: SecondSignal::default(),
             failures_while_quitting: FailuresWhileQuitting::default(),
             progress_lines: true,
-            dump_on: None,
+            ending: EndingConfig::default(),
             output: OutputConfig::default(),
             #[cfg(feature = "process")]
             reap_orphans: false,
@@ -254,7 +248,7 @@ impl MainQuitterBuilder {
     /// let builder = MainQuitter::builder().signal_exit_code(SignalExitCode::Plus128);
     /// ```
     pub fn signal_exit_code(mut self, code: SignalExitCode) -> Self {
-        self.signal_exit_code = code;
+        self.ending.signal_exit_code = code;
         self
     }
 
@@ -270,14 +264,14 @@ impl MainQuitterBuilder {
     /// always does it. The process is ended after [`exit`](MainQuitter::exit) has returned, too, if the
     /// program then runs on until the deadline.
     pub fn force_exit(mut self, force_exit: bool) -> Self {
-        self.force_exit = force_exit;
+        self.ending.force = force_exit;
         self
     }
 
     /// Sets what a second signal does while the program quits. By default, it ends the process, unless it
     /// comes within half a second of the first: signals come in pairs. See [`SecondSignal`].
     pub fn second_signal(mut self, second_signal: SecondSignal) -> Self {
-        self.second_signal = second_signal;
+        self.ending.second_signal = second_signal;
         self
     }
 
@@ -411,7 +405,7 @@ impl MainQuitterBuilder {
             End::WithBody => StartRoutines::BeforeBody,
         });
         let waits_for_body = start == StartRoutines::AfterBody;
-        self.force_exit = true;
+        self.ending.force = true;
         let hint_at = waits_for_body.then(|| Instant::now() + PATIENCE);
         if let Err(error) = registry::automatic() {
             if let Ok(_claim) = Process::current().claim() {
@@ -440,7 +434,7 @@ impl MainQuitterBuilder {
         if sources.is_empty() && self.end == End::OnQuitEvent {
             return Err(MainQuitterError::NoSource);
         }
-        let dump_on = self.dump_on.as_ref().map(DumpOn::number);
+        let dump_on = self.ending.dump_on.as_ref().map(DumpOn::number);
         dump_on.map_or(Ok(()), signal::check)?;
         let check = |source: &QuitSource| source.check(dump_on);
         sources.iter().try_for_each(check)?;
@@ -476,11 +470,8 @@ impl MainQuitterBuilder {
         root.set_failures_while_quitting(self.failures_while_quitting);
         let ending = Arc::new(Ending::new(
             Quitter::of_new(root),
-            self.force_exit,
-            self.second_signal,
-            self.signal_exit_code,
+            self.ending,
             !registry::has_automatic(),
-            self.dump_on,
             control,
         ));
         let config = WatcherConfig {

@@ -43,17 +43,23 @@ const AT_MOST: Duration = Duration::from_millis(50);
 /// The end of the program, from its first phase to its last.
 pub(crate) struct Ending {
     root: Quitter,
-    /// Whether the process is ended by force after the deadline.
-    force: bool,
-    second_signal: SecondSignal,
-    signal_exit_code: SignalExitCode,
-    dump_on: Option<DumpOn>,
+    config: EndingConfig,
     watcher: Sender<Control>,
     voice: Arc<Voice>,
     /// Whether a thread is ending the process by force. Not under the lock, since this may happen in any
     /// phase.
     forced: AtomicBool,
     state: Mutex<State>,
+}
+
+/// The builder's settings for the end.
+#[derive(Debug, Default)]
+pub(crate) struct EndingConfig {
+    /// Whether the process is ended by force after the deadline.
+    pub(super) force: bool,
+    pub(super) second_signal: SecondSignal,
+    pub(super) signal_exit_code: SignalExitCode,
+    pub(super) dump_on: Option<DumpOn>,
 }
 
 /// The effect of a signal.
@@ -71,19 +77,13 @@ pub(crate) enum Effect {
 impl Ending {
     pub(crate) fn new(
         root: Quitter,
-        force: bool,
-        second_signal: SecondSignal,
-        signal_exit_code: SignalExitCode,
+        config: EndingConfig,
         routines_started: bool,
-        dump_on: Option<DumpOn>,
         watcher: Sender<Control>,
     ) -> Self {
         Self {
             root,
-            force,
-            second_signal,
-            signal_exit_code,
-            dump_on,
+            config,
             watcher,
             voice: Arc::default(),
             forced: AtomicBool::new(false),
@@ -93,7 +93,7 @@ impl Ending {
 
     /// Starts the thread that writes dumps, if a signal asks for them.
     pub(crate) fn start_dumps(&self) -> io::Result<()> {
-        match &self.dump_on {
+        match &self.config.dump_on {
             Some(dump_on) => dump_on.start(self.root.clone()),
             None => Ok(()),
         }
@@ -101,7 +101,7 @@ impl Ending {
 
     /// The signal that asks for dumps.
     pub(crate) fn dump_on(&self) -> Option<c_int> {
-        self.dump_on.as_ref().map(DumpOn::number)
+        self.config.dump_on.as_ref().map(DumpOn::number)
     }
 
     /// The signals that are listened to.
@@ -140,7 +140,7 @@ impl Ending {
 
     /// When the process will be ended by force, as things stand.
     pub(crate) fn forced_at(&self) -> Option<Instant> {
-        let deadline = self.force.then(|| self.root.deadline()).flatten()?;
+        let deadline = self.config.force.then(|| self.root.deadline()).flatten()?;
         let held_until = self.try_state().and_then(|state| state.held_until);
         deadline
             .max(held_until.unwrap_or(deadline))
@@ -167,7 +167,7 @@ impl Ending {
     /// Requests a dump if this is the signal for dumps. Returns whether it is.
     pub(crate) fn takes_for_dump(&self, signal: QuitSignal) -> bool {
         let takes = |dump_on: &DumpOn| dump_on.takes(signal);
-        self.dump_on.as_ref().is_some_and(takes)
+        self.config.dump_on.as_ref().is_some_and(takes)
     }
 
     /// Records a signal and returns its effect.
@@ -177,15 +177,15 @@ impl Ending {
         let since_first = state.signals.first().map(|first| first.elapsed());
         let ends = match state.phase {
             Phase::Running | Phase::Quitting if since_first.is_none() => false,
-            Phase::Running | Phase::Quitting => self.second_signal.ends(since_first),
-            Phase::Exited(_) if self.force => self.second_signal.ends(since_first),
+            Phase::Running | Phase::Quitting => self.config.second_signal.ends(since_first),
+            Phase::Exited(_) if self.config.force => self.config.second_signal.ends(since_first),
             // Nothing else ends the program in these phases.
-            Phase::Exited(_) | Phase::Dropped => !self.second_signal.is_pair(since_first),
+            Phase::Exited(_) | Phase::Dropped => !self.config.second_signal.is_pair(since_first),
         };
         if ends {
             return Effect::EndsProcess;
         }
-        let ends_later = self.second_signal != SecondSignal::Ignore;
+        let ends_later = self.config.second_signal != SecondSignal::Ignore;
         let warns = is_quitting && since_first.is_none() && ends_later;
         match state.signals.fire(signal) {
             Some(source) if !state.phase.is_over() => {
@@ -356,11 +356,8 @@ mod tests {
         let root = Node::root("main".into(), Some(timeout));
         Arc::new(Ending::new(
             Quitter::of_new(root),
+            EndingConfig::default(),
             true,
-            SecondSignal::default(),
-            SignalExitCode::default(),
-            true,
-            None,
             watcher,
         ))
     }

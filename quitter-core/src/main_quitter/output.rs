@@ -144,7 +144,7 @@ impl MainQuitterBuilder {
     /// ```
     #[cfg(unix)]
     pub fn dump_on(mut self, signal: c_int) -> Self {
-        self.dump_on = Some(DumpOn::new(signal));
+        self.ending.dump_on = Some(DumpOn::new(signal));
         self
     }
 
@@ -152,7 +152,7 @@ impl MainQuitterBuilder {
     #[doc(hidden)]
     pub fn dump_on_named(mut self, name: &str) -> Self {
         let number = signal::number(name).filter(|_| cfg!(unix));
-        self.dump_on = number.map(DumpOn::new);
+        self.ending.dump_on = number.map(DumpOn::new);
         self
     }
 }

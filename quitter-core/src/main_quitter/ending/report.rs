@@ -80,7 +80,7 @@ impl Ending {
             && failures.listed.len() <= 1;
         ExitReport::new(Outcome {
             no_shutdown,
-            signal_exit_code: self.signal_exit_code,
+            signal_exit_code: self.config.signal_exit_code,
             cause: quit.cause.clone(),
             later_causes: facts.later,
             timeouts,
