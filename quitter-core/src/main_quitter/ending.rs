@@ -149,14 +149,7 @@ impl Ending {
 
     /// Handles the event of a source: the first event quits the tree, later ones are listed. `write` is as in
     /// [`announce`](Self::announce).
-    pub(crate) fn fire(
-        self: &Arc<Self>,
-        source: SourceInfo,
-        message: Option<String>,
-        closed: bool,
-        write: fn(),
-    ) {
-        let cause = source.cause(message, closed);
+    pub(crate) fn fire(self: &Arc<Self>, cause: QuitCause, write: fn()) {
         if self.root.node().quit(cause.clone(), None) {
             self.announce(write);
         } else {

@@ -268,7 +268,7 @@ impl MainQuitter {
         let quit = self.quit_chan();
         if done.is_ok() && !node.is_quitting() {
             match all_done {
-                Some(source) => self.ending.fire(source, None, false, console::write_here),
+                Some(source) => self.ending.fire(source.fired(None), console::write_here),
                 None => {
                     let closed = self.wait(|| quit.recv_timeout(ON_ITS_WAY));
                     if closed == Err(RecvTimeoutError::Timeout) {

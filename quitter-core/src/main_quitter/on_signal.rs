@@ -26,8 +26,8 @@ pub(crate) fn on_signal(ending: &Arc<Ending>, signal: QuitSignal) {
                     ends: false,
                 });
             }
-            let message = Some(signal.name.to_owned());
-            ending.fire(source, message, false, console::write_here);
+            let cause = source.fired(Some(signal.name.to_owned()));
+            ending.fire(cause, console::write_here);
         }
     }
 }

@@ -275,12 +275,23 @@ pub(crate) struct SourceInfo {
 }
 
 impl SourceInfo {
-    pub(crate) fn cause(self, message: Option<String>, closed: bool) -> QuitCause {
+    /// The event itself, with the text of its message, if there is one.
+    pub(crate) fn fired(self, message: Option<String>) -> QuitCause {
         QuitCause::Source {
             index: self.index,
             description: self.description,
             message,
-            closed,
+            closed: false,
+        }
+    }
+
+    /// The event of a channel that was closed.
+    pub(crate) fn closed(self) -> QuitCause {
+        QuitCause::Source {
+            index: self.index,
+            description: self.description,
+            message: None,
+            closed: true,
         }
     }
 }

@@ -149,17 +149,17 @@ impl Watcher {
     fn fire(&mut self, at: usize, heard: Heard) {
         let Listening { info, channel } = self.channels.swap_remove(at);
         keep(channel);
-        let (message, closed) = match heard {
-            Heard::Text(text) => (Some(text), false),
+        let cause = match heard {
+            Heard::Text(text) => info.fired(Some(text)),
             Heard::Message(message) => {
                 let from = Instant::now();
                 let text = text_within(message, self.to_show);
                 self.to_show = self.to_show.saturating_sub(from.elapsed());
-                (text, false)
+                info.fired(text)
             }
-            Heard::Closed => (None, true),
+            Heard::Closed => info.closed(),
         };
-        self.ending.fire(info, message, closed, console::ring);
+        self.ending.fire(cause, console::ring);
     }
 
     fn on_quit(&mut self) {
