@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::report::escape::{counted, quoted};
-use crate::report::stacks::{Shown, Told};
+use crate::report::stacks::{LineStacks, ShownStacks};
 use crate::report::standing::{Kind, Standing};
 use crate::report::text::{Line, Span};
 use crate::report::timeouts::{LastSeen, StuckRoutine};
@@ -26,7 +26,7 @@ pub(super) struct Alike<'a> {
     pub(super) running_for: Span,
     ago: Option<Span>,
     standing: Option<Standing<'a>>,
-    stacks: Shown<'a>,
+    stacks: LineStacks<'a>,
 }
 
 impl<'a> Alike<'a> {
@@ -66,7 +66,7 @@ impl<'a> Alike<'a> {
             running_for: Span::of(routine.running_for),
             ago: ago(routine).map(Span::of),
             standing: Standing::of(&routine.stands),
-            stacks: Shown::of(routine),
+            stacks: LineStacks::of(routine),
         }
     }
 
@@ -84,8 +84,8 @@ impl<'a> Alike<'a> {
     }
 
     /// The lines of the routines' stacks, each indented by `indent` columns.
-    pub(super) fn stacks(&self, told: &mut Told<'a>, indent: usize) -> Vec<String> {
-        self.stacks.lines(&self.first.name, told, indent)
+    pub(super) fn stacks(&self, shown: &mut ShownStacks<'a>, indent: usize) -> Vec<String> {
+        self.stacks.lines(&self.first.name, shown, indent)
     }
 
     /// The states of the tasks among the routines.

@@ -12,7 +12,7 @@ use crate::report::alike::Alike;
 use crate::report::path::QuitterPath;
 #[cfg(feature = "stacks")]
 use crate::report::stacks;
-use crate::report::stacks::Told;
+use crate::report::stacks::ShownStacks;
 use crate::report::standing::EVERYONE_WAITS;
 use crate::report::text::{Count, Line, Rounded, Seconds, WIDTH, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
@@ -40,7 +40,7 @@ impl fmt::Display for Timeouts {
         let (count, after) = (Count(self.len(), "routine"), Rounded(self.after()));
         write!(f, "{count} had not returned after {after}")?;
         let mut rows = Vec::new();
-        let mut told = Told::default();
+        let mut shown = ShownStacks::default();
         let mut listed = 0;
         for (quitter, routines) in self.in_order() {
             // A quitter is only listed together with a routine.
@@ -53,7 +53,7 @@ impl fmt::Display for Timeouts {
                 rows.push(Row::Routines {
                     name: alike.name(),
                     facts: alike.facts(),
-                    stacks: alike.stacks(&mut told, STACK_INDENT),
+                    stacks: alike.stacks(&mut shown, STACK_INDENT),
                 });
             }
         }
@@ -118,11 +118,11 @@ fn write_rows(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
 #[cfg(feature = "stacks")]
 pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> fmt::Result {
     let mut room = ROWS;
-    let mut told = Told::default();
+    let mut shown = ShownStacks::default();
     for (quitter, routines) in timeouts.in_order() {
         let mut is_first = true;
         for alike in Alike::of(routines, room) {
-            let lines = alike.stacks(&mut told, STACK_INDENT);
+            let lines = alike.stacks(&mut shown, STACK_INDENT);
             let facts = alike.facts_of_stacks();
             if lines.is_empty() && facts.is_empty() {
                 continue;

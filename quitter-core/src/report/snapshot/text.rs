@@ -8,7 +8,7 @@ use super::{LiveQuitter, QuitState, Snapshot};
 use crate::report::alike::Alike;
 use crate::report::escape::cut;
 use crate::report::failure::{RoutineFailure, write_failures};
-use crate::report::stacks::Told;
+use crate::report::stacks::ShownStacks;
 #[cfg(feature = "stacks")]
 use crate::report::stacks::write_notes;
 use crate::report::text::{Seconds, write_parts_after};
@@ -41,7 +41,7 @@ pub(super) fn write(
     let levels = levels(&rows);
     let columns = columns(&rows);
     let mut lines = Lines::new(&levels);
-    let mut told = Told::default();
+    let mut shown = ShownStacks::default();
     for (at, row) in rows.iter().enumerate() {
         let (name, facts) = name_and_facts(row, levels[at]);
         let padding = columns[at].saturating_sub(name.chars().count());
@@ -57,7 +57,7 @@ pub(super) fn write(
             write_parts_after(f, &margin, &facts)?;
         }
         if let Item::Routines { alike, .. } = &row.item {
-            write_stacks(f, alike, &mut told, &others)?;
+            write_stacks(f, alike, &mut shown, &others)?;
         }
     }
     #[cfg(feature = "stacks")]
@@ -73,11 +73,11 @@ pub(super) fn write(
 fn write_stacks<'a>(
     f: &mut fmt::Formatter<'_>,
     alike: &Alike<'a>,
-    told: &mut Told<'a>,
+    shown: &mut ShownStacks<'a>,
     prefix: &str,
 ) -> fmt::Result {
     let columns = prefix.chars().count();
-    let stacks = alike.stacks(told, columns + STACK_INDENT);
+    let stacks = alike.stacks(shown, columns + STACK_INDENT);
     // The prefix replaces as many spaces.
     let mut lines = stacks.iter().map(|line| &line[columns..]);
     lines.try_for_each(|line| write!(f, "\n{prefix}{line}"))

@@ -8,9 +8,9 @@ use crate::report::timeouts::{StuckRoutine, Timeouts};
 
 /// The stacks of routines that share a line.
 #[derive(Default)]
-pub(in crate::report) struct Shown<'a>(PhantomData<&'a StuckRoutine>);
+pub(in crate::report) struct LineStacks<'a>(PhantomData<&'a StuckRoutine>);
 
-impl<'a> Shown<'a> {
+impl<'a> LineStacks<'a> {
     pub(in crate::report) fn of(_: &'a StuckRoutine) -> Self {
         Self::default()
     }
@@ -21,14 +21,19 @@ impl<'a> Shown<'a> {
         Vec::new()
     }
 
-    pub(in crate::report) fn lines(&self, _: &'a str, _: &mut Told<'a>, _: usize) -> Vec<String> {
+    pub(in crate::report) fn lines(
+        &self,
+        _: &'a str,
+        _: &mut ShownStacks<'a>,
+        _: usize,
+    ) -> Vec<String> {
         Vec::new()
     }
 }
 
 /// The stacks that a list has shown.
 #[derive(Default)]
-pub(in crate::report) struct Told<'a>(PhantomData<&'a StuckRoutine>);
+pub(in crate::report) struct ShownStacks<'a>(PhantomData<&'a StuckRoutine>);
 
 /// Writes the hint to enable the feature, if stacks would help.
 pub(in crate::report) fn write_note(

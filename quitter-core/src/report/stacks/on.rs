@@ -26,18 +26,18 @@ const PLACE_WIDTH: usize = 42;
 
 /// The stacks of routines that share a line.
 #[derive(Default)]
-pub(in crate::report) struct Shown<'a> {
+pub(in crate::report) struct LineStacks<'a> {
     routines: usize,
     stacks: Vec<(&'a Stack, usize)>,
     /// The first task in each state that the list mentions, with the number of tasks in that state.
     tasks: Vec<(&'a TaskState, usize)>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> LineStacks<'a> {
     pub(in crate::report) fn of(routine: &'a StuckRoutine) -> Self {
-        let mut shown = Self::default();
-        shown.include(routine);
-        shown
+        let mut stacks = Self::default();
+        stacks.include(routine);
+        stacks
     }
 
     pub(in crate::report) fn include(&mut self, routine: &'a StuckRoutine) {
@@ -79,12 +79,12 @@ impl<'a> Shown<'a> {
         tasks.iter().take(MOST_STACKS).map(fact).collect()
     }
 
-    /// The lines of the stacks, each once, the most frequent first. `told` has those that the list has shown
+    /// The lines of the stacks, each once, the most frequent first. `shown` has those that the list has shown
     /// before, and `name` is the name of these routines. Each line begins with `indent` spaces.
     pub(in crate::report) fn lines(
         &self,
         name: &'a str,
-        told: &mut Told<'a>,
+        shown: &mut ShownStacks<'a>,
         indent: usize,
     ) -> Vec<String> {
         let mut stacks = self.stacks.clone();
@@ -93,39 +93,39 @@ impl<'a> Shown<'a> {
         // A task that awaits several futures, which `select!` polls in a random order.
         if self.routines == 1
             && stacks.len() > 1
-            && let Some(by) = told.has_all(stacks.iter().map(|(stack, _)| *stack))
+            && let Some(by) = shown.has_all(stacks.iter().map(|(stack, _)| *stack))
         {
-            return told.push(format!(
+            return shown.one_line(format!(
                 "{:indent$}at the same places as '{}'",
                 "",
                 cut(by, 30)
             ));
         }
-        let mut shown = Vec::new();
+        let mut lines = Vec::new();
         for (at, (stack, count)) in stacks.iter().take(MOST_STACKS).enumerate() {
             let mut further = indent;
             if self.routines == 1 {
                 // A task that awaits several futures.
-                shown.extend((at > 0).then(|| format!("{:indent$}also", "")));
+                lines.extend((at > 0).then(|| format!("{:indent$}also", "")));
             } else if !is_only {
-                shown.push(format!("{:indent$}×{count}", ""));
+                lines.push(format!("{:indent$}×{count}", ""));
                 further += 2;
             }
-            shown.extend(told.lines(stack, name, further));
+            lines.extend(shown.lines(stack, name, further));
         }
         let left_out = stacks.get(MOST_STACKS..).unwrap_or_default();
-        told.know(left_out.iter().map(|(stack, _)| *stack), name);
+        shown.leave_out(left_out.iter().map(|(stack, _)| *stack), name);
         match left_out.len() {
             0 => {}
-            more => shown.push(format!("{:indent$}and {}", "", Count(more, "other stack"))),
+            more => lines.push(format!("{:indent$}and {}", "", Count(more, "other stack"))),
         }
-        shown
+        lines
     }
 }
 
 /// The stacks that a list has shown, each with the name of its first routine: no stack is shown twice.
 #[derive(Default)]
-pub(in crate::report) struct Told<'a> {
+pub(in crate::report) struct ShownStacks<'a> {
     stacks: HashMap<Lines<'a>, &'a str>,
     /// The stacks that were only counted, since their line has too many.
     left_out: HashMap<Lines<'a>, &'a str>,
@@ -150,7 +150,7 @@ impl Hash for Lines<'_> {
     }
 }
 
-impl<'a> Told<'a> {
+impl<'a> ShownStacks<'a> {
     /// The name of routines that are already listed with all of these stacks.
     fn has_all(&self, mut stacks: impl Iterator<Item = &'a Stack>) -> Option<&'a str> {
         let by = |stack| {
@@ -163,13 +163,13 @@ impl<'a> Told<'a> {
             .then_some(first)
     }
 
-    fn know(&mut self, stacks: impl Iterator<Item = &'a Stack>, name: &'a str) {
+    fn leave_out(&mut self, stacks: impl Iterator<Item = &'a Stack>, name: &'a str) {
         for stack in stacks {
             self.left_out.entry(Lines(stack)).or_insert(name);
         }
     }
 
-    fn push(&mut self, line: String) -> Vec<String> {
+    fn one_line(&mut self, line: String) -> Vec<String> {
         self.lines += 1;
         vec![line]
     }
