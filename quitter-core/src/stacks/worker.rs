@@ -25,7 +25,7 @@ use crate::threads;
 const ANSWERS: Duration = Duration::from_millis(300);
 
 /// The index of a target, with its stacks. A later message has better ones.
-pub(super) type Told = (usize, Result<Found, Why>);
+pub(super) type Update = (usize, Result<Found, Why>);
 
 /// The right to do something that only one thread does at a time.
 pub(super) struct Turn(&'static AtomicBool);
@@ -59,18 +59,18 @@ pub(super) fn capture(targets: Vec<Target>, limit: Limit) -> Vec<Result<Found, W
     let Some(turn) = Turn::take(&CAPTURING, limit) else {
         return found;
     };
-    let (tell, told) = unbounded();
+    let (updates, received) = unbounded();
     let of_work = Arc::clone(&targets);
     let work = move || {
         let _turn = turn;
         let _own = own::mark();
-        work(&of_work, limit, &tell);
+        work(&of_work, limit, &updates);
     };
     if let Err(error) = threads::start("quitter stacks", work) {
         let why = Why::System(format!("cannot start a thread: {error}"));
         found.fill(Err(why));
     }
-    while let Ok((at, of_target)) = told.recv_deadline(limit.until()) {
+    while let Ok((at, of_target)) = received.recv_deadline(limit.until()) {
         found[at] = of_target;
     }
     let of_targets = targets.iter().zip(&mut found);
@@ -81,13 +81,13 @@ pub(super) fn capture(targets: Vec<Target>, limit: Limit) -> Vec<Result<Found, W
     found
 }
 
-pub(super) fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
+pub(super) fn work(targets: &[Target], limit: Limit, updates: &Sender<Update>) {
     let mappings = match Mappings::read() {
         Ok(mappings) => mappings,
         Err(error) => {
             let why = unreadable(&error);
             for at in 0..targets.len() {
-                let _ = tell.send((at, Err(why.clone())));
+                let _ = updates.send((at, Err(why.clone())));
             }
             return;
         }
@@ -100,12 +100,12 @@ pub(super) fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
         let draft = place.map(|place| Draft::new(target, place, &copies, &mut unwinding));
         // First without names, which needs nothing that may hang.
         let first = draft.as_ref().map(Draft::without_names);
-        let _ = tell.send((at, first.map_err(Clone::clone)));
+        let _ = updates.send((at, first.map_err(Clone::clone)));
         drafts.extend(draft.ok().map(|draft| (at, draft)));
     }
     // Then with a note that the names are unread, which stays if time runs out before they are read.
     for (at, draft) in drafts.iter().filter(|(_, draft)| draft.may_have_names()) {
-        let _ = tell.send((*at, Ok(draft.with_names_unread())));
+        let _ = updates.send((*at, Ok(draft.with_names_unread())));
     }
     drafts.sort_by_key(|(_, draft)| draft.turn());
     let mut symbols = Symbols::new(modules);
@@ -126,14 +126,14 @@ pub(super) fn work(targets: &[Target], limit: Limit, tell: &Sender<Told>) {
         if found.stacks.iter().any(|stack| stack.names_unread) {
             without.push((at, draft));
         }
-        let _ = tell.send((at, Ok(found)));
+        let _ = updates.send((at, Ok(found)));
     }
     for (at, draft) in without {
         let found = draft.with_names(|call| symbols.of(call, limit));
         if limit.is_over() {
             return;
         }
-        let _ = tell.send((at, Ok(found)));
+        let _ = updates.send((at, Ok(found)));
     }
 }
 

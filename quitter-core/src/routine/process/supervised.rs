@@ -48,13 +48,13 @@ pub(super) struct Supervised {
     /// Set once the process was reaped.
     end: Option<ProcessEnd>,
     live: Live,
-    told: Told,
+    ended: WakesAtEnd,
 }
 
 /// When dropped, wakes the futures that wait for the end.
-struct Told(Arc<End>);
+struct WakesAtEnd(Arc<End>);
 
-impl Drop for Told {
+impl Drop for WakesAtEnd {
     fn drop(&mut self) {
         self.0.wake();
     }
@@ -92,7 +92,7 @@ impl Supervised {
             output_until: None,
             end: None,
             live,
-            told: Told(end),
+            ended: WakesAtEnd(end),
         }
     }
 
@@ -292,7 +292,7 @@ impl Supervised {
 
     /// Publishes how the process ended, and records the failure if it is one. The check-out follows.
     fn finish(&self, end: ProcessEnd, is_quitting: bool) {
-        self.told.0.set(end);
+        self.ended.0.set(end);
         let judged = self.judged(end, is_quitting);
         if let Some(failure) = self.options.failure_on.judge(&judged) {
             self.live.fail(failure);

@@ -240,16 +240,16 @@ fn who_holds_up_a_thread_gets_names_before_those_that_are_not_polled() {
         let record = records.iter().find(|record| record.name == name);
         Target::of(record.unwrap())
     });
-    let (tell, told) = crossbeam_channel::unbounded();
-    work(&targets, Limit::of_exit(Instant::now() + LONG), &tell);
-    drop(tell);
+    let (updates, received) = crossbeam_channel::unbounded();
+    work(&targets, Limit::of_exit(Instant::now() + LONG), &updates);
+    drop(updates);
     let is_named = |found: &Found| {
         found
             .stacks
             .iter()
             .all(|stack| !stack.frames[0].is_unnamed())
     };
-    let named = told
+    let named = received
         .iter()
         .filter(|(_, found)| found.as_ref().is_ok_and(is_named));
     let named: Vec<_> = named.map(|(at, _)| names[at]).collect();
