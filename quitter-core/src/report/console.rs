@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::Process;
 use crate::report::notice::Notice;
-use crate::report::output::{HoldOutput, Output, OutputConfig, Speech};
+use crate::report::output::{HoldOutput, NoticeFilter, Output, OutputConfig};
 #[cfg(all(feature = "progress", unix))]
 use crate::report::picture;
 use crate::report::picture::Shown;
@@ -38,7 +38,7 @@ pub(crate) struct Console {
     /// The picture on the terminal; only the console's thread draws it.
     picture: Shown,
     /// While this is locked, nothing is written, and no code of the program is called.
-    speech: Mutex<Speech>,
+    filter: Mutex<NoticeFilter>,
 }
 
 impl Console {
@@ -49,7 +49,7 @@ impl Console {
             writing_since: Mutex::new(None),
             stderr: OnceLock::new(),
             picture: Shown::new(),
-            speech: Mutex::new(Speech::new()),
+            filter: Mutex::new(NoticeFilter::new()),
         }
     }
 
@@ -62,8 +62,8 @@ impl Console {
         since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    fn speech(&self) -> MutexGuard<'_, Speech> {
-        lock_std(&self.speech)
+    fn filter(&self) -> MutexGuard<'_, NoticeFilter> {
+        lock_std(&self.filter)
     }
 
     /// Gives a notice to the program's function if there is one, otherwise writes it. If the function hangs
@@ -72,8 +72,8 @@ impl Console {
         /// Longer than a function that prints or logs takes, and short beside any limit on the end.
         const FUNCTION_RETURNS: Duration = Duration::from_millis(250);
         let (function, output) = {
-            let speech = self.speech();
-            (speech.function.clone(), speech.output)
+            let filter = self.filter();
+            (filter.function.clone(), filter.output)
         };
         let is_said = match function {
             Some(function) => {
@@ -190,7 +190,7 @@ pub(crate) fn write_here() {
         return;
     };
     let before = WRITES_HERE.replace(true);
-    queue.run_here(|| console().rest().is_empty() && console().speech().calls_nothing());
+    queue.run_here(|| console().rest().is_empty() && console().filter().calls_nothing());
     WRITES_HERE.set(before);
     if !console().rest().is_empty() {
         // Every queued job writes the rest first.
@@ -207,7 +207,7 @@ pub(crate) fn say(notice: Notice) {
 /// this function.
 pub(crate) fn say_now(notice: Notice) {
     let event = Said::of(&notice);
-    let spare = console().speech().has_spare(&notice);
+    let spare = console().filter().has_spare(&notice);
     let spare = spare.then(|| notice.clone());
     say_past_tracing(notice);
     if let (false, Some(spare)) = (event.tell(), spare) {
@@ -218,30 +218,30 @@ pub(crate) fn say_now(notice: Notice) {
 fn say_past_tracing(notice: Notice) {
     let console = console();
     // A separate statement, so that nothing is said under the lock.
-    let said_now = console.speech().admit(notice);
+    let said_now = console.filter().admit(notice);
     said_now.iter().for_each(|notice| console.deliver(notice));
 }
 
 /// From now on, notices that were only for a tracing subscriber are written, too.
 pub(crate) fn write_beside_tracing() {
-    console().speech().write_beside_tracing();
+    console().filter().write_beside_tracing();
 }
 
 /// Says the quit event of a program in which nothing runs, but only if another notice follows. For the
 /// console's thread.
 pub(crate) fn say_event_if_needed(event: Notice) {
-    console().speech().keep_event(event);
+    console().filter().keep_event(event);
 }
 
 /// From now on, no notice says which routines the quit waits for.
 pub(crate) fn end_progress() {
-    console().speech().end_progress();
+    console().filter().end_progress();
 }
 
 /// Decides where the notices go from now on.
 pub(crate) fn configure(config: OutputConfig) -> io::Result<()> {
-    let speech = Speech::of(config)?;
-    let before = std::mem::replace(&mut *console().speech(), speech);
+    let filter = NoticeFilter::of(config)?;
+    let before = std::mem::replace(&mut *console().filter(), filter);
     drop(before);
     Ok(())
 }
@@ -250,9 +250,9 @@ pub(crate) fn configure(config: OutputConfig) -> io::Result<()> {
 /// it has not returned by then, the next release says so. May be called on any thread.
 pub(crate) fn call_hook() {
     const HOOK_RETURNS: Duration = Duration::from_millis(100);
-    let hook = console().speech().take_hook();
+    let hook = console().filter().take_hook();
     if hook.is_some_and(|hook| hook.outlasts(HOOK_RETURNS)) {
-        console().speech().keep_late_hook(HOOK_RETURNS);
+        console().filter().keep_late_hook(HOOK_RETURNS);
     }
 }
 
@@ -260,7 +260,7 @@ pub(crate) fn call_hook() {
 #[cfg(all(feature = "progress", unix))]
 pub(crate) fn takes_pictures() -> bool {
     let console = console();
-    let is_default = console.speech().is_default();
+    let is_default = console.filter().is_default();
     is_default && console.stderr().and_then(picture::canvas).is_some()
 }
 
@@ -281,15 +281,15 @@ pub(crate) fn release_now() {
         erased => console().put(erased),
     }
     call_hook();
-    let held = console().speech().release();
+    let held = console().filter().release();
     held.into_iter().for_each(say_past_tracing);
-    let late_hook = console().speech().take_late_hook();
+    let late_hook = console().filter().take_late_hook();
     late_hook.into_iter().for_each(say_now);
 }
 
 /// Called when the body of `main` has returned: ends the hold that lasts until then.
 pub(crate) fn body_has_returned() {
-    if console().speech().holds() == HoldOutput::UntilBodyReturns {
+    if console().filter().holds() == HoldOutput::UntilBodyReturns {
         afterwards(release_now);
     }
 }

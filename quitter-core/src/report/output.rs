@@ -155,8 +155,8 @@ impl BeforeReport {
     }
 }
 
-/// Decides what becomes of each notice.
-pub(crate) struct Speech {
+/// Decides what becomes of each notice: whether it is said, held, or dropped.
+pub(crate) struct NoticeFilter {
     pub(crate) output: Output,
     pub(crate) function: Option<Listener>,
     hook: Option<BeforeReport>,
@@ -170,7 +170,7 @@ pub(crate) struct Speech {
     event: Option<Notice>,
 }
 
-impl Speech {
+impl NoticeFilter {
     /// Failures that are held beyond this number are only counted, and dumps are dropped.
     const MOST_HELD: usize = 1000;
 
@@ -333,17 +333,17 @@ mod tests {
             routines: Timeouts::default(),
             left: Some(Duration::ZERO),
         };
-        let mut speech = Speech::new();
-        assert_eq!(speech.admit(waiting()).len(), 1);
-        speech.end_progress();
-        assert!(speech.admit(waiting()).is_empty());
-        assert_eq!(speech.admit(Notice::MoreFailures { count: 1 }).len(), 1);
+        let mut filter = NoticeFilter::new();
+        assert_eq!(filter.admit(waiting()).len(), 1);
+        filter.end_progress();
+        assert!(filter.admit(waiting()).is_empty());
+        assert_eq!(filter.admit(Notice::MoreFailures { count: 1 }).len(), 1);
     }
 
     #[test]
     fn of_failures_that_are_held_each_is_counted_and_what_follows_is_held_too() {
-        let mut speech = Speech::new();
-        speech.hold = HoldOutput::UntilReport;
+        let mut filter = NoticeFilter::new();
+        filter.hold = HoldOutput::UntilReport;
         let failure = || {
             Notice::Failure(RoutineFailure {
                 path: QuitterPath::from("main".to_owned()),
@@ -356,16 +356,16 @@ mod tests {
                 kind: FailureKind::of_debug(&"error"),
             })
         };
-        for _ in 0..Speech::MOST_HELD + 500 {
-            assert!(speech.admit(failure()).is_empty());
+        for _ in 0..NoticeFilter::MOST_HELD + 500 {
+            assert!(filter.admit(failure()).is_empty());
         }
-        speech.admit(Notice::MoreFailures { count: 17 });
-        speech.admit(Notice::Hint("advice".into()));
-        let held = speech.release();
+        filter.admit(Notice::MoreFailures { count: 17 });
+        filter.admit(Notice::Hint("advice".into()));
+        let held = filter.release();
         let texts: Vec<_> = held.iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), Speech::MOST_HELD + 2);
+        assert_eq!(texts.len(), NoticeFilter::MOST_HELD + 2);
         assert_eq!(
-            texts[Speech::MOST_HELD..],
+            texts[NoticeFilter::MOST_HELD..],
             ["and 517 more failures", "advice"]
         );
     }
