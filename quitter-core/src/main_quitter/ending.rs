@@ -26,7 +26,7 @@ use crate::process::Process;
 use crate::quitter::Quitter;
 use crate::report::cause::QuitCause;
 use crate::report::console;
-use crate::report::exit::Voice;
+use crate::report::exit::OutcomeClaim;
 use crate::report::failure::FailureKind;
 use crate::report::look::Before;
 use crate::report::notice::Notice;
@@ -45,7 +45,7 @@ pub(crate) struct Ending {
     root: Quitter,
     config: EndingConfig,
     watcher: Sender<Control>,
-    voice: Arc<Voice>,
+    outcome_claim: Arc<OutcomeClaim>,
     /// Whether a thread is ending the process by force. Not under the lock, since this may happen in any
     /// phase.
     forced: AtomicBool,
@@ -85,7 +85,7 @@ impl Ending {
             root,
             config,
             watcher,
-            voice: Arc::default(),
+            outcome_claim: Arc::default(),
             forced: AtomicBool::new(false),
             state: Mutex::new(State::new(routines_started)),
         }
@@ -114,8 +114,8 @@ impl Ending {
         &self.root
     }
 
-    pub(crate) fn voice(&self) -> &Arc<Voice> {
-        &self.voice
+    pub(crate) fn outcome_claim(&self) -> &Arc<OutcomeClaim> {
+        &self.outcome_claim
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

@@ -91,7 +91,7 @@ fn say_last_words(ending: &Ending) {
     // A progress line may be queued behind these words, and would be printed after them.
     console::end_progress();
     console::release_now();
-    let is_unsaid = ending.voice().take_outcome();
+    let is_unsaid = ending.outcome_claim().take();
     let made = ending.try_state().and_then(|state| match &state.phase {
         Phase::Exited(report) => Some((**report).clone()),
         _ => None,
@@ -106,7 +106,7 @@ fn say_last_words(ending: &Ending) {
     }
     #[cfg(feature = "process")]
     say_killing();
-    let held_up = match (came_to_exit, ending.voice().has_returned()) {
+    let held_up = match (came_to_exit, ending.outcome_claim().has_returned()) {
         // The report lists the body of `main`, or the routine that stands for `main`.
         (false, _) if !report.timeouts.is_empty() => return ending.say_stacks(report),
         (false, _) => HeldUpAt::BeforeExit,

@@ -93,21 +93,21 @@ pub struct ExitReport {
     no_shutdown: bool,
     /// Whether the process is ended by force before `main` has come to its exit.
     lacks_exit: bool,
-    voice: Arc<Voice>,
+    outcome_claim: Arc<OutcomeClaim>,
 }
 
 /// The right to say the outcome, which is said only once. Shared by a report, its clones, and the end by
 /// force.
 #[derive(Debug, Default)]
-pub(crate) struct Voice {
+pub(crate) struct OutcomeClaim {
     said: AtomicBool,
     returned: AtomicBool,
 }
 
-impl Voice {
+impl OutcomeClaim {
     /// Takes the right, on the thread that then writes: if it were taken before the text is queued, the
     /// process could end in between without an outcome. Returns whether it had not been taken before.
-    pub(crate) fn take_outcome(&self) -> bool {
+    pub(crate) fn take(&self) -> bool {
         !self.said.swap(true, Ordering::Relaxed)
     }
 
@@ -138,7 +138,7 @@ pub(crate) struct Outcome {
     pub(crate) body_code: Option<u8>,
     /// Whether the body of `main` failed, or returned an exit code, while nothing was running.
     pub(crate) no_shutdown: bool,
-    pub(crate) voice: Arc<Voice>,
+    pub(crate) outcome_claim: Arc<OutcomeClaim>,
 }
 
 impl Outcome {
@@ -159,7 +159,7 @@ impl Outcome {
             source_failed: false,
             body_code: None,
             no_shutdown: false,
-            voice: Arc::default(),
+            outcome_claim: Arc::default(),
         }
     }
 
@@ -208,7 +208,7 @@ impl ExitReport {
             quit_timeout: outcome.quit_timeout,
             unlisted_failures: outcome.failures.unlisted,
             started: true,
-            voice: outcome.voice,
+            outcome_claim: outcome.outcome_claim,
         }
     }
 
@@ -335,9 +335,9 @@ impl Termination for ExitReport {
         const A_LINE: Duration = Duration::from_secs(1);
         const IN_ALL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
-        self.voice.returned.store(true, Ordering::Relaxed);
+        self.outcome_claim.returned.store(true, Ordering::Relaxed);
         console::later(move || {
-            if self.voice.take_outcome() {
+            if self.outcome_claim.take() {
                 console::say_now(Notice::Outcome(Box::new(self)));
             }
         });

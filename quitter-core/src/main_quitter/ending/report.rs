@@ -93,7 +93,7 @@ impl Ending {
             quit_timeout,
             source_failed: facts.source_failed,
             body_code: facts.body_code,
-            voice: Arc::clone(&self.voice),
+            outcome_claim: Arc::clone(&self.outcome_claim),
         })
     }
 }
