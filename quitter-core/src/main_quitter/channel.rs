@@ -18,7 +18,7 @@ use crate::sync::lock_std;
 use crate::threads;
 
 /// The event of a channel.
-pub(crate) enum Heard {
+pub(crate) enum ChannelEvent {
     /// A string.
     Text(String),
     /// Another message. Showing or dropping it may run user code.
@@ -31,7 +31,7 @@ pub(crate) trait Listen: Send {
     /// Adds the receiver to a select.
     fn add_to<'a>(&'a self, select: &mut Select<'a>) -> usize;
     /// Completes the operation that the select has chosen. Runs no user code.
-    fn receive(&self, operation: SelectedOperation<'_>) -> Heard;
+    fn receive(&self, operation: SelectedOperation<'_>) -> ChannelEvent;
 }
 
 /// Receivers that are no longer watched. They are never dropped: dropping the last receiver of a channel
@@ -119,14 +119,14 @@ where
         select.recv(&self.receiver)
     }
 
-    fn receive(&self, operation: SelectedOperation<'_>) -> Heard {
+    fn receive(&self, operation: SelectedOperation<'_>) -> ChannelEvent {
         // For crossbeam a closed channel is ready, too: only the completed operation tells the two apart.
         let Ok(message) = operation.recv(&self.receiver) else {
-            return Heard::Closed;
+            return ChannelEvent::Closed;
         };
         match self.plain.then(|| plain_text(&message)).flatten() {
-            Some(text) => Heard::Text(text),
-            None => Heard::Message(Box::new(Message {
+            Some(text) => ChannelEvent::Text(text),
+            None => ChannelEvent::Message(Box::new(Message {
                 message,
                 show: self.show,
             })),

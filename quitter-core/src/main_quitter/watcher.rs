@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, never};
 
-use crate::main_quitter::channel::{Heard, keep, text_within};
+use crate::main_quitter::channel::{ChannelEvent, keep, text_within};
 use crate::main_quitter::control::{Control, Listening};
 use crate::main_quitter::ending::Ending;
 use crate::main_quitter::forced::{self, Trigger};
@@ -66,7 +66,7 @@ enum Watched {
 enum Chosen {
     Control(Control),
     Quit,
-    Channel(usize, Heard),
+    Channel(usize, ChannelEvent),
     Time,
 }
 
@@ -102,7 +102,7 @@ impl Watcher {
                 Chosen::Control(Control::ListTheLast(_done)) => self.list_the_last(),
                 Chosen::Control(Control::End) => return,
                 Chosen::Quit => self.on_quit(),
-                Chosen::Channel(at, heard) => self.fire(at, heard),
+                Chosen::Channel(at, event) => self.fire(at, event),
                 Chosen::Time => self.on_time(),
             }
         }
@@ -146,18 +146,18 @@ impl Watcher {
     }
 
     /// Reports the event of a channel. A source fires once, so the channel is no longer watched.
-    fn fire(&mut self, at: usize, heard: Heard) {
+    fn fire(&mut self, at: usize, event: ChannelEvent) {
         let Listening { info, channel } = self.channels.swap_remove(at);
         keep(channel);
-        let cause = match heard {
-            Heard::Text(text) => info.fired(Some(text)),
-            Heard::Message(message) => {
+        let cause = match event {
+            ChannelEvent::Text(text) => info.fired(Some(text)),
+            ChannelEvent::Message(message) => {
                 let from = Instant::now();
                 let text = text_within(message, self.to_show);
                 self.to_show = self.to_show.saturating_sub(from.elapsed());
                 info.fired(text)
             }
-            Heard::Closed => info.closed(),
+            ChannelEvent::Closed => info.closed(),
         };
         self.ending.fire(cause, console::ring);
     }
@@ -265,8 +265,8 @@ impl Watcher {
 
     /// Lists the events that channels hold when the main quitter exits. After that, no channel is watched.
     fn list_the_last(&mut self) {
-        while let Some((at, heard)) = self.choose_ready() {
-            self.fire(at, heard);
+        while let Some((at, event)) = self.choose_ready() {
+            self.fire(at, event);
         }
         self.keep_channels();
     }
@@ -277,7 +277,7 @@ impl Watcher {
     }
 
     /// The next channel that is ready, without waiting.
-    fn choose_ready(&self) -> Option<(usize, Heard)> {
+    fn choose_ready(&self) -> Option<(usize, ChannelEvent)> {
         let mut select = Select::new();
         for listening in self.channels.iter() {
             listening.channel.add_to(&mut select);
