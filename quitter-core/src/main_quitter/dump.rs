@@ -94,7 +94,7 @@ fn dump(root: &Arc<Node>, signal: QuitSignal) {
         outside,
     }));
     let (done, written) = bounded::<Infallible>(0);
-    console::afterwards(move || {
+    console::queue_and_wake(move || {
         console::say_now(dump);
         drop(done);
     });

@@ -200,7 +200,7 @@ impl Ending {
     /// announce it, or has done so.
     pub(crate) fn try_announce(self: &Arc<Self>) {
         if let Some(state) = self.try_state() {
-            self.announce_in(state, console::ring);
+            self.announce_in(state, console::wake);
         }
     }
 
@@ -209,7 +209,7 @@ impl Ending {
             state.phase = Phase::Quitting;
             let ending = Arc::clone(self);
             // Queued under the lock: others rely on the order once they see the phase.
-            console::later(move || ending.say_event());
+            console::queue_job(move || ending.say_event());
             drop(state);
             write();
         }
@@ -262,7 +262,7 @@ impl Ending {
         self.announce(|| {});
         self.state().phase = Phase::Dropped;
         let ending = Arc::clone(self);
-        console::later(move || {
+        console::queue_job(move || {
             console::release_now();
             ending.say_left_running();
         });

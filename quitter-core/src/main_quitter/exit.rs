@@ -249,7 +249,7 @@ impl MainQuitter {
         self.ending.announce(console::write_here);
         self.list_last_events();
         let report = self.ending.finish(live);
-        console::later(console::release_now);
+        console::queue_job(console::release_now);
         report
     }
 

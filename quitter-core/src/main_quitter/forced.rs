@@ -49,7 +49,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
     // Called here in case the console's thread is held up.
     console::call_hook();
     let last_words = Arc::clone(ending);
-    console::afterwards(move || {
+    console::queue_and_wake(move || {
         say_last_words(&last_words);
         // On a busy machine, the thread that waits for these words may not run again for long.
         if console::is_written() {

@@ -159,7 +159,7 @@ impl Watcher {
             }
             ChannelEvent::Closed => info.closed(),
         };
-        self.ending.fire(cause, console::ring);
+        self.ending.fire(cause, console::wake);
     }
 
     fn on_quit(&mut self) {

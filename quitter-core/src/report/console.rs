@@ -162,13 +162,13 @@ fn queue() -> Option<&'static Queue> {
 }
 
 /// Runs `job` on the console's thread, after everything that is queued. Does not wait.
-pub(crate) fn afterwards(job: impl FnOnce() + Send + 'static) {
-    later(job);
-    ring();
+pub(crate) fn queue_and_wake(job: impl FnOnce() + Send + 'static) {
+    queue_job(job);
+    wake();
 }
 
-/// Queues `job`. The caller must then call [`ring`], [`write_here`] or [`flush`].
-pub(crate) fn later(job: impl FnOnce() + Send + 'static) {
+/// Queues `job`. The caller must then call [`wake`], [`write_here`] or [`flush`].
+pub(crate) fn queue_job(job: impl FnOnce() + Send + 'static) {
     match queue() {
         Some(queue) => queue.add(Box::new(job)),
         None => job(),
@@ -176,9 +176,9 @@ pub(crate) fn later(job: impl FnOnce() + Send + 'static) {
 }
 
 /// Makes the console's thread run the queued jobs.
-pub(crate) fn ring() {
+pub(crate) fn wake() {
     if let Some(queue) = queue() {
-        queue.ring();
+        queue.wake();
     }
 }
 
@@ -194,13 +194,13 @@ pub(crate) fn write_here() {
     WRITES_HERE.set(before);
     if !console().rest().is_empty() {
         // Every queued job writes the rest first.
-        afterwards(|| console().write(""));
+        queue_and_wake(|| console().write(""));
     }
 }
 
 /// Says a notice. Does not wait; the console's thread makes the text.
 pub(crate) fn say(notice: Notice) {
-    afterwards(move || say_now(notice));
+    queue_and_wake(move || say_now(notice));
 }
 
 /// Says a notice at once, on this thread: for jobs on the console's thread. Every notice passes through
@@ -290,7 +290,7 @@ pub(crate) fn release_now() {
 /// Called when the body of `main` has returned: ends the hold that lasts until then.
 pub(crate) fn body_has_returned() {
     if console().filter().holds() == HoldOutput::UntilBodyReturns {
-        afterwards(release_now);
+        queue_and_wake(release_now);
     }
 }
 

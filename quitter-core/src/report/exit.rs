@@ -336,7 +336,7 @@ impl Termination for ExitReport {
         const IN_ALL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
         self.outcome_claim.returned.store(true, Ordering::Relaxed);
-        console::later(move || {
+        console::queue_job(move || {
             if self.outcome_claim.take() {
                 console::say_now(Notice::Outcome(Box::new(self)));
             }

@@ -24,7 +24,7 @@ pub(super) struct Queue {
     add: Sender<Job>,
     take: Receiver<Job>,
     /// Wakes the thread, which then runs all jobs. Has room for one wake-up.
-    bell: Sender<()>,
+    wake_up: Sender<()>,
     /// Held by the thread that runs jobs.
     turn: Arc<Mutex<()>>,
     /// The id of the queue's thread in the system, once the thread has started.
@@ -35,11 +35,11 @@ impl Queue {
     /// Starts the thread, which ends with the queue.
     pub(super) fn start() -> io::Result<Self> {
         let (add, take) = unbounded::<Job>();
-        let (bell, calls) = bounded(1);
+        let (wake_up, wake_ups) = bounded(1);
         let queue = Self {
             add,
             take,
-            bell,
+            wake_up,
             turn: Arc::default(),
             thread: Arc::default(),
         };
@@ -48,7 +48,7 @@ impl Queue {
         threads::start("quitter report", move || {
             let _own = own::mark();
             number.store(system::thread_id(), Ordering::Relaxed);
-            for () in calls {
+            for () in wake_ups {
                 let _turn = lock_std(&turn);
                 jobs.try_iter().for_each(|job| job());
             }
@@ -56,15 +56,15 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Adds a job. The caller must then call [`ring`](Self::ring) or [`run_here`](Self::run_here).
+    /// Adds a job. The caller must then call [`wake`](Self::wake) or [`run_here`](Self::run_here).
     pub(super) fn add(&self, job: Job) {
         // This cannot fail: the queue itself holds a receiver.
         let _ = self.add.send(job);
     }
 
     /// Makes the queue's thread run the queued jobs.
-    pub(super) fn ring(&self) {
-        let _ = self.bell.try_send(());
+    pub(super) fn wake(&self) {
+        let _ = self.wake_up.try_send(());
     }
 
     /// Whether every job has been run.
@@ -82,7 +82,7 @@ impl Queue {
         const LOOK: Duration = Duration::from_millis(5);
         let (done, has_run) = bounded::<Infallible>(0);
         self.add(Box::new(move || drop(done)));
-        self.ring();
+        self.wake();
         let at_the_latest = Instant::now() + in_all + STARVED;
         let mut left = in_all;
         while !left.is_zero() && Instant::now() < at_the_latest && !gives_up() {
@@ -118,7 +118,7 @@ impl Queue {
         // The thread that has the turn, or has just given it back, may have looked for jobs before the last
         // one was added.
         if !self.take.is_empty() {
-            self.ring();
+            self.wake();
         }
     }
 }
@@ -194,7 +194,7 @@ mod tests {
             drop(started);
             let _ = hold.recv();
         }));
-        queue.ring();
+        queue.wake();
         assert!(has_started.recv().is_err());
         queue.add(Box::new(move || drop(done)));
         queue.run_here(|| true);

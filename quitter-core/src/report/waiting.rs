@@ -64,7 +64,7 @@ impl WaitingLines {
         self.looks += 1;
         let named = Arc::clone(&self.named);
         let quit_at = self.quit_at;
-        console::afterwards(move || {
+        console::queue_and_wake(move || {
             let mut named = lock_std(&named);
             for Named { name, path, .. } in take_returned(&mut named, &live) {
                 console::say_now(Notice::Returned { name, path });

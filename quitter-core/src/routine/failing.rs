@@ -125,7 +125,7 @@ fn say_at_once(failure: impl FnOnce() -> RoutineFailure) {
     let failure = failure();
     // If the console's thread cannot be started, the routine itself writes the line.
     let _ = console::open();
-    console::afterwards(move || {
+    console::queue_and_wake(move || {
         console::say_now(Notice::Failure(failure));
         let only_counted = Unsaid::lock().leave();
         if only_counted > 0 {

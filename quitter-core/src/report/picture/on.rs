@@ -72,7 +72,7 @@ impl Picture {
         };
         let renderer = Arc::clone(&self.renderer);
         let quit_at = self.quit_at;
-        console::afterwards(move || {
+        console::queue_and_wake(move || {
             let mut renderer = lock_std(&renderer);
             console::draw(|size| {
                 let rows = size.lines.saturating_sub(SPARED);
