@@ -125,6 +125,6 @@ impl RoutineQuitter {
     /// has not failed.
     #[track_caller]
     pub fn cancel_on_quit<F: Future>(&self, future: F) -> CancelOnQuit<F> {
-        CancelOnQuit::new(self.seen_now(), future)
+        CancelOnQuit::new(self.record_timed_call(), future)
     }
 }

@@ -94,13 +94,13 @@ impl Caller {
     ) -> io::Result<Ready> {
         match &self.routine {
             Some((record, place)) => {
-                record.seen_during(place, || self.wait_unseen(source, wanted, until))
+                record.record_blocking_call(place, || self.wait_unrecorded(source, wanted, until))
             }
-            None => self.wait_unseen(source, wanted, until),
+            None => self.wait_unrecorded(source, wanted, until),
         }
     }
 
-    fn wait_unseen(
+    fn wait_unrecorded(
         &self,
         source: BorrowedFd<'_>,
         wanted: Wanted,

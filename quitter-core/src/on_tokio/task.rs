@@ -78,7 +78,7 @@ impl RoutineQuitter {
         Fut: Future + Send + 'static,
         Fut::Output: RoutineOutcome,
     {
-        describe::<F>(self.seen()).add_task(f)
+        describe::<F>(self.record_call()).add_task(f)
     }
 }
 

@@ -78,7 +78,7 @@ impl RoutineQuitter {
     #[must_use]
     #[track_caller]
     pub fn snapshot(&self) -> Snapshot {
-        Taken::of(self.seen()).at_a_glance()
+        Taken::of(self.record_call()).at_a_glance()
     }
 
     /// Lists everything live at the routine's quitter and below it, with stacks, like
@@ -87,6 +87,6 @@ impl RoutineQuitter {
     #[must_use]
     #[track_caller]
     pub fn snapshot_with_stacks(&self) -> Snapshot {
-        Taken::of(self.seen_now()).in_full()
+        Taken::of(self.record_timed_call()).in_full()
     }
 }

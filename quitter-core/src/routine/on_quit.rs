@@ -108,7 +108,7 @@ impl RoutineQuitter {
     where
         F: FnOnce() + Send + 'static,
     {
-        on_quit(self.seen(), f, Location::caller())
+        on_quit(self.record_call(), f, Location::caller())
     }
 }
 

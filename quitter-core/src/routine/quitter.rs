@@ -60,7 +60,7 @@ impl RoutineQuitter {
         Self { node, record }
     }
 
-    /// The quitter's node. Unlike [`seen`](Self::seen), this records no call.
+    /// The quitter's node. Unlike [`record_call`](Self::record_call), this records no call.
     pub(crate) fn node(&self) -> &Arc<Node> {
         &self.node
     }
@@ -72,15 +72,15 @@ impl RoutineQuitter {
     /// Records where the routine calls its quitter.
     #[inline]
     #[track_caller]
-    pub(crate) fn seen(&self) -> &Arc<Node> {
-        self.record.seen(Location::caller());
+    pub(crate) fn record_call(&self) -> &Arc<Node> {
+        self.record.record_call(Location::caller());
         &self.node
     }
 
     /// Records where and when the routine makes a blocking call, or returns from one.
     #[track_caller]
-    pub(crate) fn seen_now(&self) -> &Arc<Node> {
-        self.record.seen_now(Location::caller());
+    pub(crate) fn record_timed_call(&self) -> &Arc<Node> {
+        self.record.record_timed_call(Location::caller());
         // The routine goes on, so any panic of its thread was caught.
         panics::forget_last();
         &self.node
@@ -93,7 +93,7 @@ impl RoutineQuitter {
     /// [`Quitting`] if the quitter has been told to quit.
     #[track_caller]
     pub fn child(&self, name: impl Into<Cow<'static, str>>) -> Result<Quitter, Quitting> {
-        Ok(Quitter::of_new(self.seen().child(name.into())?))
+        Ok(Quitter::of_new(self.record_call().child(name.into())?))
     }
 
     /// Starts a routine beside this one, like [`Quitter::add_routine`].
@@ -107,13 +107,13 @@ impl RoutineQuitter {
         F: FnOnce(&RoutineQuitter) -> R + Send + 'static,
         R: RoutineOutcome,
     {
-        describe::<F>(self.seen()).add(f)
+        describe::<F>(self.record_call()).add(f)
     }
 
     /// Returns a builder for a routine beside this one, like [`Quitter::routine`].
     #[track_caller]
     pub fn routine(&self, name: impl Into<Cow<'static, str>>) -> RoutineBuilder<'_> {
-        RoutineBuilder::new(self.seen(), name.into())
+        RoutineBuilder::new(self.record_call(), name.into())
     }
 
     /// Tracks work started elsewhere as a routine beside this one, like [`Quitter::guard`].
@@ -133,14 +133,14 @@ impl RoutineQuitter {
     /// starts, start them at a [`child`](Self::child) and set it there.
     #[track_caller]
     pub fn on_failure(&self, on_failure: OnFailure) {
-        self.seen().set_on_failure(on_failure);
+        self.record_call().set_on_failure(on_failure);
     }
 
     /// Sets the response to failures while quitting, for routines at this routine's quitter and below it,
     /// like [`Quitter::failures_while_quitting`].
     #[track_caller]
     pub fn failures_while_quitting(&self, policy: FailuresWhileQuitting) {
-        self.seen().set_failures_while_quitting(policy);
+        self.record_call().set_failures_while_quitting(policy);
     }
 
     /// Returns whether the routine has been told to quit, like [`Quitter::has_to_quit`]. Costs two loads,
@@ -149,27 +149,27 @@ impl RoutineQuitter {
     #[must_use]
     #[track_caller]
     pub fn has_to_quit(&self) -> bool {
-        self.seen().is_quitting()
+        self.record_call().is_quitting()
     }
 
     /// Returns the channel that closes when the routine is told to quit, like [`Quitter::quit_chan`].
     #[must_use]
     #[track_caller]
     pub fn quit_chan(&self) -> &Receiver<Infallible> {
-        self.seen().quit_chan()
+        self.record_call().quit_chan()
     }
 
     /// Blocks until the routine is told to quit, like [`Quitter::wait_quit`].
     #[track_caller]
     pub fn wait_quit(&self) {
-        wait_quit(self.seen_now());
-        self.seen_now();
+        wait_quit(self.record_timed_call());
+        self.record_timed_call();
     }
 
     /// Returns a future that is ready once the routine is told to quit, like [`Quitter::quitting`].
     #[track_caller]
     pub fn quitting(&self) -> QuitFuture {
-        QuitFuture::new(QuitWait::new(self.seen()))
+        QuitFuture::new(QuitWait::new(self.record_call()))
     }
 
     /// Sleeps for `duration`, or until the routine is told to quit, like [`Quitter::sleep`].
@@ -180,8 +180,8 @@ impl RoutineQuitter {
     /// has not failed.
     #[track_caller]
     pub fn sleep(&self, duration: Duration) -> Result<(), Quitting> {
-        let slept = sleep(self.seen_now(), duration);
-        self.seen_now();
+        let slept = sleep(self.record_timed_call(), duration);
+        self.record_timed_call();
         slept
     }
 
@@ -195,14 +195,14 @@ impl RoutineQuitter {
     #[must_use]
     #[track_caller]
     pub fn deadline(&self) -> Option<Instant> {
-        self.seen().deadline()
+        self.record_call().deadline()
     }
 
     /// Returns why the routine was told to quit, like [`Quitter::quit_cause`].
     #[must_use]
     #[track_caller]
     pub fn quit_cause(&self) -> Option<QuitCause> {
-        quit_cause(self.seen())
+        quit_cause(self.record_call())
     }
 
     /// Sets what the routine is doing, such as "flushing 3/10". Reports show the last status of a
@@ -223,7 +223,7 @@ impl RoutineQuitter {
     /// ```
     #[track_caller]
     pub fn set_status(&self, text: impl Into<Cow<'static, str>>) {
-        self.seen();
+        self.record_call();
         self.record.set_status(text.into());
     }
 
@@ -250,7 +250,7 @@ impl RoutineQuitter {
     #[track_caller]
     pub fn request_quit(&self, reason: impl Into<Cow<'static, str>>) {
         let at = Location::caller();
-        self.record.seen(at);
+        self.record.record_call(at);
         request_quit(&self.node, reason.into(), Some(self.requesting()), at);
     }
 

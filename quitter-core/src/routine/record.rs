@@ -195,23 +195,23 @@ impl Record {
 
     /// Records where the routine called its quitter.
     #[inline]
-    pub(crate) fn seen(&self, place: Place) {
+    pub(crate) fn record_call(&self, place: Place) {
         // Stored before the place, so that the place is not read together with the time of another.
         self.timed.store(UNTIMED, Ordering::Relaxed);
         self.place.store(Some(place));
     }
 
     /// Records where and when the routine called its quitter.
-    pub(crate) fn seen_now(&self, place: Place) {
-        self.seen(place);
+    pub(crate) fn record_timed_call(&self, place: Place) {
+        self.record_call(place);
         self.timed.store(nanos(system::now()), Ordering::Release);
     }
 
     /// Records where and when the routine makes a blocking call, and when that returns.
-    pub(crate) fn seen_during<T>(&self, place: Place, call: impl FnOnce() -> T) -> T {
-        self.seen_now(place);
+    pub(crate) fn record_blocking_call<T>(&self, place: Place, call: impl FnOnce() -> T) -> T {
+        self.record_timed_call(place);
         let result = call();
-        self.seen_now(place);
+        self.record_timed_call(place);
         result
     }
 
@@ -356,7 +356,7 @@ mod tests {
     fn a_call_that_blocks_was_last_seen_when_it_returned() {
         let record = record();
         let here = Location::caller();
-        let within = record.seen_during(here, || {
+        let within = record.record_blocking_call(here, || {
             let begun = system::now();
             while system::now() == begun {}
             nanos(system::now())
@@ -378,13 +378,13 @@ mod tests {
         let record = record();
         assert!(record.last_seen().is_none());
         let (here, there) = (Location::caller(), Location::caller());
-        record.seen_now(here);
+        record.record_timed_call(here);
         assert!(
             record
                 .last_seen()
                 .is_some_and(|(at, ago)| at == here && ago.is_some())
         );
-        record.seen(there);
+        record.record_call(there);
         assert!(
             record
                 .last_seen()

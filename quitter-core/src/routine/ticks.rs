@@ -41,7 +41,7 @@ impl Iterator for Ticks<'_> {
     fn next(&mut self) -> Option<Instant> {
         let wait = || self.node.wait_quit(self.next);
         let has_to_quit = match self.routine {
-            Some((record, place)) => record.seen_during(place, wait),
+            Some((record, place)) => record.record_blocking_call(place, wait),
             None => wait(),
         };
         if has_to_quit {

@@ -202,7 +202,7 @@ fn owner(call: &Call) -> Owner {
         "quitter_core::routine::live::",
         "quitter_core::routine::panics::",
         "quitter_core::routine::guard::",
-        "quitter_core::routine::record::Record::seen_during",
+        "quitter_core::routine::record::Record::record_blocking_call",
         "quitter_core::main_quitter::",
         "quitter_core::on_tokio::run::",
     ];
