@@ -10,7 +10,7 @@
 use std::pin::Pin;
 
 use crate::cancel::{CancelOnQuit, Quits};
-use crate::routine::task::{Of, Task};
+use crate::routine::task::{Task, TaskRoutine};
 use crate::routine::tracked::Tracked;
 
 /// A future inside another one, until it has ended.
@@ -65,8 +65,8 @@ macro_rules! parts {
 
 parts! {
     CancelOnQuit { quits: Quits }
-    Task { of: Of }
-    Tracked { of: Option<Of> }
+    Task { routine: TaskRoutine }
+    Tracked { routine: Option<TaskRoutine> }
 }
 
 // These run under Miri: `cargo +nightly miri test -p quitter-core --lib pinned`.

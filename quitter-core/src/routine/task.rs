@@ -37,14 +37,14 @@ use crate::trace::RoutineSpan;
 #[must_use = "a future does nothing unless it is awaited, and its routine is live until it is dropped"]
 pub struct Task<F> {
     pub(crate) future: Inner<F>,
-    pub(crate) of: Of,
+    pub(crate) routine: TaskRoutine,
 }
 
 /// The routine that a task is.
-pub(crate) struct Of {
+pub(crate) struct TaskRoutine {
     /// `None`: it is lent to the thread that polls it. The record says whether it has ended: a field for
     /// that would make small tasks take twice the memory, since executors round the size up.
-    routine: Option<RoutineQuitter>,
+    quitter: Option<RoutineQuitter>,
     span: RoutineSpan,
 }
 
@@ -52,20 +52,20 @@ impl<F> Task<F> {
     /// Returns the routine's number, unique in this process.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.of.routine().id()
+        self.routine.quitter().id()
     }
 }
 
-impl Of {
-    fn routine(&self) -> &RoutineQuitter {
-        let routine = self.routine.as_ref();
-        routine.expect("it is lent only during a poll")
+impl TaskRoutine {
+    fn quitter(&self) -> &RoutineQuitter {
+        let quitter = self.quitter.as_ref();
+        quitter.expect("it is lent only during a poll")
     }
 
     /// Makes this the routine that runs on this thread, and calls `f` with it and a function that records
     /// its failures. A panic is recorded as one.
     fn call(&mut self, f: impl FnOnce(&Lent<'_>, &dyn Fn(FailureKind))) {
-        let current = Lent::new(&mut self.routine);
+        let current = Lent::new(&mut self.quitter);
         let _span = self.span.enter();
         current.mark_stack();
         let failed = |kind| {
@@ -115,8 +115,8 @@ impl Of {
 
     /// Drops the future as this routine, and marks the routine as cancelled unless it has ended.
     pub(super) fn drop<F>(&mut self, future: &mut Inner<F>) {
-        if let Some(routine) = self.live() {
-            routine.record().set_cancelled();
+        if let Some(quitter) = self.live() {
+            quitter.record().set_cancelled();
         }
         if future.is_there() {
             self.call(|lent, _| {
@@ -129,14 +129,14 @@ impl Of {
 
     /// The routine, unless it has ended.
     pub(super) fn live(&self) -> Option<&RoutineQuitter> {
-        let routine = self.routine.as_ref();
-        routine.filter(|routine| !routine.record().is_finished())
+        let quitter = self.quitter.as_ref();
+        quitter.filter(|quitter| !quitter.record().is_finished())
     }
 
     /// Ends the routine, unless it has ended.
     fn end(&self) {
-        if let Some(routine) = self.live() {
-            check_out(routine, &self.span);
+        if let Some(quitter) = self.live() {
+            check_out(quitter, &self.span);
         }
     }
 }
@@ -149,8 +149,8 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let (future, of) = self.parts();
-        of.poll(future, cx, |outcome, failed| outcome.settle(failed))
+        let (future, routine) = self.parts();
+        routine.poll(future, cx, |outcome, failed| outcome.settle(failed))
     }
 }
 
@@ -189,7 +189,7 @@ pub(crate) fn poll_on<F: Future>(
 
 impl<F> Drop for Task<F> {
     fn drop(&mut self) {
-        self.of.drop(&mut self.future);
+        self.routine.drop(&mut self.future);
     }
 }
 
@@ -197,7 +197,7 @@ impl<F> fmt::Debug for Task<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task")
             .field("id", &self.id())
-            .field("live", &self.of.live())
+            .field("live", &self.routine.live())
             .finish()
     }
 }
@@ -255,25 +255,25 @@ impl RoutineBuilder<'_> {
         Fut: Future,
         Fut::Output: RoutineOutcome,
     {
-        let of = self.list_task()?;
-        let quitter = of.routine();
+        let routine = self.list_task()?;
+        let quitter = routine.quitter();
         let future = panics::catch(|| f(quitter.clone()), |kind| fail(quitter, kind));
         if future.is_none() {
-            of.end();
+            routine.end();
         }
         let future = Inner::new(future);
-        Ok(Task { future, of })
+        Ok(Task { future, routine })
     }
 
     #[track_caller]
-    pub(super) fn list_task(self) -> Result<Of, Quitting> {
+    pub(super) fn list_task(self) -> Result<TaskRoutine, Quitting> {
         let extra_poll = self.extra_poll;
-        let (routine, span) = self.list(Work::Task, Location::caller(), system::now_coarse())?;
+        let (quitter, span) = self.list(Work::Task, Location::caller(), system::now_coarse())?;
         if !extra_poll {
-            routine.record().polls.leave_out();
+            quitter.record().polls.leave_out();
         }
-        let routine = Some(routine);
-        Ok(Of { routine, span })
+        let quitter = Some(quitter);
+        Ok(TaskRoutine { quitter, span })
     }
 }
 
@@ -284,6 +284,6 @@ mod tests {
     /// Every word counts, since tokio rounds a task's memory up to 128 bytes.
     #[test]
     fn a_task_is_two_words_larger_than_its_future() {
-        assert_eq!(size_of::<Of>(), size_of::<[usize; 2]>());
+        assert_eq!(size_of::<TaskRoutine>(), size_of::<[usize; 2]>());
     }
 }

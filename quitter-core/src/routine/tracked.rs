@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::builder::RoutineBuilder;
-use super::task::Of;
+use super::task::TaskRoutine;
 use crate::pinned::Inner;
 
 /// A future that is a routine, and yields the output of the future inside it. Made by
@@ -17,15 +17,15 @@ use crate::pinned::Inner;
 pub struct Tracked<F> {
     pub(crate) future: Inner<F>,
     /// `None`: the quitter was quitting.
-    pub(crate) of: Option<Of>,
+    pub(crate) routine: Option<TaskRoutine>,
 }
 
 impl<F: Future> Future for Tracked<F> {
     type Output = Option<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (mut future, of) = self.parts();
-        let Some(of) = of else {
+        let (mut future, routine) = self.parts();
+        let Some(routine) = routine else {
             let Some(unlisted) = future.as_mut().get() else {
                 return Poll::Ready(None);
             };
@@ -34,22 +34,22 @@ impl<F: Future> Future for Tracked<F> {
             return Poll::Ready(Some(output));
         };
         let mut yielded = None;
-        let polled = of.poll(future, cx, |output, _failed| yielded = Some(output));
+        let polled = routine.poll(future, cx, |output, _failed| yielded = Some(output));
         polled.map(|()| yielded)
     }
 }
 
 impl<F> Drop for Tracked<F> {
     fn drop(&mut self) {
-        if let Some(of) = &mut self.of {
-            of.drop(&mut self.future);
+        if let Some(routine) = &mut self.routine {
+            routine.drop(&mut self.future);
         }
     }
 }
 
 impl<F> fmt::Debug for Tracked<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let live = self.of.as_ref().and_then(Of::live);
+        let live = self.routine.as_ref().and_then(TaskRoutine::live);
         f.debug_struct("Tracked").field("live", &live).finish()
     }
 }
@@ -87,7 +87,7 @@ impl RoutineBuilder<'_> {
     #[track_caller]
     pub fn track<F: Future>(self, future: F) -> Tracked<F> {
         Tracked {
-            of: self.list_task().ok(),
+            routine: self.list_task().ok(),
             future: Inner::new(Some(future)),
         }
     }
