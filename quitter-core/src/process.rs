@@ -15,7 +15,7 @@ use crate::error::MainQuitterError;
 use crate::main_quitter::signal::QuitSignals;
 use crate::report::console::Console;
 use crate::routine::failing::Unsaid;
-use crate::routine::held_up::HeldUp;
+use crate::routine::panics_in_hooks::PanicsInHooks;
 #[cfg(feature = "process")]
 use crate::routine::process::Reaper;
 use crate::trace::Tracer;
@@ -25,7 +25,7 @@ pub(crate) struct Process {
     claimed: AtomicBool,
     pub(crate) quit_signals: QuitSignals,
     pub(crate) console: Console,
-    pub(crate) held_up: Mutex<HeldUp>,
+    pub(crate) panics_in_hooks: Mutex<PanicsInHooks>,
     pub(crate) unsaid: Mutex<Unsaid>,
     pub(crate) tracer: Tracer,
     #[cfg(feature = "process")]
@@ -39,7 +39,7 @@ impl Process {
             claimed: AtomicBool::new(false),
             quit_signals: QuitSignals::new(),
             console: Console::new(),
-            held_up: Mutex::new(HeldUp::new()),
+            panics_in_hooks: Mutex::new(PanicsInHooks::new()),
             unsaid: Mutex::new(Unsaid::new()),
             tracer: Tracer::new(),
             #[cfg(feature = "process")]

@@ -24,7 +24,7 @@ use crate::report::failure::FailuresWhileQuitting;
 use crate::report::output::OutputConfig;
 use crate::routine::kind::Work;
 use crate::routine::registry;
-use crate::routine::{held_up, hook};
+use crate::routine::{hook, panics_in_hooks};
 use crate::system;
 use crate::threads;
 use crate::tree::Node;
@@ -488,7 +488,7 @@ impl MainQuitterBuilder {
             return Err(error);
         }
         let watcher = Arc::clone(&ending);
-        held_up::watch(move |at| watcher.ask_watcher(Control::LookAtPanics(at)));
+        panics_in_hooks::watch(move |at| watcher.ask_watcher(Control::LookAtPanics(at)));
         claim.keep();
         Ok(MainQuitter::of(ending))
     }

@@ -20,7 +20,7 @@ use crate::report::console;
 use crate::report::notice::Notice;
 use crate::report::picture::Picture;
 use crate::report::waiting::WaitingLines;
-use crate::routine::held_up;
+use crate::routine::panics_in_hooks;
 use crate::stands::own;
 use crate::{trace, tree};
 
@@ -206,7 +206,7 @@ impl Watcher {
             forced::end(&self.ending, Trigger::Deadline);
         }
         if is_due(self.panics_at) {
-            self.panics_at = held_up::fail_those_due();
+            self.panics_at = panics_in_hooks::fail_those_due();
         }
         if self.ending.is_over() {
             return;

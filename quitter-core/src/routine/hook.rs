@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use super::current;
 use super::failing::fail;
-use super::held_up::{self, InHooks};
 use super::panics;
+use super::panics_in_hooks::{self, InHooks};
 use crate::report::failure::FailureKind;
 use crate::stands::own;
 use crate::sync::lock_std;
@@ -130,5 +130,5 @@ impl Drop for Ours {
 /// `None`: no routine runs on this thread, or there is no watcher.
 fn announce(kind: FailureKind) -> Option<InHooks> {
     let quitter = current::get()?;
-    held_up::announce(move || fail(&quitter, kind))
+    panics_in_hooks::announce(move || fail(&quitter, kind))
 }

@@ -6,7 +6,6 @@ pub(crate) mod current;
 pub(crate) mod failing;
 pub(crate) mod guard;
 pub(crate) mod handle;
-pub(crate) mod held_up;
 pub(crate) mod hook;
 pub(crate) mod kind;
 mod linger;
@@ -15,6 +14,7 @@ pub(crate) mod name;
 pub(crate) mod on_quit;
 pub(crate) mod outcome;
 pub(crate) mod panics;
+pub(crate) mod panics_in_hooks;
 mod polls;
 #[cfg(feature = "process")]
 pub(crate) mod process;

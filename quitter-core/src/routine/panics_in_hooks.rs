@@ -18,15 +18,15 @@ use crate::sync::lock_std;
 /// without the routine, and nobody would know.
 const HOOKS_RETURN: Duration = Duration::from_secs(8);
 
-fn held_up() -> MutexGuard<'static, HeldUp> {
-    lock_std(&Process::current().held_up)
+fn panics_in_hooks() -> MutexGuard<'static, PanicsInHooks> {
+    lock_std(&Process::current().panics_in_hooks)
 }
 
 type Fail = Box<dyn FnOnce() + Send>;
 type Tell = Arc<dyn Fn(Instant) + Send + Sync>;
 
 /// The panics whose hooks are running.
-pub(crate) struct HeldUp {
+pub(crate) struct PanicsInHooks {
     /// Tells the watcher when to look. `None`: there is no watcher.
     watcher: Option<Tell>,
     /// The watcher has been told to look.
@@ -53,7 +53,7 @@ struct Key {
     number: u64,
 }
 
-impl HeldUp {
+impl PanicsInHooks {
     pub(crate) const fn new() -> Self {
         Self {
             watcher: None,
@@ -113,13 +113,13 @@ impl HeldUp {
 /// Starts watching the panics of routines. `tell` is called with the time of the next
 /// [look](fail_those_due).
 pub(crate) fn watch(tell: impl Fn(Instant) + Send + Sync + 'static) {
-    held_up().watcher = Some(Arc::new(tell));
+    panics_in_hooks().watcher = Some(Arc::new(tell));
 }
 
 /// Records the panics whose hooks have not returned in time. Returns when to look again, if at all.
 pub(crate) fn fail_those_due() -> Option<Instant> {
     // A separate statement, so that nothing is called under the lock.
-    let (due, look_again) = held_up().take_due(Instant::now());
+    let (due, look_again) = panics_in_hooks().take_due(Instant::now());
     due.into_iter().for_each(|panic| (panic.fail)());
     look_again
 }
@@ -129,7 +129,7 @@ pub(crate) fn fail_those_due() -> Option<Instant> {
 pub(crate) fn announce(fail: impl FnOnce() + Send + 'static) -> Option<InHooks> {
     let due = Instant::now() + HOOKS_RETURN;
     // A separate statement, so that the watcher is not told under the lock.
-    let (key, tell) = held_up().enter(due, Box::new(fail))?;
+    let (key, tell) = panics_in_hooks().enter(due, Box::new(fail))?;
     let in_hooks = InHooks { key };
     if let Some(tell) = tell {
         tell(due);
@@ -145,7 +145,7 @@ pub(crate) struct InHooks {
 impl Drop for InHooks {
     fn drop(&mut self) {
         // Dropped after unlocking: this may drop the last handle of a quitter.
-        let returned = held_up().leave(&self.key);
+        let returned = panics_in_hooks().leave(&self.key);
         drop(returned);
     }
 }
@@ -154,57 +154,57 @@ impl Drop for InHooks {
 mod tests {
     use super::*;
 
-    fn watched() -> HeldUp {
-        HeldUp {
+    fn watched() -> PanicsInHooks {
+        PanicsInHooks {
             watcher: Some(Arc::new(|_| {})),
-            ..HeldUp::new()
+            ..PanicsInHooks::new()
         }
     }
 
     #[test]
     fn a_panic_whose_hooks_have_returned_is_forgotten_and_the_watcher_told_once() {
-        let mut held_up = watched();
+        let mut panics = watched();
         let due = Instant::now();
         let mut told = 0;
         for _ in 0..1000 {
-            let (key, tell) = held_up.enter(due, Box::new(|| unreachable!())).unwrap();
+            let (key, tell) = panics.enter(due, Box::new(|| unreachable!())).unwrap();
             told += usize::from(tell.is_some());
-            assert!(held_up.leave(&key).is_some());
+            assert!(panics.leave(&key).is_some());
         }
-        assert_eq!(held_up.panics.len(), 1, "a place is used again");
+        assert_eq!(panics.panics.len(), 1, "a place is used again");
         assert_eq!(told, 1);
-        assert!(held_up.take_due(due).1.is_none());
-        let (_, tell) = held_up.enter(due, Box::new(|| {})).unwrap();
+        assert!(panics.take_due(due).1.is_none());
+        let (_, tell) = panics.enter(due, Box::new(|| {})).unwrap();
         assert!(tell.is_some());
     }
 
     #[test]
     fn panics_that_are_due_are_recorded_and_the_oldest_first_and_others_left_alone() {
-        let mut held_up = watched();
+        let mut panics = watched();
         let (record, recorded) = std::sync::mpsc::channel();
-        let enter = |held_up: &mut HeldUp, name: &'static str, due| {
+        let enter = |panics: &mut PanicsInHooks, name: &'static str, due| {
             let record = record.clone();
             let fail = move || record.send(name).unwrap();
-            held_up.enter(due, Box::new(fail)).unwrap().0
+            panics.enter(due, Box::new(fail)).unwrap().0
         };
         let first = Instant::now();
         let second = first + Duration::from_secs(1);
-        let returns = enter(&mut held_up, "returns", first);
-        let oldest = enter(&mut held_up, "oldest", first);
-        let later = enter(&mut held_up, "later", second);
-        held_up.leave(&returns).unwrap();
-        let reuses = enter(&mut held_up, "takes the place", first);
+        let returns = enter(&mut panics, "returns", first);
+        let oldest = enter(&mut panics, "oldest", first);
+        let later = enter(&mut panics, "later", second);
+        panics.leave(&returns).unwrap();
+        let reuses = enter(&mut panics, "takes the place", first);
         assert_eq!(reuses.place, returns.place);
-        let (due, look_again) = held_up.take_due(first);
+        let (due, look_again) = panics.take_due(first);
         due.into_iter().for_each(|panic| (panic.fail)());
         let recorded: Vec<_> = recorded.try_iter().collect();
         assert_eq!(recorded, ["oldest", "takes the place"]);
         assert_eq!(look_again, Some(second));
         // The places no longer belong to these panics.
-        assert!(held_up.leave(&oldest).is_none() && held_up.leave(&returns).is_none());
-        let (due, look_again) = held_up.take_due(second);
+        assert!(panics.leave(&oldest).is_none() && panics.leave(&returns).is_none());
+        let (due, look_again) = panics.take_due(second);
         assert_eq!((due.len(), look_again), (1, None));
-        assert!(held_up.leave(&later).is_none());
+        assert!(panics.leave(&later).is_none());
     }
 
     #[test]
@@ -212,16 +212,16 @@ mod tests {
         let first = Instant::now();
         let later = |n: u64| first + Duration::from_secs(n);
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
-            let mut held_up = watched();
+            let mut panics = watched();
             let keys = [0, 1, 2].map(|n| {
-                let (key, _) = held_up.enter(later(n), Box::new(|| {})).unwrap();
+                let (key, _) = panics.enter(later(n), Box::new(|| {})).unwrap();
                 key
             });
             for n in order {
-                let returned = held_up.leave(&keys[n]).unwrap();
+                let returned = panics.leave(&keys[n]).unwrap();
                 assert_eq!(returned.due, later(n as u64));
             }
-            assert!(held_up.leave(&keys[0]).is_none());
+            assert!(panics.leave(&keys[0]).is_none());
         }
     }
 }
