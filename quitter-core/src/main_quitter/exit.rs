@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
-use crate::blocking;
+use crate::blocking::warn_if_blocking;
 use crate::error::{AddRoutineError, MainQuitterError, full_text};
 use crate::main_quitter::control::{Control, Listening};
 use crate::main_quitter::ending::Ending;
@@ -212,7 +212,7 @@ impl MainQuitter {
     /// ```
     #[track_caller]
     pub fn exit(self) -> ExitReport {
-        blocking::say("exit", "exit_async", Location::caller(), || true);
+        warn_if_blocking("exit", "exit_async", Location::caller(), || true);
         let report = self.end(NOTHING_RUNS);
         console::write_here();
         // So that the event is printed above everything that the program prints next.

@@ -11,8 +11,8 @@ use crate::report::console;
 use crate::report::notice::Notice;
 use crate::routine::record::Place;
 
-/// Implements [`crate::blocking::say`].
-pub(crate) fn say(
+/// Implements [`crate::blocking::warn_if_blocking`].
+pub(crate) fn warn_if_blocking(
     call: &'static str,
     instead: &'static str,
     at: Place,

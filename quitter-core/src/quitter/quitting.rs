@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::Quitter;
-use crate::blocking;
+use crate::blocking::warn_if_blocking;
 use crate::error::Quitting;
 use crate::futures::QuitFuture;
 use crate::report::cause::{QuitCause, RequestingRoutine};
@@ -245,7 +245,7 @@ impl Quitter {
 #[track_caller]
 pub(crate) fn wait_quit(node: &Arc<Node>) {
     let has_to_wait = || !node.is_quitting();
-    blocking::say(
+    warn_if_blocking(
         "wait_quit",
         "quitting().await",
         Location::caller(),
@@ -258,7 +258,7 @@ pub(crate) fn wait_quit(node: &Arc<Node>) {
 pub(crate) fn sleep(node: &Arc<Node>, duration: Duration) -> Result<(), Quitting> {
     const INSTEAD: &str = "cancel_on_quit(tokio::time::sleep(..)).await";
     let has_to_wait = || !duration.is_zero() && !node.is_quitting();
-    blocking::say("sleep", INSTEAD, Location::caller(), has_to_wait);
+    warn_if_blocking("sleep", INSTEAD, Location::caller(), has_to_wait);
     if node.wait_quit(Instant::now().checked_add(duration)) {
         Err(Quitting)
     } else {

@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::Quitter;
-use crate::blocking;
+use crate::blocking::warn_if_blocking;
 use crate::report::timeouts::Timeouts;
 use crate::routine::awaiting::Done;
 use crate::routine::current::{self, waiting_routine};
@@ -144,7 +144,7 @@ impl Quitter {
         at: Place,
     ) -> Result<(), Timeouts> {
         let node = &self.node;
-        blocking::say(call, instead, at, || {
+        warn_if_blocking(call, instead, at, || {
             let excluded = current::excluded().map(|excluded| excluded.id);
             !timeout.is_zero() && node.owner().look(excluded).is_err()
         });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::current::waiting_routine;
 use super::record::Record;
-use crate::blocking;
+use crate::blocking::warn_if_blocking;
 use crate::report::timeouts::Timeouts;
 use crate::tree::{Limits, LiveAt, Node};
 
@@ -131,7 +131,7 @@ impl RoutineHandle {
     /// [`Timeouts`], which lists this one routine.
     #[track_caller]
     pub fn wait(&self, timeout: Duration) -> Result<(), Timeouts> {
-        blocking::say("wait", "wait_async", Location::caller(), || {
+        warn_if_blocking("wait", "wait_async", Location::caller(), || {
             !timeout.is_zero() && !self.is_finished()
         });
         wait_for(&self.node, &self.record, timeout)

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::os::{self, Remote};
 use super::output::Stream;
-use crate::blocking;
+use crate::blocking::warn_if_blocking;
 use crate::report::timeouts::Timeouts;
 use crate::routine::awaiting::Mark;
 use crate::routine::handle::wait_for;
@@ -306,7 +306,7 @@ impl ProcessHandle {
     /// ```
     #[track_caller]
     pub fn wait(&self, timeout: Duration) -> Result<ProcessEnd, Timeouts> {
-        blocking::say("wait", "wait_async", Location::caller(), || {
+        warn_if_blocking("wait", "wait_async", Location::caller(), || {
             !timeout.is_zero() && !self.is_finished()
         });
         wait_for(&self.node, &self.record, timeout)?;
