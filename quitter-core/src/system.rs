@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_os = "linux")]
-mod turns;
+mod time_slice;
 
 #[cfg(unix)]
 use std::ffi::c_int;
@@ -14,9 +14,9 @@ use std::sync::{
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
-pub(crate) use turns::run_soon;
+pub(crate) use time_slice::run_soon;
 #[cfg(all(test, target_os = "linux"))]
-pub(crate) use turns::turn;
+pub(crate) use time_slice::time_slice;
 
 /// This thread's id in the system; 0 if it is unknown.
 pub(crate) fn thread_id() -> u64 {

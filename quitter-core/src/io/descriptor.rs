@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub(crate) struct QuitDescriptor(Shared);
 
 /// The end that the tree keeps until the quit. Dropping it makes the other end readable.
-pub(crate) struct Unquit(Raise);
+pub(crate) struct QuitTrigger(Raise);
 
 impl AsFd for QuitDescriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -16,9 +16,9 @@ impl AsFd for QuitDescriptor {
 }
 
 /// Creates the two ends.
-pub(crate) fn pair() -> io::Result<(QuitDescriptor, Unquit)> {
+pub(crate) fn pair() -> io::Result<(QuitDescriptor, QuitTrigger)> {
     let (polled, raise) = ends()?;
-    Ok((QuitDescriptor(polled), Unquit(raise)))
+    Ok((QuitDescriptor(polled), QuitTrigger(raise)))
 }
 
 #[cfg(target_os = "linux")]
@@ -86,7 +86,7 @@ mod eventfd {
         Some((OWN.get(fd / 64)?, 1 << (fd % 64)))
     }
 
-    impl Drop for super::Unquit {
+    impl Drop for super::QuitTrigger {
         fn drop(&mut self) {
             // By eventfd(2) the write fails only if the count would overflow, and the count is at most one.
             let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
@@ -130,7 +130,7 @@ mod pipe {
         pipe()
     }
 
-    impl Drop for super::Unquit {
+    impl Drop for super::QuitTrigger {
         fn drop(&mut self) {
             // Closing it would not do: a forked process may have it open, too.
             let _ = self.0.write(&[1]);

@@ -350,16 +350,19 @@ mod os {
         #[test]
         #[cfg(target_os = "linux")]
         fn the_thread_that_handles_signals_runs_soon() {
-            let (say, turns) = bounded(1);
-            let handle = move |_| say.send(system::turn()).unwrap();
+            let (tell, time_slices) = bounded(1);
+            let handle = move |_| tell.send(system::time_slice()).unwrap();
             let signal = signal_hook::consts::SIGALRM;
             listen_on(thread::Builder::new(), &[signal], handle).unwrap();
             low_level::raise(signal).unwrap();
             let soon = || {
                 system::run_soon();
-                system::turn()
+                system::time_slice()
             };
-            assert_eq!(turns.recv().unwrap(), thread::spawn(soon).join().unwrap());
+            assert_eq!(
+                time_slices.recv().unwrap(),
+                thread::spawn(soon).join().unwrap()
+            );
         }
 
         #[test]

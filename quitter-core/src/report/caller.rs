@@ -27,7 +27,7 @@ impl Caller {
         let (queue, calls) = unbounded::<Job>();
         let run = move || {
             let mut own = own::mark_as_waking();
-            calls.iter().for_each(|call| own.lend(call));
+            calls.iter().for_each(|call| own.run_user_code(call));
         };
         threads::start(name, run)?;
         let unfinished = Arc::default();

@@ -63,7 +63,7 @@ impl Own {
     }
 
     /// Runs the program's code. During the call, the thread is not quitter's own.
-    pub(crate) fn lend<T>(&mut self, f: impl FnOnce() -> T) -> T {
+    pub(crate) fn run_user_code<T>(&mut self, f: impl FnOnce() -> T) -> T {
         if let Some(slot) = self.slot.take() {
             slot.store(FREE, Ordering::Relaxed);
         }

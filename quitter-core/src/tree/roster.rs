@@ -395,15 +395,15 @@ impl Node {
         if let Some(descriptor) = roster.quit_descriptor.get() {
             return Ok(descriptor);
         }
-        let (descriptor, unquit) = crate::io::descriptor::pair()?;
-        let mut unquit = Some(unquit);
+        let (descriptor, trigger) = crate::io::descriptor::pair()?;
+        let mut trigger = Some(trigger);
         let mut state = roster.lock();
         let other = roster.quit_descriptor.set(descriptor);
         if other.is_ok() && !owner.is_quitting() {
-            state.open.descriptor = unquit.take();
+            state.open.descriptor = trigger.take();
         }
         drop(state);
-        drop((other, unquit));
+        drop((other, trigger));
         let descriptor = roster.quit_descriptor.get();
         Ok(descriptor.expect("set above, by this thread or another"))
     }

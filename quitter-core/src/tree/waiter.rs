@@ -206,7 +206,7 @@ impl Futures {
 pub(super) struct Open {
     pub(super) channel: Option<Sender<Infallible>>,
     #[cfg(all(unix, feature = "io"))]
-    pub(super) descriptor: Option<crate::io::descriptor::Unquit>,
+    pub(super) descriptor: Option<crate::io::descriptor::QuitTrigger>,
 }
 
 impl Open {

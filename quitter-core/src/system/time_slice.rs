@@ -14,14 +14,14 @@ pub(crate) fn run_soon() {
         return;
     };
     attr.sched_flags |= RESET_ON_FORK;
-    attr.sched_runtime = SHORTEST_TURN;
+    attr.sched_runtime = SHORTEST_SLICE;
     // SAFETY: by sched_setattr(2) zero is the calling thread. The kernel reads as many bytes of `attr` as its
     // size field says, which sched_getattr(2) has written: no more than it has.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
 }
 
 /// In nanoseconds.
-const SHORTEST_TURN: u64 = 100_000;
+const SHORTEST_SLICE: u64 = 100_000;
 
 fn is_usual(attr: &libc::sched_attr) -> bool {
     c_int::try_from(attr.sched_policy) == Ok(libc::SCHED_OTHER) && attr.sched_nice >= 0
@@ -46,7 +46,7 @@ fn scheduling() -> Option<libc::sched_attr> {
 
 /// The length of this thread's time slices, in nanoseconds. Zero on Linux before 6.12.
 #[cfg(test)]
-pub(crate) fn turn() -> Option<u64> {
+pub(crate) fn time_slice() -> Option<u64> {
     scheduling().map(|attr| attr.sched_runtime)
 }
 
@@ -55,16 +55,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_is_to_run_soon_has_short_turns_but_not_those_that_it_starts() {
-        let before = turn();
+    fn a_thread_that_is_to_run_soon_has_short_time_slices_but_not_those_that_it_starts() {
+        let before = time_slice();
         let runs_soon = move || {
             run_soon();
-            (turn(), std::thread::spawn(turn).join().unwrap())
+            (time_slice(), std::thread::spawn(time_slice).join().unwrap())
         };
         let (soon, started) = std::thread::spawn(runs_soon).join().unwrap();
         assert_eq!(started, before);
         let is_known = before > Some(0) && scheduling().is_some_and(|attr| is_usual(&attr));
-        let short = is_known.then_some(SHORTEST_TURN);
+        let short = is_known.then_some(SHORTEST_SLICE);
         assert_eq!(soon, short.or(before));
     }
 }
