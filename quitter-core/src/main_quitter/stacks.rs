@@ -9,7 +9,7 @@ use crate::tree::LiveAt;
 
 /// How long stacks may hold up an end by force.
 #[cfg(feature = "stacks")]
-pub(crate) const AT_MOST: Duration = crate::stacks::IN_ALL;
+pub(crate) const AT_MOST: Duration = crate::stacks::TIME_LIMIT;
 #[cfg(not(feature = "stacks"))]
 pub(crate) const AT_MOST: Duration = Duration::ZERO;
 

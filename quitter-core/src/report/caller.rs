@@ -21,7 +21,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// The maximum number of calls that have not ended. Further ones are dropped.
-    const MOST_QUEUED: usize = 1000;
+    const MAX_QUEUED: usize = 1000;
 
     pub(crate) fn start(name: &str) -> io::Result<Self> {
         let (queue, calls) = unbounded::<Job>();
@@ -70,7 +70,7 @@ impl Caller {
     /// `None` if there are too many calls.
     fn queue(&self, function: impl FnOnce() + Send + 'static) -> Option<(usize, Receiver<()>)> {
         let before = self.unfinished.fetch_add(1, Ordering::AcqRel);
-        if before >= Self::MOST_QUEUED {
+        if before >= Self::MAX_QUEUED {
             self.unfinished.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
@@ -145,11 +145,11 @@ mod tests {
         let hangs = move || _ = hang.recv();
         assert!(!caller.call(hangs, Duration::from_millis(1)));
         let from = Instant::now();
-        for _ in 0..2 * Caller::MOST_QUEUED {
+        for _ in 0..2 * Caller::MAX_QUEUED {
             assert!(!caller.call(tells(), MOMENT), "nothing is waited for");
         }
         assert!(from.elapsed() < Duration::from_secs(5));
         drop((let_go, caller, tell));
-        assert_eq!(told.iter().count(), Caller::MOST_QUEUED);
+        assert_eq!(told.iter().count(), Caller::MAX_QUEUED);
     }
 }

@@ -300,13 +300,13 @@ pub(crate) fn is_written() -> bool {
 }
 
 /// Waits until everything queued is written. Gives up when one line has taken `a_line`, as on a full pipe,
-/// or when all lines together have taken `in_all`. Waits longer if the console's thread gets no CPU time: see
+/// or when all lines together have taken `total`. Waits longer if the console's thread gets no CPU time: see
 /// [`Queue::wait`].
-pub(crate) fn flush(a_line: Duration, in_all: Duration) {
+pub(crate) fn flush(a_line: Duration, total: Duration) {
     if let Some(queue) = queue()
         && !(queue.is_idle() && is_written())
     {
-        queue.wait(in_all, || console().writing_for() >= a_line);
+        queue.wait(total, || console().writing_for() >= a_line);
     }
 }
 

@@ -333,7 +333,7 @@ impl fmt::Display for ExitReport {
 impl Termination for ExitReport {
     fn report(self) -> ExitCode {
         const A_LINE: Duration = Duration::from_secs(1);
-        const IN_ALL: Duration = Duration::from_secs(5);
+        const TOTAL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
         self.outcome_claim.returned.store(true, Ordering::Relaxed);
         console::queue_job(move || {
@@ -342,7 +342,7 @@ impl Termination for ExitReport {
             }
         });
         console::write_here();
-        console::flush(A_LINE, IN_ALL);
+        console::flush(A_LINE, TOTAL);
         code
     }
 }

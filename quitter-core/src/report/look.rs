@@ -22,7 +22,9 @@ impl Before {
     pub(crate) fn of(live: &[LiveAt]) -> Self {
         let records = live.iter().flat_map(|at| &at.routines);
         let runs = records.map(|record| (record.id, record.os_id()));
-        let runs = runs.filter(|(_, os_id)| *os_id != 0).take(stands::MOST);
+        let runs = runs
+            .filter(|(_, os_id)| *os_id != 0)
+            .take(stands::MAX_THREADS);
         let used = runs.filter_map(|run| Some((run, Used::by_thread(run.1)?)));
         Self(used.collect())
     }

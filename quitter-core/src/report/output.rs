@@ -172,7 +172,7 @@ pub(crate) struct NoticeFilter {
 
 impl NoticeFilter {
     /// Failures that are held beyond this number are only counted, and dumps are dropped.
-    const MOST_HELD: usize = 1000;
+    const MAX_HELD: usize = 1000;
 
     pub(crate) const fn new() -> Self {
         Self {
@@ -239,7 +239,7 @@ impl NoticeFilter {
     }
 
     fn hold(&mut self, notice: Notice) {
-        let is_full = self.held.len() >= Self::MOST_HELD;
+        let is_full = self.held.len() >= Self::MAX_HELD;
         let further = match notice {
             Notice::Failure(_) if is_full => 1,
             Notice::MoreFailures { count } if is_full => count,
@@ -356,16 +356,16 @@ mod tests {
                 kind: FailureKind::of_debug(&"error"),
             })
         };
-        for _ in 0..NoticeFilter::MOST_HELD + 500 {
+        for _ in 0..NoticeFilter::MAX_HELD + 500 {
             assert!(filter.admit(failure()).is_empty());
         }
         filter.admit(Notice::MoreFailures { count: 17 });
         filter.admit(Notice::Hint("advice".into()));
         let held = filter.release();
         let texts: Vec<_> = held.iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), NoticeFilter::MOST_HELD + 2);
+        assert_eq!(texts.len(), NoticeFilter::MAX_HELD + 2);
         assert_eq!(
-            texts[NoticeFilter::MOST_HELD..],
+            texts[NoticeFilter::MAX_HELD..],
             ["and 517 more failures", "advice"]
         );
     }

@@ -72,19 +72,19 @@ impl Queue {
         self.take_turn().is_some_and(|_turn| self.take.is_empty())
     }
 
-    /// Waits until every job that is queued now has been run, but for at most `in_all`, or until `gives_up`
+    /// Waits until every job that is queued now has been run, but for at most `total`, or until `gives_up`
     /// returns `true`.
     ///
     /// Time that the queue's thread spends ready to run does not count: if other threads keep all processors
     /// busy, it may get a few milliseconds a second, and what it writes is worth more than a punctual end.
     /// This adds at most [`STARVED`].
-    pub(super) fn wait(&self, in_all: Duration, gives_up: impl Fn() -> bool) {
+    pub(super) fn wait(&self, total: Duration, gives_up: impl Fn() -> bool) {
         const LOOK: Duration = Duration::from_millis(5);
         let (done, has_run) = bounded::<Infallible>(0);
         self.add(Box::new(move || drop(done)));
         self.wake();
-        let at_the_latest = Instant::now() + in_all + STARVED;
-        let mut left = in_all;
+        let at_the_latest = Instant::now() + total + STARVED;
+        let mut left = total;
         while !left.is_zero() && Instant::now() < at_the_latest && !gives_up() {
             let from = Instant::now();
             if has_run.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {

@@ -81,10 +81,10 @@ fn capture(targets: Vec<Target>, _: Limit) -> Vec<Result<Found, Why>> {
 }
 
 /// How long capturing and naming may take together.
-pub(crate) const IN_ALL: Duration = Duration::from_secs(1);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// The maximum number of threads that are asked, and of tasks.
-pub(crate) const MOST_THREADS: usize = 64;
+pub(crate) const MAX_THREADS: usize = 64;
 
 /// A thread whose stack is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -216,7 +216,7 @@ fn choose(targets: Vec<Target>) -> (Vec<Target>, usize) {
         .into_iter()
         .partition(|target| names.insert(target.record.name.clone()));
     let all = first.len() + others.len();
-    let chosen: Vec<_> = first.into_iter().chain(others).take(MOST_THREADS).collect();
+    let chosen: Vec<_> = first.into_iter().chain(others).take(MAX_THREADS).collect();
     let left_out = all - chosen.len();
     (chosen, left_out)
 }

@@ -17,7 +17,7 @@ use super::elf::{Elf, Tables};
 use super::stripped;
 
 /// More than the tables of any program that was measured.
-const MOST_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// The mappings of the process.
 pub(super) struct Mappings {
@@ -128,7 +128,7 @@ impl Mappings {
 
     fn bytes(&self, range: Range<u64>) -> Option<Vec<u8>> {
         let length = range.end.checked_sub(range.start)?;
-        if length > MOST_BYTES {
+        if length > MAX_BYTES {
             return None;
         }
         let length = usize::try_from(length).ok()?;

@@ -16,12 +16,12 @@ use std::{io, mem};
 
 use super::limit::Limit;
 use super::modules::Mappings;
-use super::{MOST_THREADS, Thread, Why};
+use super::{MAX_THREADS, Thread, Why};
 use crate::sync::lock_std;
 use crate::system::action_of;
 
 /// The maximum number of bytes of a stack that are copied.
-pub(super) const MOST_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// How much room a stack must have for a signal handler, in bytes.
 const LEAST_ROOM: u64 = 8 * 1024;
@@ -153,7 +153,7 @@ struct StillCopying {
     _memory: Arc<File>,
 }
 
-static SLOTS: [Slot; MOST_THREADS] = [const { Slot::new() }; MOST_THREADS];
+static SLOTS: [Slot; MAX_THREADS] = [const { Slot::new() }; MAX_THREADS];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -212,13 +212,13 @@ impl Slot {
         }
         let mark = self.mark.load(Ordering::Relaxed);
         let wanted = match usize::try_from(mark.wrapping_sub(sp)) {
-            Ok(distance @ 1..MOST_BYTES) => distance,
+            Ok(distance @ 1..MAX_BYTES) => distance,
             // The mark is unknown, or on another stack, or far away.
-            _ => MOST_BYTES,
+            _ => MAX_BYTES,
         };
         let memory = self.memory.load(Ordering::Relaxed);
         let buffer = self.buffer.load(Ordering::Relaxed);
-        // SAFETY: pread(2) writes at most `wanted` bytes to the buffer, which has room for MOST_BYTES and
+        // SAFETY: pread(2) writes at most `wanted` bytes to the buffer, which has room for MAX_BYTES and
         // belongs to this thread alone until the slot is done. The copy ends at an address that cannot be
         // read. The system call itself, unlike the C function, is not a cancellation point.
         let copied = unsafe { libc::syscall(libc::SYS_pread64, memory, buffer, wanted, sp) };
@@ -292,7 +292,7 @@ fn ask(
     check(thread, signal, mappings)?;
     let mut buffer = Vec::new();
     // A report on where a program hangs must not end it when memory runs out.
-    let reserved = buffer.try_reserve_exact(MOST_BYTES);
+    let reserved = buffer.try_reserve_exact(MAX_BYTES);
     reserved.map_err(|error| Why::System(error.to_string()))?;
     slot.memory.store(memory.as_raw_fd(), Ordering::Relaxed);
     slot.buffer.store(buffer.as_mut_ptr(), Ordering::Relaxed);
@@ -335,7 +335,7 @@ impl Request {
             return Err(self);
         }
         let mut buffer = self.buffer;
-        let length = slot.length.load(Ordering::Relaxed).min(MOST_BYTES);
+        let length = slot.length.load(Ordering::Relaxed).min(MAX_BYTES);
         // SAFETY: the handler has written that many bytes to it, and is done with it.
         unsafe { buffer.set_len(length) };
         let [pc, sp, fp, lr] = &slot.registers;
@@ -460,10 +460,10 @@ mod tests {
         let request = Request {
             slot: &SLOT,
             thread: 7,
-            buffer: Vec::with_capacity(MOST_BYTES),
+            buffer: Vec::with_capacity(MAX_BYTES),
         };
         let request = request.take().err().unwrap();
-        assert_eq!(request.buffer.capacity(), MOST_BYTES);
+        assert_eq!(request.buffer.capacity(), MAX_BYTES);
         assert!(SLOT.step(7, Step::Copying, Step::Done));
         assert!(request.take().is_ok_and(|answer| answer.is_ok()));
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::SigSet;
 
-use super::{IN_ALL, Stack, Stacks, Why, of};
+use super::{Stack, Stacks, TIME_LIMIT, Why, of};
 use crate::report::notice::Notice;
 use crate::routine::record::Record;
 use crate::{Quitter, RoutineQuitter};
@@ -163,7 +163,7 @@ fn a_report_has_a_note_while_nobody_can_read_names() {
     let unread = loop {
         let mut timeouts = root.wait_done(Duration::ZERO).unwrap_err();
         while_nobody_can_read_names(|| {
-            timeouts.add_stacks(of(&records, Instant::now() + IN_ALL));
+            timeouts.add_stacks(of(&records, Instant::now() + TIME_LIMIT));
         });
         let routine = timeouts.routines().next().unwrap();
         if routine.stacks.iter().any(|stack| stack.names_unread) {

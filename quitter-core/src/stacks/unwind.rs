@@ -12,7 +12,7 @@ use super::modules::{Address, Mappings, Module};
 use super::signal::{Copied, Registers};
 
 /// The maximum number of calls that are followed.
-const MOST_CALLS: usize = 512;
+const MAX_CALLS: usize = 512;
 
 /// The calls of a thread, innermost first.
 pub(super) struct Trace {
@@ -70,7 +70,7 @@ impl Unwinding {
                 address: lookup,
                 module,
             });
-            if !can_go_on || calls.len() == MOST_CALLS {
+            if !can_go_on || calls.len() == MAX_CALLS {
                 return Trace {
                     calls,
                     is_cut: true,

@@ -14,10 +14,10 @@ use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 use crate::system;
 
 /// The maximum number of different stacks that are recorded in a poll. Each takes tens of microseconds.
-const MOST_LEAVES: usize = 16;
+const MAX_LEAVES: usize = 16;
 
 /// The maximum number of calls that are recorded of each.
-const MOST_CALLS: usize = 512;
+const MAX_CALLS: usize = 512;
 
 /// One of the futures that a task awaits, by the calls that led to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Tracer<'_> {
     fn note(&self) {
         let is_of_poll = system::thread_id() == self.thread;
         let leaves = || self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
-        if leaves().len() >= MOST_LEAVES {
+        if leaves().len() >= MAX_LEAVES {
             return;
         }
         let here = ptr::from_ref(&is_of_poll).addr();
@@ -128,7 +128,7 @@ impl Leaf {
         let note = |frame: &backtrace::Frame| {
             let (at, sp) = (frame.ip().addr(), frame.sp().addr());
             let is_outside = sp > outer;
-            leaf.is_cut = !is_outside && leaf.calls.len() == MOST_CALLS;
+            leaf.is_cut = !is_outside && leaf.calls.len() == MAX_CALLS;
             if is_outside || leaf.is_cut {
                 return false;
             }
@@ -215,7 +215,7 @@ mod tests {
         let noted = |depth| trace(Waker::noop(), |cx| keep_some(cx, depth)).1.len();
         assert_eq!(noted(0), 1);
         assert_eq!(noted(3), 4);
-        assert_eq!(noted(100), MOST_LEAVES);
+        assert_eq!(noted(100), MAX_LEAVES);
     }
 
     #[test]

@@ -191,14 +191,14 @@ fn limited(text: String, is_limited: bool) -> String {
 /// returns.
 fn poll(files: &impl Files, whose: Whose, call: &Call, is_limited: bool) -> Object {
     /// More descriptors are only counted.
-    const MOST: u64 = 4;
+    const MAX_DESCRIPTORS: u64 = 4;
     /// The size of an entry: a C int and two 16-bit fields.
     const SIZE: u64 = 8;
     let [array, count, ..] = call.args;
     if count == 0 && is_limited {
         return Object::from("a sleep".to_owned());
     }
-    let array = (1..=MOST).contains(&count).then_some(array);
+    let array = (1..=MAX_DESCRIPTORS).contains(&count).then_some(array);
     let bytes = array.and_then(|array| files.memory(whose, array, count * SIZE));
     let describe = |entry: &[u8]| {
         let fd = i32::from_ne_bytes(*entry.first_chunk()?);

@@ -8,20 +8,20 @@ use super::calls::{self, A_LOCK, Futex, LIMITED};
 use super::fd::Object;
 use super::proc::{self, Call, Files, State, Whose};
 use super::sockets::Sockets;
-use super::{MOST, Stands, Subject, Used, own};
+use super::{MAX_THREADS, Stands, Subject, Used, own};
 use crate::report::escape::cut;
 use crate::system;
 
 /// How long the first look at all threads may take, and everything together.
 const FIRST_PASS: Duration = Duration::from_millis(20 * PACE);
-const IN_ALL: Duration = Duration::from_millis(45 * PACE);
+const TOTAL: Duration = Duration::from_millis(45 * PACE);
 
 /// Unit tests must not depend on how busy the machine is.
 const PACE: u64 = if cfg!(test) { 100 } else { 1 };
 
 /// One reading of a thread.
 #[derive(Clone)]
-enum Seen {
+enum Reading {
     Stands(Stands),
     /// It ran, and had used this much CPU time.
     Runs(Used),
@@ -39,35 +39,35 @@ pub(super) fn at_threads(
     moment: Duration,
 ) -> Vec<Option<Stands>> {
     let from = Instant::now();
-    let mut seen: Vec<Option<Seen>> = vec![None; threads.len()];
+    let mut readings: Vec<Option<Reading>> = vec![None; threads.len()];
     if !proc::is_of_this_namespace(files) {
         return vec![None; threads.len()];
     }
     let calls_are_known = proc::calls_are_known(files);
-    let look = |os_id: u64, before| see(files, Whose::Thread(os_id), calls_are_known, before);
-    let numbered = threads.iter().zip(&mut seen);
+    let look = |os_id: u64, before| read(files, Whose::Thread(os_id), calls_are_known, before);
+    let numbered = threads.iter().zip(&mut readings);
     let with_thread = numbered.filter(|(thread, _)| thread.os_id != 0);
-    for (thread, seen) in with_thread.take(MOST) {
+    for (thread, reading) in with_thread.take(MAX_THREADS) {
         if from.elapsed() > FIRST_PASS {
             break;
         }
-        *seen = look(thread.os_id, thread.before.filter(Used::is_recent));
+        *reading = look(thread.os_id, thread.before.filter(Used::is_recent));
     }
-    let runs = |seen: &Option<Seen>| match seen {
-        Some(Seen::Runs(used)) => Some(*used),
+    let runs = |reading: &Option<Reading>| match reading {
+        Some(Reading::Runs(used)) => Some(*used),
         _ => None,
     };
-    if let Some(first) = seen.iter().find_map(runs) {
+    if let Some(first) = readings.iter().find_map(runs) {
         thread::sleep(moment.saturating_sub(first.at.elapsed()));
-        for (thread, seen) in threads.iter().zip(&mut seen) {
-            if let Some(before) = runs(seen)
-                && from.elapsed() < IN_ALL
+        for (thread, reading) in threads.iter().zip(&mut readings) {
+            if let Some(before) = runs(reading)
+                && from.elapsed() < TOTAL
             {
-                *seen = look(thread.os_id, Some(before));
+                *reading = look(thread.os_id, Some(before));
             }
         }
     }
-    conclude(files, Whose::Thread(0), threads, seen, from + IN_ALL)
+    conclude(files, Whose::Thread(0), threads, readings, from + TOTAL)
 }
 
 pub(super) fn at_process(files: &impl Files, pid: u32, moment: Duration) -> Option<Stands> {
@@ -77,33 +77,33 @@ pub(super) fn at_process(files: &impl Files, pid: u32, moment: Duration) -> Opti
     }
     let whose = Whose::Process(pid);
     let calls_are_known = proc::calls_are_known(files);
-    let mut seen = see(files, whose, calls_are_known, None)?;
-    if let Seen::Runs(used) = seen {
+    let mut reading = read(files, whose, calls_are_known, None)?;
+    if let Reading::Runs(used) = reading {
         thread::sleep(moment);
-        seen = see(files, whose, calls_are_known, Some(used))?;
+        reading = read(files, whose, calls_are_known, Some(used))?;
     }
-    let stands = conclude(files, whose, &[], vec![Some(seen)], from + IN_ALL);
+    let stands = conclude(files, whose, &[], vec![Some(reading)], from + TOTAL);
     stands.into_iter().next()?
 }
 
 /// Reads what a thread does, and interprets it. `before` is an earlier reading.
-fn see(
+fn read(
     files: &impl Files,
     whose: Whose,
     calls_are_known: bool,
     before: Option<Used>,
-) -> Option<Seen> {
-    let blocked = |call, on| Seen::Stands(Stands::Blocked { call, on });
+) -> Option<Reading> {
+    let blocked = |call, on| Reading::Stands(Stands::Blocked { call, on });
     Some(match proc::state(files, whose, calls_are_known)? {
-        State::Unknown => Seen::Stands(Stands::Unknown),
-        State::Suspended => Seen::Stands(Stands::Suspended),
+        State::Unknown => Reading::Stands(Stands::Unknown),
+        State::Suspended => Reading::Stands(Stands::Suspended),
         State::Waits(function) => blocked(function, None),
         State::InCall(call) if is_foreign(whose, &call) => {
             blocked(format!("call {}", call.number), None)
         }
         State::InCall(call) => {
             if let Some(futex) = calls::futex(&call) {
-                return Some(Seen::Futex(futex));
+                return Some(Reading::Futex(futex));
             }
             let name = calls::name(&call);
             let Some(object) = calls::object(files, whose, &call) else {
@@ -111,17 +111,17 @@ fn see(
             };
             match object.sockets.is_empty() {
                 true => blocked(name, Some(object.text)),
-                false => Seen::OnSocket { call: name, object },
+                false => Reading::OnSocket { call: name, object },
             }
         }
         State::Running => match (files.cpu(whose), before) {
-            (None, _) => Seen::Stands(Stands::Unknown),
-            (Some(cpu), None) => Seen::Runs(Used::now(cpu)),
+            (None, _) => Reading::Stands(Stands::Unknown),
+            (Some(cpu), None) => Reading::Runs(Used::now(cpu)),
             (Some(cpu), Some(before)) => {
                 let used = cpu.saturating_sub(before.cpu);
                 let share = used.as_secs_f64() / before.at.elapsed().as_secs_f64().max(1e-9);
                 let cpu = Stands::MOMENT.mul_f64(share.min(1.0));
-                Seen::Stands(Stands::Running { cpu })
+                Reading::Stands(Stands::Running { cpu })
             }
         },
     })
@@ -138,37 +138,37 @@ fn conclude(
     files: &impl Files,
     whose: Whose,
     threads: &[Subject<'_>],
-    seen: Vec<Option<Seen>>,
+    readings: Vec<Option<Reading>>,
     until: Instant,
 ) -> Vec<Option<Stands>> {
     let mut waiting: HashMap<u64, Vec<usize>> = HashMap::new();
     let mut inodes = Vec::new();
-    for (at, seen) in seen.iter().enumerate() {
-        match seen {
-            Some(Seen::Futex(futex)) => waiting.entry(futex.address).or_default().push(at),
-            Some(Seen::OnSocket { object, .. }) => {
+    for (at, reading) in readings.iter().enumerate() {
+        match reading {
+            Some(Reading::Futex(futex)) => waiting.entry(futex.address).or_default().push(at),
+            Some(Reading::OnSocket { object, .. }) => {
                 inodes.extend(object.sockets.iter().map(|socket| socket.inode));
             }
             _ => {}
         }
     }
     let sockets = Sockets::find(files, &whose.process(), &inodes, until);
-    let conclude = |(at, seen): (usize, Option<Seen>)| match seen? {
-        Seen::Stands(stands) => Some(stands),
+    let conclude = |(at, reading): (usize, Option<Reading>)| match reading? {
+        Reading::Stands(stands) => Some(stands),
         // There was no time to look at it again.
-        Seen::Runs(..) => Some(Stands::Unknown),
-        Seen::Futex(futex) => {
+        Reading::Runs(..) => Some(Stands::Unknown),
+        Reading::Futex(futex) => {
             let others = &waiting[&futex.address];
             let other = others.iter().find(|other| **other != at);
             let shared = other.map(|other| the_same_as(&threads[*other], others.len() - 1));
             Some(on_futex(&futex, shared.unwrap_or_default()))
         }
-        Seen::OnSocket { call, object } => {
+        Reading::OnSocket { call, object } => {
             let on = object.describe(|inode| sockets.get(inode).unwrap_or("a socket"));
             Some(Stands::Blocked { call, on: Some(on) })
         }
     };
-    seen.into_iter().enumerate().map(conclude).collect()
+    readings.into_iter().enumerate().map(conclude).collect()
 }
 
 /// For example ", the same as 'compactor' of main/store".
@@ -200,7 +200,7 @@ fn on_futex(futex: &Futex, shared: String) -> Stands {
 /// between the last of the first readings and the first of the second ones.
 pub(super) fn everyone_waits(files: &impl Files, threads: &[u64]) -> bool {
     /// More threads would take too long.
-    const MOST: usize = 200;
+    const MAX_LISTED: usize = 200;
     let from = Instant::now();
     if !proc::is_of_this_namespace(files) || !proc::calls_are_known(files) {
         return false;
@@ -210,7 +210,7 @@ pub(super) fn everyone_waits(files: &impl Files, threads: &[u64]) -> bool {
         all.retain(|id| *id != this && !own::wakes_nobody(*id));
         all
     };
-    let Some(all) = files.threads(MOST).map(others) else {
+    let Some(all) = files.threads(MAX_LISTED).map(others) else {
         return false;
     };
     let waits = |id: &u64| {
@@ -227,7 +227,7 @@ pub(super) fn everyone_waits(files: &impl Files, threads: &[u64]) -> bool {
     let is_among = |id: &u64| all.contains(id);
     let first = read().filter(|_| threads.iter().all(is_among));
     // A thread that was started during the listing may be missing.
-    let is_whole = || files.threads(MOST).map(others) == Some(all.clone());
+    let is_whole = || files.threads(MAX_LISTED).map(others) == Some(all.clone());
     first.is_some() && first == read() && is_whole() && from.elapsed() < FIRST_PASS
 }
 

@@ -115,7 +115,7 @@ impl fmt::Display for Stands {
 }
 
 /// The maximum number of threads that are looked at.
-pub(crate) const MOST: usize = 1000;
+pub(crate) const MAX_THREADS: usize = 1000;
 
 /// A thread of this process to look at.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]

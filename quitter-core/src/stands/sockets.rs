@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::proc::Files;
 
 /// How many bytes of a table are read: some 1,700 sockets.
-const MOST: usize = 256 * 1024;
+const MAX_BYTES: usize = 256 * 1024;
 
 /// Socket descriptions by inode. The description is `None` if the inode is listed twice: one entry may then
 /// be forged, since the name of a Unix socket may contain line ends.
@@ -34,7 +34,7 @@ impl Sockets {
             if inodes.iter().all(is_known) || Instant::now() > until {
                 break;
             }
-            let table = files.read(&format!("{process}/net/{name}"), MOST);
+            let table = files.read(&format!("{process}/net/{name}"), MAX_BYTES);
             let table = table.unwrap_or_default();
             let lines = table.lines().skip(1);
             match protocol {

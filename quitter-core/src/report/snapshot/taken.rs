@@ -45,7 +45,7 @@ impl Taken {
     /// tenth of that without.
     pub(crate) fn in_full(mut self) -> Snapshot {
         #[cfg(feature = "stacks")]
-        let until = Instant::now() + stacks::IN_ALL;
+        let until = Instant::now() + stacks::TIME_LIMIT;
         self.look(Look::THOROUGH);
         #[cfg(feature = "stacks")]
         {

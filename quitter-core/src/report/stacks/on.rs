@@ -12,10 +12,10 @@ use crate::report::timeouts::{StuckRoutine, Timeouts};
 use crate::stacks::{Frame, Stack, TaskState, Why};
 
 /// The number of lines after which the stacks of a list are left out.
-const MOST_LINES: usize = 150;
+const MAX_LINES: usize = 150;
 
 /// The maximum number of different stacks below a line of the list.
-const MOST_STACKS: usize = 3;
+const MAX_STACKS: usize = 3;
 
 /// The number of calls that are shown of a long stack, at its inner end and at its outer end.
 const INNER: usize = 10;
@@ -76,7 +76,7 @@ impl<'a> LineStacks<'a> {
             true => state.to_string(),
             false => format!("{count} of them: {state}"),
         };
-        tasks.iter().take(MOST_STACKS).map(fact).collect()
+        tasks.iter().take(MAX_STACKS).map(fact).collect()
     }
 
     /// The lines of the stacks, each once, the most frequent first. `shown` has those that the list has shown
@@ -102,7 +102,7 @@ impl<'a> LineStacks<'a> {
             ));
         }
         let mut lines = Vec::new();
-        for (at, (stack, count)) in stacks.iter().take(MOST_STACKS).enumerate() {
+        for (at, (stack, count)) in stacks.iter().take(MAX_STACKS).enumerate() {
             let mut further = indent;
             if self.routines == 1 {
                 // A task that awaits several futures.
@@ -113,7 +113,7 @@ impl<'a> LineStacks<'a> {
             }
             lines.extend(shown.lines(stack, name, further));
         }
-        let left_out = stacks.get(MOST_STACKS..).unwrap_or_default();
+        let left_out = stacks.get(MAX_STACKS..).unwrap_or_default();
         shown.leave_out(left_out.iter().map(|(stack, _)| *stack), name);
         match left_out.len() {
             0 => {}
@@ -182,7 +182,7 @@ impl<'a> ShownStacks<'a> {
                 "",
                 cut(by, 30)
             )],
-            None if self.lines > MOST_LINES => vec![format!("{:indent$}…", "")],
+            None if self.lines > MAX_LINES => vec![format!("{:indent$}…", "")],
             None => lines(stack, indent),
         };
         self.stacks.entry(Lines(stack)).or_insert(name);

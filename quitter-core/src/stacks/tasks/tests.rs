@@ -14,7 +14,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use super::super::limit::Limit;
 use super::super::tests::{LONG, capture, in_a_process, records, while_nobody_can_read_names};
 use super::super::worker::work;
-use super::super::{Found, IN_ALL, MOST_THREADS, Stack, Stacks, Target, TaskState, Why, of};
+use super::super::{Found, MAX_THREADS, Stack, Stacks, TIME_LIMIT, Target, TaskState, Why, of};
 use crate::{Quitter, RoutineQuitter, RoutineState};
 
 mod awaits;
@@ -212,7 +212,7 @@ fn both_are_at_the_same_place_while_nobody_can_read_names() {
         let mut stacks = Stacks::default();
         let records = records(&root);
         while_nobody_can_read_names(|| {
-            stacks = of(&records, Instant::now() + IN_ALL);
+            stacks = of(&records, Instant::now() + TIME_LIMIT);
         });
         let found = records.iter().map(|record| stacks.take(record.id));
         let found: Vec<_> = found.flatten().flat_map(|found| found.stacks).collect();
@@ -408,8 +408,8 @@ fn of_many_tasks_those_with_different_names_are_asked() {
     let patience = Instant::now() + LONG;
     let stacks = loop {
         let stacks = capture(&root);
-        let left_out = [(Why::TooManyTasks, 1030 - MOST_THREADS)];
-        if stacks.by_routine.len() == MOST_THREADS && stacks.missing() == left_out {
+        let left_out = [(Why::TooManyTasks, 1030 - MAX_THREADS)];
+        if stacks.by_routine.len() == MAX_THREADS && stacks.missing() == left_out {
             break stacks;
         }
         assert!(Instant::now() < patience, "{:?}", stacks.missing());

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::pin::Pin;
 use std::task::{Context, Wake, Waker};
 
-use super::super::{MOST_THREADS, of_exit};
+use super::super::{MAX_THREADS, of_exit};
 use super::*;
 
 #[test]
@@ -44,8 +44,8 @@ fn of_many_threads_those_with_different_names_come_first() {
     let captured = records
         .iter()
         .filter(|record| take(&mut stacks, record.id).is_some());
-    assert_eq!(captured.count(), MOST_THREADS);
-    assert_eq!(stacks.missing(), [(Why::TooMany, 130 - MOST_THREADS)]);
+    assert_eq!(captured.count(), MAX_THREADS);
+    assert_eq!(stacks.missing(), [(Why::TooMany, 130 - MAX_THREADS)]);
     drop(sender);
     root.quit_and_wait(LONG).unwrap();
 }
@@ -103,7 +103,7 @@ fn captures_at_the_same_time_take_turns_and_all_end() {
     });
     let from = Instant::now();
     let _in_time = of(&records(&root), Instant::now());
-    assert!(from.elapsed() < IN_ALL, "no time is no time");
+    assert!(from.elapsed() < TIME_LIMIT, "no time is no time");
     drop(sender);
     root.quit_and_wait(LONG).unwrap();
 }

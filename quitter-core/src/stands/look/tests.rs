@@ -113,7 +113,7 @@ fn a_look_is_at_a_thousand_threads_at_most() {
     }
     let threads: Vec<_> = (1..=1100).map(|id| (id, "reader")).collect();
     let looked = look(&texts, &threads);
-    assert!(looked.iter().filter(|stands| stands.is_some()).count() <= MOST);
+    assert!(looked.iter().filter(|stands| stands.is_some()).count() <= MAX_THREADS);
     assert_eq!(looked[1099], None);
 }
 
