@@ -56,7 +56,8 @@ impl MainQuitterBuilder {
         }
     }
 
-    /// Creates the main quitter. `hint_at` is when to say that registered routines wait for the body of `main`.
+    /// Creates the main quitter. `hint_at` is when to say that registered routines wait for the body of
+    /// `main`.
     pub(super) fn make(
         mut self,
         hint_at: Option<Instant>,

@@ -125,9 +125,9 @@ mod tests {
         assert_eq!(shown("/srv/bin/store (deleted)"), by_name);
         assert_eq!(shown(&format!("/{}/store", "long".repeat(20))), by_name);
         assert_eq!(command(&stack, None).as_deref(), Some(by_name));
-        let said =
+        let expected =
             "\nNot all names of calls were read in time. To read more:\n  addr2line -f -C -e ";
-        assert!(note(&[stack]).starts_with(said));
+        assert!(note(&[stack]).starts_with(expected));
     }
 
     #[test]
@@ -167,8 +167,8 @@ mod tests {
         assert_eq!(note(&[stack.clone()]), "");
         stack.lacks_lines = true;
         let other = unread(vec![call("store", 0x1a2c4)]);
-        let said = format!("\n{WITHOUT_LINES}");
-        assert_eq!(note(&[stack.clone(), stack.clone()]), said);
+        let expected = format!("\n{WITHOUT_LINES}");
+        assert_eq!(note(&[stack.clone(), stack.clone()]), expected);
         assert!(!note(&[stack.clone(), other]).contains(WITHOUT_LINES));
         let mut with_lines = stack.clone();
         with_lines.frames[1].file = Some("src/store.rs".to_owned());
