@@ -175,6 +175,64 @@ fn module_of(file: &str) -> Option<String> {
     })
 }
 
+/// What the paths of [machinery](Owner::Machinery) begin with.
+const MACHINERY: [&str; 22] = [
+    "tokio::future::",
+    "core::task::",
+    "core::future::",
+    "core::pin::Pin",
+    "quitter_core::stacks::",
+    "core::ops::function::",
+    "std::panicking::",
+    "std::panic::",
+    "core::panic::",
+    "std::sys::backtrace::",
+    "std::rt::",
+    "std::thread::lifecycle::",
+    "std::thread::Builder::",
+    "std::sys::thread::",
+    "std::sys::pal::unix::thread::",
+    "alloc::boxed::Box",
+    "quitter_core::routine::live::",
+    "quitter_core::routine::panics::",
+    "quitter_core::routine::guard::",
+    "quitter_core::routine::record::Record::record_blocking_call",
+    "quitter_core::main_quitter::",
+    "quitter_core::on_tokio::run::",
+];
+
+/// The functions that start a program or a thread.
+const ENTRIES: [&str; 7] = [
+    "__rust_try",
+    "main",
+    "_start",
+    "__libc_start_main",
+    "__libc_start_call_main",
+    "clone",
+    "start_thread",
+];
+
+/// The exits, which wait. The rest of `main_quitter` only leads to the body.
+const EXITS: [&str; 2] = [
+    "quitter_core::main_quitter::exit::MainQuitter::exit",
+    "quitter_core::main_quitter::exit::MainQuitter::exit_async",
+];
+
+/// What the paths of functions begin with that are the [system's](Owner::System).
+const SYSTEM: [&str; 11] = [
+    "std::",
+    "core::",
+    "alloc::",
+    "crossbeam_channel::",
+    "lock_api::",
+    "tokio::",
+    "parking_lot::",
+    "parking_lot_core::",
+    "rustix::",
+    "quitter_core::",
+    "quitter::",
+];
+
 fn owner(call: &Call) -> Owner {
     if call.module.as_deref().is_some_and(is_systems) {
         return Owner::System;
@@ -182,48 +240,10 @@ fn owner(call: &Call) -> Owner {
     let Some(function) = &call.function else {
         return Owner::Program;
     };
-    const MACHINERY: [&str; 22] = [
-        "tokio::future::",
-        "core::task::",
-        "core::future::",
-        "core::pin::Pin",
-        "quitter_core::stacks::",
-        "core::ops::function::",
-        "std::panicking::",
-        "std::panic::",
-        "core::panic::",
-        "std::sys::backtrace::",
-        "std::rt::",
-        "std::thread::lifecycle::",
-        "std::thread::Builder::",
-        "std::sys::thread::",
-        "std::sys::pal::unix::thread::",
-        "alloc::boxed::Box",
-        "quitter_core::routine::live::",
-        "quitter_core::routine::panics::",
-        "quitter_core::routine::guard::",
-        "quitter_core::routine::record::Record::record_blocking_call",
-        "quitter_core::main_quitter::",
-        "quitter_core::on_tokio::run::",
-    ];
-    const ENTRIES: [&str; 7] = [
-        "__rust_try",
-        "main",
-        "_start",
-        "__libc_start_main",
-        "__libc_start_call_main",
-        "clone",
-        "start_thread",
-    ];
     let path = path_of(function);
     let is_entry = ENTRIES.contains(&&*path);
     let is_test = path.contains("::tests::");
     let is_macro = |file: &str| file.contains("/tokio") && file.contains("/src/macros/");
-    // The rest of `main_quitter` only leads to the body; the exit waits.
-    const EXITS: [&str; 2] = [
-        "quitter_core::main_quitter::exit::MainQuitter::exit",
-        "quitter_core::main_quitter::exit::MainQuitter::exit_async",
-    ];
     if EXITS.contains(&without_closures(&path)) {
         return Owner::System;
     }
@@ -234,19 +254,6 @@ fn owner(call: &Call) -> Owner {
     if is_entry || !is_test && starts_with_one(&path, &MACHINERY) {
         return Owner::Machinery;
     }
-    const SYSTEM: [&str; 11] = [
-        "std::",
-        "core::",
-        "alloc::",
-        "crossbeam_channel::",
-        "lock_api::",
-        "tokio::",
-        "parking_lot::",
-        "parking_lot_core::",
-        "rustix::",
-        "quitter_core::",
-        "quitter::",
-    ];
     let is_rusts = call.file.as_deref().is_some_and(is_rusts_source);
     match is_rusts || !is_test && starts_with_one(&path, &SYSTEM) {
         true => Owner::System,
