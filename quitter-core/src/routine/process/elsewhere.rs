@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -133,9 +133,9 @@ impl Leader {
         false
     }
 
-    /// The exit status. The inner `None`: it cannot be known.
-    pub(super) fn reap(&mut self) -> Option<Option<ExitStatus>> {
-        Some(self.child.try_wait().ok().flatten())
+    /// The exit status. `None`: it cannot be known.
+    pub(super) fn reap(&mut self) -> Poll<Option<ExitStatus>> {
+        Poll::Ready(self.child.try_wait().ok().flatten())
     }
 }
 

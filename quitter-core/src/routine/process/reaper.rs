@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -168,8 +168,8 @@ impl Watched {
             Self::Supervised(supervised) => supervised.step(cx, census),
             Self::Killed(leader) if !leader.has_ended() => Next::At(None),
             Self::Killed(leader) => match leader.reap() {
-                Some(_) => Next::Done,
-                None => Next::At(Some(Instant::now() + SOON)),
+                Poll::Ready(_) => Next::Done,
+                Poll::Pending => Next::At(Some(Instant::now() + SOON)),
             },
         }
     }
@@ -199,7 +199,7 @@ impl Reaping {
     fn run(mut self) {
         loop {
             while let Ok(request) = self.queue.try_recv() {
-                self.heed(request);
+                self.handle(request);
             }
             self.step_those_due();
             let orphans = self.look_for_orphans();
@@ -215,7 +215,7 @@ impl Reaping {
         }
     }
 
-    fn heed(&mut self, request: Request) {
+    fn handle(&mut self, request: Request) {
         match request {
             Request::Watch(waker, mut process) => {
                 let key = waker.key;

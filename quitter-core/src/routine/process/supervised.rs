@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::builder::ProcessOptions;
@@ -133,7 +133,7 @@ impl Supervised {
                 if let Some(at) = self.group_awaited_until(ended_at, census) {
                     return Next::At(Some(at));
                 }
-                let Some(status) = self.reap() else {
+                let Poll::Ready(status) = self.reap() else {
                     return Next::At(Some(Instant::now() + SOON));
                 };
                 *self.end.insert(self.end_with(status))
@@ -243,8 +243,8 @@ impl Supervised {
     }
 
     /// Kills the rest of the group, and then reaps the process: in this order, since the number is the
-    /// process's own until it is reaped. `None`: try again soon.
-    fn reap(&mut self) -> Option<Option<ExitStatus>> {
+    /// process's own until it is reaped. Pending: try again soon.
+    fn reap(&mut self) -> Poll<Option<ExitStatus>> {
         if self.options.own_group {
             self.leader.kill();
         }

@@ -10,7 +10,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Wake;
+use std::task::{Poll, Wake};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -194,11 +194,13 @@ impl Leader {
         Pid::from_raw(self.child.id().cast_signed()).filter(|_| !self.is_lost)
     }
 
-    /// Reaps the process. `None`: another thread is signalling it, so try again soon. The inner `None`:
-    /// other code of the program has reaped it.
-    pub(super) fn reap(&mut self) -> Option<Option<ExitStatus>> {
-        let removed = self.listed.remove();
-        removed.then(|| self.child.try_wait().ok().flatten())
+    /// Reaps the process. Pending: another thread is signalling it, so try again soon. `None`: other code of
+    /// the program has reaped it.
+    pub(super) fn reap(&mut self) -> Poll<Option<ExitStatus>> {
+        match self.listed.remove() {
+            true => Poll::Ready(self.child.try_wait().ok().flatten()),
+            false => Poll::Pending,
+        }
     }
 
     /// Whether the system reports the end, though it may not allow reaping yet.
