@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::MainQuitterError;
 use crate::main_quitter::signal::QuitSignals;
 use crate::report::console::Console;
-use crate::routine::failing::Unsaid;
+use crate::routine::failing::PendingFailures;
 use crate::routine::panics_in_hooks::PanicsInHooks;
 #[cfg(feature = "process")]
 use crate::routine::process::Reaper;
@@ -26,7 +26,7 @@ pub(crate) struct Process {
     pub(crate) quit_signals: QuitSignals,
     pub(crate) console: Console,
     pub(crate) panics_in_hooks: Mutex<PanicsInHooks>,
-    pub(crate) unsaid: Mutex<Unsaid>,
+    pub(crate) pending_failures: Mutex<PendingFailures>,
     pub(crate) tracer: Tracer,
     #[cfg(feature = "process")]
     pub(crate) reaper: Reaper,
@@ -40,7 +40,7 @@ impl Process {
             quit_signals: QuitSignals::new(),
             console: Console::new(),
             panics_in_hooks: Mutex::new(PanicsInHooks::new()),
-            unsaid: Mutex::new(Unsaid::new()),
+            pending_failures: Mutex::new(PendingFailures::new()),
             tracer: Tracer::new(),
             #[cfg(feature = "process")]
             reaper: Reaper::new(),

@@ -24,7 +24,7 @@ use crate::report::picture::Shown;
 use crate::report::queue::Queue;
 use crate::sync::lock_std;
 use crate::system;
-use crate::trace::Said;
+use crate::trace::NoticeEvent;
 
 /// The jobs of the thread that writes, and what it writes to.
 pub(crate) struct Console {
@@ -206,7 +206,7 @@ pub(crate) fn say(notice: Notice) {
 /// Says a notice at once, on this thread: for jobs on the console's thread. Every notice passes through
 /// this function.
 pub(crate) fn say_now(notice: Notice) {
-    let event = Said::of(&notice);
+    let event = NoticeEvent::of(&notice);
     let spare = console().filter().has_spare(&notice);
     let spare = spare.then(|| notice.clone());
     say_past_tracing(notice);

@@ -48,7 +48,7 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
         status: record.own_status(),
         kind,
     };
-    let told = trace::Failed::of(quitter, &kind);
+    let event = trace::FailureEvent::of(quitter, &kind);
     let on_failure = record.on_failure.unwrap_or_else(|| node.on_failure());
     let quits = match on_failure {
         OnFailure::QuitMain => Some(node.root_node()),
@@ -56,7 +56,7 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
         OnFailure::FailAtExit => None,
         OnFailure::Report => {
             say_at_once(|| failure(node.path().into(), kind));
-            return told.tell();
+            return event.tell();
         }
     };
     let counts = !while_quitting || node.failures_while_quitting() == FailuresWhileQuitting::Count;
@@ -76,17 +76,17 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
         say_at_once(|| failure(node.path().into(), kind));
     }
     // Last, since a subscriber may never return.
-    told.tell();
+    event.tell();
 }
 
 /// Failures waiting to be printed at once.
-pub(crate) struct Unsaid {
+pub(crate) struct PendingFailures {
     queued: usize,
     /// Failures that came while too many were queued, as when nobody reads stderr.
     only_counted: usize,
 }
 
-impl Unsaid {
+impl PendingFailures {
     pub(crate) const fn new() -> Self {
         Self {
             queued: 0,
@@ -95,7 +95,7 @@ impl Unsaid {
     }
 
     fn lock() -> MutexGuard<'static, Self> {
-        lock_std(&Process::current().unsaid)
+        lock_std(&Process::current().pending_failures)
     }
 
     /// Returns whether there is room for another failure. Otherwise the failure is only counted.
@@ -118,7 +118,7 @@ impl Unsaid {
 
 /// Prints a failure on stderr, without waiting for that.
 fn say_at_once(failure: impl FnOnce() -> RoutineFailure) {
-    let has_room = Unsaid::lock().enter();
+    let has_room = PendingFailures::lock().enter();
     if !has_room {
         return;
     }
@@ -127,7 +127,7 @@ fn say_at_once(failure: impl FnOnce() -> RoutineFailure) {
     let _ = console::open();
     console::queue_and_wake(move || {
         console::say_now(Notice::Failure(failure));
-        let only_counted = Unsaid::lock().leave();
+        let only_counted = PendingFailures::lock().leave();
         if only_counted > 0 {
             console::say_now(Notice::MoreFailures {
                 count: only_counted,
@@ -147,11 +147,11 @@ mod tests {
 
     #[test]
     fn of_failures_that_come_faster_than_they_are_said_each_is_counted() {
-        let mut unsaid = Unsaid::new();
-        let said = (0..1000).filter(|_| unsaid.enter()).count();
-        let counted: usize = (0..said).map(|_| unsaid.leave()).sum();
+        let mut pending = PendingFailures::new();
+        let said = (0..1000).filter(|_| pending.enter()).count();
+        let counted: usize = (0..said).map(|_| pending.leave()).sum();
         assert_eq!((said, counted), (100, 900));
-        assert!(unsaid.enter());
+        assert!(pending.enter());
     }
 
     #[test]

@@ -11,14 +11,14 @@ use std::thread;
 use crate::report::failure::FailureKind;
 
 /// A panic as the hook saw it.
-struct Seen {
+struct SeenPanic {
     payload: PayloadId,
     message: String,
     place: Option<String>,
 }
 
-impl From<&Seen> for FailureKind {
-    fn from(seen: &Seen) -> Self {
+impl From<&SeenPanic> for FailureKind {
+    fn from(seen: &SeenPanic) -> Self {
         Self::Panic {
             message: seen.message.clone(),
             place: seen.place.clone(),
@@ -36,7 +36,7 @@ fn id_of(payload: &(dyn Any + Send)) -> PayloadId {
 
 thread_local! {
     /// The last panic of this thread that the hook saw.
-    static LAST: RefCell<Option<Seen>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<SeenPanic>> = const { RefCell::new(None) };
 
     /// Whether [`LAST`] holds a panic. Read at every check-in; cheap, since this has no destructor.
     static HAS_LAST: Cell<bool> = const { Cell::new(false) };
@@ -44,7 +44,7 @@ thread_local! {
 
 /// Records the panic that the hook is called for.
 pub(crate) fn note(info: &PanicHookInfo<'_>) -> FailureKind {
-    let seen = Seen {
+    let seen = SeenPanic {
         payload: id_of(info.payload()),
         message: message_of(info.payload()),
         place: info.location().map(ToString::to_string),
@@ -68,7 +68,7 @@ pub(crate) fn forget_last() {
 
 /// Reads the last panic of this thread that the hook saw. The panic is kept, since it may unwind through
 /// several guards.
-fn with_last<T>(f: impl FnOnce(&Seen) -> T) -> Option<T> {
+fn with_last<T>(f: impl FnOnce(&SeenPanic) -> T) -> Option<T> {
     let last = LAST.try_with(|last| last.borrow().as_ref().map(f));
     last.ok().flatten()
 }

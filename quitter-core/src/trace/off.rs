@@ -48,9 +48,9 @@ impl RoutineSpan {
     pub(crate) fn ended(&self, _: &RoutineQuitter) {}
 }
 
-pub(crate) struct Failed;
+pub(crate) struct FailureEvent;
 
-impl Failed {
+impl FailureEvent {
     #[inline]
     pub(crate) fn of(_: &RoutineQuitter, _: &FailureKind) -> Self {
         Self
@@ -60,9 +60,9 @@ impl Failed {
     pub(crate) fn tell(self) {}
 }
 
-pub(crate) struct Said;
+pub(crate) struct NoticeEvent;
 
-impl Said {
+impl NoticeEvent {
     #[inline]
     pub(crate) fn of(_: &Notice) -> Self {
         Self

@@ -268,7 +268,7 @@ impl Drop for Entered<'_> {
 }
 
 /// The failure of a routine, on its way to the subscriber.
-pub(crate) struct Failed(Option<Failure>);
+pub(crate) struct FailureEvent(Option<Failure>);
 
 struct Failure {
     name: String,
@@ -279,7 +279,7 @@ struct Failure {
     while_quitting: bool,
 }
 
-impl Failed {
+impl FailureEvent {
     pub(crate) fn of(quitter: &RoutineQuitter, kind: &FailureKind) -> Self {
         let record = quitter.record();
         let failure = || Failure {
@@ -318,9 +318,9 @@ impl Failed {
 // ── notices ───────────────────────────────────────────────────────────────────────────────────────
 
 /// A notice, on its way to the subscriber.
-pub(crate) struct Said(Option<Job>);
+pub(crate) struct NoticeEvent(Option<Job>);
 
-impl Said {
+impl NoticeEvent {
     /// The event of a notice. Quit events and failures have events of their own.
     pub(crate) fn of(notice: &Notice) -> Self {
         if !may_be_wanted(Level::ERROR) {
