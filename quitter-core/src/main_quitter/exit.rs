@@ -311,7 +311,7 @@ impl MainQuitter {
         }
         match supervisors {
             0 => live,
-            _ => late::merge(&counting, wait()),
+            _ => late::merge(counting, wait()),
         }
     }
 

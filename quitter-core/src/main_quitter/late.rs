@@ -22,11 +22,11 @@ pub(crate) fn counting(live: &[LiveAt]) -> Vec<LiveAt> {
 }
 
 /// Merges the routines from the deadline that stay in the report with those that are live now.
-pub(crate) fn merge(at_deadline: &[LiveAt], live: Vec<LiveAt>) -> Vec<LiveAt> {
+pub(crate) fn merge(at_deadline: Vec<LiveAt>, live: Vec<LiveAt>) -> Vec<LiveAt> {
     if at_deadline.is_empty() {
         return live;
     }
-    let mut merged = at_deadline.to_vec();
+    let mut merged = at_deadline;
     let listed = merged.iter().flat_map(|at| &at.routines);
     let listed: HashSet<u64> = listed.map(|record| record.id).collect();
     let known = merged.iter().map(|at| Arc::as_ptr(&at.node)).zip(0..);

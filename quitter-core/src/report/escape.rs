@@ -84,12 +84,12 @@ pub(crate) fn quoted(text: &str, width: usize) -> String {
 }
 
 fn cut_as(text: &str, width: usize, is_escaped: fn(char) -> bool) -> String {
-    let whole = prefix(text.chars(), width, is_escaped);
+    let whole = prefix(text, width, is_escaped);
     if whole.bytes == text.len() {
         return whole.text;
     }
     let kept = width.saturating_sub(1);
-    let head = prefix(text.chars(), kept.div_ceil(2), is_escaped);
+    let head = prefix(text, kept.div_ceil(2), is_escaped);
     let tail = suffix_as(text, kept / 2, is_escaped);
     head.text + "…" + &tail
 }
@@ -102,13 +102,13 @@ struct Prefix {
     bytes: usize,
 }
 
-fn prefix(chars: impl Iterator<Item = char>, width: usize, is_escaped: fn(char) -> bool) -> Prefix {
+fn prefix(text: &str, width: usize, is_escaped: fn(char) -> bool) -> Prefix {
     let mut prefix = Prefix {
         text: String::new(),
         bytes: 0,
     };
     let mut columns = 0;
-    for c in chars {
+    for c in text.chars() {
         columns += columns_of(c, is_escaped);
         if columns > width {
             break;
@@ -139,7 +139,7 @@ fn suffix_as(text: &str, width: usize, is_escaped: fn(char) -> bool) -> String {
         .take_while(fits)
         .map(char::len_utf8)
         .sum();
-    prefix(text[text.len() - length..].chars(), width, is_escaped).text
+    prefix(&text[text.len() - length..], width, is_escaped).text
 }
 
 fn columns_of(c: char, is_escaped: fn(char) -> bool) -> usize {

@@ -63,7 +63,7 @@ impl Ending {
             before,
         } = looks.unwrap_or_default();
         let slow = half_time.slow(quit.at, quit_timeout);
-        let live = late::merge(&at_deadline.live, now.live);
+        let live = late::merge(at_deadline.live, now.live);
         let unlisted_slow = half_time.unlisted_slow(&live);
         let unread = late::merge_unread(at_deadline.unread, now.unread);
         // The whole budget is reported only once it is used up.
