@@ -178,23 +178,31 @@ fn ends(text: &str, length: usize) -> (&str, &str) {
 }
 
 /// Whether a terminal may do anything else with `c` than show it: a control character, a line end, a
-/// change of the writing direction, or an invisible character. The joiners that emoji and Persian
-/// need are harmless.
+/// change of the writing direction, or an invisible character, which may make two names look alike. The
+/// joiners and variation selectors that emoji, Persian and others need are harmless.
 fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
             '\u{ad}'
+                | '\u{34f}'
                 | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
                 | '\u{180e}'
                 | '\u{200b}'
                 | '\u{200e}'
                 | '\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
                 | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e00ff}'
+                | '\u{e01f0}'..='\u{e0fff}'
         )
 }
 
@@ -215,6 +223,16 @@ mod tests {
     fn a_name_that_does_no_harm_is_shown_as_it_is() {
         for name in ["worker 1", r"C:\new", "l'été", "工人", "👩‍🚀", "\"quoted\""] {
             assert_eq!(Name(name).to_string(), name);
+        }
+    }
+
+    #[test]
+    fn an_invisible_character_shows() {
+        let fillers = "\u{3164}\u{115f}\u{1160}\u{ffa0}\u{34f}\u{17b4}";
+        let controls = "\u{200b}\u{feff}\u{fff0}\u{1bca0}\u{1d173}\u{e0020}\u{e0fff}";
+        for c in fillers.chars().chain(controls.chars()) {
+            let shown = Name(&format!("worker{c}")).to_string();
+            assert_eq!(shown, format!("worker{}", c.escape_default()));
         }
     }
 
