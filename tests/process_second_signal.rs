@@ -345,6 +345,7 @@ fn after_another_quit_event_the_first_signal_is_one_more_event() {
     };
     alone(story).end().with_code(1).saying(&[
         "Received quit from send_quit",
+        "Received SIGTERM while quitting; a further signal ends the program",
         "Failed to quit: 1 routine",
         "Later received quit from 'OS interrupt/termination signal': SIGTERM",
     ]);

@@ -21,6 +21,8 @@ pub(crate) fn on_signal(ending: &Arc<Ending>, signal: QuitSignal) {
         Effect::EndsProcess => forced::end(ending, Trigger::Signal(signal.name)),
         Effect::Fires { source, warns } => {
             if warns {
+                // The thread that told the tree to quit may not have announced that yet.
+                ending.try_announce();
                 console::say(Notice::SignalWhileQuitting {
                     signal: signal.name.into(),
                     ends: false,
