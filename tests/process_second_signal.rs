@@ -315,6 +315,22 @@ fn exit_at_once_goes_on_after_the_exit_of_a_program_that_is_bound_to_end() {
 }
 
 #[test]
+fn a_program_that_is_about_to_end_when_the_first_signal_comes_keeps_its_exit_code() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(LONG);
+        let main = builder.source(QuitSource::os_signal()).build();
+        main.send_quit();
+        let report = main.exit();
+        raise(SIGTERM).unwrap();
+        // What a program does last, while the signal is handled.
+        thread::sleep(Duration::from_millis(20));
+        report
+    };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.count("Ended by force"), 0, "{ended:?}");
+}
+
+#[test]
 fn after_a_drop_without_exit_any_signal_ends_the_program_whatever_had_quit_it() {
     let story = || -> ExitReport {
         let main = MainQuitter::builder()

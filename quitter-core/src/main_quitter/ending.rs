@@ -71,7 +71,10 @@ pub(crate) enum Effect {
         warns: bool,
     },
     Nothing,
-    EndsProcess,
+    EndsProcess {
+        /// Whether no signal came before.
+        is_first: bool,
+    },
 }
 
 impl Ending {
@@ -176,7 +179,9 @@ impl Ending {
             Phase::Exited(_) | Phase::Dropped => !self.config.second_signal.is_pair(since_first),
         };
         if ends {
-            return Effect::EndsProcess;
+            return Effect::EndsProcess {
+                is_first: since_first.is_none(),
+            };
         }
         let ends_later = self.config.second_signal != SecondSignal::Ignore;
         let warns = is_quitting && since_first.is_none() && ends_later;

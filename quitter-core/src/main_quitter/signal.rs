@@ -30,7 +30,8 @@ use crate::system;
 /// again because nothing seems to happen takes longer.
 ///
 /// After [`exit`](crate::MainQuitter::exit) has returned, or the main quitter was dropped, a signal
-/// ends the process whatever the policy says, unless it comes as one of such a pair. Under
+/// ends the process whatever the policy says, unless it comes as one of such a pair. If it is the first
+/// signal, the process has half a second to end by itself. Under
 /// [`run`](crate::MainQuitterBuilder::run) and [`force_exit`](crate::MainQuitterBuilder::force_exit),
 /// where the program is bound to end, the policy still applies after the exit.
 ///
