@@ -353,10 +353,12 @@ fn a_signal_after_a_forced_exit_has_returned_ends_the_process_with_130() {
 fn one_signal_after_a_drop_ends_the_process_with_130() {
     let story = || -> ExitReport {
         drop(MainQuitter::new(PATIENCE, [QuitSource::os_signal()]));
-        says("dropped");
+        says("without a main quitter");
         hang()
     };
-    alone(story).signal_at("dropped", SIGTERM).with_code(130);
+    alone(story)
+        .signal_at("without a main quitter", SIGTERM)
+        .with_code(130);
 }
 
 #[test]
@@ -365,10 +367,12 @@ fn one_signal_after_a_drop_ends_a_process_whose_exit_is_forced_with_130() {
         let builder = MainQuitter::builder().timeout(Duration::from_secs(3600));
         let main = builder.source(QuitSource::os_signal()).force_exit(true);
         drop(main.build());
-        says("dropped");
+        says("without a main quitter");
         hang()
     };
-    alone(story).signal_at("dropped", SIGINT).with_code(130);
+    alone(story)
+        .signal_at("without a main quitter", SIGINT)
+        .with_code(130);
 }
 
 #[test]
