@@ -26,9 +26,10 @@ pub(crate) fn on_signal(ending: &Arc<Ending>, signal: QuitSignal) {
         Effect::Nothing => {}
         Effect::EndsProcess { is_first } => {
             if is_first {
+                // A second signal is not handled meanwhile, but the process ends after this anyway.
                 thread::sleep(ENDS_BY_ITSELF);
             }
-            forced::end(ending, Trigger::Signal(signal.name))
+            forced::end(ending, Trigger::Signal(signal.name));
         }
         Effect::Fires { source, warns } => {
             if warns {
