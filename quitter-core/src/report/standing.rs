@@ -122,15 +122,11 @@ fn parts(on: &Option<String>) -> impl Iterator<Item = &str> {
 }
 
 fn running(span: Span) -> String {
-    let text = |cpu| Stands::Running { cpu }.to_string();
-    let (least, most) = (text(span.shortest), text(span.longest));
-    match (
-        least == most,
-        least.split_once(" %"),
-        most.strip_prefix("using "),
-    ) {
-        (false, Some((least, _)), Some(most)) => format!("{least} to {most}"),
-        _ => most,
+    let cpu = span.longest;
+    let [least, most] = [span.shortest, cpu].map(Stands::percent);
+    match least == most {
+        true => Stands::Running { cpu }.to_string(),
+        false => format!("using {least} to {most} % of a CPU"),
     }
 }
 
@@ -182,6 +178,8 @@ mod tests {
     fn routines_of_one_line_that_run_are_shown_with_the_least_and_the_most() {
         let all = [running(40), running(98), running(60)];
         assert_eq!(text(&all), "using 40 to 98 % of a CPU");
+        let starved = [running(0), running(0)];
+        assert_eq!(text(&starved), "running or waiting for a CPU");
         let one = [running(98), running(98)];
         assert_eq!(text(&one), "using 98 % of a CPU");
         let unknown = [running(98), None, Some(Stands::Unknown)];

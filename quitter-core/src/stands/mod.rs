@@ -87,8 +87,14 @@ impl Stands {
     /// A wait that is shorter than ten times this measures over a tenth of its timeout, and a busy machine
     /// over a longer time. An end by force measures from the deadline on. A snapshot does not pause to
     /// measure: it compares two readings that are microseconds apart, so `cpu` is nearly all of the time or
-    /// none of it. In all these cases, `cpu` is scaled to this time.
+    /// none of it, even for a thread that never rests. In all these cases, `cpu` is scaled to this time.
     pub const MOMENT: Duration = Duration::from_millis(20);
+
+    /// How much of [`MOMENT`](Self::MOMENT) that is, in percent.
+    pub(crate) fn percent(cpu: Duration) -> u128 {
+        let moment = Self::MOMENT.as_nanos();
+        (cpu.as_nanos() * 100 + moment / 2) / moment
+    }
 }
 
 impl fmt::Display for Stands {
@@ -103,11 +109,10 @@ impl fmt::Display for Stands {
                 let parts = on.splitn(PARTS, ", ").map(|part| cut(part, WIDTH));
                 write!(f, " ({})", parts.collect::<Vec<_>>().join(", "))
             }
-            Self::Running { cpu } => {
-                let moment = Self::MOMENT.as_nanos();
-                let percent = (cpu.as_nanos() * 100 + moment / 2) / moment;
-                write!(f, "using {percent} % of a CPU")
-            }
+            Self::Running { cpu } => match Self::percent(*cpu) {
+                0 => f.write_str("running or waiting for a CPU"),
+                percent => write!(f, "using {percent} % of a CPU"),
+            },
             Self::Suspended => f.write_str("suspended by a signal or a debugger"),
             Self::Unknown => f.write_str("blocked or running: the system does not say"),
         }
