@@ -117,6 +117,9 @@ impl Quitter {
     /// thousand, and the one that made the root quit. Failures under
     /// [`OnFailure::Report`](crate::OnFailure::Report) are left out.
     ///
+    /// To find the failures of certain routines, compare [`RoutineFailure::id`] with the
+    /// [`id`](crate::RoutineHandle::id) of their handles: two quitters may have the same path.
+    ///
     /// # Examples
     ///
     /// ```

@@ -214,7 +214,7 @@ impl fmt::Display for Why {
             Self::NoSignal => "the program uses every real-time signal",
             Self::Blocks => "blocks the signal",
             Self::NoRoom => "on a stack without room for a signal",
-            Self::Gone => "has ended meanwhile",
+            Self::Gone => "had ended by then",
             Self::NoAnswer => "did not answer",
             Self::TooMany | Self::TooManyTasks => "beyond the first 64",
             Self::LeftOut => "not to be polled for a report",
