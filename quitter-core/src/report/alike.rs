@@ -6,7 +6,8 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::report::escape::{counted, quoted};
-use crate::report::stacks::{LineStacks, ShownStacks};
+use crate::report::path::QuitterPath;
+use crate::report::stacks::{Called, LineStacks, ShownStacks};
 use crate::report::standing::{Kind, Standing};
 use crate::report::text::{Line, Span};
 use crate::report::timeouts::{LastSeen, StuckRoutine};
@@ -84,8 +85,14 @@ impl<'a> Alike<'a> {
     }
 
     /// The lines of the routines' stacks, each indented by `indent` columns.
-    pub(super) fn stacks(&self, shown: &mut ShownStacks<'a>, indent: usize) -> Vec<String> {
-        self.stacks.lines(&self.first.name, shown, indent)
+    pub(super) fn stacks(
+        &self,
+        quitter: &'a QuitterPath,
+        shown: &mut ShownStacks<'a>,
+        indent: usize,
+    ) -> Vec<String> {
+        let name = &self.first.name;
+        self.stacks.lines(Called { name, quitter }, shown, indent)
     }
 
     /// The states of the tasks among the routines.

@@ -53,7 +53,7 @@ impl fmt::Display for Timeouts {
                 rows.push(Row::Routines {
                     name: alike.name(),
                     facts: alike.facts(),
-                    stacks: alike.stacks(&mut shown, STACK_INDENT),
+                    stacks: alike.stacks(quitter, &mut shown, STACK_INDENT),
                 });
             }
         }
@@ -122,7 +122,7 @@ pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> f
     for (quitter, routines) in timeouts.in_order() {
         let mut is_first = true;
         for alike in Alike::of(routines, room) {
-            let lines = alike.stacks(&mut shown, STACK_INDENT);
+            let lines = alike.stacks(quitter, &mut shown, STACK_INDENT);
             let facts = alike.facts_of_stacks();
             if lines.is_empty() && facts.is_empty() {
                 continue;

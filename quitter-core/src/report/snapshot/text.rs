@@ -8,6 +8,7 @@ use super::{LiveQuitter, QuitState, Snapshot};
 use crate::report::alike::Alike;
 use crate::report::escape::cut;
 use crate::report::failure::{RoutineFailure, write_failures};
+use crate::report::path::QuitterPath;
 use crate::report::stacks::ShownStacks;
 #[cfg(feature = "stacks")]
 use crate::report::stacks::write_notes;
@@ -56,8 +57,8 @@ pub(super) fn write(
             write!(f, "{:padding$}  ", "")?;
             write_parts_after(f, &margin, &facts)?;
         }
-        if let Item::Routines { alike, .. } = &row.item {
-            write_stacks(f, alike, &mut shown, &others)?;
+        if let Item::Routines { of, alike } = &row.item {
+            write_stacks(f, &of.path, alike, &mut shown, &others)?;
         }
     }
     #[cfg(feature = "stacks")]
@@ -72,12 +73,13 @@ pub(super) fn write(
 /// Writes stacks below the row of their routines. Each line begins with `prefix`.
 fn write_stacks<'a>(
     f: &mut fmt::Formatter<'_>,
+    quitter: &'a QuitterPath,
     alike: &Alike<'a>,
     shown: &mut ShownStacks<'a>,
     prefix: &str,
 ) -> fmt::Result {
     let columns = prefix.chars().count();
-    let stacks = alike.stacks(shown, columns + STACK_INDENT);
+    let stacks = alike.stacks(quitter, shown, columns + STACK_INDENT);
     // The prefix replaces as many spaces.
     let mut lines = stacks.iter().map(|line| &line[columns..]);
     lines.try_for_each(|line| write!(f, "\n{prefix}{line}"))

@@ -7,10 +7,19 @@ mod on;
 #[cfg(feature = "stacks")]
 mod unread;
 
+use crate::report::path::QuitterPath;
+
 #[cfg(not(feature = "stacks"))]
 pub(super) use off::*;
 #[cfg(feature = "stacks")]
 pub(super) use on::*;
+
+/// What a list calls the routines of one of its lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Called<'a> {
+    pub(super) name: &'a str,
+    pub(super) quitter: &'a QuitterPath,
+}
 
 /// Whether the feature reads stacks on this system.
 #[cfg(any(test, not(feature = "stacks")))]

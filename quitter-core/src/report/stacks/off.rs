@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::hint;
+use super::{Called, hint};
 use crate::report::timeouts::{StuckRoutine, Timeouts};
 
 /// The stacks of routines that share a line.
@@ -23,7 +23,7 @@ impl<'a> LineStacks<'a> {
 
     pub(in crate::report) fn lines(
         &self,
-        _: &'a str,
+        _: Called<'a>,
         _: &mut ShownStacks<'a>,
         _: usize,
     ) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
+use super::Called;
 use super::unread::write_unread;
 use crate::report::escape::{counted, cut};
 use crate::report::text::{Count, WIDTH, write_broken};
@@ -80,10 +81,10 @@ impl<'a> LineStacks<'a> {
     }
 
     /// The lines of the stacks, each once, the most frequent first. `shown` has those that the list has shown
-    /// before, and `name` is the name of these routines. Each line begins with `indent` spaces.
+    /// before. Each line begins with `indent` spaces.
     pub(in crate::report) fn lines(
         &self,
-        name: &'a str,
+        routines: Called<'a>,
         shown: &mut ShownStacks<'a>,
         indent: usize,
     ) -> Vec<String> {
@@ -95,11 +96,8 @@ impl<'a> LineStacks<'a> {
             && stacks.len() > 1
             && let Some(by) = shown.has_all(stacks.iter().map(|(stack, _)| *stack))
         {
-            return shown.one_line(format!(
-                "{:indent$}at the same places as '{}'",
-                "",
-                cut(by, 30)
-            ));
+            let others = by.beside(routines);
+            return shown.one_line(format!("{:indent$}at the same places as {others}", ""));
         }
         let mut lines = Vec::new();
         for (at, (stack, count)) in stacks.iter().take(MAX_STACKS).enumerate() {
@@ -111,10 +109,10 @@ impl<'a> LineStacks<'a> {
                 lines.push(format!("{:indent$}×{count}", ""));
                 further += 2;
             }
-            lines.extend(shown.lines(stack, name, further));
+            lines.extend(shown.lines(stack, routines, further));
         }
         let left_out = stacks.get(MAX_STACKS..).unwrap_or_default();
-        shown.leave_out(left_out.iter().map(|(stack, _)| *stack), name);
+        shown.leave_out(left_out.iter().map(|(stack, _)| *stack), routines);
         match left_out.len() {
             0 => {}
             more => lines.push(format!("{:indent$}and {}", "", Count(more, "other stack"))),
@@ -123,12 +121,25 @@ impl<'a> LineStacks<'a> {
     }
 }
 
-/// The stacks that a list has shown, each with the name of its first routine: no stack is shown twice.
+impl Called<'_> {
+    /// The name, with the quitter unless `other` has the same.
+    fn beside(self, other: Called<'_>) -> String {
+        const NAME_WIDTH: usize = 30;
+        const PATH_WIDTH: usize = 30;
+        let name = cut(self.name, NAME_WIDTH);
+        match self.quitter == other.quitter {
+            true => format!("'{name}'"),
+            false => format!("'{name}' of {}", self.quitter.shown(PATH_WIDTH)),
+        }
+    }
+}
+
+/// The stacks that a list has shown, each with the first routines that have it: no stack is shown twice.
 #[derive(Default)]
 pub(in crate::report) struct ShownStacks<'a> {
-    stacks: HashMap<Lines<'a>, &'a str>,
+    stacks: HashMap<Lines<'a>, Called<'a>>,
     /// The stacks that were only counted, since their line has too many.
-    left_out: HashMap<Lines<'a>, &'a str>,
+    left_out: HashMap<Lines<'a>, Called<'a>>,
     lines: usize,
 }
 
@@ -151,8 +162,8 @@ impl Hash for Lines<'_> {
 }
 
 impl<'a> ShownStacks<'a> {
-    /// The name of routines that are already listed with all of these stacks.
-    fn has_all(&self, mut stacks: impl Iterator<Item = &'a Stack>) -> Option<&'a str> {
+    /// The routines that are already listed with all of these stacks.
+    fn has_all(&self, mut stacks: impl Iterator<Item = &'a Stack>) -> Option<Called<'a>> {
         let by = |stack| {
             let stack = &Lines(stack);
             self.stacks.get(stack).or(self.left_out.get(stack)).copied()
@@ -163,9 +174,9 @@ impl<'a> ShownStacks<'a> {
             .then_some(first)
     }
 
-    fn leave_out(&mut self, stacks: impl Iterator<Item = &'a Stack>, name: &'a str) {
+    fn leave_out(&mut self, stacks: impl Iterator<Item = &'a Stack>, routines: Called<'a>) {
         for stack in stacks {
-            self.left_out.entry(Lines(stack)).or_insert(name);
+            self.left_out.entry(Lines(stack)).or_insert(routines);
         }
     }
 
@@ -174,18 +185,17 @@ impl<'a> ShownStacks<'a> {
         vec![line]
     }
 
-    fn lines(&mut self, stack: &'a Stack, name: &'a str, indent: usize) -> Vec<String> {
+    fn lines(&mut self, stack: &'a Stack, routines: Called<'a>, indent: usize) -> Vec<String> {
         let by = self.stacks.get(&Lines(stack));
         let lines = match by {
-            Some(by) => vec![format!(
-                "{:indent$}at the same place as '{}'",
-                "",
-                cut(by, 30)
-            )],
+            Some(by) => {
+                let others = by.beside(routines);
+                vec![format!("{:indent$}at the same place as {others}", "")]
+            }
             None if self.lines > MAX_LINES => vec![format!("{:indent$}…", "")],
             None => lines(stack, indent),
         };
-        self.stacks.entry(Lines(stack)).or_insert(name);
+        self.stacks.entry(Lines(stack)).or_insert(routines);
         self.lines += lines.len();
         lines
     }
@@ -343,6 +353,20 @@ mod tests {
         let text = timeouts.to_string();
         assert_eq!(text.matches("store::flush").count(), 1, "{text}");
         assert!(text.ends_with("at the same place as 'worker'"), "{text}");
+    }
+
+    #[test]
+    fn the_same_place_in_another_quitter_is_said_with_its_path() {
+        let root = crate::Quitter::root("main");
+        let [store, cache] = ["store", "cache"].map(|name| root.child(name).unwrap());
+        let _flushers = [&store, &cache].map(|quitter| quitter.guard("flusher").unwrap());
+        let mut timeouts = stuck(&root);
+        for quitter in &mut timeouts.quitters {
+            quitter.routines[0].stacks = vec![stack(vec![frame("store::flush", Some(88))])];
+        }
+        let text = timeouts.to_string();
+        let same = "at the same place as 'flusher' of main/store";
+        assert!(text.ends_with(same), "{text}");
     }
 
     #[test]
