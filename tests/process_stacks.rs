@@ -208,6 +208,29 @@ fn a_stack_is_shown_once_and_then_referred_to() {
     );
 }
 
+/// A log on a disk that hangs must not hide what hangs.
+#[test]
+fn the_stacks_of_an_end_by_force_go_to_stderr_when_the_function_for_notices_hangs() {
+    let program = alone(|| -> ExitReport {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT).signals(false);
+        let builder = builder.notices(|_| {
+            loop {
+                thread::park();
+            }
+        });
+        builder.sources([QuitSource::all_done()]).run(|main| -> () {
+            main.send_quit();
+            spins();
+        })
+    });
+    let ended = program.end().with_code(1);
+    ended.saying(&[
+        "Failed to quit",
+        "Where they hang:\n",
+        "process_stacks::spins",
+    ]);
+}
+
 #[test]
 fn an_end_by_force_says_the_report_and_then_where_the_body_and_the_routines_hang() {
     let program = alone(|| -> ExitReport {

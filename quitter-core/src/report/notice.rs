@@ -216,6 +216,8 @@ impl Notice {
             Self::Outcome(_) | Self::EndedByForce { .. } => true,
             #[cfg(feature = "process")]
             Self::KillingProcesses { .. } => true,
+            #[cfg(feature = "stacks")]
+            Self::Stacks { .. } => true,
             _ => false,
         }
     }
