@@ -14,7 +14,7 @@ use std::process::{ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::pty::openpty;
+use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal::SIGTERM;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use quitter::{
@@ -260,23 +260,33 @@ fn a_hook_that_panics_changes_nothing() {
         .saying(&["Quit: all routines returned"]);
 }
 
+/// What a program writes to a terminal of this size as its stderr, and its exit code.
+fn on_terminal(
+    size: Option<Winsize>,
+    is_raw: bool,
+    story: impl Fn() -> ExitReport,
+) -> (String, Option<i32>) {
+    let pty = openpty(size.as_ref(), None).unwrap();
+    let mut modes = tcgetattr(&pty.slave).unwrap();
+    cfmakeraw(&mut modes);
+    if is_raw {
+        tcsetattr(&pty.slave, SetArg::TCSANOW, &modes).unwrap();
+    }
+    let mut command = command_for(story);
+    let program = Process::start_into(&mut command, Stdio::piped(), pty.slave);
+    drop(command);
+    let code = program.end().code;
+    let mut said = Vec::new();
+    // A terminal ends with an error. The bytes read before that are kept.
+    let _ = File::from(pty.master).read_to_end(&mut said);
+    (String::from_utf8(said).unwrap(), code)
+}
+
 #[test]
 fn in_raw_mode_lines_end_with_carriage_return_and_line_feed() {
     for is_raw in [true, false] {
-        let pty = openpty(None, None).unwrap();
-        let mut modes = tcgetattr(&pty.slave).unwrap();
-        cfmakeraw(&mut modes);
-        if is_raw {
-            tcsetattr(&pty.slave, SetArg::TCSANOW, &modes).unwrap();
-        }
-        let mut command = command_for(|| clean(builder()));
-        let program = Process::start_into(&mut command, Stdio::piped(), pty.slave);
-        drop(command);
-        program.end().with_code(0);
-        let mut said = Vec::new();
-        // A terminal ends with an error. The bytes read before that are kept.
-        let _ = File::from(pty.master).read_to_end(&mut said);
-        let said = String::from_utf8(said).unwrap();
+        let (said, code) = on_terminal(None, is_raw, || clean(builder()));
+        assert_eq!(code, Some(0));
         let event = "Received quit from 'all routines done'\r\n";
         let outcome = said.strip_prefix(event);
         let outcome = outcome.unwrap_or_else(|| panic!("raw: {is_raw}, {said:?}"));
@@ -285,6 +295,39 @@ fn in_raw_mode_lines_end_with_carriage_return_and_line_feed() {
                 && outcome.ends_with(" s)\r\n")
                 && outcome.matches('\n').count() == 1,
             "raw: {is_raw}, {said:?}"
+        );
+    }
+}
+
+/// Otherwise the terminal would break them amid words, and a text of the program could begin a row.
+#[test]
+fn the_lines_of_a_report_fit_the_terminal() {
+    let story = || {
+        impatient().progress_lines(false).run(|main| {
+            main.routine("flusher").add(|q| {
+                q.set_status("flushing page 3 of 10 to the disk that hangs");
+                hang()
+            })?;
+            main.send_quit();
+            Ok::<(), Box<dyn Error>>(())
+        })
+    };
+    for columns in [60, 80, 200] {
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let (said, code) = on_terminal(Some(size), false, story);
+        assert_eq!(code, Some(1), "{said}");
+        let longest = said.lines().map(|line| line.chars().count()).max();
+        let fits = usize::from(columns).min(100);
+        assert!((fits - 20..=fits).contains(&longest.unwrap()), "{said}");
+        let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words.contains("\"flushing page 3 of 10 to the disk that hangs\""),
+            "{said}"
         );
     }
 }

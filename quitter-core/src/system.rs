@@ -165,15 +165,15 @@ pub(crate) fn is_raw_terminal(file: &impl std::os::fd::AsRawFd) -> bool {
     is_terminal && modes.c_oflag & TRANSLATES != TRANSLATES
 }
 
-#[cfg(all(feature = "progress", unix))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TerminalSize {
+    #[cfg(all(feature = "progress", unix))]
     pub(crate) lines: usize,
     pub(crate) columns: usize,
 }
 
 /// The size of this terminal. `None` if it has none, or is not a terminal.
-#[cfg(all(feature = "progress", unix))]
+#[cfg(unix)]
 pub(crate) fn terminal_size(file: &impl std::os::fd::AsRawFd) -> Option<TerminalSize> {
     // SAFETY: `winsize` is a C struct of integers, all valid as zero.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
@@ -181,6 +181,7 @@ pub(crate) fn terminal_size(file: &impl std::os::fd::AsRawFd) -> Option<Terminal
     // borrowed and outlives the call. A descriptor that is not a terminal is an error.
     let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) } == 0;
     (done && size.ws_row > 0 && size.ws_col > 0).then(|| TerminalSize {
+        #[cfg(feature = "progress")]
         lines: size.ws_row.into(),
         columns: size.ws_col.into(),
     })
@@ -193,6 +194,12 @@ pub(crate) fn is_in_foreground(file: &impl std::os::fd::AsRawFd) -> bool {
     // is an error. getpgrp(2) takes nothing, and cannot fail.
     let (foreground, own) = unsafe { (libc::tcgetpgrp(file.as_raw_fd()), libc::getpgrp()) };
     foreground == -1 || foreground == own
+}
+
+/// Std does not say, and the console breaks the lines.
+#[cfg(not(unix))]
+pub(crate) fn terminal_size(_: &std::fs::File) -> Option<TerminalSize> {
+    None
 }
 
 /// Consoles return to the first column at every line end.

@@ -7,7 +7,7 @@ use crate::main_quitter::signal::QuitSignal;
 use crate::process::Process;
 use crate::report::escape::{FirstLine, Message, Name};
 use crate::report::path::QuitterPath;
-use crate::report::text::WIDTH;
+use crate::report::text::width;
 
 /// Why a quitter was told to quit.
 ///
@@ -156,7 +156,7 @@ impl fmt::Display for QuitCause {
                 routine: Some(routine),
                 ..
             } => {
-                let (name, path) = (Name(&routine.name), routine.path.shown(WIDTH));
+                let (name, path) = (Name(&routine.name), routine.path.shown(width()));
                 write!(f, "routine '{name}' of {path}: {}", Message(reason))
             }
             Self::Requested { reason, at, .. } => {
@@ -167,7 +167,7 @@ impl fmt::Display for QuitCause {
                     f,
                     "routine '{}' of {}, which failed",
                     Name(name),
-                    path.shown(WIDTH)
+                    path.shown(width())
                 )
             }
             Self::MainFailed { message } => {

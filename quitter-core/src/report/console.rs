@@ -22,6 +22,7 @@ use crate::report::output::{HoldOutput, NoticeFilter, Output, OutputConfig};
 use crate::report::picture;
 use crate::report::picture::Shown;
 use crate::report::queue::Queue;
+use crate::report::text::{WIDTH, for_columns};
 use crate::sync::lock_std;
 use crate::system;
 use crate::trace::NoticeEvent;
@@ -83,7 +84,7 @@ impl Console {
             None => false,
         };
         if !is_said {
-            self.write(&format!("{notice}\n"));
+            self.write_notice(notice);
         }
     }
 
@@ -94,6 +95,14 @@ impl Console {
 
     fn rest(&self) -> MutexGuard<'_, Vec<u8>> {
         lock_std(&self.rest)
+    }
+
+    /// Writes a notice to stderr. Its lines fit the terminal, if stderr is one.
+    fn write_notice(&self, notice: &Notice) {
+        let size = self.stderr().and_then(system::terminal_size);
+        let columns = size.map_or(WIDTH, |size| size.columns);
+        let text = for_columns(columns, || format!("{notice}\n"));
+        self.write(&text);
     }
 
     /// Writes to stderr. Errors are ignored, because there is nowhere left to report them.
@@ -211,7 +220,7 @@ pub(crate) fn say_now(notice: Notice) {
     let spare = spare.then(|| notice.clone());
     say_past_tracing(notice);
     if let (false, Some(spare)) = (event.tell(), spare) {
-        console().write(&format!("{spare}\n"));
+        console().write_notice(&spare);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::report::notice::Notice;
 use crate::report::path::QuitterPath;
 use crate::report::slow::{SlowLine, SlowRoutine};
 use crate::report::stacks;
-use crate::report::text::{Count, Seconds, WIDTH, write_broken};
+use crate::report::text::{Count, Seconds, width, write_broken};
 use crate::report::timeouts::Timeouts;
 
 /// The exit codes that quitter itself uses.
@@ -277,7 +277,7 @@ impl ExitReport {
     fn write_unread(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 3;
         for path in self.unread.iter().take(SHOWN) {
-            let path = path.shown(WIDTH / 2);
+            let path = path.shown(width() / 2);
             write!(
                 f,
                 "\n  {path} could not be read: other threads held its lock"

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::chain;
 use crate::report::escape::{Message, Name, quoted};
 use crate::report::path::{Paths, QuitterPath};
-use crate::report::text::{WIDTH, write_broken};
+use crate::report::text::{width, write_broken};
 
 /// How the program responds to the failure of a routine. Set by
 /// [`RoutineBuilder::on_failure`](crate::RoutineBuilder::on_failure) for one routine, and by
@@ -224,7 +224,7 @@ impl fmt::Display for FailureKind {
 
 impl fmt::Display for RoutineFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, path) = (Name(&self.name), self.path.shown(WIDTH));
+        let (name, path) = (Name(&self.name), self.path.shown(width()));
         write!(f, "routine '{name}' of {path} {}", self.kind)
     }
 }

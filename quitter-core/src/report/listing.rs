@@ -14,7 +14,7 @@ use crate::report::path::QuitterPath;
 use crate::report::stacks;
 use crate::report::stacks::ShownStacks;
 use crate::report::standing::EVERYONE_WAITS;
-use crate::report::text::{Count, Line, Rounded, Seconds, WIDTH, write_parts};
+use crate::report::text::{Count, Line, Rounded, Seconds, width, write_parts};
 use crate::report::timeouts::{LastSeen, StuckRoutine, Timeouts};
 use crate::routine::kind::RoutineState;
 
@@ -47,7 +47,7 @@ impl fmt::Display for Timeouts {
             if rows.len() + 2 > ROWS {
                 break;
             }
-            rows.push(Row::Quitter(quitter.shown(WIDTH - 2)));
+            rows.push(Row::Quitter(quitter.shown(width() - 2)));
             for alike in Alike::of(routines, ROWS - rows.len()) {
                 listed += alike.count;
                 rows.push(Row::Routines {
@@ -128,7 +128,7 @@ pub(crate) fn write_stacks(f: &mut fmt::Formatter<'_>, timeouts: &Timeouts) -> f
                 continue;
             }
             if std::mem::take(&mut is_first) {
-                write!(f, "\n  {}", quitter.shown(WIDTH - 2))?;
+                write!(f, "\n  {}", quitter.shown(width() - 2))?;
             }
             write!(f, "\n    {}", alike.name())?;
             if !facts.is_empty() {

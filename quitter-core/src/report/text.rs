@@ -1,5 +1,6 @@
 //! Durations, counts, places and line breaks, as a report shows them.
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -8,6 +9,27 @@ use crate::report::escape::CONTINUED;
 
 /// The maximum width of a line of a report, in columns. A single word that is longer stays whole.
 pub(crate) const WIDTH: usize = 100;
+
+thread_local! {
+    static COLUMNS: Cell<usize> = const { Cell::new(WIDTH) };
+}
+
+/// The maximum width of the lines that this thread makes: [`WIDTH`], or that of a narrower terminal.
+///
+/// A thread-local, since the texts are made by `Display`, which takes no arguments.
+pub(crate) fn width() -> usize {
+    COLUMNS.get()
+}
+
+/// Calls `make`, which makes a text for a terminal with this many columns.
+pub(crate) fn for_columns<T>(columns: usize, make: impl FnOnce() -> T) -> T {
+    /// In a narrower terminal, the text would be more line breaks than words.
+    const MIN_WIDTH: usize = 40;
+    let before = COLUMNS.replace(columns.clamp(MIN_WIDTH, WIDTH));
+    let made = make();
+    COLUMNS.set(before);
+    made
+}
 
 /// Tenths of a second, rounded. An integer, since std's code for writing floating-point numbers takes 15 KB.
 struct Tenths(u64);
@@ -137,7 +159,7 @@ pub(crate) fn write_pieces(
     margin: &str,
     pieces: impl IntoIterator<Item = String>,
 ) -> fmt::Result {
-    let room = WIDTH.saturating_sub(columns(margin));
+    let room = width().saturating_sub(columns(margin));
     let mut lines = Lines {
         f,
         margin,
@@ -160,14 +182,14 @@ pub(crate) fn write_broken(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Resul
         if at > 0 {
             f.write_str("\n")?;
         }
-        if columns(line) <= WIDTH {
+        if columns(line) <= width() {
             f.write_str(line)?;
             continue;
         }
         let words = line.trim_start_matches([' ', '\t']);
         let indent = &line[..line.len() - words.len()];
         let margin = match columns(indent) {
-            of if of > CONTINUED.len() && of < WIDTH / 2 => indent,
+            of if of > CONTINUED.len() && of < width() / 2 => indent,
             _ => CONTINUED,
         };
         f.write_str(indent)?;
@@ -192,7 +214,7 @@ impl Lines<'_, '_> {
         let columns_of_piece = columns(piece);
         if self.is_empty {
             self.is_empty = false;
-        } else if self.column + 1 + columns_of_piece > WIDTH {
+        } else if self.column + 1 + columns_of_piece > width() {
             write!(self.f, "\n{}", self.margin)?;
             self.column = columns(self.margin);
         } else {
@@ -234,6 +256,17 @@ mod tests {
         );
         let longest = Seconds(Duration::MAX).to_string();
         assert!(longest.ends_with(" s"), "{longest}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_shorter_lines_and_a_wide_one_no_longer_ones() {
+        let words = ["word"; 40].join(" ");
+        for (columns, longest) in [(0, 40), (72, 70), (WIDTH, 100), (1000, 100)] {
+            let text = for_columns(columns, || broken(&words));
+            let lines = text.lines().map(|line| line.chars().count());
+            assert_eq!(lines.max(), Some(longest), "{text}");
+        }
+        assert_eq!(width(), WIDTH);
     }
 
     struct Broken<'a>(&'a str);

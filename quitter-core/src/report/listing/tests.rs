@@ -372,7 +372,7 @@ fn the_line_of_a_quitter_is_no_longer_than_the_others() {
     let path = format!("main/{}", "x".repeat(1000));
     let text = timeouts(vec![(&path, vec![stuck(1, "worker")])]).to_string();
     let quitter = text.lines().nth(1).unwrap();
-    assert_eq!(quitter.chars().count(), WIDTH, "{text}");
+    assert_eq!(quitter.chars().count(), width(), "{text}");
 }
 
 #[cfg(feature = "stacks")]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::{Called, hint};
+use crate::report::text::write_broken;
 use crate::report::timeouts::{StuckRoutine, Timeouts};
 
 /// The stacks of routines that share a line.
@@ -40,5 +41,5 @@ pub(in crate::report) fn write_note(
     f: &mut fmt::Formatter<'_>,
     timeouts: &Timeouts,
 ) -> fmt::Result {
-    hint(timeouts).map_or(Ok(()), |hint| write!(f, "\n{hint}"))
+    hint(timeouts).map_or(Ok(()), |hint| write_broken(f, &format!("\n{hint}")))
 }

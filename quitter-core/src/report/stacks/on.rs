@@ -8,7 +8,7 @@ use std::mem::discriminant;
 use super::Called;
 use super::unread::write_unread;
 use crate::report::escape::{counted, cut};
-use crate::report::text::{Count, WIDTH, write_broken};
+use crate::report::text::{Count, width, write_broken};
 use crate::report::timeouts::{StuckRoutine, Timeouts};
 use crate::stacks::{Frame, Stack, TaskState, Why};
 
@@ -24,6 +24,9 @@ const OUTER: usize = 4;
 
 /// The maximum width of a file, in columns.
 const PLACE_WIDTH: usize = 42;
+
+/// The width that the name of a call has at least, in columns, even if the line then is too long.
+const MIN_CALL_WIDTH: usize = 20;
 
 /// The stacks of routines that share a line.
 #[derive(Default)]
@@ -213,7 +216,8 @@ fn lines(stack: &Stack, indent: usize) -> Vec<String> {
     let places: Vec<_> = runs.iter().map(|(frame, _)| place(frame)).collect();
     let columns = |text: &String| text.chars().count();
     let place_width = places.iter().map(columns).max().unwrap_or_default();
-    let room = WIDTH - indent - place_width - 2;
+    let room = width().saturating_sub(indent + place_width + 2);
+    let room = room.max(MIN_CALL_WIDTH);
     let calls = runs.iter();
     let calls = calls.map(|(frame, count)| counted(&frame.function, *count, room));
     let calls: Vec<_> = calls.collect();
@@ -270,7 +274,7 @@ pub(in crate::report) fn write_notes<'a>(
 fn write_missing(f: &mut fmt::Formatter<'_>, missing: &[(Why, usize)]) -> fmt::Result {
     for (why, count) in missing {
         let of = if why.is_of_tasks() { "task" } else { "thread" };
-        let why = cut(&why.to_string(), WIDTH);
+        let why = cut(&why.to_string(), width());
         let line = match count {
             1 => format!("\nNo stack of 1 {of}: {why}"),
             n => format!("\nNo stacks of {n} {of}s: {why}"),

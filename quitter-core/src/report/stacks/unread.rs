@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::report::escape::cut;
-use crate::report::text::WIDTH;
+use crate::report::text::{WIDTH, write_broken};
 use crate::stacks::{Frame, Stack};
 
 /// The maximum width of the program's path in the command, in columns.
@@ -24,11 +24,14 @@ pub(super) fn write_unread(f: &mut fmt::Formatter<'_>, stacks: &[&Stack]) -> fmt
     let mut unread = stacks.iter().filter(|stack| stack.names_unread).peekable();
     if unread.peek().is_none() {
         if lack_lines(stacks) {
-            return write!(f, "\n{WITHOUT_LINES}");
+            return write_broken(f, &format!("\n{WITHOUT_LINES}"));
         }
         // The program's own path is that of the stripped file.
         return match stacks.iter().find_map(|stack| command(stack, None)) {
-            Some(command) => write!(f, "\n{STRIPPED}\n{command}"),
+            Some(command) => {
+                write_broken(f, &format!("\n{STRIPPED}"))?;
+                write!(f, "\n{command}")
+            }
             None => Ok(()),
         };
     }
