@@ -128,7 +128,7 @@ fn threads_at_the_same_place_share_their_stack_and_lines_of_the_tree_go_on_besid
     );
     assert_eq!(text.matches("Receiver::recv").count(), 1, "{text}");
     assert!(
-        text.ends_with("\n        at the same place as 'worker'"),
+        text.ends_with("\n        at the same place as 'worker' of main/a"),
         "{text}"
     );
     assert!(
