@@ -73,7 +73,7 @@ pub(crate) fn routines(report: &str) -> Vec<Routine> {
         let first = frames.first().map(|frame| &frame.function[..]);
         let frames = match first.and_then(|function| function.strip_prefix(SAME_PLACE)) {
             Some(other) => {
-                let other = other.trim_end_matches('\'');
+                let (other, _) = other.split_once('\'').expect("a name in quotes");
                 let known = routines.iter().find(|routine| routine.name == other);
                 known.expect("told before").frames.clone()
             }
