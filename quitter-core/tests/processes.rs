@@ -20,6 +20,8 @@ use common::take_all_descriptors;
 use common::waits::{eventually, process_state};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+#[cfg(target_os = "linux")]
+use nix::unistd::{Uid, setresuid};
 use quitter_core::{
     AddProcessError, EndedBy, FailureKind, OnFailure, ProcessFailure, ProcessHandle, QuitCause,
     Quitter, RoutineBuilder, RoutineKind, RoutineState,
@@ -630,6 +632,29 @@ in_own_process!(
         assert!(matches!(refused, AddProcessError::Wait { .. }), "{refused}");
         assert_eq!(process_state(id), None);
         assert!(root.wait_done(Duration::ZERO).is_ok());
+    }
+);
+
+#[cfg(target_os = "linux")]
+in_own_process!(
+    /// A program that gives up its privileges may not signal the children that it started before. Only root
+    /// has privileges to give up.
+    a_process_that_may_not_be_killed_is_not_said_to_be_killed,
+    own_process_may_not_kill,
+    {
+        const NOBODY: Uid = Uid::from_raw(65534);
+        if Uid::effective().is_root() {
+            let root = Quitter::root("main");
+            let mut reads = sh("read line");
+            let mut process = root.add_process(reads.stdin(Stdio::piped())).unwrap();
+            setresuid(NOBODY, NOBODY, NOBODY).unwrap();
+            let timeouts = root.quit_and_wait(Duration::from_millis(200)).unwrap_err();
+            let status = &timeouts.routines().next().unwrap().status;
+            let fate = "(cannot be killed: Operation not permitted (os error 1))";
+            assert!(status.as_ref().unwrap().ends_with(fate), "{timeouts}");
+            drop(process.stdin.take());
+            assert_eq!(process.wait(PATIENCE).unwrap().by, EndedBy::StopSignal);
+        }
     }
 );
 

@@ -285,7 +285,7 @@ pub(super) fn supervise(
         Ok(drain) => drain,
         Err(error) => {
             let error = refused(error);
-            leader.kill();
+            let _ = leader.kill();
             reaper.watch(waker, Watched::Killed(leader));
             return Err(error);
         }

@@ -121,11 +121,11 @@ impl Leader {
 
     /// Kills the process, since there is no way to ask it.
     pub(super) fn stop(&mut self, _: StopSignal) {
-        self.kill();
+        let _ = self.kill();
     }
 
-    pub(super) fn kill(&mut self) {
-        let _ = self.child.kill();
+    pub(super) fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()
     }
 
     /// There are no groups.

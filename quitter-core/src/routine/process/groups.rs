@@ -4,11 +4,13 @@
 //! signalling it at this moment. The reaper empties a slot before it reaps the process, and cannot do so
 //! while a thread is signalling. So the number in a slot is never that of an unrelated process.
 
+use std::io;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::slots::{FREE, Slots};
@@ -79,13 +81,13 @@ pub(super) struct Listed {
 
 impl Listed {
     /// Signals the process, or its group. Only the reaper may call this, before it removes the process.
-    pub(super) fn signal(self, signal: Signal) {
-        send(self.word, signal);
+    pub(super) fn signal(self, signal: Signal) -> io::Result<()> {
+        send(self.word, signal)
     }
 
     /// Signals the process itself, from any thread. Returns whether it was still listed.
     pub(super) fn signal_process(self, signal: Signal) -> bool {
-        self.while_held(|word| send(word & !GROUP, signal))
+        self.while_held(|word| _ = send(word & !GROUP, signal))
     }
 
     /// Removes the process from the list. `false`: another thread is signalling it, so try again.
@@ -109,18 +111,21 @@ impl Listed {
     }
 }
 
-fn send(word: u64, signal: Signal) {
+fn send(word: u64, signal: Signal) -> io::Result<()> {
     // The number fits, since it was that of a process.
     let pid = i32::try_from(word & u64::from(u32::MAX)).unwrap_or_default();
     let Some(pid) = Pid::from_raw(pid).filter(|pid| !pid.is_init()) else {
-        return;
+        return Ok(());
     };
-    // It is no error if only the ended process is left of the group. If the group belongs to another user
-    // by now, nothing can be done.
-    let _ = match word & GROUP {
+    let sent = match word & GROUP {
         0 => kill_process(pid, signal),
         _ => kill_process_group(pid, signal),
     };
+    match sent {
+        // Only the ended process is left of the group.
+        Err(Errno::SRCH) => Ok(()),
+        sent => Ok(sent?),
+    }
 }
 
 /// Kills all processes in the list, at the end of this process, which starts no others after this.
@@ -146,7 +151,7 @@ pub(crate) fn kill_all() {
 
 fn kill_listed() {
     for listed in all_listed() {
-        listed.while_held(|word| send(word, Signal::KILL));
+        listed.while_held(|word| _ = send(word, Signal::KILL));
     }
 }
 

@@ -193,9 +193,12 @@ impl Supervised {
     fn kill_and_note(&mut self, stopped_at: Instant, census: &mut Census) {
         // Described before the kill, since afterwards it is too late. So this must not take long.
         let place = census.describe(self.leader.pid(), stopped_at);
-        self.leader.kill();
+        let fate = match self.leader.kill() {
+            Ok(()) => "killed".to_owned(),
+            Err(error) => format!("cannot be killed: {error}"),
+        };
         let record = self.live.quitter().record();
-        record.set_status(format!("{} (killed)", self.options.command).into());
+        record.set_status(format!("{} ({fate})", self.options.command).into());
         // Escaped, since it becomes part of a message whose line breaks are kept.
         let command = cut(&self.options.command, usize::MAX);
         let place = format!("{place}: {command}");
@@ -246,7 +249,7 @@ impl Supervised {
     /// process's own until it is reaped. Pending: try again soon.
     fn reap(&mut self) -> Poll<Option<ExitStatus>> {
         if self.options.own_group {
-            self.leader.kill();
+            let _ = self.leader.kill();
         }
         self.leader.reap()
     }

@@ -119,7 +119,7 @@ impl Leader {
                 is_lost: false,
             }),
             Err(error) => {
-                listed.signal(Signal::KILL);
+                let _ = listed.signal(Signal::KILL);
                 while !listed.remove() {
                     thread::yield_now();
                 }
@@ -152,15 +152,17 @@ impl Leader {
     /// otherwise.
     pub(super) fn stop(&mut self, signal: StopSignal) {
         if !self.is_lost {
-            self.listed.signal(signal.0);
-            self.listed.signal(Signal::CONT);
+            let _ = self.listed.signal(signal.0);
+            let _ = self.listed.signal(Signal::CONT);
         }
     }
 
-    /// Kills the process, or its group.
-    pub(super) fn kill(&mut self) {
-        if !self.is_lost {
-            self.listed.signal(Signal::KILL);
+    /// Kills the process, or its group. An error if that belongs to another user, for example because this
+    /// program has changed its own user.
+    pub(super) fn kill(&mut self) -> io::Result<()> {
+        match self.is_lost {
+            true => Ok(()),
+            false => self.listed.signal(Signal::KILL),
         }
     }
 
