@@ -292,7 +292,7 @@ fn a_spinning_routine_runs() {
     root.routine("spins")
         .add(move |_| while !is_over.load(Ordering::Relaxed) {})
         .unwrap();
-    comes_to(&root, "spins", "running: ");
+    comes_between(&root, "spins", "using ", " % of a CPU");
     let until = Instant::now() + PATIENCE;
     loop {
         // The threads are observed for a tenth of this timeout.
@@ -382,7 +382,8 @@ fn a_snapshot_says_what_threads_stand_on() {
         let texts = [
             " s, blocked in accept4 (fd ",
             &address_ends,
-            " s, running: ",
+            // "using 98 % of a CPU", or, since a snapshot does not pause, "running or waiting for a CPU".
+            " a CPU, spawned at ",
         ];
         texts.iter().all(|stands| text.contains(stands))
     });
