@@ -283,7 +283,8 @@ impl MainQuitterBuilder {
 
     /// Sets how the program responds to failures while quitting. The default is
     /// [`FailuresWhileQuitting::Count`]. A failure of the body while the program quits counts as one, too.
-    /// [`Quitter::failures_while_quitting`] sets it for a part of the tree.
+    /// [`Quitter::failures_while_quitting`](crate::Quitter::failures_while_quitting) sets it for a part of the
+    /// tree.
     ///
     /// # Examples
     ///
