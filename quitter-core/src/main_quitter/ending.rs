@@ -338,8 +338,6 @@ impl Ending {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::*;
     use crate::routine::guard::RoutineGuard;
     use crate::tree::Node;
@@ -363,6 +361,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn at_the_deadline_it_is_read_how_much_threads_have_run() {
+        use std::sync::mpsc;
+
         let ending = ending();
         let (begun, has_begun) = mpsc::channel();
         let (go_on, hangs) = mpsc::channel::<()>();
