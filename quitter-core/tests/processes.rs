@@ -618,6 +618,24 @@ fn a_process_whose_adoption_is_refused_is_killed_and_reaped() {
     }
 }
 
+#[test]
+fn a_process_whose_stop_signal_changes_nothing_may_finish_its_work() {
+    let root = Quitter::root("main");
+    let mut reads = sh("read line; exit 3");
+    let builder = root.routine("batch").stop_signal(libc::SIGCONT);
+    let mut process = builder.process(reads.stdin(Stdio::piped())).unwrap();
+    root.send_quit();
+    let unfinished = process.wait(Duration::from_millis(1)).unwrap_err();
+    assert_eq!(unfinished.len(), 1);
+    drop(process.stdin.take());
+    let end = process.wait(PATIENCE).unwrap();
+    assert_eq!(
+        (end.by, end.status.unwrap().code()),
+        (EndedBy::StopSignal, Some(3))
+    );
+    assert!(root.failures().is_empty());
+}
+
 #[cfg(target_os = "linux")]
 in_own_process!(
     a_process_that_nothing_can_wait_for_is_killed_and_reaped,
