@@ -260,7 +260,7 @@ fn a_hook_that_panics_changes_nothing() {
         .saying(&["Quit: all routines returned"]);
 }
 
-/// What a program writes to a terminal of this size as its stderr, and its exit code.
+/// The output of a program whose stderr is a terminal of this size, and its exit code.
 fn on_terminal(
     size: Option<Winsize>,
     is_raw: bool,

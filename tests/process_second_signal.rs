@@ -322,7 +322,7 @@ fn a_program_that_is_about_to_end_when_the_first_signal_comes_keeps_its_exit_cod
         main.send_quit();
         let report = main.exit();
         raise(SIGTERM).unwrap();
-        // What a program does last, while the signal is handled.
+        // Stands for the last work of a program, while the signal is handled.
         thread::sleep(Duration::from_millis(20));
         report
     };

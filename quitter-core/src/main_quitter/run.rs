@@ -32,7 +32,7 @@ pub enum StartRoutines {
     BeforeBody,
 }
 
-/// What ends a program that [`MainQuitterBuilder::run`](crate::MainQuitterBuilder::run) runs.
+/// The event that ends a program which [`MainQuitterBuilder::run`](crate::MainQuitterBuilder::run) runs.
 ///
 /// # Examples
 ///

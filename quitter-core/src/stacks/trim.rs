@@ -175,7 +175,7 @@ fn module_of(file: &str) -> Option<String> {
     })
 }
 
-/// What the paths of [machinery](Owner::Machinery) begin with.
+/// The beginnings of the paths of [machinery](Owner::Machinery).
 const MACHINERY: [&str; 22] = [
     "tokio::future::",
     "core::task::",
@@ -218,7 +218,7 @@ const EXITS: [&str; 2] = [
     "quitter_core::main_quitter::exit::MainQuitter::exit_async",
 ];
 
-/// What the paths of functions begin with that are the [system's](Owner::System).
+/// The beginnings of the paths of the [system's](Owner::System) functions.
 const SYSTEM: [&str; 11] = [
     "std::",
     "core::",

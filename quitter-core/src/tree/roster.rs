@@ -53,7 +53,7 @@ pub(super) struct State {
     open: Open,
 }
 
-/// What a wait at a node waits for.
+/// The routines that a wait at a node waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Waited {
     /// All routines of the subtree.

@@ -1,4 +1,4 @@
-//! What other libraries print after the signal, in the same hangs.
+//! The last lines that other libraries print after the signal, in the same hangs.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

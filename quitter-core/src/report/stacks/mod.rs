@@ -14,7 +14,7 @@ pub(super) use off::*;
 #[cfg(feature = "stacks")]
 pub(super) use on::*;
 
-/// What a list calls the routines of one of its lines.
+/// The name of the routines of one line of a list, and their quitter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Called<'a> {
     pub(super) name: &'a str,
