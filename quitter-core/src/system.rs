@@ -1,6 +1,8 @@
 //! Calls to the operating system that no safe crate offers, and that need unsafe code.
 #![allow(unsafe_code)]
 
+#[cfg(all(feature = "stacks", target_os = "linux"))]
+mod memory;
 #[cfg(target_os = "linux")]
 mod time_slice;
 
@@ -13,6 +15,8 @@ use std::sync::{
 };
 use std::time::Duration;
 
+#[cfg(all(feature = "stacks", target_os = "linux"))]
+pub(crate) use memory::is_left as is_memory_left;
 #[cfg(target_os = "linux")]
 pub(crate) use time_slice::run_soon;
 #[cfg(all(test, target_os = "linux"))]

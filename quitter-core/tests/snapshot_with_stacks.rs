@@ -8,6 +8,7 @@
     not(target_env = "musl"),
 ))]
 
+#[macro_use]
 mod common;
 
 use std::hint;
@@ -280,3 +281,37 @@ fn quitters_and_routines_that_come_and_go_meanwhile_are_gone_afterwards() {
     let snapshot = root.snapshot();
     assert_eq!(snapshot.quitters.len(), 1, "{snapshot}");
 }
+
+/// A failed allocation would end the process. The caches of the names are empty at first, and most memory is
+/// taken when they fill up.
+fn memory_gets_short() {
+    use nix::sys::resource::{Resource::RLIMIT_AS, getrlimit, setrlimit};
+    const MIB: u64 = 1 << 20;
+
+    let root = Quitter::root("root");
+    let _hanging = hanging(&root, "worker");
+    let (_, hard) = getrlimit(RLIMIT_AS).unwrap();
+    let mut left = MIB;
+    let mut with_names = false;
+    while !with_names {
+        let size = common::virtual_kib() as u64 * 1024;
+        setrlimit(RLIMIT_AS, size + left, hard).unwrap();
+        let shown = root.snapshot_with_stacks().to_string();
+        setrlimit(RLIMIT_AS, hard, hard).unwrap();
+        let says = |text| shown.contains(text);
+        with_names = says("hangs");
+        let says_why = says("too little memory is left") || says("for lack of time or memory");
+        assert!(
+            says("worker") && (with_names || says_why),
+            "{left}: {shown}"
+        );
+        left += left / 4;
+    }
+    assert!(left > 8 * MIB);
+}
+
+in_own_process!(
+    a_snapshot_leaves_out_what_there_is_no_memory_for,
+    own_process_leaves_out_what_there_is_no_memory_for,
+    memory_gets_short()
+);

@@ -32,8 +32,8 @@ pub struct Stack {
     /// Whether there are calls beyond the last one that could not be followed or were too many, as in a deep
     /// recursion, or in code without unwind tables.
     pub is_cut: bool,
-    /// Whether some names of its calls were not read in time, as on a loaded machine or in a large program.
-    /// The [`offset`](Frame::offset) of such a call identifies it. `false` if there are no names to read, as
+    /// Whether some names of its calls were not read, for lack of time (as on a loaded machine or in a large
+    /// program) or of memory. The [`offset`](Frame::offset) of such a call identifies it. `false` if there are no names to read, as
     /// in a stripped program.
     pub names_unread: bool,
     /// Whether the names of all calls in the program were read, but no source files: it was built without

@@ -45,6 +45,7 @@ macro_rules! where_there_are_stacks {
 where_there_are_stacks! {
     mod asking;
     mod elf;
+    mod memory;
     mod modules;
     mod signal;
     mod stripped;

@@ -50,6 +50,13 @@ pub(super) struct Module {
     pub(super) tables: Option<Tables>,
 }
 
+impl Module {
+    /// The size of its file; 0 if that is unknown. Asks the file system, which may hang.
+    pub(super) fn file_size(&self) -> u64 {
+        self.path.metadata().map_or(0, |file| file.len())
+    }
+}
+
 /// Opens the process's memory, for reading.
 pub(super) fn memory() -> io::Result<File> {
     File::open("/proc/self/mem")

@@ -173,7 +173,7 @@ fn a_report_has_a_note_while_nobody_can_read_names() {
         assert!(Instant::now() < until, "{timeouts}");
     };
     let text = Notice::Stacks { routines: unread }.to_string();
-    let note = "\nNot all names of calls were read in time. To read more:\n  addr2line -f -C -e ";
+    let note = "\nNot all names of calls were read, for lack of time or memory. To read more:\n  addr2line -f -C -e ";
     assert_eq!(text.matches(note).count(), 1, "{text}");
     // The offset is that of the call that has a name by now.
     let offset = format!("+{:#x}\n", named.frames[1].offset);

@@ -12,6 +12,7 @@ use crossbeam_channel::{Sender, unbounded};
 
 use super::asking::{self, At};
 use super::limit::Limit;
+use super::memory;
 use super::modules::{self, Address, Mappings};
 use super::signal::{self, Copied};
 use super::symbols::{Symbols, unnamed};
@@ -54,6 +55,10 @@ impl Drop for Turn {
 /// Captures the stacks of these routines. Returns within the limit, with what is there by then.
 pub(super) fn capture(targets: Vec<Target>, limit: Limit) -> Vec<Result<Found, Why>> {
     let mut found: Vec<_> = targets.iter().map(|_| Err(Why::NoTime)).collect();
+    if !memory::is_left_for_stacks() {
+        found.fill(Err(Why::System("too little memory is left".to_owned())));
+        return found;
+    }
     let targets: Arc<[Target]> = targets.into();
     let _precedence = limit.take_precedence();
     let Some(turn) = Turn::take(&CAPTURING, limit) else {
@@ -103,9 +108,12 @@ pub(super) fn work(targets: &[Target], limit: Limit, updates: &Sender<Update>) {
         let _ = updates.send((at, first.map_err(Clone::clone)));
         drafts.extend(draft.ok().map(|draft| (at, draft)));
     }
-    // Then with a note that the names are unread, which stays if time runs out before they are read.
+    // Then with a note that the names are unread, which stays if time or memory does not suffice for them.
     for (at, draft) in drafts.iter().filter(|(_, draft)| draft.may_have_names()) {
         let _ = updates.send((*at, Ok(draft.with_names_unread())));
+    }
+    if !memory::is_left_for_names(file_sizes(&drafts)) {
+        return;
     }
     drafts.sort_by_key(|(_, draft)| draft.turn());
     let mut symbols = Symbols::new(modules);
@@ -207,6 +215,15 @@ fn copy(
 
 fn unreadable(error: &io::Error) -> Why {
     Why::System(format!("cannot read /proc/self: {error}"))
+}
+
+/// The sizes of the files that have the names of the calls. Asks for each file, which may hang.
+fn file_sizes(drafts: &[(usize, Draft<'_>)]) -> impl Iterator<Item = u64> {
+    let traces = drafts.iter().flat_map(|(_, draft)| &draft.traces);
+    let calls = traces.flat_map(|trace| &trace.calls);
+    let modules = calls.filter_map(|call| call.module.as_ref());
+    let by_start: HashMap<u64, _> = modules.map(|module| (module.range.start, module)).collect();
+    by_start.into_values().map(|module| module.file_size())
 }
 
 /// The stacks of a target, before their calls have names.

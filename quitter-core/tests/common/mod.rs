@@ -235,6 +235,12 @@ pub(crate) fn resident_kib() -> usize {
     proc_status("VmRSS:")
 }
 
+/// How large the address space of this process is, in KiB.
+#[cfg(target_os = "linux")]
+pub(crate) fn virtual_kib() -> usize {
+    proc_status("VmSize:")
+}
+
 #[cfg(target_os = "linux")]
 fn proc_status(key: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

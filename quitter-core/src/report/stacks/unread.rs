@@ -1,5 +1,5 @@
-//! The note below stacks that says what they lack, and how to get it: names that were not read in time or that
-//! were stripped, or lines that the program was built without.
+//! The note below stacks that says what they lack, and how to get it: names that were not read or that were
+//! stripped, or lines that the program was built without.
 
 use std::env;
 use std::fmt;
@@ -14,6 +14,8 @@ const PATH_WIDTH: usize = 60;
 
 const WITHOUT_LINES: &str =
     "For the files and lines of these calls, build with debug = \"limited\" in the profile";
+
+const UNREAD: &str = "Not all names of calls were read, for lack of time or memory";
 
 const STRIPPED: &str =
     "For the names of these calls, use the file as it was before it was stripped:";
@@ -35,7 +37,7 @@ pub(super) fn write_unread(f: &mut fmt::Formatter<'_>, stacks: &[&Stack]) -> fmt
             None => Ok(()),
         };
     }
-    f.write_str("\nNot all names of calls were read in time")?;
+    write!(f, "\n{UNREAD}")?;
     let program = env::current_exe().ok();
     match unread.find_map(|stack| command(stack, program.as_deref())) {
         Some(command) => write!(f, ". To read more:\n{command}"),
@@ -128,9 +130,8 @@ mod tests {
         assert_eq!(shown("/srv/bin/store (deleted)"), by_name);
         assert_eq!(shown(&format!("/{}/store", "long".repeat(20))), by_name);
         assert_eq!(command(&stack, None).as_deref(), Some(by_name));
-        let expected =
-            "\nNot all names of calls were read in time. To read more:\n  addr2line -f -C -e ";
-        assert!(note(&[stack]).starts_with(expected));
+        let expected = format!("\n{UNREAD}. To read more:\n  addr2line -f -C -e ");
+        assert!(note(&[stack]).starts_with(&expected));
     }
 
     #[test]
@@ -159,7 +160,7 @@ mod tests {
         let mut own = call("store", 0x1a2b3);
         own.function = "store::flush".to_owned();
         let stack = unread(vec![call("libc.so.6", 0xcf545), own]);
-        assert_eq!(note(&[stack]), "\nNot all names of calls were read in time");
+        assert_eq!(note(&[stack]), format!("\n{UNREAD}"));
     }
 
     #[test]
