@@ -16,6 +16,7 @@ use std::sync::{
 use std::time::Duration;
 
 #[cfg(all(feature = "stacks", target_os = "linux"))]
+#[allow(unused_imports, reason = "not all Linux systems have stacks")]
 pub(crate) use memory::is_left as is_memory_left;
 #[cfg(target_os = "linux")]
 pub(crate) use time_slice::run_soon;

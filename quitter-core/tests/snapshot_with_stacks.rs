@@ -290,6 +290,7 @@ fn memory_gets_short() {
 
     let root = Quitter::root("root");
     let _hanging = hanging(&root, "worker");
+    eventually(|| root.snapshot().to_string().contains("blocked in futex"));
     let (_, hard) = getrlimit(RLIMIT_AS).unwrap();
     let mut left = MIB;
     let mut with_names = false;
