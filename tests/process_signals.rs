@@ -10,13 +10,16 @@
 mod common;
 
 use std::fs::File;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::never;
+use crossbeam_channel::{Sender, bounded, never};
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 use nix::sys::signal::{kill, raise};
-use quitter::{ExitReport, MainQuitter, MainQuitterError, QuitSource};
+use quitter::{ExitReport, MainQuitter, MainQuitterError, Notice, QuitSource};
 
 use common::{PATIENCE, Process, after_shell, alone, command_for, hang};
 
@@ -117,6 +120,61 @@ fn accepted_by(name: &str) -> Option<u64> {
 fn bits(signals: &[Signal]) -> u64 {
     let bits = signals.iter().map(|signal| 1 << (*signal as u32 - 1));
     bits.sum()
+}
+
+/// A child process inherits which signals are blocked: one that such a function starts would be deaf to Ctrl-C
+/// and SIGTERM.
+#[test]
+#[cfg(target_os = "linux")]
+fn functions_of_the_program_run_on_threads_that_accept_signals() {
+    struct Says(Sender<()>);
+    impl Wake for Says {
+        fn wake(self: Arc<Self>) {
+            say("waker");
+            self.0.send(()).unwrap();
+        }
+    }
+    fn say(function: &str) {
+        let blocked = blocked_by("thread-self") & bits(&[SIGINT, SIGTERM, SIGHUP]);
+        eprintln!("{function} blocks {blocked:x}");
+    }
+
+    let program = alone(|| {
+        let (fire, fires) = bounded(1);
+        let show = |(): &()| {
+            say("message");
+            String::new()
+        };
+        let builder = MainQuitter::builder()
+            .timeout(PATIENCE)
+            .source(QuitSource::channel_with("channel", fires, show))
+            .notices(|notice| match notice {
+                Notice::QuitEvent { .. } => say("event"),
+                Notice::Outcome(_) => say("outcome"),
+                _ => {}
+            })
+            .before_report(|| say("hook"));
+        builder.run(|main| {
+            main.on_quit(|| say("on_quit")).detach();
+            let (woken, is_woken) = bounded(1);
+            let waker = Arc::new(Says(woken)).into();
+            let mut quitting = pin!(main.quitting());
+            let mut context = Context::from_waker(&waker);
+            assert!(quitting.as_mut().poll(&mut context).is_pending());
+            // So a thread of quitter tells the tree to quit.
+            fire.send(()).unwrap();
+            is_woken.recv().unwrap();
+        })
+    });
+    let ended = program.end().with_code(0);
+    for function in ["message", "event", "on_quit", "waker", "hook", "outcome"] {
+        assert_eq!(
+            ended.count(&format!("{function} blocks 0\n")),
+            1,
+            "{}",
+            ended.stderr
+        );
+    }
 }
 
 /// A signal for the waiting thread would be handled only once the system runs that thread, which would then

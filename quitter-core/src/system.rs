@@ -11,7 +11,7 @@ use std::ffi::c_int;
 #[cfg(unix)]
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use std::time::Duration;
 
@@ -107,7 +107,12 @@ pub(crate) fn unblock(signals: &[c_int]) {
     change_mask(libc::SIG_UNBLOCK, &set_of(signals));
 }
 
-/// Blocks signals on its thread until it is dropped.
+/// The signals that [`Blocked`] has blocked on a thread that accepted them before, as bits.
+#[cfg(unix)]
+static WERE_ACCEPTED: AtomicU64 = AtomicU64::new(0);
+
+/// Blocks signals on its thread until it is dropped. Threads that are started meanwhile inherit that: they
+/// run code of the program under [`accepting_signals`].
 #[cfg(unix)]
 pub(crate) struct Blocked {
     /// The signals that were blocked before.
@@ -119,11 +124,53 @@ pub(crate) struct Blocked {
 #[cfg(unix)]
 impl Blocked {
     pub(crate) fn new(signals: &[c_int]) -> Self {
+        let before = change_mask(libc::SIG_BLOCK, &set_of(signals));
+        let accepted = signals.iter().filter(|signal| !has(&before, **signal));
+        let bits = accepted.fold(0, |bits, signal| bits | bit_of(*signal));
+        WERE_ACCEPTED.fetch_or(bits, Ordering::Relaxed);
         Self {
-            before: change_mask(libc::SIG_BLOCK, &set_of(signals)),
+            before,
             _not_send: std::marker::PhantomData,
         }
     }
+}
+
+/// Calls `f`, which is code of the program, on one of quitter's own threads. Meanwhile the thread accepts the
+/// signals that it only blocks because a thread of the program did so for quitter: the child processes and
+/// threads that `f` starts inherit what is blocked.
+pub(crate) fn accepting_signals<T>(f: impl FnOnce() -> T) -> T {
+    #[cfg(unix)]
+    let _until_then = {
+        let were_accepted = WERE_ACCEPTED.load(Ordering::Relaxed);
+        let numbers = 1..=u64::BITS.cast_signed();
+        let signals: Vec<_> = numbers
+            .filter(|number| were_accepted & bit_of(*number) != 0)
+            .collect();
+        Blocked {
+            before: change_mask(libc::SIG_UNBLOCK, &set_of(&signals)),
+            _not_send: std::marker::PhantomData,
+        }
+    };
+    f()
+}
+
+/// The bit of a signal; none of a number that is not a signal.
+#[cfg(unix)]
+fn bit_of(signal: c_int) -> u64 {
+    let place = u32::try_from(signal)
+        .ok()
+        .and_then(|number| number.checked_sub(1));
+    place
+        .and_then(|place| 1_u64.checked_shl(place))
+        .unwrap_or(0)
+}
+
+/// Whether a set contains a signal.
+#[cfg(unix)]
+fn has(set: &libc::sigset_t, signal: c_int) -> bool {
+    // SAFETY: `set` has the right type and outlives the call; sigismember(3) refuses a number that is not a
+    // signal.
+    unsafe { libc::sigismember(set, signal) == 1 }
 }
 
 #[cfg(unix)]

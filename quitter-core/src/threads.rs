@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 
 use crate::sync::lock_std;
+use crate::system;
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
@@ -16,8 +17,8 @@ pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Resu
     spawn(Builder::new().name(name.to_owned()), Box::new(run))
 }
 
-/// Starts one of quitter's own threads, and passes it a value. If the system refuses the thread, returns the
-/// value.
+/// Starts a thread that runs code of the program, and passes it a value. If the system refuses the thread,
+/// returns the value.
 pub(crate) fn start_with<T: Send + 'static>(
     name: &str,
     value: T,
@@ -27,7 +28,7 @@ pub(crate) fn start_with<T: Send + 'static>(
     let value = Arc::new(Mutex::new(Some(value)));
     let take = |value: &Mutex<Option<T>>| lock_std(value).take();
     let theirs = Arc::clone(&value);
-    let run = move || _ = take(&theirs).map(run);
+    let run = move || system::accepting_signals(|| _ = take(&theirs).map(run));
     match start(name, run) {
         Ok(_detached) => Ok(()),
         Err(refused) => take(&value).map_or(Ok(()), |value| Err((value, refused))),

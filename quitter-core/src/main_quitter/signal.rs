@@ -7,8 +7,8 @@
 //! That is why other threads sometimes [leave signals to this thread](leave_to_listener):
 //!
 //! * While the main quitter is made. The handler is installed a moment before it has anything to do, and a
-//!   signal that comes in between would be lost. Threads that are started meanwhile never accept these
-//!   signals.
+//!   signal that comes in between would be lost. Threads that are started meanwhile accept these signals only
+//!   while they [run code of the program](crate::system::accepting_signals).
 //! * While the exit waits. If its thread took a signal on a busy machine, it would wait for a time slice only
 //!   to wake the thread that handles the signal.
 

@@ -10,6 +10,7 @@ use super::tasks::Answer;
 use super::waker::Leaf;
 use super::worker::Turn;
 use super::{Target, TaskState, Thread, Why};
+use crate::routine::record::Record;
 use crate::threads;
 
 /// Where a target was found.
@@ -36,12 +37,11 @@ pub(super) fn wake(targets: &[Target], limit: Limit) {
         // An earlier wake-up has not returned.
         return;
     };
-    let work = move || {
-        let _turn = turn;
+    let ask = |(tasks, _turn): (Vec<Arc<Record>>, Turn)| {
         tasks.iter().for_each(|task| task.polls.ask());
     };
     // If the thread cannot be started, no task is asked, and the report says so.
-    let _ = threads::start("quitter wakes", work);
+    let _ = threads::start_with("quitter wakes", (tasks, turn), ask);
 }
 
 /// Waits for the answers of the suspended targets.

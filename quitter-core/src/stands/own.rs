@@ -67,7 +67,7 @@ impl Own {
         if let Some(slot) = self.slot.take() {
             slot.store(FREE, Ordering::Relaxed);
         }
-        let result = f();
+        let result = system::accepting_signals(f);
         self.slot = Some(OWN.put(self.value));
         result
     }
