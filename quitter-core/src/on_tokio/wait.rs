@@ -33,7 +33,8 @@ impl Quitter {
     /// # Panics
     ///
     /// Panics if it has to wait for a limited time and is polled outside a tokio runtime, or in one without
-    /// timers (`enable_time`).
+    /// timers (`enable_time`). The [`deadline`](Self::deadline) of a quit limits the time, too, even that of
+    /// [`Duration::MAX`]: on other executors, await [`done`](Self::done).
     ///
     /// # Examples
     ///
