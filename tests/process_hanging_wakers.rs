@@ -71,3 +71,34 @@ fn a_waker_that_hangs_does_not_keep_the_program_from_being_ended_by_force() {
     let ended = program.end().with_code(1);
     ended.saying(&["Received quit from 'channel'", "deaf"]);
 }
+
+#[cfg(feature = "process")]
+mod child_processes {
+    use super::*;
+    use crate::common::sh;
+
+    /// By then the program would end a child that was not asked to stop.
+    const TIMEOUT: Duration = Duration::from_secs(4);
+
+    /// Prints "is stopped" when it is asked to stop, and ends then. Reports show the script itself.
+    const SAYS_WHEN_STOPPED: &str = "trap 'echo is $STATE; exit 0' TERM; STATE=stopped; echo runs; \
+        while :; do sleep 0.02; done";
+
+    #[test]
+    fn a_waker_that_hangs_does_not_keep_a_child_process_from_being_stopped() {
+        let mut program = alone(|| {
+            let builder = MainQuitter::builder().timeout(TIMEOUT);
+            builder.run(|main| {
+                let (waits, is_waiting) = bounded(1);
+                add_deaf(main, move || waits.send(()).unwrap()).unwrap();
+                is_waiting.recv().unwrap();
+                main.routine("child")
+                    .process(sh(SAYS_WHEN_STOPPED))
+                    .map(drop)
+            })
+        });
+        program.wait_for("runs");
+        program.send(SIGINT);
+        program.wait_for("is stopped");
+    }
+}

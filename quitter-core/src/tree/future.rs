@@ -60,12 +60,23 @@ impl Future for QuitWait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if this.node.is_quitting() {
+        self.poll_as(Waiter::Future, cx)
+    }
+}
+
+impl QuitWait {
+    /// Like a poll, for a waker of quitter's own.
+    #[cfg(feature = "process")]
+    pub(crate) fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_as(Waiter::own, cx)
+    }
+
+    fn poll_as(&mut self, waiter: fn(Waker) -> Waiter, cx: &mut Context<'_>) -> Poll<()> {
+        if self.node.is_quitting() {
             return Poll::Ready(());
         }
         // Only a quit takes the waker from the list. So it is still there, or has just been woken.
-        let entered = this.entered.as_ref();
+        let entered = self.entered.as_ref();
         if entered.is_some_and(|entered| entered.has(cx.waker())) {
             return Poll::Pending;
         }
@@ -73,10 +84,10 @@ impl Future for QuitWait {
         // Cloning a waker runs the executor's code, so it is done before locking.
         let clone = cx.waker().clone();
         let waker = WakerId::of(&clone);
-        match this.node.enter(Waiter::Future(clone), before) {
+        match self.node.enter(waiter(clone), before) {
             None => Poll::Ready(()),
             Some(place) => {
-                this.entered = Some(Entered::new(place, waker));
+                self.entered = Some(Entered::new(place, waker));
                 Poll::Pending
             }
         }
@@ -127,6 +138,16 @@ impl DoneWait {
 
     /// Takes the next step of the wait. If it is pending, the task is woken when something changes.
     pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        self.step_as(Waiter::Future, cx)
+    }
+
+    /// Like [`step`](Self::step), for a waker of quitter's own.
+    #[cfg(feature = "process")]
+    pub(crate) fn step_own(&mut self, cx: &mut Context<'_>) -> Step {
+        self.step_as(Waiter::own, cx)
+    }
+
+    fn step_as(&mut self, waiter: fn(Waker) -> Waiter, cx: &mut Context<'_>) -> Step {
         if self.wait.is_none() {
             let limits = self.limits.clone();
             let wait = match &self.record {
@@ -144,7 +165,7 @@ impl DoneWait {
             let before = entered.as_ref().map(|entered| entered.at);
             let clone = cx.waker().clone();
             let waker = WakerId::of(&clone);
-            let key = wait.enter(Waiter::Future(clone), before);
+            let key = wait.enter(waiter(clone), before);
             *entered = Some(Entered::new(key, waker));
         }
         wait.step()

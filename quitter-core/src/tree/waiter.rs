@@ -24,6 +24,16 @@ pub(super) enum Waiter {
 }
 
 impl Waiter {
+    /// A waker of quitter's own, which never hangs. It is called with the threads, before the wakers of
+    /// executors.
+    #[cfg(feature = "process")]
+    pub(super) fn own(waker: Waker) -> Self {
+        Self::Thread(Arc::new(Parker {
+            own: Some(waker),
+            ..Parker::default()
+        }))
+    }
+
     pub(super) fn is_thread(&self) -> bool {
         matches!(self, Self::Thread(_))
     }
@@ -44,9 +54,13 @@ impl Waiter {
 }
 
 /// The place where one thread sleeps.
+#[derive(Default)]
 pub(super) struct Parker {
     state: Mutex<State>,
     changed: Condvar,
+    /// Called instead of waking a thread that sleeps here.
+    #[cfg(feature = "process")]
+    own: Option<Waker>,
 }
 
 #[derive(Default)]
@@ -61,10 +75,7 @@ enum State {
 
 impl Parker {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        })
+        Arc::default()
     }
 
     /// Blocks until the thread is woken, or until `until`. Returns whether it was woken: then it is not in
@@ -92,6 +103,11 @@ impl Parker {
 
     /// Wakes the thread, which then wakes `others`. Returns the threads that the caller has to wake itself.
     fn wake(&self, others: Vec<Arc<Self>>) -> Vec<Arc<Self>> {
+        #[cfg(feature = "process")]
+        if let Some(own) = &self.own {
+            own.wake_by_ref();
+            return others;
+        }
         let mut state = lock(&self.state);
         match &mut *state {
             State::Gone => return others,

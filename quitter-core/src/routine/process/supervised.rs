@@ -1,7 +1,6 @@
 //! The life of one child process, as the reaper drives it: the process runs, is asked to stop, is killed,
 //! its group ends, and it is reaped and judged.
 
-use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -151,7 +150,7 @@ impl Supervised {
 
     /// Whether the quitter is quitting. The waker is called when that, or later the deadline, changes.
     fn look_for_quit(&mut self, cx: &mut Context<'_>) -> bool {
-        if Pin::new(&mut self.quit).poll(cx).is_pending() {
+        if self.quit.poll_own(cx).is_pending() {
             return false;
         }
         let deadlines = self.deadlines.get_or_insert_with(|| {
@@ -162,7 +161,7 @@ impl Supervised {
             DoneWait::for_subtree(self.live.quitter().node(), limits)
         });
         // Never ready, since this routine is live.
-        let _ = deadlines.step(cx);
+        let _ = deadlines.step_own(cx);
         true
     }
 
