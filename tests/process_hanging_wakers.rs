@@ -74,8 +74,10 @@ fn a_waker_that_hangs_does_not_keep_the_program_from_being_ended_by_force() {
 
 #[cfg(feature = "process")]
 mod child_processes {
+    use std::process::{Command, Stdio};
+
     use super::*;
-    use crate::common::sh;
+    use crate::common::{PATIENCE, sh};
 
     /// By then the program would end a child that was not asked to stop.
     const TIMEOUT: Duration = Duration::from_secs(4);
@@ -98,6 +100,33 @@ mod child_processes {
             })
         });
         program.wait_for("runs");
+        program.send(SIGINT);
+        program.wait_for("is stopped");
+    }
+
+    #[test]
+    fn a_waker_that_hangs_at_the_end_of_one_process_does_not_keep_another_from_being_stopped() {
+        let mut program = alone(|| {
+            let builder = MainQuitter::builder().timeout(TIMEOUT);
+            builder.run(|main| {
+                main.routine("child")
+                    .process(sh(SAYS_WHEN_STOPPED))
+                    .unwrap();
+                let mut brief = main
+                    .routine("brief")
+                    .process(Command::new("cat").stdin(Stdio::piped()))
+                    .unwrap();
+                let mut ended = Box::pin(brief.ended());
+                let waker = Arc::new(Hangs).into();
+                let mut context = Context::from_waker(&waker);
+                assert!(ended.as_mut().poll(&mut context).is_pending());
+                brief.stdin = None;
+                brief.wait(PATIENCE).unwrap();
+                println!("ended");
+                hang()
+            })
+        });
+        program.wait_for("ended");
         program.send(SIGINT);
         program.wait_for("is stopped");
     }

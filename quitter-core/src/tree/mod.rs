@@ -46,6 +46,8 @@ pub(crate) use node::Node;
 pub(crate) use quit::Quit;
 pub(crate) use wait::{Excluded, Limits, Step};
 pub(crate) use waiter::call_no_wakers;
+#[cfg(feature = "process")]
+pub(crate) use waiter::wake_futures;
 
 #[cfg(all(test, loom))]
 mod models;

@@ -156,6 +156,14 @@ pub(crate) fn call_no_wakers() {
     CALLS_NO_WAKERS.set(true);
 }
 
+/// Wakes futures that wait in no list of the tree.
+#[cfg(feature = "process")]
+pub(crate) fn wake_futures(wakers: impl Iterator<Item = Waker>) {
+    let mut futures = Futures::default();
+    wakers.for_each(|waker| futures.wakers.push(waker));
+    futures.wake();
+}
+
 /// Futures to be woken, after unlocking.
 #[must_use = "the futures are woken by `wake`"]
 #[derive(Default)]

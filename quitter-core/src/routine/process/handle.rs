@@ -17,10 +17,9 @@ use crate::blocking::warn_if_blocking;
 use crate::report::timeouts::Timeouts;
 use crate::routine::awaiting::Mark;
 use crate::routine::handle::wait_for;
-use crate::routine::panics;
 use crate::routine::record::Record;
 use crate::sync::lock_std;
-use crate::tree::Node;
+use crate::tree::{self, Node};
 
 /// A child process that is a routine. Made by [`Quitter::add_process`](crate::Quitter::add_process).
 /// Dropping it detaches the process, which goes on, supervised by its quitter; pipes that are still in
@@ -85,10 +84,7 @@ impl End {
     pub(super) fn wake(&self) {
         // A separate statement, so that no waker is called under the lock.
         let waiting = std::mem::take(&mut *lock_std(&self.waiting));
-        for waker in waiting.into_values() {
-            // The executor's code. If it panics, the other futures are still woken.
-            panics::catch(|| waker.wake(), |_| ());
-        }
+        tree::wake_futures(waiting.into_values());
     }
 }
 

@@ -19,6 +19,7 @@ use super::proc::Census;
 use super::supervised::{Next, Supervised};
 use crate::stands::own;
 use crate::threads;
+use crate::tree;
 
 /// How soon to retry reaping a process that another thread is signalling.
 pub(super) const SOON: Duration = Duration::from_millis(1);
@@ -95,6 +96,7 @@ impl ReaperThread {
         threads::start("quitter reaper", move || {
             let _own = own::mark_as_waking();
             crate::trace::this_thread_never_waits();
+            tree::call_no_wakers();
             reaping.run();
         })?;
         Ok(Self { requests, sleeper })
