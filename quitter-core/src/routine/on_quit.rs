@@ -62,7 +62,7 @@ impl fmt::Debug for OnQuit {
 impl Quitter {
     /// Calls `f` once when this quitter is told to quit. Use it to tell other code to end, such as a
     /// library with its own shutdown handle. If the quitter is quitting already, `f` is called on this
-    /// thread before this returns.
+    /// thread before this returns, like any function: a panic goes on to the caller.
     ///
     /// `f` runs as a routine named `on_quit`, on its own thread, which is started at the quit: whatever `f`
     /// does, it does not delay the quit for others. Like any routine it is waited for and reported, and a
