@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{self, SIGCONT, SIGHUP, SIGINT, SIGTERM};
 use nix::sys::signal::{kill, raise};
 use nix::unistd::Pid;
-use quitter::{AddRoutineError, ExitReport, MainQuitter, QuitSource, SecondSignal};
+use quitter::{AddRoutineError, ExitReport, MainQuitter, Notice, QuitSource, SecondSignal};
 
 use common::waits::until_all_others_sleep;
 use common::{Ended, PATIENCE, Process, alone, command_for, fill, hang, pid_in, says};
@@ -53,6 +53,34 @@ fn stuck(policy: SecondSignal, timeout: Duration) -> ExitReport {
             })?;
             Ok::<_, AddRoutineError>(())
         })
+}
+
+/// Prints the exit code of the outcome.
+fn tells_the_code(notice: &Notice) {
+    match notice {
+        Notice::QuitEvent { .. } => says("quits"),
+        Notice::Outcome(report) => says(&format!("the report has code {}", report.exit_code)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_report_has_the_exit_code_of_the_second_signal() {
+    let mut program = alone(|| {
+        let builder = MainQuitter::builder().timeout(PATIENCE);
+        let builder = builder.second_signal(SecondSignal::ExitAtOnce);
+        builder.notices(tells_the_code).run(|_| {
+            says("listening");
+            hang()
+        })
+    });
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.wait_for("quits");
+    program.send(SIGTERM);
+    let ended = program.end().with_code(130);
+    let code = "the report has code 130, process ";
+    assert!(ended.stdout.contains(code), "{}", ended.stdout);
 }
 
 /// Sends the first signal and waits until the program has seen it.

@@ -50,7 +50,7 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
     console::call_hook();
     let last_words = Arc::clone(ending);
     console::queue_and_wake(move || {
-        say_last_words(&last_words);
+        say_last_words(&last_words, trigger);
         // On a busy machine, the thread that waits for these words may not run again for long.
         if console::is_written() {
             exit(&last_words, trigger);
@@ -87,7 +87,7 @@ fn code(ending: &Ending, trigger: Trigger) -> u8 {
 }
 
 /// Prints the outcome, unless it was printed, and what holds up the end. Runs on the console's thread.
-fn say_last_words(ending: &Ending) {
+fn say_last_words(ending: &Ending, trigger: Trigger) {
     // A progress line may be queued behind these words, and would be printed after them.
     console::end_progress();
     console::release_now();
@@ -98,9 +98,12 @@ fn say_last_words(ending: &Ending) {
     });
     let came_to_exit = made.is_some();
     let now = || ending.report_now().map(ExitReport::without_exit);
-    let Some(report) = made.or_else(now) else {
+    let Some(mut report) = made.or_else(now) else {
         return;
     };
+    if let Trigger::Signal(_) = trigger {
+        report.exit_code = exit_code::SECOND_SIGNAL;
+    }
     if is_unsaid {
         console::say_now(Notice::Outcome(Box::new(report.clone())));
     }
