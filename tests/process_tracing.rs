@@ -11,11 +11,14 @@ mod stories;
 #[path = "../quitter-core/tests/common/subscriber.rs"]
 mod subscriber;
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
 use quitter::{End, ExitReport, MainQuitter, MainQuitterBuilder, Output, QuitSource};
+use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{set_global_default, with_default};
+use tracing::{Event, Metadata, Subscriber};
 
 use common::{PATIENCE, alone, hang};
 use stories::forced;
@@ -29,6 +32,35 @@ fn builder() -> MainQuitterBuilder {
 /// Prints each event on stdout.
 fn prints() -> Capture {
     Capture::telling(|entry| println!("event: {entry}"))
+}
+
+/// Prints the events of the program, and leaves out those of quitter, as a filter for `store=info` does.
+struct LeavesQuitterOut(Capture);
+
+impl Subscriber for LeavesQuitterOut {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() != "quitter"
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.0.new_span(span)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.0.event(event);
+    }
+
+    fn enter(&self, span: &Id) {
+        self.0.enter(span);
+    }
+
+    fn exit(&self, span: &Id) {
+        self.0.exit(span);
+    }
 }
 
 /// Never returns from an event that comes later than the start of the body.
@@ -163,6 +195,28 @@ fn without_a_subscriber_the_outcome_is_written() {
     let story = || clean(builder().output(Output::Tracing));
     let ended = alone(story).end().with_code(0);
     ended.saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn where_a_filter_leaves_quitter_out_an_error_is_written() {
+    let story = || {
+        set_global_default(LeavesQuitterOut(prints())).unwrap();
+        let builder = builder().output(Output::Tracing).timeout(PATIENCE);
+        builder.run(|_| Err::<(), _>(io::Error::other("no such port")))
+    };
+    let ended = alone(story).end().with_code(1);
+    assert_eq!(ended.stderr, "Error: no such port\n");
+    assert!(!ended.stdout.contains("event: "), "{}", ended.stdout);
+}
+
+#[test]
+fn where_a_filter_leaves_quitter_out_a_clean_end_is_silent() {
+    let story = || {
+        set_global_default(LeavesQuitterOut(prints())).unwrap();
+        clean(builder().output(Output::Tracing))
+    };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.stderr, "");
 }
 
 #[test]

@@ -36,8 +36,10 @@ pub enum Output {
     Silent,
     /// Nothing, since the program's tracing subscriber gets everything. Needs the feature `tracing`.
     ///
-    /// The outcome is still written if no subscriber takes it within 250 ms. So is the report of an end by
-    /// force: it depends on no subscriber, and what a subscriber has not yet written is lost then.
+    /// The outcome is still written if no subscriber takes it within 250 ms. So is an outcome with something
+    /// wrong, where the subscriber's filter leaves out even the errors of the target `quitter`, as
+    /// `RUST_LOG=store=info` does. So is the report of an end by force: it depends on no subscriber, and what
+    /// a subscriber has not yet written is lost then.
     ///
     /// With the feature, a subscriber gets the events below, whatever the output is. Their target is
     /// `quitter`. The fields hold names and texts unchanged; subscribers escape them.

@@ -318,37 +318,55 @@ impl FailureEvent {
 // ── notices ───────────────────────────────────────────────────────────────────────────────────────
 
 /// A notice, on its way to the subscriber.
-pub(crate) struct NoticeEvent(Option<Job>);
+pub(crate) struct NoticeEvent {
+    job: Option<Job>,
+    /// Set by the job of a notice that is trouble, if the subscriber leaves out all of quitter's events.
+    is_left_out: Arc<AtomicBool>,
+}
 
 impl NoticeEvent {
     /// The event of a notice. Quit events and failures have events of their own.
     pub(crate) fn of(notice: &Notice) -> Self {
+        let is_left_out = Arc::new(AtomicBool::new(false));
         if !may_be_wanted(Level::ERROR) {
-            return Self(None);
+            return Self {
+                job: None,
+                is_left_out,
+            };
         }
         let job: Option<Job> = match notice {
             Notice::QuitEvent { .. } | Notice::Failure(_) => None,
-            Notice::Outcome(report) => Some(outcome(report)),
+            Notice::Outcome(report) => Some(outcome(report, Arc::clone(&is_left_out))),
             notice if notice.is_trouble() => {
                 let text = Unbroken(notice).to_string();
-                Some(Box::new(move || warn!(target: TARGET, "{text}")))
+                let is_left_out = Arc::clone(&is_left_out);
+                Some(Box::new(move || {
+                    is_left_out.store(leaves_out_errors(), Ordering::Relaxed);
+                    warn!(target: TARGET, "{text}");
+                }))
             }
             notice => {
                 let text = Unbroken(notice).to_string();
                 Some(Box::new(move || info!(target: TARGET, "{text}")))
             }
         };
-        Self(job)
+        Self { job, is_left_out }
     }
 
-    /// Returns whether the subscriber has received it.
+    /// Returns whether the subscriber has received it. A subscriber that leaves out what is no trouble counts
+    /// as having received that.
     pub(crate) fn tell(self) -> bool {
-        let told = self.0.map(|job| tracer().tell(job));
-        told.unwrap_or(false)
+        let told = self.job.is_some_and(|job| tracer().tell(job));
+        told && !self.is_left_out.load(Ordering::Relaxed)
     }
 }
 
-fn outcome(report: &ExitReport) -> Job {
+/// Whether the subscriber wants not even the errors of quitter, as where a filter names other crates.
+fn leaves_out_errors() -> bool {
+    !tracing::enabled!(target: TARGET, Level::ERROR)
+}
+
+fn outcome(report: &ExitReport, is_left_out: Arc<AtomicBool>) -> Job {
     let stuck: Vec<_> = report.timeouts.first(STUCK).collect();
     let stuck = stuck.into_iter().map(|(path, routine)| {
         let facts = routine.to_string();
@@ -365,6 +383,10 @@ fn outcome(report: &ExitReport) -> Job {
     );
     let is_trouble = report.is_trouble();
     Box::new(move || {
+        if is_trouble && leaves_out_errors() {
+            is_left_out.store(true, Ordering::Relaxed);
+            return;
+        }
         for (path, routine, facts) in stuck {
             error!(
                 target: TARGET,
