@@ -10,18 +10,22 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, Read, Write, pipe};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::in_time;
 #[cfg(target_os = "linux")]
 use common::take_all_descriptors;
-#[cfg(target_os = "linux")]
-use common::waits::eventually;
+use common::waits::{Waiter, eventually};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::pty::{OpenptyResult, openpty};
+use nix::sys::pthread::{pthread_kill, pthread_self};
+use nix::sys::signal::Signal;
 use nix::sys::termios::{FlowArg, tcflow};
 use quitter_core::{Quitter, Quitting, Ready, RoutineQuitter, Timeouts};
 
@@ -96,18 +100,24 @@ fn a_write_that_nobody_reads_ends_at_the_quit() {
         move |q| {
             let mut sink = q.interruptible(sink);
             loop {
-                sink.write_all(&[b'x'; 100_000])?;
+                // More than fits into the buffer of a socket.
+                sink.write_all(&[b'x'; 1_000_000])?;
             }
         }
     }
     root.routine("unix").add(write(unix)).unwrap();
     root.routine("pipe").add(write(pipe)).unwrap();
     root.routine("terminal").add(write(slave)).unwrap();
+    // This one takes a little, and then is full.
+    let full = openpty(None, None).unwrap();
+    root.routine("full terminal")
+        .add(write(full.slave))
+        .unwrap();
     let other = openpty(None, None).unwrap();
     root.routine("emulator").add(write(other.master)).unwrap();
     until_all_block(&root);
     ends_cleanly(&root);
-    drop((master, other.slave));
+    drop((master, full.master, other.slave));
 }
 
 /// Terminal emulators and `expect` write to the master. Opening such a descriptor a second time opens another
@@ -253,6 +263,7 @@ fn the_timeouts_of_a_socket_hold_before_the_quit_and_after_it() {
             server.set_read_timeout(Some(SHORT)).unwrap();
             let late = stream.read(&mut buf).unwrap_err();
             assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
+            server.set_read_timeout(None).unwrap();
             server.set_write_timeout(Some(SHORT)).unwrap();
             let late = loop {
                 if let Err(late) = stream.write(&[0; 64 * 1024]) {
@@ -445,6 +456,43 @@ fn a_wait_tells_whether_it_is_ready_late_or_told_to_quit() {
     assert_eq!(root.wait_writable(&source).unwrap(), Ready::Quitting);
     let late = root.wait_readable_timeout(&source, LONG).unwrap();
     assert_eq!(late, Ready::Quitting);
+}
+
+#[test]
+fn a_signal_that_the_program_handles_does_not_end_a_wait() {
+    let handled = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(libc::SIGUSR2, Arc::clone(&handled)).unwrap();
+    let root = Quitter::root("main");
+    let (source, mut peer) = UnixStream::pair().unwrap();
+    let (tell, told) = mpsc::channel();
+    let wait = move |q: &RoutineQuitter| {
+        tell.send((Waiter::this_thread(), pthread_self())).unwrap();
+        assert_eq!(q.wait_readable(&source)?, Ready::Now);
+        Ok::<(), io::Error>(())
+    };
+    let waits = root.routine("waits").add(wait).unwrap();
+    let (waiter, thread) = told.recv().unwrap();
+    waiter.until_asleep();
+    pthread_kill(thread, Signal::SIGUSR2).unwrap();
+    eventually(|| handled.load(Ordering::Relaxed));
+    waiter.until_asleep();
+    assert!(!waits.is_finished());
+    peer.write_all(b"x").unwrap();
+    waits.wait(PATIENCE).unwrap();
+    ends_cleanly(&root);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_descriptor_that_cannot_be_waited_for_is_an_error() {
+    let root = Quitter::root("main");
+    let only_a_path = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH)
+        .open("/")
+        .unwrap();
+    let refused = root.wait_readable(&only_a_path).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
 }
 
 #[test]

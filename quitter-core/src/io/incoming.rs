@@ -75,9 +75,7 @@ impl<L: Listener> Iterator for Incoming<'_, L> {
         const AFTER_FAILURE: Duration = Duration::from_millis(50);
         if std::mem::take(&mut self.has_failed) {
             let until = Instant::now().checked_add(AFTER_FAILURE);
-            if self.caller.node.wait_quit(until) {
-                return None;
-            }
+            self.caller.node.wait_quit(until);
         }
         loop {
             let source = self.listener.as_fd();

@@ -155,10 +155,7 @@ impl<S: AsFd> Interruptible<S> {
 
     /// Waits until the stream is ready, until `limit`, or until the grace period after the quit is over.
     fn ready(&mut self, wanted: Wanted, limit: Option<Instant>) -> io::Result<()> {
-        let source = match (&self.kind, wanted) {
-            (Kind::Terminal(file), Wanted::Writable) => file.as_fd(),
-            _ => self.stream.as_fd(),
-        };
+        let source = self.stream.as_fd();
         match self.caller.wait(source, wanted, limit)? {
             Ready::Now => return Ok(()),
             // The error that std's streams return.
