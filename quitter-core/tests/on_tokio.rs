@@ -7,20 +7,23 @@ mod common;
 
 use std::cell::Cell;
 use std::future::pending;
+use std::pin::pin;
 use std::process::Termination;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_lite::future::poll_once;
 use quitter_core::{
     AddRoutineError, ExitReport, MainQuitter, OnFailure, QuitSource, Quitter, Quitting,
     RoutineKind, RoutineQuitter,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, coop};
 
 use common::waits::eventually;
 use common::{
@@ -402,6 +405,10 @@ fn a_wait_without_time_needs_no_timers() {
             1
         );
         assert!(task.wait_async(Duration::ZERO).await.is_err());
+        let mut without_limit = pin!(root.wait_done_async(Duration::MAX));
+        assert!(poll_once(without_limit.as_mut()).await.is_none());
+        task.abort();
+        without_limit.await.unwrap();
     });
 }
 
@@ -432,6 +439,26 @@ fn a_wait_ends_by_tokios_clock_where_that_is_paused() {
         assert!(clock.elapsed() >= 101 * hours);
     });
     assert!(from.elapsed() < PATIENCE);
+}
+
+#[test]
+fn a_quit_makes_an_awaited_wait_end_earlier_that_would_have_ended_later() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let root = Quitter::root("root");
+        root.add_task(|_| pending::<()>()).unwrap();
+        let clock = tokio::time::Instant::now();
+        let mut wait = pin!(root.wait_done_async(10 * HOUR));
+        assert!(poll_once(wait.as_mut()).await.is_none());
+        root.quit_and_wait_async(HOUR).await.unwrap_err();
+        assert_eq!(wait.await.unwrap_err().len(), 1);
+        assert!(clock.elapsed() < 2 * HOUR, "{:?}", clock.elapsed());
+    });
 }
 
 #[test]
@@ -754,6 +781,10 @@ fn blocks_no_task() {
         let looks = root.clone();
         let looks = several.spawn(async move {
             assert!(looks.wait_done(Duration::ZERO).is_err());
+            // The look leaves tokio's budget of the task as it was.
+            let mut cx = Context::from_waker(Waker::noop());
+            let budget = [(); 10].map(|()| coop::poll_proceed(&mut cx));
+            assert!(budget.iter().all(Poll::is_ready));
             looks.sleep(Duration::ZERO).unwrap();
         });
         several.block_on(looks).unwrap();
