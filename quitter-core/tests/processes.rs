@@ -169,6 +169,39 @@ fn any_exit_code_after_the_stop_signal_is_clean_and_there_to_be_read() {
 }
 
 #[test]
+fn a_process_that_another_request_to_end_reaches_first_has_not_failed() {
+    for other in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        let root = Quitter::root("main");
+        let builder = root.routine("sleeps").stop_signal(libc::SIGCONT);
+        let process = builder.process(sleeps()).unwrap();
+        root.send_quit();
+        kill(Pid::from_raw(process.pid() as i32), other).unwrap();
+        root.wait_done(PATIENCE).unwrap();
+        let status = process.end().unwrap().status.unwrap();
+        assert_eq!(status.signal(), Some(other as i32));
+        assert!(root.failures().is_empty(), "{:?}", root.failures());
+    }
+}
+
+#[test]
+fn a_command_is_shown_with_its_empty_arguments_and_cut_and_named_after_its_program() {
+    let root = Quitter::root("main");
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "sleep 1000", ""]).args(["x"; 1000]);
+    let process = root.add_process(command).unwrap();
+    assert_eq!(process.name(), "sh");
+    let timeouts = process.wait(Duration::ZERO).unwrap_err();
+    let status = timeouts.routines().next().unwrap().status.as_deref();
+    let status = status.unwrap();
+    assert!(
+        status.starts_with("/bin/sh -c 'sleep 1000' '' x x"),
+        "{status}"
+    );
+    assert!(status.chars().count() <= 1024, "{status}");
+    root.quit_and_wait(PATIENCE).unwrap();
+}
+
+#[test]
 fn a_crash_after_the_stop_signal_is_a_failure_while_quitting() {
     let root = Quitter::root("main");
     let script = "ulimit -c 0; trap 'kill -SEGV $$' TERM; echo ready; while :; do sleep 0.01; done";
@@ -599,9 +632,31 @@ fn a_process_that_had_ended_is_adopted_with_its_status() {
     }
     assert!(root.failures().is_empty());
     let child = sh("exit 4").spawn().unwrap();
+    is_gone(child.id());
     let failed = root.routine("server").adopt(child).unwrap();
     failed.wait(PATIENCE).unwrap();
     assert_eq!(message(&root), "exit status: 4");
+}
+
+#[test]
+fn a_waker_that_panics_keeps_no_other_process_from_its_end() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("the executor has a defect");
+        }
+    }
+    let root = Quitter::root("main");
+    let builder = root.routine("sleeps").failure_on(ProcessFailure::Never);
+    let process = builder.process(sleeps()).unwrap();
+    let panics = Waker::from(Arc::new(Panics));
+    let mut ended = pin!(process.ended());
+    let polled = ended.as_mut().poll(&mut Context::from_waker(&panics));
+    assert!(polled.is_pending());
+    kill(Pid::from_raw(process.pid() as i32), Signal::SIGTERM).unwrap();
+    process.wait(PATIENCE).unwrap();
+    let next = root.add_process(sh("exit 0")).unwrap();
+    assert!(next.wait(PATIENCE).unwrap().is_success());
 }
 
 #[test]

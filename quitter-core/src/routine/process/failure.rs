@@ -82,7 +82,7 @@ impl ProcessFailure {
         let is_fine = match self {
             Self::Never => true,
             Self::Unsuccessful => was_asked || judged.end.is_success(),
-            Self::AnyEnd => was_asked || (by == EndedBy::StopSignal && judged.end.is_success()),
+            Self::AnyEnd => was_asked,
         };
         (!is_fine).then(|| match (status, judged.kill) {
             (_, Some((after, place))) if by == EndedBy::Kill => {

@@ -78,3 +78,48 @@ impl Orphans {
         self.next
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    /// A child that has ended, and that nobody has waited for.
+    fn ended() -> Child {
+        let child = Command::new("true").spawn().unwrap();
+        while !Stat::of(child.id()).unwrap().is_zombie() {
+            std::thread::yield_now();
+        }
+        child
+    }
+
+    /// All processes, so that none of another test is reaped.
+    fn everyone() -> HashSet<u32> {
+        let all = proc::all().unwrap().into_iter();
+        all.map(|stat| stat.pid).collect()
+    }
+
+    #[test]
+    fn a_child_that_has_just_ended_is_left_to_whoever_started_it() {
+        let mut child = ended();
+        Orphans::new().step(HashSet::new);
+        assert!(child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn a_supervised_child_is_left_to_its_supervisor_and_others_are_reaped_in_the_end() {
+        let (mut supervised, mut orphan) = (ended(), ended());
+        let mut orphans = Orphans::new();
+        for _ in 0..2 {
+            orphans.next = Instant::now();
+            orphans.step(|| {
+                let mut left_alone = everyone();
+                left_alone.remove(&orphan.id());
+                left_alone
+            });
+        }
+        assert!(supervised.wait().unwrap().success());
+        assert!(orphan.wait().is_err());
+    }
+}
