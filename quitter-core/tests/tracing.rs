@@ -66,7 +66,11 @@ fn the_dispatcher_reaches_the_routines_of_routines() {
 
 #[test]
 fn a_failed_routine_is_an_error_in_its_span_whatever_its_policy() {
-    for on_failure in [OnFailure::QuitMain, OnFailure::FailAtExit] {
+    for on_failure in [
+        OnFailure::QuitMain,
+        OnFailure::FailAtExit,
+        OnFailure::Report,
+    ] {
         let capture = Capture::new();
         let root = Quitter::root("main");
         with_default(capture.clone(), || {

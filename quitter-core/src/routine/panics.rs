@@ -123,3 +123,19 @@ fn text(payload: &(dyn Any + Send)) -> Option<&str> {
         None => payload.downcast_ref::<String>().map(String::as_str),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_whose_drop_panics_with_one_like_itself_is_dropped_quietly() {
+        struct Panics;
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic::resume_unwind(Box::new(Self));
+            }
+        }
+        drop_quietly(Panics);
+    }
+}

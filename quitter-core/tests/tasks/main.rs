@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use quitter_core::{
-    FailureKind, OnFailure, QuitCause, Quitter, Quitting, RoutineKind, RoutineQuitter,
+    FailureKind, OnFailure, QuitCause, Quitter, Quitting, RoutineKind, RoutineQuitter, RoutineState,
 };
 
 use common::waits::{asleep_in, eventually};

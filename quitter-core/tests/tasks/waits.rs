@@ -19,6 +19,35 @@ fn a_wait_leaves_out_the_task_that_polls_it_whoever_made_it() {
 }
 
 #[test]
+fn a_task_that_keeps_a_wait_which_is_over_waits_no_more() {
+    let root = Quitter::root("root");
+    let child = root.child("child").unwrap();
+    let guard = child.guard("guard").unwrap();
+    let mut task = Box::pin(
+        root.routine("task")
+            .task(move |q| async move {
+                let mut done = child.done();
+                (&mut done).await;
+                q.quitting().await;
+                drop(done);
+            })
+            .unwrap(),
+    );
+    let state = || {
+        let list = root.wait_done(Duration::ZERO).unwrap_err();
+        let mut routines = list.routines();
+        routines.find(|one| one.name == "task").unwrap().state
+    };
+    assert!(poll(&mut task).is_pending());
+    assert_eq!(state(), RoutineState::Waiting);
+    drop(guard);
+    assert!(poll(&mut task).is_pending());
+    assert_eq!(state(), RoutineState::Running);
+    root.send_quit();
+    assert!(poll(&mut task).is_ready());
+}
+
+#[test]
 fn a_wait_that_nobody_polls_yet_leaves_out_nobody() {
     let root = Quitter::root("root");
     let (send, made) = mpsc::channel();
