@@ -413,6 +413,16 @@ fn a_signal_that_is_a_quit_source_cannot_ask_for_dumps() {
     end(started(alone(story)));
 }
 
+#[test]
+fn a_signal_that_asks_for_dumps_cannot_become_a_quit_source() {
+    let story = || {
+        let main = builder().dump_on(libc::SIGUSR1).build();
+        main.add_source(QuitSource::signal(libc::SIGUSR1));
+    };
+    let refused = alone(story).end().with_code(101);
+    refused.saying(&["cannot listen to SIGUSR1: it is a quit source, and asks for dumps"]);
+}
+
 /// After this many turns, the 200 threads are known to work.
 const TURNS: u64 = 5000;
 

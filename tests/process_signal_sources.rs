@@ -6,6 +6,7 @@
 mod common;
 
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::Signal::{self, SIGABRT, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2};
 use nix::sys::signal::raise;
@@ -99,6 +100,31 @@ fn a_signal_of_another_source_is_a_second_signal() {
         "Received SIGABRT while quitting: ending now",
         "Failed to quit",
     ]);
+}
+
+/// A program that quits already when two signals come, which do not end it.
+fn quits_before_two_signals(policy: SecondSignal) -> ExitReport {
+    let builder = builder().second_signal(policy);
+    let main = builder.sources([source(SIGUSR1), source(SIGUSR2)]).build();
+    main.send_quit();
+    raise(SIGUSR1).unwrap();
+    raise(SIGUSR2).unwrap();
+    main.exit()
+}
+
+#[test]
+fn that_a_further_signal_ends_the_program_is_said_once() {
+    const NEVER: Duration = Duration::from_secs(3600);
+    let ended = alone(|| quits_before_two_signals(SecondSignal::ExitUnlessWithin(NEVER)));
+    let ended = ended.end().with_code(0);
+    assert_eq!(ended.count("a further signal ends"), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn that_a_further_signal_ends_the_program_is_not_said_where_none_does() {
+    let ended = alone(|| quits_before_two_signals(SecondSignal::Ignore));
+    let ended = ended.end().with_code(0);
+    assert_eq!(ended.count("a further signal ends"), 0, "{}", ended.stderr);
 }
 
 #[test]

@@ -104,6 +104,20 @@ fn a_message_without_a_text_of_its_own_is_shown_as_its_source_says() {
 }
 
 #[test]
+fn a_message_with_a_text_of_its_own_is_shown_as_its_source_says_too() {
+    let story = || {
+        let shown = |receiver| {
+            QuitSource::channel_with("login", receiver, |secret: &String| {
+                "x".repeat(secret.len())
+            })
+        };
+        let report = quit_by("secret".to_owned(), shown);
+        assert_eq!(report.cause, source(0, "login", Some("xxxxxx"), false));
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
 fn a_message_that_cannot_be_shown_still_counts() {
     let story = || {
         let report = quit_by(Opaque, channel);

@@ -182,6 +182,10 @@ mod tests {
             Some("text")
         );
         assert_eq!(shown_by_type(&boxed).as_deref(), Some("boxed"));
+        let boxed: Box<dyn Error + Send> = Box::new(fmt::Error);
+        assert_eq!(shown_by_type(&boxed), Some(fmt::Error.to_string()));
+        let shared: Arc<dyn Error + Send + Sync> = Arc::new(fmt::Error);
+        assert_eq!(shown_by_type(&shared), Some(fmt::Error.to_string()));
         assert_eq!(
             shown_by_type(&io::Error::other("io")).as_deref(),
             Some("io")

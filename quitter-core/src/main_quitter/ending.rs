@@ -186,12 +186,12 @@ impl Ending {
         let ends_later = self.config.second_signal != SecondSignal::Ignore;
         let warns = is_quitting && since_first.is_none() && ends_later;
         match state.signals.fire(signal) {
-            Some(source) if !state.phase.is_over() => {
+            Some(source) => {
                 // Before the cause can be read.
                 Process::current().quit_signals.note(source.index, signal);
                 Effect::Fires { source, warns }
             }
-            _ => Effect::Nothing,
+            None => Effect::Nothing,
         }
     }
 
@@ -376,6 +376,15 @@ mod tests {
         ending.look_at_deadline();
         assert!(!ending.state().looks().before.is_empty());
         drop(go_on);
+    }
+
+    #[test]
+    fn half_time_is_in_the_middle_between_the_quit_and_its_deadline() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let ending = ending_within(HOUR);
+        ending.root().node().quit(QuitCause::MainDropped, None);
+        let at = ending.root().node().quit_info().unwrap().at;
+        assert_eq!(ending.half_at(), Some(at + HOUR / 2));
     }
 
     #[test]

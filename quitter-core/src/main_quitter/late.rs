@@ -54,6 +54,20 @@ pub(crate) fn merge_unread(at_deadline: Vec<Arc<Node>>, now: Vec<Arc<Node>>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quitter::Quitter;
+
+    #[test]
+    fn a_quitter_is_listed_once_and_each_of_its_routines_too() {
+        let root = Quitter::root("main");
+        let live = || root.node().look(None).err().unwrap();
+        let _early = root.guard("early").unwrap();
+        let at_deadline = live();
+        let _late = root.guard("late").unwrap();
+        let merged = merge(at_deadline, live());
+        assert_eq!(merged.len(), 1);
+        let names = merged[0].routines.iter().map(|record| &record.name[..]);
+        assert_eq!(names.collect::<Vec<_>>(), ["early", "late"]);
+    }
 
     #[test]
     fn what_could_not_be_read_is_named_once_however_deep_and_many_it_is() {

@@ -239,6 +239,23 @@ pub(crate) fn exit_now(code: u8) -> ! {
     signal_hook::low_level::exit(c_int::from(code))
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_that_of_the_main_quitter_that_could_be_made() {
+        let signals = QuitSignals::new();
+        let signal = |number, name| QuitSignal { number, name };
+        let (first, second) = (signal(1, "first"), signal(2, "second"));
+        signals.note(0, first);
+        signals.note(1, first);
+        signals.note(0, second);
+        let of_sources = [0, 1, 2].map(|index| signals.of_source(index));
+        assert_eq!(of_sources, [Some(second), Some(first), None]);
+    }
+}
+
 #[cfg(unix)]
 mod os {
     use std::borrow::Cow;

@@ -108,4 +108,14 @@ mod tests {
         assert_eq!(fire(HUP), None);
         assert_eq!(fire(INT), Some(0));
     }
+
+    #[test]
+    fn the_time_since_the_first_signal_starts_with_no_later_one() {
+        let mut sources = SignalSources::default();
+        sources.fire(signal(INT));
+        let first = sources.first().unwrap();
+        while Instant::now() == first {}
+        sources.fire(signal(INT));
+        assert_eq!(sources.first(), Some(first));
+    }
 }
