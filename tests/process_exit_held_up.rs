@@ -7,6 +7,7 @@ mod common;
 
 use std::fmt;
 use std::io;
+use std::process::Termination;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -128,6 +129,26 @@ fn a_message_that_comes_while_the_program_exits_and_hangs_when_dropped_does_not_
     ended_in_time_after("exited", alone(story))
         .with_code(1)
         .saying(&["Ended by force: main has its exit report, but has not returned it"]);
+}
+
+/// As a thread-local destructor or an exit handler that hangs would.
+#[test]
+fn a_program_that_hangs_once_main_has_returned_says_so_below_its_outcome() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(QUIT_TIMEOUT);
+        let main = builder.force_exit(true).build();
+        main.send_quit();
+        let _code = main.exit().report();
+        eprintln!("main has returned its report");
+        hang()
+    };
+    let ended = ended_in_time_after("main has returned its report", alone(story)).with_code(1);
+    let ended = ended.saying(&[
+        "Quit: all routines returned",
+        "Ended by force: main has returned, but the process does not end",
+    ]);
+    assert_eq!(ended.count("Quit: all"), 1, "{}", ended.stderr);
+    assert_eq!(ended.count("Killing"), 0, "{}", ended.stderr);
 }
 
 /// The program has its own `main`, which hangs before it calls `exit`.

@@ -19,7 +19,7 @@ use nix::sys::signal::Signal::SIGTERM;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use quitter::{
     End, ExitReport, FailuresWhileQuitting, HoldOutput, MainQuitter, MainQuitterBuilder, Notice,
-    Output, QuitSource, RoutineQuitter,
+    Output, QuitSource, RoutineQuitter, SecondSignal,
 };
 
 use common::waits::until_all_others_sleep;
@@ -97,10 +97,26 @@ fn the_last_words_of_a_forced_end_go_to_stderr_when_the_function_hangs() {
 #[test]
 fn the_outcome_goes_to_stderr_when_the_function_hangs() {
     let ended = alone(|| clean(builder().notices(|_| hang())));
-    ended
-        .end()
-        .with_code(0)
-        .saying(&["Quit: all routines returned"]);
+    let ended = ended.end().with_code(0);
+    assert_eq!(ended.count("Received quit from"), 0, "{}", ended.stderr);
+    ended.saying(&["Quit: all routines returned"]);
+}
+
+#[test]
+fn the_report_of_an_end_by_force_has_the_exit_code_of_a_failure() {
+    let to_stdout = |notice: &Notice| {
+        if let Notice::Outcome(report) = notice {
+            println!("code {}", report.exit_code);
+        }
+    };
+    let ended = alone(move || -> ExitReport {
+        let builder = impatient().force_exit(true).notices(to_stdout);
+        let main = builder.build();
+        main.send_quit();
+        hang()
+    });
+    let ended = ended.end().with_code(1);
+    assert_eq!(ended.stdout.matches("code 1\n").count(), 1, "{ended:?}");
 }
 
 #[test]
@@ -137,6 +153,25 @@ fn lines_are_held_until_the_body_has_returned() {
     let begins = "drawn\nReceived quit from 'OS";
     assert!(ended.stderr.starts_with(begins), "{}", ended.stderr);
     ended.saying(&["SIGTERM\nQuit: all routines returned"]);
+}
+
+#[test]
+fn lines_that_were_held_until_the_body_returned_do_not_wait_for_the_routines() {
+    let story = || {
+        let builder = builder().hold_output(HoldOutput::UntilBodyReturns);
+        let builder = builder.second_signal(SecondSignal::ExitAtOnce);
+        builder.run(|main| {
+            main.routine("deaf").add(|_| hang()).unwrap();
+            println!("drawing");
+            main.wait_quit();
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("drawing");
+    program.send(SIGTERM);
+    program.wait_for("Received quit from");
+    program.send(SIGTERM);
+    program.end().with_code(130);
 }
 
 #[test]

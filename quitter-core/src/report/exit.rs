@@ -375,6 +375,15 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_the_tree_that_could_not_be_read_fails_the_end() {
+        let report = ExitReport::new(Outcome {
+            unread: vec!["main/db".to_owned().into()],
+            ..Outcome::of(source(0, None))
+        });
+        assert_eq!((report.exit_code, report.is_trouble()), (1, true));
+    }
+
+    #[test]
     fn no_line_has_more_than_100_columns_unless_a_word_has() {
         let long = ["many words", "a line\n   of its own"].join(" ").repeat(20);
         let failure = RoutineFailure {

@@ -363,6 +363,15 @@ mod tests {
     }
 
     #[test]
+    fn a_signal_is_trouble_if_it_ends_the_program() {
+        let signal = |ends| Notice::SignalWhileQuitting {
+            signal: "SIGINT".into(),
+            ends,
+        };
+        assert!(signal(true).is_trouble() && !signal(false).is_trouble());
+    }
+
+    #[test]
     fn a_failure_that_is_said_at_once_is_one_line() {
         let failure = RoutineFailure {
             path: "main/clients".to_owned().into(),

@@ -343,6 +343,18 @@ mod tests {
     }
 
     #[test]
+    fn progress_is_not_held() {
+        let mut filter = NoticeFilter::new();
+        filter.hold = HoldOutput::UntilReport;
+        let waiting = Notice::Waiting {
+            routines: Timeouts::default(),
+            left: None,
+        };
+        assert!(filter.admit(waiting).is_empty());
+        assert!(filter.release().is_empty());
+    }
+
+    #[test]
     fn of_failures_that_are_held_each_is_counted_and_what_follows_is_held_too() {
         let mut filter = NoticeFilter::new();
         filter.hold = HoldOutput::UntilReport;
