@@ -250,6 +250,18 @@ fn two_automatic_routines_of_one_name_are_an_error_that_names_both_places() {
         "src/bin/twins.rs:10",
     ]);
     assert_eq!(ended.count("the body runs"), 0, "{}", ended.stderr);
+    let twins = |name| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twins"));
+        Process::start(command.arg(name)).end().with_code(1)
+    };
+    twins("quiet").saying(&["Failed to start: ", "'heart beat'"]);
+    let silent = twins("silent");
+    assert_eq!(silent.stderr, "");
+    // Where it is seen only once the program runs, the program quits.
+    twins("by_hand").saying(&[
+        "Received quit from routine 'heart beat' of main, which failed: ",
+        "Quit: all",
+    ]);
 }
 
 #[test]
