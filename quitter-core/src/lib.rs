@@ -104,8 +104,6 @@ pub use stands::Stands;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::main_quitter::body::{AsError, ErrorOf, KnownError, UnknownError};
-    #[cfg(feature = "tokio")]
-    pub use crate::on_tokio::run::run_async;
     pub use crate::routine::builder::RoutineBuilder;
     pub use crate::routine::registry::{RegisteredRoutine, type_id_of};
     pub use inventory::submit;

@@ -8,7 +8,7 @@ mod common;
 use std::cell::Cell;
 use std::future::pending;
 use std::pin::pin;
-use std::process::Termination;
+use std::process::{ExitCode, Termination};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future::poll_once;
 use quitter_core::{
-    AddRoutineError, ExitReport, MainQuitter, OnFailure, QuitSource, Quitter, Quitting,
+    AddRoutineError, End, ExitReport, MainQuitter, OnFailure, QuitSource, Quitter, Quitting,
     RoutineKind, RoutineQuitter,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::{LocalSet, coop};
 
@@ -956,10 +956,56 @@ fn has_no_runtime() {
     if is_own_process() {
         let refused = || Err(std::io::Error::other("too many open files"));
         let body = async |_: &MainQuitter| println!("the body runs");
-        let report = quitter_core::__private::run_async(MainQuitter::builder(), refused, body);
+        let report = MainQuitter::builder().run_async(refused, body);
         let code = report.exit_code;
         // Prints the outcome.
         let _ = std::process::Termination::report(report);
         std::process::exit(code.into());
     }
+}
+
+#[test]
+fn an_async_program_chooses_its_options_when_it_runs() {
+    let output = in_own_process("chooses_its_options");
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(7), "{text}");
+    assert!(text.contains("on 3 workers as main"), "{text}");
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn chooses_its_options() {
+    if is_own_process() {
+        let runtime = || Builder::new_multi_thread().worker_threads(3).build();
+        let builder = MainQuitter::builder().end(End::WithBody);
+        let report = builder.run_async(runtime, async |main: &MainQuitter| {
+            let workers = Handle::current().metrics().num_workers();
+            let live = main.wait_done(Duration::ZERO);
+            assert!(
+                live.is_ok(),
+                "a wait leaves out the routine that it is called on"
+            );
+            let task = main
+                .add_task(|q| async move { q.quitting().await })
+                .unwrap();
+            println!("on {workers} workers as {}", main.name());
+            assert!(!task.is_finished());
+            ExitCode::from(7)
+        });
+        let code = report.exit_code;
+        assert!(report.timeouts.is_empty());
+        std::process::exit(code.into());
+    }
+}
+
+#[test]
+fn an_async_program_inside_a_runtime_does_not_start_and_says_what_to_write() {
+    let runtime = Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    let body = async |_: &MainQuitter| panic!("the body runs");
+    let report = MainQuitter::builder().run_async(Runtime::new, body);
+    assert_eq!(report.exit_code, 1);
+    let text = report.to_string();
+    assert!(text.starts_with("Failed to start: `run_async`"), "{text}");
+    assert!(text.contains("no `#[tokio::main]`"), "{text}");
 }

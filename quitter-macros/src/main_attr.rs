@@ -103,7 +103,7 @@ fn run(args: &MainArgs, function: &Function) -> TokenStream {
     if function.sig.asyncness.is_some() {
         let runtime = runtime::make(args);
         return output.call(
-            &quote!(#krate::__private::run_async),
+            &quote!(#krate::MainQuitterBuilder::run_async),
             &quote!(builder, #runtime, #body),
         );
     }

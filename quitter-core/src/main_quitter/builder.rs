@@ -363,6 +363,8 @@ impl MainQuitterBuilder {
     /// routines have the same name, the body does not run, and the report says why. The process is
     /// ended by force if it has not ended by itself shortly after the deadline of the quit.
     ///
+    /// An async body takes `run_async`, which needs the feature `tokio`.
+    ///
     /// # Examples
     ///
     /// ```

@@ -385,9 +385,9 @@ fn an_async_main_that_no_thread_polls_shows_what_its_thread_waits_in() {
         "std::thread::functions::park",
         "tokio::runtime::park::CachedParkThread::block_on",
         "tokio::runtime::runtime::Runtime::block_on",
-        "quitter_core::on_tokio::run::run_async::{{closure}}",
+        "quitter_core::on_tokio::run::<impl quitter_core::main_quitter::builder::MainQuitterBuilder>::run_async::{{closure}}",
         "quitter_core::main_quitter::run::Program::run",
-        "quitter_core::on_tokio::run::run_async",
+        "quitter_core::on_tokio::run::<impl quitter_core::main_quitter::builder::MainQuitterBuilder>::run_async",
         "store::main",
     ]);
     assert_eq!(frames, ["tokio::runtime::Runtime::block_on", "store::main"]);
