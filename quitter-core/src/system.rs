@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "stacks", target_os = "linux"))]
 mod memory;
+#[cfg(unix)]
+mod signal_mask;
 #[cfg(target_os = "linux")]
 mod time_slice;
 
@@ -11,13 +13,15 @@ use std::ffi::c_int;
 #[cfg(unix)]
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 use std::time::Duration;
 
 #[cfg(all(feature = "stacks", target_os = "linux"))]
 #[allow(unused_imports, reason = "not all Linux systems have stacks")]
 pub(crate) use memory::is_left as is_memory_left;
+#[cfg(unix)]
+pub(crate) use signal_mask::{Blocked, accepting_signals, unblock};
 #[cfg(target_os = "linux")]
 pub(crate) use time_slice::run_soon;
 #[cfg(all(test, target_os = "linux"))]
@@ -101,108 +105,10 @@ pub(crate) fn action_of(signal: c_int) -> Option<libc::sighandler_t> {
     done.then_some(now.sa_sigaction)
 }
 
-/// Unblocks these signals on this thread.
-#[cfg(unix)]
-pub(crate) fn unblock(signals: &[c_int]) {
-    change_mask(libc::SIG_UNBLOCK, &set_of(signals));
-}
-
-/// The signals that [`Blocked`] has blocked on a thread that accepted them before, as bits.
-#[cfg(unix)]
-static WERE_ACCEPTED: AtomicU64 = AtomicU64::new(0);
-
-/// Blocks signals on its thread until it is dropped. Threads that are started meanwhile inherit that: they
-/// run code of the program under [`accepting_signals`].
-#[cfg(unix)]
-pub(crate) struct Blocked {
-    /// The signals that were blocked before.
-    before: libc::sigset_t,
-    /// It belongs to the thread that created it.
-    _not_send: std::marker::PhantomData<*const ()>,
-}
-
-#[cfg(unix)]
-impl Blocked {
-    pub(crate) fn new(signals: &[c_int]) -> Self {
-        let before = change_mask(libc::SIG_BLOCK, &set_of(signals));
-        let accepted = signals.iter().filter(|signal| !has(&before, **signal));
-        let bits = accepted.fold(0, |bits, signal| bits | bit_of(*signal));
-        WERE_ACCEPTED.fetch_or(bits, Ordering::Relaxed);
-        Self {
-            before,
-            _not_send: std::marker::PhantomData,
-        }
-    }
-}
-
-/// Calls `f`, which is code of the program, on one of quitter's own threads. Meanwhile the thread accepts the
-/// signals that it only blocks because a thread of the program did so for quitter: the child processes and
-/// threads that `f` starts inherit what is blocked.
+/// Calls `f`. Where there are Unix signals, this thread accepts them meanwhile.
+#[cfg(not(unix))]
 pub(crate) fn accepting_signals<T>(f: impl FnOnce() -> T) -> T {
-    #[cfg(unix)]
-    let _until_then = {
-        let were_accepted = WERE_ACCEPTED.load(Ordering::Relaxed);
-        let numbers = 1..=u64::BITS.cast_signed();
-        let signals: Vec<_> = numbers
-            .filter(|number| were_accepted & bit_of(*number) != 0)
-            .collect();
-        Blocked {
-            before: change_mask(libc::SIG_UNBLOCK, &set_of(&signals)),
-            _not_send: std::marker::PhantomData,
-        }
-    };
     f()
-}
-
-/// The bit of a signal; none of a number that is not a signal.
-#[cfg(unix)]
-fn bit_of(signal: c_int) -> u64 {
-    let place = u32::try_from(signal)
-        .ok()
-        .and_then(|number| number.checked_sub(1));
-    place
-        .and_then(|place| 1_u64.checked_shl(place))
-        .unwrap_or(0)
-}
-
-/// Whether a set contains a signal.
-#[cfg(unix)]
-fn has(set: &libc::sigset_t, signal: c_int) -> bool {
-    // SAFETY: `set` has the right type and outlives the call; sigismember(3) refuses a number that is not a
-    // signal.
-    unsafe { libc::sigismember(set, signal) == 1 }
-}
-
-#[cfg(unix)]
-impl Drop for Blocked {
-    fn drop(&mut self) {
-        change_mask(libc::SIG_SETMASK, &self.before);
-    }
-}
-
-#[cfg(unix)]
-fn set_of(signals: &[c_int]) -> libc::sigset_t {
-    // SAFETY: a signal set is a C struct of integers, all valid as zero.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `set` has the right type, is exclusively borrowed and outlives the calls; sigaddset(3) refuses
-    // a number that is not a signal.
-    unsafe {
-        libc::sigemptyset(&raw mut set);
-        for signal in signals {
-            libc::sigaddset(&raw mut set, *signal);
-        }
-    }
-    set
-}
-
-/// Changes the signal mask of this thread, and returns the previous one.
-#[cfg(unix)]
-fn change_mask(how: c_int, signals: &libc::sigset_t) -> libc::sigset_t {
-    let mut before = set_of(&[]);
-    // SAFETY: both sets have the right type and outlive the call, and the second is exclusively borrowed. By
-    // pthread_sigmask(3) the call can only fail for a `how` other than the three constants.
-    unsafe { libc::pthread_sigmask(how, signals, &raw mut before) };
-    before
 }
 
 /// Whether this is a terminal that takes "\n" as it is, without returning to the first column.

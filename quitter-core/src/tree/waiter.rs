@@ -25,7 +25,7 @@ pub(super) enum Waiter {
 
 impl Waiter {
     /// A waker of quitter's own, which never hangs. It is called with the threads, before the wakers of
-    /// executors.
+    /// executors. (A second variant with a waker would make every entry of a list larger by a word.)
     #[cfg(feature = "process")]
     pub(super) fn own(waker: Waker) -> Self {
         Self::Thread(Arc::new(Parker {
