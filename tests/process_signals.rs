@@ -10,16 +10,13 @@
 mod common;
 
 use std::fs::File;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Wake};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded, never};
+use crossbeam_channel::never;
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 use nix::sys::signal::{kill, raise};
-use quitter::{ExitReport, MainQuitter, MainQuitterError, Notice, QuitSource};
+use quitter::{ExitReport, MainQuitter, MainQuitterError, QuitSource};
 
 use common::{PATIENCE, Process, after_shell, alone, command_for, hang};
 
@@ -127,6 +124,13 @@ fn bits(signals: &[Signal]) -> u64 {
 #[test]
 #[cfg(target_os = "linux")]
 fn functions_of_the_program_run_on_threads_that_accept_signals() {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Wake};
+
+    use crossbeam_channel::{Sender, bounded};
+    use quitter::Notice;
+
     struct Says(Sender<()>);
     impl Wake for Says {
         fn wake(self: Arc<Self>) {
