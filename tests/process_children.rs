@@ -6,7 +6,7 @@
 mod common;
 
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use quitter::{
-    ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter, Timeouts,
+    EndedBy, ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter, Timeouts,
 };
 
+use common::waits::eventually;
 use common::{
     Ended, PATIENCE, Process, after_shell, alone, command_for, hang, lives, sh, until_full,
 };
@@ -359,6 +360,55 @@ fn exit_statuses_are_known_though_the_program_was_started_with_sigchld_ignored()
 }
 
 #[test]
+fn a_process_whose_status_is_lost_after_the_stop_signal_has_not_failed() {
+    #![allow(unsafe_code, reason = "safe code does not ignore SIGCHLD")]
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    let story = || {
+        let root = Quitter::root("library");
+        let sleep = root.add_process(sh("exec sleep 1000")).unwrap();
+        // SAFETY: no handler runs. From now on, the system itself reaps every child.
+        unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }.unwrap();
+        root.quit_and_wait(PATIENCE).unwrap();
+        let end = sleep.end().unwrap();
+        assert_eq!((end.status, end.by), (None, EndedBy::StopSignal));
+        assert!(root.failures().is_empty(), "{:?}", root.failures());
+        ExitCode::SUCCESS
+    };
+    alone(story).end().with_code(0);
+}
+
+/// The time limit of the call in which the thread with this name is blocked, which has to be a `ppoll`.
+#[cfg(target_os = "linux")]
+fn limit_of_poll(thread: &str) -> Option<String> {
+    let mut tasks = fs::read_dir("/proc/self/task").unwrap();
+    let mut read = |name: &str| {
+        tasks.find_map(|task| {
+            let path = task.unwrap().path();
+            let comm = fs::read_to_string(path.join("comm")).ok()?;
+            (comm.trim_end() == thread).then(|| fs::read_to_string(path.join(name)).ok())?
+        })
+    };
+    // The number of the call and its arguments, or "running".
+    let call = read("syscall")?;
+    let is_ppoll = call.split(' ').next()?.parse() == Ok(nix::libc::SYS_ppoll);
+    is_ppoll.then(|| call.split(' ').nth(3).unwrap().to_owned())
+}
+
+/// The end of a process by SIGTERM waits a moment for the quit that would explain it.
+#[cfg(target_os = "linux")]
+#[test]
+fn once_the_steps_of_all_processes_are_done_the_reaper_sleeps_without_a_time_limit() {
+    let story = || {
+        let root = Quitter::root("library");
+        let tool = root.add_process(sh("kill -TERM $$")).unwrap();
+        tool.wait(PATIENCE).unwrap();
+        eventually(|| limit_of_poll("quitter reaper").as_deref() == Some("0x0"));
+        ExitCode::SUCCESS
+    };
+    alone(story).end().with_code(0);
+}
+
+#[test]
 fn a_status_that_other_code_has_taken_is_unknown_and_holds_nothing_up() {
     use nix::sys::wait::waitpid;
     let story = || -> ExitReport {
@@ -507,11 +557,10 @@ fn a_stdout_that_takes_nothing_holds_the_end_of_a_prefixed_process_up_for_a_mome
         .end()
         .with_code(0)
         .saying(&["Quit: all routines returned"]);
-    assert!(
-        from.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        from.elapsed()
-    );
+    let took = from.elapsed();
+    // The end waits for the output, which may still be written, for this long.
+    assert!(took >= Duration::from_millis(200), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
     drop(reader);
 }
 
@@ -590,6 +639,47 @@ fn the_end_of_a_process_says_that_its_output_was_closed_whatever_its_status() {
     ]);
 }
 
+/// What it writes in between is lost, and it gets no SIGPIPE unless it goes on writing.
+#[test]
+#[cfg(target_os = "linux")]
+fn each_time_that_stdout_loses_its_reader_a_prefixed_process_has_a_moment_before_its_pipe_is_closed()
+ {
+    use std::os::fd::AsRawFd;
+    let story = || {
+        let root = Quitter::root("library");
+        let script = "read go; echo lost; echo lost >&2; read go; echo seen; \
+                      read go; sleep 0.1; echo lost; echo lost >&2; read go";
+        let mut command = sh(script);
+        command.stdin(Stdio::inherit());
+        let tool = root.routine("tool").output(ProcessOutput::Prefixed);
+        let tool = tool.process(command).unwrap();
+        eprintln!("started");
+        let end = tool.wait(PATIENCE).unwrap();
+        assert!(end.is_success() && !end.is_output_closed(), "{end}");
+        ExitCode::SUCCESS
+    };
+    let (reader, stdout) = io::pipe().unwrap();
+    let (stdin, mut go) = io::pipe().unwrap();
+    let mut go = || go.write_all(b"go\n").unwrap();
+    let ours = stdout.try_clone().unwrap();
+    let mut program = Process::start_between(&mut command_for(story), stdin, stdout);
+    program.wait_for("started");
+    drop(reader);
+    go();
+    // The line on stdout came before.
+    program.wait_for("tool | lost");
+    let again = fs::File::open(format!("/proc/self/fd/{}", ours.as_raw_fd())).unwrap();
+    go();
+    drop(ours);
+    let mut lines = BufReader::new(again).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "tool | seen"));
+    drop(lines);
+    go();
+    program.wait_for("tool | lost");
+    go();
+    program.end().with_code(0);
+}
+
 #[test]
 fn a_prefixed_process_finishes_at_the_quit_though_nobody_reads_the_programs_stdout() {
     let story = || -> ExitReport {
@@ -606,15 +696,28 @@ fn a_prefixed_process_finishes_at_the_quit_though_nobody_reads_the_programs_stdo
     ended.with_code(0).saying(&["Quit: all routines returned"]);
 }
 
+/// How many descriptors this process has.
+fn descriptors() -> usize {
+    fs::read_dir("/dev/fd").unwrap().count()
+}
+
 #[test]
 fn a_daemon_that_keeps_the_pipe_of_a_prefixed_process_open_does_not_hold_up_its_end() {
     let story = || -> ExitReport {
         let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
-        let builder = main.routine("daemon").output(ProcessOutput::Prefixed);
-        // The daemon reads until the test lets go.
-        let mut command = sh("exec 3<&0; setsid cat <&3 & echo started");
+        let prefixed = || main.routine("daemon").output(ProcessOutput::Prefixed);
+        // The threads for processes keep their descriptors.
+        let first = prefixed().process(sh("exit 0")).unwrap();
+        first.wait(PATIENCE).unwrap();
+        let before = descriptors();
+        let builder = prefixed();
+        // The daemon reads until the test lets go. It has left the group, which is killed, when the shell ends.
+        let daemon = r#"setsid sh -c "kill -USR1 $$; exec cat" <&3 & wait"#;
+        let script = format!("exec 3<&0; trap 'echo started; exit 0' USR1; {daemon}");
+        let mut command = sh(&script);
         command.stdin(Stdio::inherit());
         builder.process(command).unwrap().wait(PATIENCE).unwrap();
+        eventually(|| descriptors() == before);
         main.exit()
     };
     let (hold, let_go) = io::pipe().unwrap();

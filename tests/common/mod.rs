@@ -96,6 +96,15 @@ impl Process {
         Self::spawn(command.stderr(Stdio::piped()))
     }
 
+    /// Starts a command that reads from `stdin` and writes to `stdout`, and reads its stderr.
+    pub(crate) fn start_between(
+        command: &mut Command,
+        stdin: impl Into<Stdio>,
+        stdout: impl Into<Stdio>,
+    ) -> Self {
+        Self::spawn(command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()))
+    }
+
     /// Starts a command on a terminal. The holder of the terminal's other side reads and types.
     pub(crate) fn start_on_terminal(command: &mut Command, terminal: &impl AsFd) -> Self {
         let side = || Stdio::from(terminal.as_fd().try_clone_to_owned().expect("a handle"));
