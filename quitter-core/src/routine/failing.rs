@@ -63,7 +63,7 @@ pub(crate) fn fail(quitter: &RoutineQuitter, kind: FailureKind) {
     // A quit that is already under way keeps its cause, and its deadline is the earlier one.
     let quits = quits.filter(|node| counts && !node.is_quitting());
     let cause = quits.as_ref().map(|_| cause_of(quitter, &kind));
-    let quits_all = quits.is_some() && on_failure == OnFailure::QuitMain;
+    let quits_all = quits.as_ref().is_some_and(|node| node.is_root());
     // A quit of the whole tree reports its cause, but a quit of a part of it would go unreported.
     let is_part = |node: &Arc<Node>| node.is_of_main() && !node.is_root();
     let quits_part = quits.as_ref().is_some_and(is_part);
@@ -175,6 +175,24 @@ mod tests {
         }
         assert_eq!(made.get(), FailureLog::LISTED);
         assert_eq!(root.node().failures().unlisted, 500);
+    }
+
+    #[test]
+    fn a_crowd_of_parts_that_quit_is_counted_and_what_quits_the_whole_tree_is_listed_all_the_same()
+    {
+        let fails = |quitter: &Quitter| {
+            let routine = quitter.routine("fails").on_failure(OnFailure::QuitOwn);
+            fail(&routine.guard().unwrap(), FailureKind::of_debug(&"error"));
+            assert!(quitter.has_to_quit());
+        };
+        let root = Quitter::root("root");
+        for _ in 0..FailureLog::LISTED + 500 {
+            fails(&root.child("connection").unwrap());
+        }
+        fails(&root);
+        let failures = root.node().failures();
+        assert_eq!(failures.unlisted, 500);
+        assert_eq!(root.failures().last().unwrap().path, "root");
     }
 
     #[test]
