@@ -128,14 +128,25 @@ fn text(payload: &(dyn Any + Send)) -> Option<&str> {
 mod tests {
     use super::*;
 
+    /// Panics when it is dropped, with a value like itself.
+    struct Panics;
+
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic::resume_unwind(Box::new(Self));
+        }
+    }
+
     #[test]
     fn a_value_whose_drop_panics_with_one_like_itself_is_dropped_quietly() {
-        struct Panics;
-        impl Drop for Panics {
-            fn drop(&mut self) {
-                panic::resume_unwind(Box::new(Self));
-            }
-        }
         drop_quietly(Panics);
+    }
+
+    #[test]
+    fn a_caught_panic_stays_caught_though_the_drop_of_its_payload_panics() {
+        let failed = Cell::new(false);
+        let panics = || panic::resume_unwind(Box::new(Panics));
+        let value: Option<()> = catch(panics, |_| failed.set(true));
+        assert_eq!((value, failed.get()), (None, true));
     }
 }

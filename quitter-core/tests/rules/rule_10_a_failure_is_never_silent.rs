@@ -585,3 +585,26 @@ fn a_guard_made_and_dropped_during_an_unwinding_records_nothing() {
     assert!(panicked.is_err());
     assert!(root.failures().is_empty(), "{:?}", root.failures());
 }
+
+#[test]
+fn a_guard_made_during_an_unwinding_does_not_hide_the_panic_from_those_that_it_drops() {
+    struct Cleanup(Quitter);
+    impl Drop for Cleanup {
+        fn drop(&mut self) {
+            let _guard = self.0.guard("cleanup").unwrap();
+        }
+    }
+    let root = Quitter::root("root");
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _guard = root.guard("request").unwrap();
+        let _cleanup = Cleanup(root.clone());
+        panic!("in the request");
+    }));
+    assert!(panicked.is_err());
+    let failures = root.failures();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    let FailureKind::Panic { message, place } = &failures[0].kind else {
+        panic!("{failures:?}");
+    };
+    assert_eq!((&message[..], place.is_some()), ("in the request", true));
+}
