@@ -372,6 +372,26 @@ mod tests {
     }
 
     #[test]
+    fn all_that_an_end_by_force_says_of_itself_is_last_words() {
+        let by_force = [
+            Notice::EndedByForce {
+                held_up: HeldUpAt::AfterExit,
+                main_thread: None,
+            },
+            #[cfg(feature = "process")]
+            Notice::KillingProcesses { count: 1 },
+            #[cfg(feature = "stacks")]
+            Notice::Stacks {
+                routines: Timeouts::default(),
+            },
+        ];
+        for notice in by_force {
+            assert!(notice.is_last_word(), "{notice}");
+        }
+        assert!(!Notice::LeftRunning { count: 1 }.is_last_word());
+    }
+
+    #[test]
     fn a_failure_that_is_said_at_once_is_one_line() {
         let failure = RoutineFailure {
             path: "main/clients".to_owned().into(),

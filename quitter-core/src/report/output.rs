@@ -325,6 +325,9 @@ mod tests {
     use std::panic::Location;
 
     use super::*;
+    use crate::main_quitter::signal::QuitSignal;
+    use crate::quitter::Quitter;
+    use crate::report::dump::Dump;
     use crate::report::failure::{FailureKind, RoutineFailure};
     use crate::report::path::QuitterPath;
     use crate::report::timeouts::Timeouts;
@@ -352,6 +355,24 @@ mod tests {
         };
         assert!(filter.admit(waiting).is_empty());
         assert!(filter.release().is_empty());
+    }
+
+    #[test]
+    fn dumps_that_there_is_no_room_to_hold_are_dropped() {
+        let mut filter = NoticeFilter::new();
+        filter.hold = HoldOutput::UntilReport;
+        let snapshot = Quitter::root("root").snapshot();
+        for _ in 0..NoticeFilter::MAX_HELD + 500 {
+            filter.admit(Notice::Dump(Box::new(Dump {
+                signal: QuitSignal {
+                    number: 10,
+                    name: "SIGUSR1",
+                },
+                snapshot: snapshot.clone(),
+                outside: None,
+            })));
+        }
+        assert_eq!(filter.release().len(), NoticeFilter::MAX_HELD);
     }
 
     #[test]
