@@ -116,3 +116,49 @@ fn outside(root: &Arc<Node>, snapshot: &Snapshot) -> Option<Vec<OutsideThread>> 
     threads.retain(|thread| !began.contains(&thread.os_id));
     Some(threads)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::cell::OnceCell;
+
+    use super::*;
+    use crate::system;
+
+    struct WaitsWhenDropped(Receiver<Infallible>);
+
+    impl Drop for WaitsWhenDropped {
+        fn drop(&mut self) {
+            let _closed = self.0.recv();
+        }
+    }
+
+    thread_local! {
+        static AT_THE_END: OnceCell<WaitsWhenDropped> = const { OnceCell::new() };
+    }
+
+    #[test]
+    fn a_thread_that_is_shown_with_its_routine_is_not_outside_though_the_routine_has_returned() {
+        let root = Quitter::root("root");
+        let (let_go, waits) = bounded(0);
+        let (tell, told) = bounded(1);
+        let routine = root.add_routine(move |q| {
+            AT_THE_END.with(|cell| {
+                cell.get_or_init(move || WaitsWhenDropped(waits));
+            });
+            tell.send(system::thread_id()).unwrap();
+            q.wait_quit();
+        });
+        let thread = told.recv().unwrap();
+        let taken = Taken::of(root.node());
+        root.send_quit();
+        root.wait_done(Duration::from_secs(10)).unwrap();
+        let is_outside = |snapshot| {
+            let outside = outside(root.node(), snapshot).unwrap();
+            outside.iter().any(|one| one.os_id == thread)
+        };
+        let without_it = Taken::of(root.node());
+        assert!(is_outside(without_it.snapshot()), "the thread goes on");
+        assert!(!is_outside(taken.snapshot()));
+        drop((let_go, routine));
+    }
+}
