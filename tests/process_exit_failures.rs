@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use crossbeam_channel::bounded;
 use nix::sys::signal::Signal::SIGTERM;
-use quitter::{ExitReport, MainOutcome, MainQuitter, OnFailure, QuitSource, Quitting};
+use quitter::{ExitReport, MainOutcome, MainQuitter, OnFailure, QuitSource, Quitter, Quitting};
 
 use common::{Ended, PATIENCE, Process, alone, hang};
 
@@ -422,6 +422,24 @@ fn a_failure_that_quits_a_part_is_said_at_once_and_again_at_the_end() {
     let failure = "routine 'sender' of main/metrics failed: no route";
     let ended = alone(story).signal_at(failure, SIGTERM).with_code(1);
     assert_eq!(ended.count(failure), 2, "{}", ended.stderr);
+}
+
+#[test]
+fn a_failure_that_quits_a_part_of_a_tree_of_its_own_is_left_to_that_tree() {
+    let story = || {
+        program(|main| -> Body {
+            let library = Quitter::root("library");
+            library.on_failure(OnFailure::QuitOwn);
+            let part = library.child("part")?;
+            part.routine("sender").add(|_| Err::<(), _>("no route"))?;
+            part.wait_done(PATIENCE)?;
+            assert_eq!(library.failures().len(), 1);
+            main.send_quit();
+            Ok(())
+        })
+    };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.count("no route"), 0, "{}", ended.stderr);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod common;
 
 use std::fmt::{self, Display};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::SigSet;
@@ -201,6 +202,19 @@ fn there_is_none_when_everything_returns_within_a_second() {
     let ended = quitting(alone(story)).end().with_code(0);
     assert_eq!(ended.count("Waiting for"), 0, "{}", ended.stderr);
     assert_eq!(ended.count("has returned"), 0, "{}", ended.stderr);
+}
+
+#[test]
+fn there_is_none_when_nothing_is_live_and_the_program_is_slow_to_exit() {
+    let story = || {
+        let main = builder(PATIENCE).build();
+        main.send_quit();
+        // The sleep is what takes so long.
+        thread::sleep(Duration::from_millis(1500));
+        main.exit()
+    };
+    let ended = alone(story).end().with_code(0);
+    assert_eq!(ended.count("Waiting for"), 0, "{}", ended.stderr);
 }
 
 #[test]
