@@ -194,6 +194,36 @@ fn a_hook_that_never_returns_does_not_keep_the_program_from_quitting() {
 }
 
 #[test]
+fn a_panic_after_the_exit_whose_hook_never_returns_is_recorded_too() {
+    let story = || {
+        panic::set_hook(Box::new(|_| hang()));
+        let main = MainQuitter::builder().timeout(QUIT_TIMEOUT).build();
+        let (exited, has_exited) = bounded::<()>(0);
+        let late = main.routine("late").add(move |_| {
+            let _closed = has_exited.recv();
+            println!("late panics");
+            panic!("on the record");
+        });
+        late.unwrap();
+        main.send_quit();
+        let root = main.clone();
+        let report = main.exit();
+        assert!(report.failures.is_empty(), "{report}");
+        drop(exited);
+        while root.failures().is_empty() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        println!("recorded: {}", root.failures()[0]);
+        report
+    };
+    let mut program = alone(story);
+    program.wait_for("late panics");
+    let failure = program.wait_for("recorded: ");
+    assert!(failure.contains("on the record"), "{failure}");
+    program.end().with_code(1);
+}
+
+#[test]
 fn a_panic_of_the_body_whose_hook_never_returns_is_mains_failure() {
     let story = || {
         panic::set_hook(Box::new(|_| hang()));

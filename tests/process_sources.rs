@@ -13,6 +13,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, never, unbounded};
 use quitter::{ExitReport, MainQuitter, QuitCause, QuitSource};
 
+use common::waits::until_all_others_sleep;
 use common::{PATIENCE, alone};
 
 /// A type that cannot be shown.
@@ -136,6 +137,28 @@ fn a_panic_while_a_message_is_shown_leaves_it_unshown() {
         let shown = |receiver| QuitSource::channel_with("admin", receiver, |()| panic!("ugly"));
         let report = quit_by((), shown);
         assert_eq!(report.cause, source(0, "admin", None, false));
+        report
+    };
+    alone(story).end().with_code(0);
+}
+
+/// std ends a process in which a thread panics with a payload whose drop panics.
+#[test]
+fn a_message_whose_drop_panics_with_a_payload_like_itself_harms_nobody() {
+    struct Hostile(Sender<()>);
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+            std::panic::resume_unwind(Box::new(Self(self.0.clone())));
+        }
+    }
+    let story = || {
+        let shown = |receiver| QuitSource::channel_with("admin", receiver, |_| "text".to_owned());
+        let (tell, dropped) = unbounded();
+        let report = quit_by(Hostile(tell), shown);
+        assert_eq!(report.cause, source(0, "admin", Some("text"), false));
+        dropped.recv_timeout(PATIENCE).unwrap();
+        until_all_others_sleep();
         report
     };
     alone(story).end().with_code(0);
