@@ -142,3 +142,23 @@ fn a_dump_lists_the_threads_of_the_runtime_but_not_the_main_thread_that_waits_fo
     process.send(SIGINT);
     process.end().with_code(0);
 }
+
+/// The thread that runs the tasks may be blocked by code of the program, also during the exit. A dump that is
+/// taken while it polls a task attributes it to that.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_main_thread_that_runs_the_tasks_is_outside_the_tree_while_it_exits() {
+    const TIMES: usize = 3;
+    let mut process = running(None).nth(1).unwrap();
+    let until = std::time::Instant::now() + common::PATIENCE;
+    let mut listed = 0;
+    while listed < TIMES {
+        process.send(SIGUSR1);
+        process.wait_for("outside the tree: ");
+        let threads = process.wait_for("");
+        listed += usize::from(threads.contains("async_current waiting"));
+        assert!(std::time::Instant::now() < until, "{threads}");
+    }
+    process.send(SIGINT);
+    process.end().with_code(0);
+}

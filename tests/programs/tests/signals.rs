@@ -39,3 +39,26 @@ fn a_signal_named_in_the_attribute_asks_for_a_dump() {
     program.send(SIGTERM);
     program.end().with_code(0);
 }
+
+/// Until ten dumps in a row say so: the body may not have returned yet, and a thread that has just started is not
+/// attributed yet.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_main_thread_is_not_outside_the_tree_while_it_exits() {
+    const IN_A_ROW: usize = 10;
+    let mut program = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_dumps")));
+    program.wait_for("listening");
+    let until = std::time::Instant::now() + common::PATIENCE;
+    let mut right = 0;
+    while right < IN_A_ROW {
+        program.send(SIGUSR2);
+        let outside = program.wait_for("outside the tree: ");
+        right = match outside.trim_end() {
+            "outside the tree: no threads" => right + 1,
+            _ => 0,
+        };
+        assert!(std::time::Instant::now() < until, "{outside}");
+    }
+    program.send(SIGTERM);
+    program.end().with_code(0);
+}
