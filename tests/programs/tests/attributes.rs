@@ -231,6 +231,13 @@ fn an_exit_for_which_nobody_has_started_the_registered_routines_says_so() {
 }
 
 #[test]
+fn a_program_that_quits_before_it_has_started_the_registered_routines_is_told_nothing() {
+    let ended = starts("never_since_it_quits").end().with_code(0);
+    assert_eq!(ended.count("were not started"), 0, "{}", ended.stderr);
+    ended.saying(&["Quit: all routines returned"]);
+}
+
+#[test]
 fn a_long_body_that_routines_wait_for_is_told_so_once() {
     let mut program = starts("after_long_body");
     program.wait_for("The body of main still runs");
@@ -285,4 +292,26 @@ fn a_failure_of_a_registered_routine_is_handled_as_its_attribute_says() {
 fn a_routine_of_a_crate_that_is_not_mentioned_does_not_run() {
     let ended = body("returns_nothing").end().with_code(0);
     assert_eq!(ended.count("routine_of_another_crate"), 0);
+}
+
+/// The thread of the routine is the job's, whose wait counts for both. On a busy machine, there may be no time to
+/// find out about all threads.
+#[test]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+fn a_routine_that_has_handed_its_thread_to_a_job_hides_no_deadlock() {
+    let end = || {
+        let program = Process::start(&mut Command::new(env!("CARGO_BIN_EXE_deadlock")));
+        program.signal_at("the job hangs", SIGINT).with_code(1)
+    };
+    let nobody_is_woken = "everyone waits: nothing here will wake anybody";
+    let mut ended = end();
+    for _ in 0..5 {
+        if !ended.says(&[nobody_is_woken]) {
+            ended = end();
+        }
+    }
+    ended.saying(&["2 routines", "job", "worker", nobody_is_woken]);
 }

@@ -104,6 +104,17 @@ mod never {
     }
 }
 
+mod never_since_it_quits {
+    use super::*;
+
+    pub(super) fn main() -> ExitReport {
+        let two_seconds = std::time::Duration::from_secs(2);
+        let main = MainQuitter::new(two_seconds, [QuitSource::os_signal()]);
+        main.send_quit();
+        main.exit()
+    }
+}
+
 fn main() -> ExitReport {
     let program = match env::args().nth(1).as_deref() {
         Some("after_body") => after_body::main,
@@ -113,6 +124,7 @@ fn main() -> ExitReport {
         Some("by_hand_beside_the_attribute") => by_hand_beside_the_attribute::main,
         Some("fails") => fails::main,
         Some("never") => never::main,
+        Some("never_since_it_quits") => never_since_it_quits::main,
         other => panic!("no main {other:?}"),
     };
     program()
