@@ -90,10 +90,10 @@ pub(crate) fn check_alone(function: &Function) -> Result<()> {
     }
 }
 
-/// Whether this is an attribute such as `#[tokio::main]`.
+/// Whether this is an attribute such as `#[tokio::main]`, which may have been imported.
 pub(crate) fn makes_a_runtime(attr: &Attribute) -> bool {
-    let segments = &attr.path().segments;
-    segments.len() > 1 && segments.last().is_some_and(|last| last.ident == "main")
+    let last = attr.path().segments.last();
+    last.is_some_and(|last| last.ident == "main")
 }
 
 /// The words with which `#[tokio::main]` panics if the runtime fails. No other code has them.
