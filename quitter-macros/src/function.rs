@@ -1,11 +1,10 @@
 //! The annotated function, and the checks that both attributes share.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Error, ParseStream, Parser, Result};
-use syn::punctuated::Punctuated;
-use syn::{Attribute, FnArg, Meta, Safety, Signature, Token, Type, Visibility, token};
+use syn::{Attribute, FnArg, Safety, Signature, Token, Type, Visibility, token};
 
 use crate::place::generated;
 
@@ -74,12 +73,10 @@ impl Function {
         let message = format!(
             "{what} cannot be an associated function: move it out of the `impl` or `trait`"
         );
-        let cfgs = self.cfgs();
         let ident = &self.sig.ident;
         let span = generated(ident).span();
         let is_free = Ident::new(&format!("__quitter_{}_is_free", ident.unraw()), span);
         quote_spanned! {span=>
-            #(#cfgs)*
             #[doc(hidden)]
             #[allow(dead_code, non_upper_case_globals)]
             const #is_free: bool = {
@@ -106,15 +103,6 @@ impl Function {
     pub(crate) fn is_deprecated(&self) -> bool {
         let mut attrs = self.attrs.iter();
         attrs.any(|attr| attr.path().is_ident("deprecated"))
-    }
-
-    /// The `cfg` attributes of the function, for generated items that must come and go with it.
-    pub(crate) fn cfgs(&self) -> Vec<TokenStream> {
-        self.attrs
-            .iter()
-            .filter_map(|attr| only_cfg(&attr.meta))
-            .map(|cfg| quote!(#[#cfg]))
-            .collect()
     }
 }
 
@@ -175,23 +163,4 @@ fn unsafety(sig: &Signature) -> Option<Token![unsafe]> {
         Safety::Unsafe(unsafety) => Some(unsafety),
         _ => None,
     }
-}
-
-/// The `cfg` part of an attribute: all of `cfg(..)`, or `cfg_attr(a, cfg(b))` of
-/// `cfg_attr(a, cfg(b), inline)`.
-fn only_cfg(meta: &Meta) -> Option<TokenStream> {
-    if meta.path().is_ident("cfg") {
-        return Some(meta.to_token_stream());
-    }
-    if !meta.path().is_ident("cfg_attr") {
-        return None;
-    }
-    let parser = |input: ParseStream<'_>| {
-        let condition: Meta = input.parse()?;
-        input.parse::<Token![,]>()?;
-        let attrs = Punctuated::<Meta, Token![,]>::parse_terminated(input)?;
-        let kept: Vec<_> = attrs.iter().filter_map(only_cfg).collect();
-        Ok((!kept.is_empty()).then(|| quote!(cfg_attr(#condition, #(#kept),*))))
-    };
-    meta.require_list().ok()?.parse_args_with(parser).ok()?
 }

@@ -70,7 +70,6 @@ fn check(function: &Function) -> Result<()> {
 
 fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
     let krate = &args.krate();
-    let cfgs = function.cfgs();
     let quiet = function.is_deprecated();
     let quiet = quiet.then(|| quote!(#[allow(deprecated)]));
     let name = name(args, function);
@@ -89,7 +88,7 @@ fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
             __private::submit! { #registered #on_failure }
         };
     };
-    let holder = in_a_struct(&function.sig.ident, &cfgs, &registration);
+    let holder = in_a_struct(&function.sig.ident, &registration);
     let is_free = function.is_free("a routine");
     quote!(#is_free #holder)
 }
@@ -98,12 +97,11 @@ fn expand(args: &RoutineArgs, function: &Function) -> TokenStream {
 ///
 /// Without the struct, an associated function causes several errors about generated code. With it there is
 /// one, before that of [`Function::is_free`].
-fn in_a_struct(ident: &Ident, cfgs: &[TokenStream], registration: &TokenStream) -> TokenStream {
+fn in_a_struct(ident: &Ident, registration: &TokenStream) -> TokenStream {
     let span = generated(ident).span();
     let holder = Ident::new(&format!("__quitter_routine_{}", ident.unraw()), span);
     let array = quote!([u8; { #registration 1 }]);
     quote_spanned! {span=>
-        #(#cfgs)*
         #[allow(dead_code, non_camel_case_types, non_local_definitions)]
         struct #holder(#array);
     }
