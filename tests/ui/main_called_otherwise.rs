@@ -1,6 +1,6 @@
 #[quitter::main]
-fn start() {}
+fn start(_: &quitter::MainQuitter) {}
 
 fn main() {
-    start();
+    let _start: fn(&quitter::MainQuitter) = start;
 }
