@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::{Error, Result};
-use syn::{Path, ReturnType, Type, parse_quote};
+use syn::{Path, ReturnType, Signature, Type, parse_quote};
 
 use crate::args::MainArgs;
 use crate::function::{Function, is_named, is_shared_reference, plain};
@@ -77,7 +77,7 @@ fn expand(args: &MainArgs, function: Function) -> TokenStream {
     let main = sig.ident.clone();
     // The inner function starts with a generated token, so that no lint asks to make it `const`.
     sig.fn_token.span = Span::call_site();
-    if sig.inputs.is_empty() {
+    if sig.inputs.is_empty() && !is_called_without(&sig) {
         sig.inputs.push(parse_quote!(_: &#krate::MainQuitter));
     }
     // The inner function is called `main` too: any other name could shadow one that the options use.
@@ -99,7 +99,12 @@ fn run(args: &MainArgs, function: &Function) -> TokenStream {
     let parameter = Place::of(&function.parameters().first());
     let output = Place::of(&function.sig.output);
     let body = generated(&function.sig.ident);
-    let body = parameter.call(&quote!(::core::convert::identity), &quote!(#body));
+    let body = match (is_called_without(&function.sig), function.sig.asyncness) {
+        (true, Some(_)) => quote!(async |_: &#krate::MainQuitter| #body().await),
+        (true, None) => quote!(|_: &#krate::MainQuitter| #body()),
+        (false, _) => quote!(#body),
+    };
+    let body = parameter.call(&quote!(::core::convert::identity), &body);
     if function.sig.asyncness.is_some() {
         let runtime = runtime::make(args);
         return output.call(
@@ -130,6 +135,13 @@ fn known_error(krate: &Path, output: &ReturnType) -> Option<TokenStream> {
             (&#krate::__private::ErrorOf::<#ty>::new()).as_error()
         }))
     })
+}
+
+/// Whether the inner function does not take the quitter: it has no parameter, and its result contains an
+/// `impl Trait`. That type would contain the lifetime of the quitter.
+fn is_called_without(sig: &Signature) -> bool {
+    let output = &sig.output;
+    sig.inputs.is_empty() && has_impl(quote!(#output))
 }
 
 fn has_impl(tokens: TokenStream) -> bool {

@@ -43,6 +43,12 @@ fn a_body_that_returns_an_error_quits_with_code_1() {
 }
 
 #[test]
+fn an_async_body_may_leave_its_error_unnamed() {
+    let ended = body("returns_an_unnamed_error_async").end();
+    ended.with_code(1).saying(&["Error: ", "no configuration"]);
+}
+
+#[test]
 fn a_body_that_fails_tells_the_routines() {
     body("fails_while_a_routine_works")
         .end()

@@ -3,6 +3,6 @@
 #![deny(warnings)]
 
 #[quitter::main(signals = false, end = "with_body")]
-fn main() -> Result<(), impl std::fmt::Debug + use<>> {
+fn main() -> Result<(), impl std::fmt::Debug> {
     Ok::<_, std::fmt::Error>(())
 }

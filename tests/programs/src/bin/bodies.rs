@@ -60,6 +60,13 @@ mod panics {
     }
 }
 
+mod returns_an_unnamed_error_async {
+    #[quitter::main(timeout = "2s")]
+    pub(super) async fn main() -> Result<(), impl std::fmt::Debug> {
+        Err("no configuration")
+    }
+}
+
 mod never_returns {
     use super::*;
 
@@ -200,6 +207,7 @@ fn main() -> ExitReport {
     let program = match env::args().nth(1).as_deref() {
         Some("returns_nothing") => returns_nothing::main,
         Some("returns_an_error") => returns_an_error::main,
+        Some("returns_an_unnamed_error_async") => returns_an_unnamed_error_async::main,
         Some("returns_a_code") => returns_a_code::main,
         Some("returns_an_ok_code") => returns_an_ok_code::main,
         Some("returns_success") => returns_success::main,
