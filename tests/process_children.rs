@@ -6,7 +6,7 @@
 mod common;
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use quitter::{
-    EndedBy, ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter, Timeouts,
+    ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter, Timeouts,
 };
 
-use common::waits::eventually;
+#[cfg(target_os = "linux")]
+use common::waits::{eventually, until_all_others_sleep};
 use common::{
     Ended, PATIENCE, Process, after_shell, alone, command_for, hang, lives, sh, until_full,
 };
@@ -359,6 +360,7 @@ fn exit_statuses_are_known_though_the_program_was_started_with_sigchld_ignored()
     alone(story).end().with_code(0);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_process_whose_status_is_lost_after_the_stop_signal_has_not_failed() {
     #![allow(unsafe_code, reason = "safe code does not ignore SIGCHLD")]
@@ -370,7 +372,7 @@ fn a_process_whose_status_is_lost_after_the_stop_signal_has_not_failed() {
         unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }.unwrap();
         root.quit_and_wait(PATIENCE).unwrap();
         let end = sleep.end().unwrap();
-        assert_eq!((end.status, end.by), (None, EndedBy::StopSignal));
+        assert_eq!((end.status, end.by), (None, quitter::EndedBy::StopSignal));
         assert!(root.failures().is_empty(), "{:?}", root.failures());
         ExitCode::SUCCESS
     };
@@ -378,7 +380,7 @@ fn a_process_whose_status_is_lost_after_the_stop_signal_has_not_failed() {
 }
 
 /// The time limit of the call in which the thread with this name is blocked, which has to be a `ppoll`.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn limit_of_poll(thread: &str) -> Option<String> {
     let mut tasks = fs::read_dir("/proc/self/task").unwrap();
     let mut read = |name: &str| {
@@ -395,7 +397,7 @@ fn limit_of_poll(thread: &str) -> Option<String> {
 }
 
 /// The end of a process by SIGTERM waits a moment for the quit that would explain it.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[test]
 fn once_the_steps_of_all_processes_are_done_the_reaper_sleeps_without_a_time_limit() {
     let story = || {
@@ -644,6 +646,7 @@ fn the_end_of_a_process_says_that_its_output_was_closed_whatever_its_status() {
 #[cfg(target_os = "linux")]
 fn each_time_that_stdout_loses_its_reader_a_prefixed_process_has_a_moment_before_its_pipe_is_closed()
  {
+    use std::io::Write;
     use std::os::fd::AsRawFd;
     let story = || {
         let root = Quitter::root("library");
@@ -697,18 +700,21 @@ fn a_prefixed_process_finishes_at_the_quit_though_nobody_reads_the_programs_stdo
 }
 
 /// How many descriptors this process has.
+#[cfg(target_os = "linux")]
 fn descriptors() -> usize {
-    fs::read_dir("/dev/fd").unwrap().count()
+    fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_daemon_that_keeps_the_pipe_of_a_prefixed_process_open_does_not_hold_up_its_end() {
     let story = || -> ExitReport {
         let main = MainQuitter::new(PATIENCE, [QuitSource::all_done()]);
         let prefixed = || main.routine("daemon").output(ProcessOutput::Prefixed);
-        // The threads for processes keep their descriptors.
+        // The threads for processes keep their descriptors. They close those of a process just after its end.
         let first = prefixed().process(sh("exit 0")).unwrap();
         first.wait(PATIENCE).unwrap();
+        until_all_others_sleep();
         let before = descriptors();
         let builder = prefixed();
         // The daemon reads until the test lets go. It has left the group, which is killed, when the shell ends.
