@@ -641,7 +641,8 @@ fn the_end_of_a_process_says_that_its_output_was_closed_whatever_its_status() {
     ]);
 }
 
-/// What it writes in between is lost, and it gets no SIGPIPE unless it goes on writing.
+/// What it writes in between is lost, and it gets no SIGPIPE unless it goes on writing. The pause is as long as
+/// the moment: the second one does not begin at the first loss.
 #[test]
 #[cfg(target_os = "linux")]
 fn each_time_that_stdout_loses_its_reader_a_prefixed_process_has_a_moment_before_its_pipe_is_closed()

@@ -101,9 +101,8 @@ fn say_last_words(ending: &Ending, trigger: Trigger) {
     let Some(mut report) = made.or_else(now) else {
         return;
     };
-    if let Trigger::Signal(_) = trigger {
-        report.exit_code = exit_code::SECOND_SIGNAL;
-    }
+    // The process may have come to its exit with another code.
+    report.exit_code = code(ending, trigger);
     if is_unsaid {
         console::say_now(Notice::Outcome(Box::new(report.clone())));
     }

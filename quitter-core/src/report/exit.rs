@@ -236,9 +236,6 @@ impl ExitReport {
     pub(crate) fn without_exit(mut self) -> Self {
         self.lacks_exit = true;
         self.trouble = true;
-        if self.exit_code == exit_code::CLEAN {
-            self.exit_code = exit_code::FAILURE;
-        }
         self
     }
 
