@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -102,28 +103,37 @@ fn a_signal_of_another_source_is_a_second_signal() {
     ]);
 }
 
-/// A program that quits already when two signals come, which do not end it.
+/// A program that quits already when two signals come, which do not end it. It has time until both are handled.
 fn quits_before_two_signals(policy: SecondSignal) -> ExitReport {
     let builder = builder().second_signal(policy);
     let main = builder.sources([source(SIGUSR1), source(SIGUSR2)]).build();
+    main.add_routine(|_| thread::sleep(given_time())).unwrap();
     main.send_quit();
     raise(SIGUSR1).unwrap();
     raise(SIGUSR2).unwrap();
     main.exit()
 }
 
+/// Runs [`quits_before_two_signals`] until both signals are handled before the program ends.
+#[track_caller]
+fn after_two_signals(command: impl Fn() -> Command) -> Ended {
+    let are_listed = |ended: &Ended| ended.count("Later received quit from") == 2;
+    let (_, ended) = with_time(&[100, 1000, 5000], command, are_listed);
+    ended.with_code(0)
+}
+
 #[test]
 fn that_a_further_signal_ends_the_program_is_said_once() {
     const NEVER: Duration = Duration::from_secs(3600);
-    let ended = alone(|| quits_before_two_signals(SecondSignal::ExitUnlessWithin(NEVER)));
-    let ended = ended.end().with_code(0);
+    let story = || quits_before_two_signals(SecondSignal::ExitUnlessWithin(NEVER));
+    let ended = after_two_signals(|| command_for(story));
     assert_eq!(ended.count("a further signal ends"), 1, "{}", ended.stderr);
 }
 
 #[test]
 fn that_a_further_signal_ends_the_program_is_not_said_where_none_does() {
-    let ended = alone(|| quits_before_two_signals(SecondSignal::Ignore));
-    let ended = ended.end().with_code(0);
+    let story = || quits_before_two_signals(SecondSignal::Ignore);
+    let ended = after_two_signals(|| command_for(story));
     assert_eq!(ended.count("a further signal ends"), 0, "{}", ended.stderr);
 }
 
