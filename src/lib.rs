@@ -176,7 +176,7 @@
 //! within half a second of the first: see [`SecondSignal`].
 //!
 //! The exit codes are constants in [`exit_code`]. A clean exit has code 0, even after a signal, as services
-//! need; command-line tools can choose [`SignalExitCode::Plus128`].
+//! need; command-line tools should choose [`SignalExitCode::Raise`].
 //!
 //! # What it prints
 //!

@@ -12,8 +12,8 @@ mod common;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nix::sys::signal::Signal::{SIGINT, SIGTERM};
-use quitter::{End, MainQuitter, QuitSource, Quitter, SignalExitCode};
+use nix::sys::signal::Signal::{SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+use quitter::{End, MainQuitter, MainQuitterBuilder, QuitSource, Quitter, SignalExitCode};
 
 use common::waits::eventually;
 use common::{PATIENCE, alone};
@@ -69,10 +69,9 @@ fn without_signals_a_signal_does_what_it_always_did() {
             main.wait_quit();
         })
     };
-    let mut program = alone(story);
-    program.wait_for("listening");
-    program.send(SIGTERM);
-    assert_eq!(program.end().code, None);
+    alone(story)
+        .signal_at("listening", SIGTERM)
+        .with_signal(SIGTERM);
 }
 
 #[test]
@@ -89,6 +88,102 @@ fn by_choice_a_signal_gives_128_and_its_number() {
             .end()
             .with_code(code)
             .saying(&["Quit: all routines returned"]);
+    }
+}
+
+/// A program that ends by the signal that made it quit.
+fn raises() -> MainQuitterBuilder {
+    MainQuitter::builder().signal_exit_code(SignalExitCode::Raise)
+}
+
+#[test]
+fn by_choice_the_signal_itself_ends_a_program_that_has_quit_and_flushed_its_output() {
+    let story = || {
+        raises().run(|main| {
+            println!("listening");
+            main.wait_quit();
+            print!("a line without an end");
+        })
+    };
+    for signal in [SIGINT, SIGTERM] {
+        let ended = alone(story).signal_at("listening", signal);
+        let ended = ended.with_signal(signal);
+        assert!(ended.stdout.ends_with("a line without an end"), "{ended:?}");
+        ended.saying(&["Quit: all routines returned"]);
+    }
+}
+
+#[test]
+fn no_signal_ends_a_program_that_has_failed() {
+    let story = || {
+        raises().run(|main| -> Result<(), &str> {
+            println!("listening");
+            main.wait_quit();
+            Err("no connection")
+        })
+    };
+    alone(story).signal_at("listening", SIGTERM).with_code(1);
+}
+
+#[test]
+fn no_signal_ends_a_program_whose_body_returns_an_exit_code() {
+    let story = || {
+        raises().run(|main| {
+            println!("listening");
+            main.wait_quit();
+            // The code that the report would have without it.
+            ExitCode::from(143)
+        })
+    };
+    alone(story).signal_at("listening", SIGTERM).with_code(143);
+}
+
+#[test]
+fn no_signal_ends_a_program_that_changes_the_exit_code_of_its_report() {
+    let story = || {
+        let mut report = raises().run(|_| println!("listening"));
+        assert_eq!(report.exit_code, 143);
+        report.exit_code = 3;
+        report
+    };
+    alone(story).signal_at("listening", SIGTERM).with_code(3);
+}
+
+#[test]
+fn no_signal_ends_a_program_that_quits_for_another_reason() {
+    let story = || raises().run(|main| main.send_quit());
+    alone(story).end().with_code(0);
+}
+
+#[test]
+fn the_second_signal_ends_a_program_itself_after_the_report() {
+    let story = || {
+        raises().run(|main| {
+            main.add_routine(|_| common::hang()).unwrap();
+            println!("listening");
+        })
+    };
+    let mut program = alone(story);
+    program.wait_for("listening");
+    program.send(SIGTERM);
+    program.wait_for("Received quit from");
+    program.send_later(SIGINT);
+    let ended = program.end().with_signal(SIGINT);
+    ended.saying(&[
+        "SIGINT while quitting: ending now",
+        "Failed to quit: 1 routine",
+    ]);
+}
+
+#[test]
+fn a_signal_that_does_not_end_a_program_leaves_it_the_exit_code_of_128_and_its_number() {
+    let story = || {
+        let sources = [SIGTSTP, SIGWINCH].map(|signal| QuitSource::signal(signal as i32));
+        raises().sources(sources).run(|_| println!("listening"))
+    };
+    for signal in [SIGTSTP, SIGWINCH] {
+        let ended = alone(story).signal_at("listening", signal);
+        ended.with_code(128 + signal as i32);
     }
 }
 

@@ -55,7 +55,7 @@ fn none_is_left(mut program: Process, own: usize) {
     assert!(children >= 3, "{children} children");
     let killed = Instant::now();
     program.send(SIGKILL);
-    assert_eq!(program.end().code, None);
+    program.end().with_signal(SIGKILL);
     let until = killed + Duration::from_secs(2);
     while processes_of(&story) > 0 {
         assert!(Instant::now() < until, "{} are left", processes_of(&story));

@@ -1,6 +1,8 @@
 //! Calls to the operating system that no safe crate offers, and that need unsafe code.
 #![allow(unsafe_code)]
 
+#[cfg(unix)]
+mod end_by_signal;
 #[cfg(all(feature = "stacks", target_os = "linux"))]
 mod memory;
 #[cfg(unix)]
@@ -17,6 +19,8 @@ use std::sync::{
 };
 use std::time::Duration;
 
+#[cfg(unix)]
+pub(crate) use end_by_signal::{end_by, end_by_at_exit};
 #[cfg(all(feature = "stacks", target_os = "linux"))]
 #[allow(unused_imports, reason = "not all Linux systems have stacks")]
 pub(crate) use memory::is_left as is_memory_left;

@@ -22,10 +22,10 @@ fn work_that_is_done_exits_with_0() {
     progress(&["3"]).end().with_code(0).saying(&said);
 }
 
-fn work_that_is_cut_short_exits_with(code: i32, signal: Signal) {
+fn is_cut_short_and_ended_by(signal: Signal) {
     let ended = progress(&["1000"])
         .signal_at("files to copy: 1000", signal)
-        .with_code(code);
+        .with_signal(signal);
     let copied = ended.stdout.lines().find_map(|line| {
         let rest = line.strip_prefix("stopped, files copied: ")?;
         rest.strip_suffix(" of 1000")
@@ -34,13 +34,13 @@ fn work_that_is_cut_short_exits_with(code: i32, signal: Signal) {
 }
 
 #[test]
-fn work_that_ctrl_c_cut_short_exits_with_130() {
-    work_that_is_cut_short_exits_with(130, SIGINT);
+fn ctrl_c_cuts_the_work_short_and_ends_the_program() {
+    is_cut_short_and_ended_by(SIGINT);
 }
 
 #[test]
-fn work_that_sigterm_cut_short_exits_with_143() {
-    work_that_is_cut_short_exits_with(143, SIGTERM);
+fn sigterm_cuts_the_work_short_and_ends_the_program() {
+    is_cut_short_and_ended_by(SIGTERM);
 }
 
 #[test]

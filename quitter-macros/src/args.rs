@@ -12,7 +12,7 @@ use crate::runtime::{self, Flavor};
 const MAIN_OPTIONS: &str = "`#[quitter::main]` takes
 `timeout = \"2s\"`, `sources = [QuitSource::all_done()]`, `signals = false`,
 `start = \"before_body\"`, `end = \"with_body\"`,
-`second_signal = SecondSignal::Ignore`, `signal_exit_code = \"128+n\"`,
+`second_signal = SecondSignal::Ignore`, `signal_exit_code = \"raise\"`,
 `failures_while_quitting = \"list_only\"`, `progress_lines = false`,
 `output = \"quiet\"`, `notices = function`, `hold_output = \"until_report\"`,
 `before_report = function`, `dump_on = \"SIGUSR1\"`, `reap_orphans`, `crate = path`,
@@ -274,7 +274,8 @@ const STARTS: [(&str, &str); 2] = [("after_body", "AfterBody"), ("before_body", 
 
 const ENDS: [(&str, &str); 2] = [("on_quit_event", "OnQuitEvent"), ("with_body", "WithBody")];
 
-const SIGNAL_EXIT_CODES: [(&str, &str); 2] = [("0", "Zero"), ("128+n", "Plus128")];
+const SIGNAL_EXIT_CODES: [(&str, &str); 3] =
+    [("0", "Zero"), ("128+n", "Plus128"), ("raise", "Raise")];
 
 const FAILURES_WHILE_QUITTING: [(&str, &str); 2] = [("count", "Count"), ("list_only", "ListOnly")];
 const OUTPUTS: [(&str, &str); 4] = [

@@ -9,6 +9,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{self, Child, Command, ExitCode, ExitStatus, Stdio, Termination};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ pub(crate) struct Process {
 pub(crate) struct Ended {
     /// `None` if a signal ended it.
     pub(crate) code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub(crate) signal: Option<Signal>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -197,6 +200,7 @@ impl Process {
         };
         Ended {
             code: status.code(),
+            signal: status.signal().and_then(|number| number.try_into().ok()),
             stdout: std::mem::take(&mut self.stdout.text),
             stderr: std::mem::take(&mut self.stderr.text),
         }
@@ -292,6 +296,13 @@ impl Ended {
     #[track_caller]
     pub(crate) fn with_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Asserts that this signal ended the process. Shows the output on failure.
+    #[track_caller]
+    pub(crate) fn with_signal(self, signal: Signal) -> Self {
+        assert_eq!(self.signal, Some(signal), "{self:?}");
         self
     }
 

@@ -223,8 +223,8 @@ impl MainQuitterBuilder {
         self
     }
 
-    /// Sets the exit code of a program that quits because of a signal, if nothing else goes wrong. The
-    /// default is [`SignalExitCode::Zero`].
+    /// Sets how a program that quits because of a signal ends, if nothing else goes wrong: with which exit code,
+    /// or by the signal itself. The default is [`SignalExitCode::Zero`].
     ///
     /// # Examples
     ///
@@ -232,7 +232,7 @@ impl MainQuitterBuilder {
     /// # use quitter_core as quitter;
     /// use quitter::{MainQuitter, SignalExitCode};
     ///
-    /// let builder = MainQuitter::builder().signal_exit_code(SignalExitCode::Plus128);
+    /// let builder = MainQuitter::builder().signal_exit_code(SignalExitCode::Raise);
     /// ```
     pub fn signal_exit_code(mut self, code: SignalExitCode) -> Self {
         self.ending.signal_exit_code = code;

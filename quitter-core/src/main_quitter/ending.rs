@@ -117,6 +117,10 @@ impl Ending {
         &self.root
     }
 
+    pub(crate) fn signal_exit_code(&self) -> SignalExitCode {
+        self.config.signal_exit_code
+    }
+
     pub(crate) fn outcome_claim(&self) -> &Arc<OutcomeClaim> {
         &self.outcome_claim
     }

@@ -8,8 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::main_quitter::ending::Ending;
+use crate::main_quitter::signal::{self, QuitSignal, SignalExitCode};
+use crate::main_quitter::stacks;
 use crate::main_quitter::state::Phase;
-use crate::main_quitter::{signal, stacks};
 use crate::report::console;
 use crate::report::exit::{ExitReport, exit_code};
 use crate::report::notice::{HeldUpAt, Notice};
@@ -26,7 +27,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Trigger {
     Deadline,
-    Signal(&'static str),
+    Signal(QuitSignal),
 }
 
 /// Ends the process, after the event and the outcome are printed if they have not been yet. The exit code is
@@ -40,9 +41,9 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
     }
     console::write_beside_tracing();
     ending.try_announce();
-    if let Trigger::Signal(name) = trigger {
+    if let Trigger::Signal(signal) = trigger {
         console::say(Notice::SignalWhileQuitting {
-            signal: name.into(),
+            signal: signal.name.into(),
             ends: true,
         });
     }
@@ -63,6 +64,9 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
 fn exit(ending: &Ending, trigger: Trigger) -> ! {
     #[cfg(feature = "process")]
     crate::routine::process::kill_all();
+    if let Some(signal) = ends_by(ending, trigger) {
+        signal.end_process();
+    }
     signal::exit_now(code(ending, trigger))
 }
 
@@ -75,7 +79,18 @@ fn say_killing() {
     }
 }
 
+/// The signal that ends the process, instead of an exit code.
+fn ends_by(ending: &Ending, trigger: Trigger) -> Option<QuitSignal> {
+    match (trigger, ending.signal_exit_code()) {
+        (Trigger::Signal(signal), SignalExitCode::Raise) => Some(signal),
+        _ => None,
+    }
+}
+
 fn code(ending: &Ending, trigger: Trigger) -> u8 {
+    if let Some(signal) = ends_by(ending, trigger) {
+        return signal.exit_code();
+    }
     match trigger {
         Trigger::Signal(_) => exit_code::SECOND_SIGNAL,
         Trigger::Deadline => {

@@ -29,7 +29,7 @@ pub(crate) fn on_signal(ending: &Arc<Ending>, signal: QuitSignal) {
                 // A second signal is not handled meanwhile, but the process ends after this anyway.
                 thread::sleep(ENDS_BY_ITSELF);
             }
-            forced::end(ending, Trigger::Signal(signal.name));
+            forced::end(ending, Trigger::Signal(signal));
         }
         Effect::Fires { source, warns } => {
             if warns {

@@ -49,8 +49,8 @@ use crate::system;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecondSignal {
-    /// Ends the process, with the report so far and exit code [130](crate::exit_code::SECOND_SIGNAL). A
-    /// signal within this time after the first one is ignored.
+    /// Ends the process, with the report so far and exit code [130](crate::exit_code::SECOND_SIGNAL), or by the
+    /// signal itself with [`SignalExitCode::Raise`]. A signal within this time after the first one is ignored.
     ExitUnlessWithin(Duration),
     /// Ends the process, however soon the signal comes after the first one. A program that is stopped by
     /// `timeout` or by closing its terminal gets no time to quit.
@@ -85,7 +85,7 @@ impl SecondSignal {
     }
 }
 
-/// The exit code of a program that a signal made quit, if everything returned and nothing failed.
+/// How a program that a signal made quit ends, if everything returned and nothing failed.
 ///
 /// # Examples
 ///
@@ -93,7 +93,7 @@ impl SecondSignal {
 /// # use quitter_core as quitter;
 /// use quitter::{MainQuitter, SignalExitCode};
 ///
-/// let builder = MainQuitter::builder().signal_exit_code(SignalExitCode::Plus128);
+/// let builder = MainQuitter::builder().signal_exit_code(SignalExitCode::Raise);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -105,6 +105,19 @@ pub enum SignalExitCode {
     /// 128 plus the number of the signal, as shells report a program that a signal has killed, so that
     /// `tool && deploy` stops after Ctrl-C.
     Plus128,
+    /// No exit code: when `main` has returned its report and stdout is flushed, the signal ends the program as
+    /// it would have done by default. A shell then knows that the user has interrupted the program, and also
+    /// ends a loop or a script that runs it. With a code of 128 + n, it would go on.
+    ///
+    /// A second signal that ends the program does so in this way, too, after the report. [`ExitReport`]s have
+    /// the code 128 + n, and the program ends with it where the signal does not end it: on Windows; in the
+    /// first process of a container; after SIGTSTP, SIGTTIN and SIGTTOU, which stop a program, and signals
+    /// that do nothing by default. SIGQUIT and SIGABRT leave a core dump, if the system is set up for that.
+    ///
+    /// Exit handlers (`atexit`) of C code do not run.
+    ///
+    /// [`ExitReport`]: crate::ExitReport
+    Raise,
 }
 
 /// A signal of the operating system.
@@ -116,6 +129,26 @@ pub struct QuitSignal {
     pub number: i32,
     /// The signal's name, such as "SIGTERM", or "signal 40" for a real-time signal.
     pub name: &'static str,
+}
+
+impl QuitSignal {
+    /// The code with which shells report a program that this signal has killed.
+    pub(crate) fn exit_code(self) -> u8 {
+        // Signals that end a program have small numbers.
+        128 + u8::try_from(self.number).unwrap_or(0)
+    }
+
+    /// Ends the process as this signal does by default. Returns if it does not end one.
+    pub(crate) fn end_process(self) {
+        #[cfg(unix)]
+        system::end_by(self.number);
+    }
+
+    /// Makes this signal end the process, after all else, once `main` has returned.
+    pub(crate) fn end_at_exit(self) {
+        #[cfg(unix)]
+        system::end_by_at_exit(self.number);
+    }
 }
 
 /// The signals that were quit events, by the index of their source. A process has one main quitter, so an

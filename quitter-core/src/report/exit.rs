@@ -26,7 +26,8 @@ pub mod exit_code {
     /// [`as_failure`](crate::QuitSource::as_failure) fired.
     pub const FAILURE: u8 = 1;
     /// A second signal ended the process. It is 128 plus the number of SIGINT, by the convention of
-    /// shells (`bash(1)`, "EXIT STATUS").
+    /// shells (`bash(1)`, "EXIT STATUS"). With [`SignalExitCode::Raise`](crate::SignalExitCode::Raise), the
+    /// signal itself ends the process instead.
     pub const SECOND_SIGNAL: u8 = 130;
 }
 
@@ -59,7 +60,9 @@ pub mod exit_code {
 pub struct ExitReport {
     /// The exit code that the process should have; see [`exit_code`].
     ///
-    /// If the body of `main` returned an [`ExitCode`] other than zero, this is that code.
+    /// If the body of `main` returned an [`ExitCode`] other than zero, this is that code. If a signal is to end
+    /// the process ([`SignalExitCode::Raise`]), it is 128 plus the number of that signal; another code that is
+    /// written here takes precedence.
     pub exit_code: u8,
     /// The cause of the quit.
     pub cause: QuitCause,
@@ -86,6 +89,8 @@ pub struct ExitReport {
     pub(super) all_read: bool,
     pub(super) unlisted_slow: usize,
     pub(super) quit_timeout: Duration,
+    /// The signal that is to end the program.
+    ends_by: Option<QuitSignal>,
     started: bool,
     /// Whether something is wrong, whatever the exit code.
     trouble: bool,
@@ -172,26 +177,24 @@ impl Outcome {
             || self.source_failed
     }
 
-    fn exit_code(&self) -> u8 {
-        let failed = self.is_trouble();
-        let signal = match self.signal_exit_code {
-            SignalExitCode::Zero => None,
-            SignalExitCode::Plus128 => self.cause.signal(),
-        };
-        match (self.body_code, failed, signal) {
-            (Some(code), ..) => code,
-            (None, true, _) => exit_code::FAILURE,
-            // Signals that end a program have small numbers.
-            (None, false, Some(signal)) => 128 + u8::try_from(signal.number).unwrap_or(0),
-            (None, false, None) => exit_code::CLEAN,
+    /// The exit code, and the signal that ends the program instead, if one does.
+    fn end(&self) -> (u8, Option<QuitSignal>) {
+        match (self.body_code, self.cause.signal(), self.signal_exit_code) {
+            (Some(code), ..) => (code, None),
+            (None, ..) if self.is_trouble() => (exit_code::FAILURE, None),
+            (None, Some(signal), SignalExitCode::Plus128) => (signal.exit_code(), None),
+            (None, Some(signal), SignalExitCode::Raise) => (signal.exit_code(), Some(signal)),
+            (None, Some(_), SignalExitCode::Zero) | (None, None, _) => (exit_code::CLEAN, None),
         }
     }
 }
 
 impl ExitReport {
     pub(crate) fn new(outcome: Outcome) -> Self {
+        let (exit_code, ends_by) = outcome.end();
         Self {
-            exit_code: outcome.exit_code(),
+            exit_code,
+            ends_by,
             trouble: outcome.is_trouble(),
             no_shutdown: outcome.no_shutdown,
             lacks_exit: false,
@@ -326,12 +329,15 @@ impl fmt::Display for ExitReport {
 
 /// Prints the outcome to stderr and returns the exit code.
 ///
-/// Gives up after a second if stderr takes nothing, as when it is a full pipe.
+/// Gives up after a second if stderr takes nothing, as when it is a full pipe. With
+/// [`SignalExitCode::Raise`], a signal ends the process once stdout is flushed, unless the exit code was changed.
 impl Termination for ExitReport {
     fn report(self) -> ExitCode {
         const A_LINE: Duration = Duration::from_secs(1);
         const TOTAL: Duration = Duration::from_secs(5);
         let code = ExitCode::from(self.exit_code);
+        let ends_by = self.ends_by;
+        let ends_by = ends_by.filter(|signal| signal.exit_code() == self.exit_code);
         self.outcome_claim.returned.store(true, Ordering::Relaxed);
         console::queue_job(move || {
             if self.outcome_claim.take() {
@@ -340,6 +346,9 @@ impl Termination for ExitReport {
         });
         console::write_here();
         console::flush(A_LINE, TOTAL);
+        if let Some(signal) = ends_by {
+            signal.end_at_exit();
+        }
         code
     }
 }

@@ -1,7 +1,7 @@
 //! A command-line tool with a progress bar, whose exit code tells the truth.
 //!
-//! Shows a body that is the foreground work (`end = "with_body"`), an exit code that tells the shell of
-//! Ctrl-C (`signal_exit_code = "128+n"`), and every way in which such a tool ends.
+//! Shows a body that is the foreground work (`end = "with_body"`), an end that tells the shell of
+//! Ctrl-C (`signal_exit_code = "raise"`), and every way in which such a tool ends.
 //!
 //! Start it with the number of files to pretend to copy:
 //!
@@ -12,7 +12,7 @@
 //! | what you do | exit code |
 //! | --- | --- |
 //! | wait until the bar is full | 0 |
-//! | press Ctrl-C | 130, which is 128 plus the number of SIGINT: `&&` must not go on |
+//! | press Ctrl-C | none: SIGINT ends it, so neither `&&` nor a loop goes on; the shell shows 130 |
 //! | ask for more than 1000 files: the disk is full | 1 |
 //! | forget the number | 2 |
 
@@ -26,7 +26,7 @@ use quitter::MainQuitter;
 
 const DISK_HOLDS: u64 = 1000;
 
-#[quitter::main(timeout = "2s", end = "with_body", signal_exit_code = "128+n")]
+#[quitter::main(timeout = "2s", end = "with_body", signal_exit_code = "raise")]
 fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let Some(files) = env::args().nth(1).and_then(|number| number.parse().ok()) else {
         eprintln!("usage: progress FILES");
@@ -43,7 +43,7 @@ fn main(main: &MainQuitter) -> Result<ExitCode, Box<dyn std::error::Error>> {
         if main.sleep(Duration::from_millis(20)).is_err() {
             bar.finish_and_clear(); // So that the output below starts on a line of its own.
             writeln!(io::stdout(), "stopped, files copied: {copied} of {files}")?;
-            return Ok(ExitCode::SUCCESS); // After a signal, the program exits with 128 + n instead.
+            return Ok(ExitCode::SUCCESS); // After a signal, that signal ends the program instead.
         }
         bar.inc(1);
     }
