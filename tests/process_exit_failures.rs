@@ -320,11 +320,15 @@ fn five_thousand_failures_are_counted_to_the_last() {
     let story = || {
         program(|main| -> Body {
             let fails = move |q: &quitter::RoutineQuitter| {
-                for _ in 0..5_000 {
-                    let one = q.routine("one of many").on_failure(OnFailure::FailAtExit);
-                    let one = one.stack_size(64 * 1024);
-                    one.add(|_| Err::<(), _>("no connection"))?
-                        .wait(Duration::MAX)?;
+                for _ in 0..100 {
+                    let fifty = (0..50).map(|_| {
+                        let one = q.routine("one of many").on_failure(OnFailure::FailAtExit);
+                        let one = one.stack_size(64 * 1024);
+                        one.add(|_| Err::<(), _>("no connection"))
+                    });
+                    for one in fifty.collect::<Result<Vec<_>, _>>()? {
+                        one.wait(Duration::MAX)?;
+                    }
                 }
                 Err::<(), Box<dyn Error + Send + Sync>>("the last one".into())
             };
