@@ -367,6 +367,10 @@ mod clock {
     }
 
     /// Reads a clock. `None` if there is no such clock.
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the fields' widths differ between systems"
+    )]
     pub(super) fn read_any(clock: libc::clockid_t) -> Option<Duration> {
         // SAFETY: `timespec` is a C struct of integers, all valid as zero. (It cannot be built by
         // naming its fields, since some systems add a field of padding.)
@@ -375,8 +379,7 @@ mod clock {
         // borrowed and outlives the call. The call only fails for an unknown clock, which leaves `time` as it
         // is.
         let is_read = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
-        // Never negative. Its width differs between systems.
-        #[allow(clippy::useless_conversion)]
+        // Never negative.
         let seconds = u64::from(time.tv_sec.unsigned_abs());
         let nanos = u32::try_from(time.tv_nsec.unsigned_abs());
         is_read.then(|| Duration::new(seconds, nanos.unwrap_or_default()))

@@ -1,9 +1,6 @@
 //! Reports on hanging threads say what the system knows about each.
 
-#![cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#![cfg(target_os = "linux")]
 
 use std::io::{Read, pipe};
 use std::net::{TcpListener, TcpStream};
@@ -179,10 +176,9 @@ fn a_connection_that_is_polled_is_shown() {
         })
         .unwrap();
     // The C library's `poll` makes this call on architectures without a system call of that name.
-    let call = if cfg!(target_arch = "x86_64") {
-        "poll"
-    } else {
-        "ppoll"
+    let call = match std::env::consts::ARCH {
+        "aarch64" | "riscv64" | "loongarch64" => "ppoll",
+        _ => "poll",
     };
     let whole = format!("blocked in {call} (fd {fd}, TCP {local}, peer {peer})");
     assert_eq!(comes_to(&root, "poller", &whole), whole);

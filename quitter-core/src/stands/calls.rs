@@ -1,109 +1,15 @@
-//! System calls that can block: their names, and what their arguments mean.
+//! The system calls in which threads stand: their names, and the objects of their arguments.
 
-use std::ffi::c_long;
+mod table;
 
+use self::table::{Meaning, known};
 use super::fd::{self, Object};
 use super::proc::{Call, Files, Whose};
 #[cfg(feature = "io")]
 use crate::io::descriptor;
 
-/// The meaning of a call's arguments.
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    Futex,
-    /// The first argument is a descriptor.
-    Fd,
-    /// The first argument points to the descriptors, the second is their number, the third the time limit.
-    Poll,
-    Ppoll,
-    Select,
-    Epoll,
-    /// Like `Epoll`, but the limit is a pointer.
-    Epoll2,
-    Sleep,
-    /// Resumes a call that was interrupted by a stop, and has the arguments of that call.
-    Restart,
-    /// The first argument is the process.
-    Wait4,
-    /// The first argument says what the second one is.
-    Waitid,
-    /// The arguments say nothing helpful.
-    Other,
-}
-
-/// The names come from libc's constants, which have the numbers of every architecture.
-macro_rules! calls {
-    ($function:ident: $($meaning:ident: [$($call:ident),* $(,)?])*) => {
-        fn $function(number: c_long) -> Option<(&'static str, Meaning)> {
-            Some(match number {
-                $($(libc::$call => (stringify!($call).trim_start_matches("SYS_"), Meaning::$meaning),)*)*
-                _ => return None,
-            })
-        }
-    };
-}
-
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-calls! { find:
-    Futex: [SYS_futex]
-    Fd: [
-        SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv,
-        SYS_pwritev, SYS_preadv2, SYS_pwritev2, SYS_accept, SYS_accept4, SYS_connect, SYS_recvfrom,
-        SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_sendfile, SYS_splice,
-        SYS_tee, SYS_vmsplice, SYS_ioctl, SYS_fcntl, SYS_flock, SYS_fsync, SYS_fdatasync,
-        SYS_sync_file_range, SYS_syncfs, SYS_ftruncate, SYS_fallocate, SYS_close, SYS_shutdown,
-        SYS_copy_file_range, SYS_getdents64, SYS_fstat, SYS_io_uring_enter, SYS_mq_timedsend,
-        SYS_mq_timedreceive,
-    ]
-    Ppoll: [SYS_ppoll]
-    Select: [SYS_pselect6]
-    Epoll: [SYS_epoll_pwait]
-    Epoll2: [SYS_epoll_pwait2]
-    Sleep: [SYS_nanosleep, SYS_clock_nanosleep]
-    Restart: [SYS_restart_syscall]
-    Wait4: [SYS_wait4]
-    Waitid: [SYS_waitid]
-    Other: [
-        SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_readlinkat, SYS_unlinkat,
-        SYS_renameat, SYS_renameat2, SYS_mkdirat, SYS_linkat, SYS_symlinkat, SYS_mount, SYS_umount2,
-        SYS_sync, SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_io_getevents, SYS_semop,
-        SYS_semtimedop, SYS_msgsnd, SYS_msgrcv, SYS_clone, SYS_clone3, SYS_execve,
-        SYS_exit, SYS_exit_group, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise,
-        SYS_msync, SYS_mlock, SYS_brk, SYS_sched_yield, SYS_membarrier, SYS_getrandom, SYS_ptrace,
-        SYS_kill, SYS_tgkill, SYS_setns, SYS_unshare,
-    ]
-}
-
-// Calls that only x86-64 has.
-#[cfg(target_arch = "x86_64")]
-calls! { find_old:
-    Poll: [SYS_poll]
-    Select: [SYS_select]
-    Epoll: [SYS_epoll_wait]
-    Other: [
-        SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_unlink, SYS_rename, SYS_mkdir, SYS_rmdir,
-        SYS_readlink, SYS_pause, SYS_fork, SYS_vfork,
-    ]
-}
-
-/// On other architectures, calls are shown by their numbers.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn find(_: c_long) -> Option<(&'static str, Meaning)> {
-    None
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn find_old(_: c_long) -> Option<(&'static str, Meaning)> {
-    None
-}
-
-fn known(call: &Call) -> Option<(&'static str, Meaning)> {
-    find(call.number).or_else(|| find_old(call.number))
-}
-
 pub(super) fn name(call: &Call) -> String {
-    match known(call) {
+    match known(call.number) {
         Some((name, _)) => name.to_owned(),
         None => format!("call {}", call.number),
     }
@@ -113,7 +19,7 @@ pub(super) fn name(call: &Call) -> String {
 pub(super) fn object(files: &impl Files, whose: Whose, call: &Call) -> Option<Object> {
     let [first, second, third, fourth, fifth, _] = call.args;
     let descriptor = |fd| fd::describe(files, whose, fd);
-    let text = match known(call)?.1 {
+    let text = match known(call.number)?.1 {
         Meaning::Futex => futex(call).map(|_| A_LOCK.to_owned()),
         Meaning::Fd => return descriptor(first),
         Meaning::Poll => return Some(poll(files, whose, call, int(third) >= 0)),
@@ -156,7 +62,7 @@ pub(super) struct Futex {
 pub(super) fn futex(call: &Call) -> Option<Futex> {
     // Not in libc for every C library.
     const LOCK_PI2: i32 = 13;
-    let (_, meaning) = known(call)?;
+    let (_, meaning) = known(call.number)?;
     let [address, operation, _, limit, ..] = call.args;
     let operation = int(operation);
     let waits = [
@@ -242,8 +148,10 @@ fn child(files: &impl Files, pid: i32) -> String {
     }
 }
 
-#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(test)]
 mod tests {
+    use std::ffi::c_long;
+
     use super::super::proc::tests::Texts;
     use super::*;
 
@@ -261,26 +169,6 @@ mod tests {
             .file("/proc/42/comm", "rsync\n");
         let call = call(number, args);
         Some(object(&texts, Whose::Thread(1), &call)?.text)
-    }
-
-    #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn the_numbers_are_those_of_x86_64() {
-        let name = |number| name(&call(number, [0; 6]));
-        assert_eq!(
-            [0, 7, 202, 230, 288].map(name),
-            ["read", "poll", "futex", "clock_nanosleep", "accept4"]
-        );
-    }
-
-    #[test]
-    #[cfg(target_arch = "aarch64")]
-    fn the_numbers_are_those_of_aarch64() {
-        let name = |number| name(&call(number, [0; 6]));
-        assert_eq!(
-            [63, 73, 98, 115, 242].map(name),
-            ["read", "ppoll", "futex", "clock_nanosleep", "accept4"]
-        );
     }
 
     #[test]

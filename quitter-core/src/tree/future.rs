@@ -190,12 +190,11 @@ impl Drop for DoneWait {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom), target_pointer_width = "64"))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(target_pointer_width = "64")]
     fn a_wait_for_a_quit_is_small() {
         assert_eq!(size_of::<QuitWait>(), 24);
     }

@@ -129,14 +129,16 @@ fn another_process_is_read_in_its_own_folder() {
             .link("/proc/42/fd/5", "pipe:[1]")
     };
     let text = |texts: &Texts| Some(at_process(texts, 42, MOMENT)?.to_string());
-    let texts = in_call("0x7ff000000000");
-    assert_eq!(
-        text(&texts).as_deref(),
-        Some("blocked in read (fd 5, a pipe)")
-    );
-    // The calls of a 32-bit program have other numbers.
-    let foreign = format!("blocked in call {read}");
-    assert_eq!(text(&in_call("0xffff0000")), Some(foreign));
+    let (bits_64, bits_32) = (in_call("0x7ff000000000"), in_call("0xffff0000"));
+    let (alike, foreign) = match cfg!(target_pointer_width = "32") {
+        true => (bits_32, bits_64),
+        false => (bits_64, bits_32),
+    };
+    let blocked = text(&alike);
+    assert_eq!(blocked.as_deref(), Some("blocked in read (fd 5, a pipe)"));
+    // The calls of the other kind of program have other numbers.
+    let blocked = format!("blocked in call {read}");
+    assert_eq!(text(&foreign), Some(blocked));
     assert_eq!(text(&Texts::new()), None);
 }
 
