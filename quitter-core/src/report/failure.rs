@@ -18,7 +18,7 @@ use crate::report::text::{width, write_broken};
 /// | | quits | exit code | reported |
 /// | --- | --- | --- | --- |
 /// | `QuitMain` | the whole tree | 1 | at the quit, and in the exit report |
-/// | `QuitOwn` | the routine's quitter | 1 | in the exit report |
+/// | `QuitOwn` | the routine's quitter and those below it | 1 | at once, and in the exit report |
 /// | `FailAtExit` | nothing | 1 | in the exit report |
 /// | `Report` | nothing | unchanged | at once |
 ///
