@@ -28,7 +28,7 @@ impl Quitter {
     /// quitter no longer waits to see whether the panic is caught.
     ///
     /// The routine is done once `f` has returned and its captures are dropped. The thread's thread-local
-    /// values are dropped after that: at once, or up to a second later if 32 or more routines that somebody
+    /// values are dropped after that: at once, or up to a second later if more than 32 routines that somebody
     /// waits for end at the same time, or not at all if the program has ended by then. Work that must be
     /// done before the program ends belongs in `f`.
     ///
