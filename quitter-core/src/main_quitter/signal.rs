@@ -29,6 +29,10 @@ use crate::system;
 /// `timeout` and a terminal that closes send two signals at a time, and mean one. A person who presses Ctrl-C
 /// again because nothing seems to happen takes longer.
 ///
+/// If the program quits for another reason than a signal, such as a failure, the first signal ends nothing under
+/// any of the policies: it is listed in [`later_causes`](crate::ExitReport::later_causes), and a line says that
+/// a further signal ends the program, unless the policy is `Ignore`. The policy applies to the signals after it.
+///
 /// After [`exit`](crate::MainQuitter::exit) has returned, or the main quitter was dropped, a signal
 /// ends the process whatever the policy says, unless it comes as one of such a pair. If it is the first
 /// signal, the process has half a second to end by itself. Under

@@ -75,9 +75,9 @@ impl QuitSource {
     /// before, and a signal that was ignored when the main quitter was made stays ignored. (Rust programs
     /// ignore SIGPIPE from the start.)
     ///
-    /// While the program quits, a signal of any source is a further signal, and
+    /// After the first signal, one of any source is a further signal, and
     /// [`SecondSignal`](crate::SecondSignal) sets its effect. A signal that does not end the program is
-    /// listed in [`later_causes`](crate::ExitReport::later_causes).
+    /// listed in [`later_causes`](crate::ExitReport::later_causes), unless its source has fired before.
     ///
     /// A main quitter cannot be made with a signal that no program can handle (SIGKILL, SIGSTOP), that
     /// reports a fault of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL), or that does not exist: see
