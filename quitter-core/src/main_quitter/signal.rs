@@ -111,7 +111,11 @@ pub enum SignalExitCode {
     Plus128,
     /// No exit code: when `main` has returned its report and stdout is flushed, the signal ends the program as
     /// it would have done by default. A shell then knows that the user has interrupted the program, and also
-    /// ends a loop or a script that runs it. With a code of 128 + n, it would go on.
+    /// ends a loop or a script that runs it. With a code of 128 + n, bash goes on.
+    ///
+    /// A program that calls [`report`](std::process::Termination::report) itself has decided by that: the
+    /// signal ends it even if `main` then returns another exit code. To choose another code, write it to
+    /// [`exit_code`](crate::ExitReport::exit_code) before.
     ///
     /// A second signal that ends the program does so in this way, too, after the report. [`ExitReport`]s have
     /// the code 128 + n, and the program ends with it where the signal does not end it: on Windows; in the
