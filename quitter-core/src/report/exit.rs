@@ -82,7 +82,8 @@ pub struct ExitReport {
     /// The routines that returned in time, but took more than half of the quit timeout: the slowest
     /// first, and a thousand at most.
     pub slow: Vec<SlowRoutine>,
-    /// The time from the quit event until everything had returned, or until the time was up.
+    /// The time from the quit event until [`exit`](crate::MainQuitter::exit) found that everything had returned,
+    /// or that the time was up. So it is longer if `exit` was called later than that.
     pub took: Duration,
     pub(super) unlisted_failures: u64,
     /// Whether the failures and the later causes could be read.
