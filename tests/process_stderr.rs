@@ -128,6 +128,17 @@ fn a_pipe_that_nobody_reads_does_not_hold_up_exit() {
 }
 
 #[test]
+fn a_pipe_that_nobody_reads_leaves_a_clean_end_clean_however_short_the_quit_timeout_is() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(Duration::from_millis(10));
+        builder.source(QuitSource::all_done()).run(|_| {})
+    };
+    let (_reader, pipe) = full_pipe();
+    let mut command = command_for(story);
+    started_with(pipe, &mut command).end().with_code(0);
+}
+
+#[test]
 fn a_pipe_that_nobody_reads_does_not_hold_up_the_forced_end() {
     let mut command = command_for(|| troubled());
     let (_reader, pipe) = full_pipe();

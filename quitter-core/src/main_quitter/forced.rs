@@ -12,7 +12,7 @@ use crate::main_quitter::signal::{self, QuitSignal, SignalExitCode};
 use crate::main_quitter::stacks;
 use crate::main_quitter::state::Phase;
 use crate::report::console;
-use crate::report::exit::{ExitReport, exit_code};
+use crate::report::exit::{ExitReport, ProgramEnd, exit_code};
 use crate::report::notice::{HeldUpAt, Notice};
 use crate::stands::{self, Stands};
 
@@ -31,13 +31,19 @@ pub(crate) enum Trigger {
 }
 
 /// Ends the process, after the event and the outcome are printed if they have not been yet. The exit code is
-/// never 0: a process that ends cleanly ends by itself.
+/// not 0, unless only stderr holds up the end: a process that ends cleanly ends by itself.
 pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
     if !ending.take_end() {
         // Another thread is ending the process.
         loop {
             thread::park();
         }
+    }
+    let being_written = ending.outcome_claim().end_being_written();
+    if let (Trigger::Deadline, Some(end)) = (trigger, being_written) {
+        // A stderr that takes nothing must not change the end, and there is nothing to add.
+        console::flush(LAST_LINE, LAST_WORDS);
+        exit(end);
     }
     console::write_beside_tracing();
     ending.try_announce();
@@ -54,20 +60,20 @@ pub(crate) fn end(ending: &Arc<Ending>, trigger: Trigger) -> ! {
         say_last_words(&last_words, trigger);
         // On a busy machine, the thread that waits for these words may not run again for long.
         if console::is_written() {
-            exit(&last_words, trigger);
+            exit(end_of(&last_words, trigger));
         }
     });
     console::flush(LAST_LINE, LAST_WORDS + stacks::AT_MOST);
-    exit(ending, trigger)
+    exit(end_of(ending, trigger))
 }
 
-fn exit(ending: &Ending, trigger: Trigger) -> ! {
+fn exit(end: ProgramEnd) -> ! {
     #[cfg(feature = "process")]
     crate::routine::process::kill_all();
-    if let Some(signal) = ends_by(ending, trigger) {
+    if let Some(signal) = end.signal {
         signal.end_process();
     }
-    signal::exit_now(code(ending, trigger))
+    signal::exit_now(end.code)
 }
 
 /// Says how many processes [`exit`] is about to kill, if any.
@@ -79,26 +85,20 @@ fn say_killing() {
     }
 }
 
-/// The signal that ends the process, instead of an exit code.
-fn ends_by(ending: &Ending, trigger: Trigger) -> Option<QuitSignal> {
-    match (trigger, ending.signal_exit_code()) {
-        (Trigger::Signal(signal), SignalExitCode::Raise) => Some(signal),
-        _ => None,
+fn end_of(ending: &Ending, trigger: Trigger) -> ProgramEnd {
+    let by_code = |code| ProgramEnd { code, signal: None };
+    if let Trigger::Signal(signal) = trigger {
+        return match ending.signal_exit_code() {
+            SignalExitCode::Raise => ProgramEnd {
+                code: signal.exit_code(),
+                signal: Some(signal),
+            },
+            _ => by_code(exit_code::SECOND_SIGNAL),
+        };
     }
-}
-
-fn code(ending: &Ending, trigger: Trigger) -> u8 {
-    if let Some(signal) = ends_by(ending, trigger) {
-        return signal.exit_code();
-    }
-    match trigger {
-        Trigger::Signal(_) => exit_code::SECOND_SIGNAL,
-        Trigger::Deadline => {
-            let state = ending.try_state();
-            let of_body = state.and_then(|state| state.body_code);
-            of_body.unwrap_or(exit_code::FAILURE)
-        }
-    }
+    let state = ending.try_state();
+    let of_body = state.and_then(|state| state.body_code);
+    by_code(of_body.unwrap_or(exit_code::FAILURE))
 }
 
 /// Prints the outcome, unless it was printed, and what holds up the end. Runs on the console's thread.
@@ -117,7 +117,7 @@ fn say_last_words(ending: &Ending, trigger: Trigger) {
         return;
     };
     // The process may have come to its exit with another code.
-    report.exit_code = code(ending, trigger);
+    report.exit_code = end_of(ending, trigger).code;
     if is_unsaid {
         console::say_now(Notice::Outcome(Box::new(report.clone())));
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::process::{ExitCode, Termination};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::main_quitter::signal::{QuitSignal, SignalExitCode};
@@ -107,7 +107,17 @@ pub struct ExitReport {
 #[derive(Debug, Default)]
 pub(crate) struct OutcomeClaim {
     said: AtomicBool,
-    returned: AtomicBool,
+    /// The end that `main` has chosen by returning its report.
+    returned: OnceLock<ProgramEnd>,
+    written: AtomicBool,
+}
+
+/// How the program is to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProgramEnd {
+    pub(crate) code: u8,
+    /// The signal that is to end it instead, if one is.
+    pub(crate) signal: Option<QuitSignal>,
 }
 
 impl OutcomeClaim {
@@ -119,7 +129,13 @@ impl OutcomeClaim {
 
     /// Whether `main` has returned its report.
     pub(crate) fn has_returned(&self) -> bool {
-        self.returned.load(Ordering::Relaxed)
+        self.returned.get().is_some()
+    }
+
+    /// The end that `main` has chosen, while it waits for stderr to take its report.
+    pub(crate) fn end_being_written(&self) -> Option<ProgramEnd> {
+        let is_written = self.written.load(Ordering::Relaxed);
+        self.returned.get().copied().filter(|_| !is_written)
     }
 }
 
@@ -336,10 +352,11 @@ impl Termination for ExitReport {
     fn report(self) -> ExitCode {
         const A_LINE: Duration = Duration::from_secs(1);
         const TOTAL: Duration = Duration::from_secs(5);
-        let code = ExitCode::from(self.exit_code);
-        let ends_by = self.ends_by;
-        let ends_by = ends_by.filter(|signal| signal.exit_code() == self.exit_code);
-        self.outcome_claim.returned.store(true, Ordering::Relaxed);
+        let code = self.exit_code;
+        let is_unchanged = |signal: &QuitSignal| signal.exit_code() == code;
+        let signal = self.ends_by.filter(is_unchanged);
+        let claim = Arc::clone(&self.outcome_claim);
+        let _ = claim.returned.set(ProgramEnd { code, signal });
         console::queue_job(move || {
             if self.outcome_claim.take() {
                 console::say_now(Notice::Outcome(Box::new(self)));
@@ -347,10 +364,11 @@ impl Termination for ExitReport {
         });
         console::write_here();
         console::flush(A_LINE, TOTAL);
-        if let Some(signal) = ends_by {
+        claim.written.store(true, Ordering::Relaxed);
+        if let Some(signal) = signal {
             signal.end_at_exit();
         }
-        code
+        ExitCode::from(code)
     }
 }
 
