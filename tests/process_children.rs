@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use quitter::{
-    ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter, Timeouts,
+    ExitReport, MainQuitter, ProcessFailure, ProcessOutput, QuitSource, Quitter, SignalExitCode,
+    Timeouts,
 };
 
 #[cfg(target_os = "linux")]
@@ -83,7 +84,13 @@ impl Parent {
     /// follow at once. Prints a row of the table in docs/exit.md.
     #[track_caller]
     fn ends_with_all(self, code: i32) -> Ended {
-        let ended = self.process.end().with_code(code);
+        self.ends_with_all_as(&code.to_string(), |ended| ended.with_code(code))
+    }
+
+    /// Like [`ends_with_all`](Self::ends_with_all), of a program whose end `check` checks, and `how` describes.
+    #[track_caller]
+    fn ends_with_all_as(self, how: &str, check: impl FnOnce(Ended) -> Ended) -> Ended {
+        let ended = check(self.process.end());
         let end = Instant::now();
         let test = thread::current().name().unwrap_or_default().to_owned();
         let until = end + Duration::from_secs(2);
@@ -93,7 +100,7 @@ impl Parent {
             thread::sleep(Duration::from_millis(1));
         }
         let gone = end.elapsed().as_millis();
-        println!("| `{test}` | {code} | {PIDS} | 0 | {gone} |");
+        println!("| `{test}` | {how} | {PIDS} | 0 | {gone} |");
         ended
     }
 }
@@ -110,6 +117,20 @@ fn none_is_left_after_a_normal_quit() {
     parent
         .ends_with_all(0)
         .saying(&["Quit: all routines returned (2."]);
+}
+
+#[test]
+fn none_is_left_after_an_end_by_the_signal_itself() {
+    let story = || {
+        let builder = MainQuitter::builder().timeout(TIMEOUT);
+        builder.signal_exit_code(SignalExitCode::Raise).run(|_| {
+            // A tree that nobody tells to quit.
+            add_children(&Quitter::root("library"));
+        })
+    };
+    let parent = with_children(alone(story));
+    parent.process.send(SIGTERM);
+    parent.ends_with_all_as("SIGTERM", |ended| ended.with_signal(SIGTERM));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::sync::{
 use std::time::Duration;
 
 #[cfg(unix)]
-pub(crate) use end_by_signal::{end_by, end_by_at_exit};
+pub(crate) use end_by_signal::end_by;
 #[cfg(all(feature = "stacks", target_os = "linux"))]
 #[allow(unused_imports, reason = "not all Linux systems have stacks")]
 pub(crate) use memory::is_left as is_memory_left;
@@ -303,8 +303,9 @@ pub(crate) fn keep_ended_children() {
     }
 }
 
-/// Registers `handler` to be called when the process exits: when `main` returns, and by `std::process::exit`.
-#[cfg(all(unix, feature = "process"))]
+/// Registers `handler` to be called when the process exits, before those that were registered earlier: when
+/// `main` returns, and by `std::process::exit`. It is not called if there is no memory for it.
+#[cfg(unix)]
 pub(crate) fn at_exit(handler: extern "C" fn()) {
     // SAFETY: `handler` lives as long as the program, and may do there what it may do anywhere.
     unsafe { libc::atexit(handler) };

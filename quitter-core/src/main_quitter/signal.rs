@@ -152,10 +152,11 @@ impl QuitSignal {
         system::end_by(self.number);
     }
 
-    /// Makes this signal end the process, after all else, once `main` has returned.
+    /// Makes this signal end the process once `main` has returned. By then, std has flushed stdout as it does
+    /// for any program: it neither waits for a thread that holds stdout nor leaves out what can be written.
     pub(crate) fn end_at_exit(self) {
         #[cfg(unix)]
-        system::end_by_at_exit(self.number);
+        os::end_at_exit(self.number);
     }
 }
 
@@ -302,6 +303,7 @@ mod os {
     use std::borrow::Cow;
     use std::ffi::c_int;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicI32, Ordering};
     use std::{io, thread};
 
     use crossbeam_channel::bounded;
@@ -336,6 +338,19 @@ mod os {
         handle: impl Fn(QuitSignal) + Send + Sync + 'static,
     ) -> Result<(), MainQuitterError> {
         listen_on(thread::Builder::new(), signals, handle)
+    }
+
+    pub(super) fn end_at_exit(signal: c_int) {
+        static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+        extern "C" fn at_exit() {
+            // The handler that does so was registered earlier, so it would have come later.
+            #[cfg(feature = "process")]
+            crate::routine::process::kill_all();
+            system::end_by(SIGNAL.load(Ordering::Relaxed));
+        }
+        SIGNAL.store(signal, Ordering::Relaxed);
+        system::at_exit(at_exit);
     }
 
     /// Starts the thread before it sets the handlers: they cannot be removed, and without the thread the
