@@ -187,6 +187,16 @@ fn the_terminal_is_restored_once_before_the_held_lines() {
 }
 
 #[test]
+fn the_terminal_is_restored_and_the_event_printed_if_main_passes_on_the_code_of_its_report() {
+    let story = || {
+        let report = clean(builder().before_report(|| eprintln!("restored")));
+        ExitCode::from(report.exit_code)
+    };
+    let ended = alone(story).end().with_code(0);
+    ended.saying(&["Received quit from 'all routines done'", "restored"]);
+}
+
+#[test]
 fn the_terminal_is_restored_before_a_forced_end() {
     let story = || {
         let builder = impatient().hold_output(HoldOutput::UntilBodyReturns);

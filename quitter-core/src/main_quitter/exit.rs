@@ -214,9 +214,7 @@ impl MainQuitter {
     pub fn exit(self) -> ExitReport {
         warn_if_blocking("exit", "exit_async", Location::caller(), || true);
         let report = self.end(NOTHING_RUNS);
-        console::write_here();
-        // So that the event is printed above everything that the program prints next.
-        console::flush(LAST_WORDS, LAST_WORDS);
+        have_written();
         report
     }
 
@@ -405,12 +403,17 @@ impl Deref for MainQuitter {
     }
 }
 
+/// Has what is queued written, before the program prints anything else. `main` often returns next, maybe with
+/// the code of a report instead of the report, and then no other thread would get to write.
+pub(crate) fn have_written() {
+    console::write_here();
+    console::flush(LAST_WORDS, LAST_WORDS);
+}
+
 impl Drop for MainQuitter {
     fn drop(&mut self) {
         if self.ending.drop_main() {
-            // `main` often returns next, and then no other thread would get to write.
-            console::write_here();
-            console::flush(LAST_WORDS, LAST_WORDS);
+            have_written();
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use crate::main_quitter::body::{AsError, Body, MainOutcome};
-use crate::main_quitter::exit::MainQuitter;
+use crate::main_quitter::exit::{MainQuitter, have_written};
 use crate::report::cause::QuitCause;
 use crate::report::console;
 use crate::report::exit::ExitReport;
@@ -88,7 +88,7 @@ impl Program {
         }
         main.start_routines();
         let report = exit(main, NOTHING_RUNS);
-        console::write_here();
+        have_written();
         report
     }
 
