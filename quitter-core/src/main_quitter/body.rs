@@ -7,11 +7,13 @@ use std::io;
 use std::marker::PhantomData;
 use std::process::ExitCode;
 
-use crate::error::{AddRoutineError, Quitting};
+use crate::error::{AddRoutineError, MainQuitterError, Quitting};
 use crate::never::Bang;
 use crate::report::exit::exit_code;
 use crate::report::failure::FailureKind;
 use crate::report::timeouts::Timeouts;
+#[cfg(feature = "process")]
+use crate::routine::process::AddProcessError;
 
 /// The return types of the body of `main`: nothing, never, an [`ExitCode`], or a `Result` of these whose
 /// error implements `Debug`, as with std.
@@ -148,11 +150,17 @@ fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     let boxed = error.downcast_ref::<Box<dyn Error>>().map(|error| &**error);
     let send = error.downcast_ref::<Box<dyn Error + Send>>();
     let sync = error.downcast_ref::<Box<dyn Error + Send + Sync>>();
+    #[cfg(feature = "process")]
+    let of_process = plain::<AddProcessError>(error);
+    #[cfg(not(feature = "process"))]
+    let of_process = None;
     boxed
         .or(send.map(|error| &**error as _))
         .or(sync.map(|error| &**error as _))
         .or_else(|| plain::<Quitting>(error))
         .or_else(|| plain::<AddRoutineError>(error))
+        .or_else(|| plain::<MainQuitterError>(error))
+        .or(of_process)
         .or_else(|| plain::<Timeouts>(error))
         .or_else(|| plain::<io::Error>(error))
 }
@@ -186,6 +194,8 @@ mod tests {
         }
         is_none(Quitting);
         is_none(AddRoutineError::Quitting);
+        #[cfg(feature = "process")]
+        is_none(AddProcessError::Quitting);
         is_none(io::Error::other(Quitting));
         is_none(Box::<dyn Error>::from(Quitting));
         is_none::<Box<dyn Error + Send>>(Box::new(Quitting));
