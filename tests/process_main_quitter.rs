@@ -11,8 +11,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never};
-use quitter::{ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitCause, QuitSource};
+use quitter::{
+    ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitCause, QuitSource, RoutineState,
+};
 
+use common::waits::eventually;
 use common::{Ended, PATIENCE, Process, alone, command_for, given_time, hang, with_time};
 
 /// A source that never fires.
@@ -513,6 +516,37 @@ fn a_routine_that_returns_after_the_deadline_but_before_the_exit_stays_in_the_re
         "s late",
     ]);
     assert_eq!(ended.count("Quit: all routines returned"), 0, "{ended:?}");
+}
+
+#[test]
+fn a_thread_that_returns_after_the_deadline_is_reported_as_it_was_and_not_as_being_started() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_millis(300), [QuitSource::os_signal()]);
+        let (let_go, hold) = bounded::<()>(0);
+        let begun = Instant::now();
+        let late = main.routine("late").add(move |_| _ = hold.recv());
+        let late = late.unwrap();
+        main.send_quit();
+        assert!(main.wait_done(Duration::MAX).is_err());
+        // These sleeps are the thing under test: the watcher looks meanwhile, and then time passes.
+        thread::sleep(given_time());
+        drop(let_go);
+        eventually(|| late.is_finished());
+        let ran_at_most = begun.elapsed();
+        thread::sleep(given_time());
+        let report = main.exit();
+        for routine in report.timeouts.routines() {
+            assert_eq!(routine.state, RoutineState::Running);
+            assert!(routine.running_for <= ran_at_most, "{routine:?}");
+            let late_by = routine.returned_late.unwrap();
+            assert!(late_by < ran_at_most, "{routine:?}");
+        }
+        report
+    };
+    let is_reported = |ended: &Ended| ended.code == Some(1);
+    let (_, ended) = with_time(&[30, 300, 3000], || command_for(story), is_reported);
+    let ended = ended.saying(&["late  running ", "returned at most "]);
+    assert_eq!(ended.count("being started"), 0, "{}", ended.stderr);
 }
 
 /// The supervisor only waited for a routine that was stuck.

@@ -103,8 +103,8 @@ pub struct StuckRoutine {
     pub state: RoutineState,
     /// Where the routine was added.
     pub spawned_at: &'static Location<'static>,
-    /// How long the routine had been running. For a guard this may be too long by a tick of the
-    /// system's clock, which is a few milliseconds.
+    /// How long the routine had been running, or ran if it has returned since the deadline. For a guard this
+    /// may be too long by a tick of the system's clock, which is a few milliseconds.
     pub running_for: Duration,
     /// The call that the routine's thread, or the first thread of a child process, was blocked in, or how
     /// much that thread ran, once the time was up or the snapshot was taken.
@@ -344,7 +344,10 @@ impl StuckRoutine {
             last_seen: record.last_seen().map(|(at, ago)| LastSeen { at, ago }),
             is_body: record.is_body(),
             cancelled: record.is_cancelled(),
-            returned_late: late.filter(|_| record.is_finished()),
+            returned_late: late.filter(|_| record.is_finished()).map(|late| {
+                let since = record.ended_ago().unwrap_or_default();
+                late.saturating_sub(since)
+            }),
             #[cfg(feature = "stacks")]
             stacks: Vec::new(),
             #[cfg(feature = "stacks")]

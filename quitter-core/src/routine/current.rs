@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_stands_in_for_a_routine_does_not_hand_that_ones_thread_over() {
-        const ELSEWHERE: u64 = u64::MAX;
+        const ELSEWHERE: u64 = u64::MAX - 1;
         let root = Quitter::root("root");
         let [waits, job] = ["waits", "job"].map(|name| root.guard(name).unwrap());
         waits.record().set_os_id(ELSEWHERE);

@@ -20,7 +20,8 @@ pub enum RoutineKind {
     /// A thread. The body of `main` counts as one, too.
     Thread {
         /// The thread's number in the operating system, as `gettid` returns it on Linux and
-        /// `GetCurrentThreadId` on Windows; 0 while the thread is being started.
+        /// `GetCurrentThreadId` on Windows; 0 while the thread is being started, and once the routine has
+        /// returned.
         os_id: u64,
     },
     /// A future.
@@ -50,7 +51,7 @@ pub enum RoutineKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RoutineState {
-    /// Its thread is still being started by the system. Also briefly at the routine's end.
+    /// Its thread is still being started by the system.
     Starting,
     /// It is running, or blocked in a call other than a wait for routines.
     Running,

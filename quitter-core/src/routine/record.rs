@@ -87,6 +87,9 @@ pub(super) struct LentThread {
     waiting: Waiting,
 }
 
+/// The value of `os_id` until a thread or a process runs the routine.
+const NOT_STARTED: u64 = u64::MAX;
+
 /// The values of `ended` while the routine has not ended.
 const NOT_SLOW: u64 = 0;
 const SLOW: u64 = 1;
@@ -121,7 +124,7 @@ impl Record {
             name,
             spawned_at,
             work,
-            os_id: AtomicU64::new(0),
+            os_id: AtomicU64::new(NOT_STARTED),
             #[cfg(feature = "stacks")]
             stack_mark: AtomicU64::new(0),
             polls: Default::default(),
@@ -158,7 +161,10 @@ impl Record {
     /// The system's number of the thread that runs this right now, or of the process that it is; 0:
     /// none.
     pub(crate) fn os_id(&self) -> u64 {
-        self.os_id.load(Ordering::Relaxed)
+        match self.os_id.load(Ordering::Relaxed) {
+            NOT_STARTED => 0,
+            id => id,
+        }
     }
 
     /// Returns the number that was there before.
@@ -225,8 +231,10 @@ impl Record {
         Some((place, ago))
     }
 
+    /// How long the routine has been running, or ran, if it is known when it ended.
     pub(crate) fn running_for(&self) -> Duration {
-        system::now().saturating_sub(Duration::from_nanos(self.started))
+        let since = system::now().saturating_sub(Duration::from_nanos(self.started));
+        since.saturating_sub(self.ended_ago().unwrap_or_default())
     }
 
     /// The last status that the routine set. Also `None` if the routine was preempted while setting one: a
@@ -317,7 +325,7 @@ impl Record {
             RoutineState::Failed
         } else if self.waiting.load() == Waiting::Now {
             RoutineState::Waiting
-        } else if matches!(self.kind(), RoutineKind::Thread { os_id: 0 }) {
+        } else if self.work == Work::Thread && self.os_id.load(Ordering::Relaxed) == NOT_STARTED {
             RoutineState::Starting
         } else {
             RoutineState::Running
