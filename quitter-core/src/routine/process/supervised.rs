@@ -192,9 +192,10 @@ impl Supervised {
     fn kill_and_note(&mut self, stopped_at: Instant, census: &mut Census) {
         // Described before the kill, since afterwards it is too late. So this must not take long.
         let place = census.describe(self.leader.pid(), stopped_at);
+        // Short, since the middle of a long status is left out of a report.
         let fate = match self.leader.kill() {
-            Ok(()) => "killed".to_owned(),
-            Err(error) => format!("cannot be killed: {error}"),
+            Ok(()) => "killed",
+            Err(_not_permitted) => "cannot be killed",
         };
         let record = self.live.quitter().record();
         record.set_status(format!("{} ({fate})", self.options.command).into());
