@@ -155,7 +155,12 @@ fn drops_that_panic_one_after_the_other_are_a_failure_while_quitting() {
 #[test]
 fn ten_thousand_stuck_routines_end_in_time() {
     let ended = interrupted("ten-thousand").with_code(1);
-    assert_eq!(names(&ended), ["one of many ×10000"]);
+    // On a busy machine, the system may not have started all of the threads. Those are listed apart.
+    let counts = names(&ended).into_iter().map(|name| {
+        let count = name.strip_prefix("one of many ×");
+        count.expect(name).parse::<u32>().unwrap()
+    });
+    assert_eq!(counts.sum::<u32>(), 10_000, "{}", ended.stderr);
     ended.saying(&["Failed to quit: 10000 routines had not returned after 1"]);
 }
 
