@@ -49,7 +49,8 @@ pub enum OnFailure {
     /// failure, and the exit code is 1. For work whose failure makes the run as a whole a failure,
     /// such as one file of a batch.
     FailAtExit,
-    /// The program goes on: one line on stderr reports the failure at once, and that is all. The failure
+    /// The program goes on: one line on stderr reports the failure at once, and that is all, also in a tree
+    /// without a main quitter. The failure
     /// changes neither the exit code nor the exit report, and
     /// [`failures`](crate::Quitter::failures) leaves it out. For failures that belong to a server's
     /// normal day, such as a client that resets its connection.
