@@ -9,9 +9,11 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::few::Few;
 use super::list::{Item, Slot};
 use super::node::Node;
-use super::roster::State;
+use super::roster::{Roster, State, wake};
+use super::tally::Tally;
 use crate::error::Quitting;
 use crate::routine::kind::Work;
 use crate::routine::record::{Place, Record};
@@ -113,17 +115,46 @@ impl Node {
         let Some(left) = state.hooks.remove(hook) else {
             return;
         };
-        // Nothing has to be woken: only waits at a quitting node count an idle hook, and the walk that
-        // follows the quit wakes them.
-        let counting = state.tallies.iter().filter(|tally| !tally.is_over());
-        counting.for_each(|tally| tally.on_hook_removal());
+        let waking = state.on_hook_removal(1);
         drop(state);
+        wake(waking);
         // If this is the last reference, this drops the user's closure.
         drop(left);
     }
 }
 
+impl Roster {
+    /// To be called when the node is dropped, and its hooks with it: a wait above may have counted them.
+    pub(super) fn stop_counting_hooks(&self) {
+        let state = self.lock();
+        let hooks = state.hooks.len();
+        if hooks > 0 {
+            let waking = state.on_hook_removal(hooks);
+            drop(state);
+            wake(waking);
+        }
+    }
+}
+
 impl State {
+    /// Counts idle hooks that are removed. Returns the tallies whose waiters have to look again, since the
+    /// hooks may have counted as about to start.
+    fn on_hook_removal(&self, hooks: usize) -> Few<Arc<Tally>> {
+        let mut waking = Few::default();
+        for tally in self.tallies.iter().filter(|tally| !tally.is_over()) {
+            tally.on_hook_removal(hooks);
+            if Tally::may_wake(tally.live()) {
+                waking.push(Arc::clone(tally));
+            }
+        }
+        waking
+    }
+
+    /// Whether hooks of `node`, to which this state belongs, are about to start.
+    pub(super) fn has_starting_hooks(&self, node: &Arc<Node>) -> bool {
+        !self.hooks.is_empty() && node.is_quitting()
+    }
+
     /// Lists the hooks of `node`, to which this state belongs and which is quitting, as live routines. They
     /// have to be called after unlocking.
     pub(super) fn start_hooks(&mut self, node: &Arc<Node>, started: &mut Vec<Started>) {

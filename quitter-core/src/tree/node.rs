@@ -173,6 +173,7 @@ impl Node {
     fn leave(&self, parent: &Arc<Node>, was_at: *const Node) {
         if let Some(roster) = self.roster.get() {
             parent.roster().forget(was_at, roster);
+            roster.stop_counting_hooks();
         }
     }
 }

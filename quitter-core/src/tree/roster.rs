@@ -454,7 +454,7 @@ impl Node {
 }
 
 /// Wakes the waiters of these tallies.
-fn wake(tallies: Few<Arc<Tally>>) {
+pub(super) fn wake(tallies: Few<Arc<Tally>>) {
     let mut wakes = Wakes::default();
     tallies.for_each(|tally| tally.wake(&mut wakes));
     wakes.perform();

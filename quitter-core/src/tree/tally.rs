@@ -29,6 +29,7 @@ pub(super) struct Tally {
     started: std::sync::Mutex<Started>,
 }
 
+#[derive(PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) live: usize,
     pub(super) idle: usize,
@@ -101,9 +102,11 @@ impl Tally {
         self.count.fetch_add(idle, Ordering::AcqRel);
     }
 
-    /// Stops counting an idle hook, which is removed. Called under its roster's lock.
-    pub(super) fn on_hook_removal(&self) {
-        self.count.fetch_sub(IDLE, Ordering::AcqRel);
+    /// Stops counting idle hooks, which are removed. Called under their roster's lock. If
+    /// [`may_wake`](Self::may_wake) says so, [`wake`](Self::wake) has to be called after unlocking.
+    pub(super) fn on_hook_removal(&self, hooks: usize) {
+        let idle = hooks as u64 * IDLE;
+        self.count.fetch_sub(idle, Ordering::AcqRel);
     }
 
     /// Counts an idle hook as live, since it starts. Called under its roster's lock. A single step, so that

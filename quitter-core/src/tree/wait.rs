@@ -78,6 +78,11 @@ pub(super) struct Wait {
     limits: Limits,
 }
 
+/// How many routines may be left in the subtree of `node` when a wait that leaves this one out is done.
+fn spare(node: &Arc<Node>, excluding: Option<&Excluded>) -> u32 {
+    u32::from(excluding.is_some_and(|excluded| excluded.node.is_below_or_at(node)))
+}
+
 /// The result of a step of a wait.
 pub(crate) enum Step {
     /// All routines that were waited for have ended.
@@ -103,13 +108,11 @@ impl Wait {
             tally.wake(&mut wakes);
             wakes.perform();
         }
-        let excluded = limits.excluding.as_ref();
-        let is_counted = excluded.is_some_and(|excluded| excluded.node.is_below_or_at(node));
         Self {
             node: Arc::clone(node),
             waited: Waited::Subtree,
             tally,
-            spare: u32::from(is_counted),
+            spare: spare(node, limits.excluding.as_ref()),
             limits,
         }
     }
@@ -156,11 +159,29 @@ impl Wait {
         }
     }
 
-    /// The hooks of a quitting node are about to start, and count as live (rule 4). Whether the node is
-    /// quitting is checked last: if it is not, then it was not when the tally was read.
+    /// The hooks of a quitting node are about to start, and count as live (rule 4). Whether a node is
+    /// quitting is checked after the tally was read: if it is not, then it was not at that moment. A hook
+    /// that is about to start wakes the waiter when it has ended, or is removed.
     fn is_done(&self) -> bool {
-        let count = self.tally.count();
-        count.live <= self.spare as usize && (count.idle == 0 || !self.node.is_quitting())
+        loop {
+            let count = self.tally.count();
+            if count.live > self.spare as usize {
+                return false;
+            }
+            if count.idle == 0 {
+                return true;
+            }
+            let mut starting = false;
+            walk(&self.node, (), |node, state: &mut State, ()| {
+                starting |= state.has_starting_hooks(node);
+            });
+            if starting {
+                return false;
+            }
+            if self.tally.count() == count {
+                return true;
+            }
+        }
     }
 
     /// Blocks until the wait is over. Returns whether all routines have ended in time.
@@ -277,5 +298,26 @@ impl Node {
             visited.push(node, above, state.live(node, None), 0)
         });
         (visited.in_order(), unread)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::tree::hook::Hook;
+
+    #[test]
+    fn a_wait_counts_the_hooks_of_a_node_only_as_long_as_that_lives() {
+        let root = Node::root("root".into(), None);
+        let child = root.child("child".into()).unwrap();
+        let hook = || Hook::new(Location::caller(), Box::new(|_| {}));
+        child.add_hook(&hook()).unwrap();
+        let wait = Wait::for_subtree(&root, Limits::default());
+        child.add_hook(&hook()).unwrap();
+        assert_eq!(wait.tally.count().idle, 2);
+        drop(child);
+        assert_eq!(wait.tally.count().idle, 0);
     }
 }

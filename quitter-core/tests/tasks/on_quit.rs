@@ -49,6 +49,22 @@ fn is_no_routine_until_the_quit() {
 }
 
 #[test]
+fn of_a_quitter_that_is_gone_it_holds_up_no_wait() {
+    let root = Quitter::root("root");
+    let job = root.guard("job").unwrap();
+    let connection = root.child("connection").unwrap();
+    connection.on_quit(|| {}).detach();
+    let waiting = {
+        let root = root.clone();
+        asleep_in(move || root.wait_done(Duration::MAX))
+    };
+    drop(connection);
+    root.send_quit();
+    drop(job);
+    in_time(move || waiting.join().unwrap()).unwrap();
+}
+
+#[test]
 fn taken_back_it_is_not_called_and_what_it_holds_is_dropped() {
     let root = Quitter::root("root");
     let told = Told(Event::new());

@@ -109,3 +109,24 @@ fn rule_4_hooks_that_are_idle_hold_up_no_wait() {
         drop(hook);
     });
 }
+
+/// The wait is at a quitter that does not quit.
+#[test]
+fn rule_4_a_wait_above_a_quit_that_it_sees_does_not_miss_a_hook() {
+    model_within(2, || {
+        let root = root();
+        let quits = child(&root);
+        let below = child(&quits);
+        let called = calls();
+        let hook = add(&below, &called);
+        let (top, node, calls) = (Arc::clone(&root), Arc::clone(&quits), Arc::clone(&called));
+        let waiting = thread::spawn(move || {
+            if node.is_quitting() && top.wait_done(no_limits()).is_ok() {
+                assert_eq!(calls.load(Ordering::Relaxed), 1);
+            }
+        });
+        quit(&quits, None);
+        waiting.join().unwrap();
+        drop(hook);
+    });
+}
