@@ -519,6 +519,32 @@ fn a_routine_that_returns_after_the_deadline_but_before_the_exit_stays_in_the_re
 }
 
 #[test]
+fn a_routine_that_once_asked_whether_others_are_done_is_not_taken_for_one_that_waits() {
+    let story = || {
+        let main = MainQuitter::new(Duration::from_millis(300), [QuitSource::os_signal()]);
+        let other = main.child("other").unwrap();
+        let goes_on = other.guard("goes on").unwrap();
+        let (let_go, hold) = bounded::<()>(0);
+        let late = main.routine("late").add(move |_| {
+            assert!(other.wait_done(Duration::ZERO).is_err());
+            drop(goes_on);
+            _ = hold.recv();
+        });
+        let late = late.unwrap();
+        main.send_quit();
+        assert!(main.wait_done(Duration::MAX).is_err());
+        // The sleep is the thing under test: the watcher looks meanwhile.
+        thread::sleep(given_time());
+        drop(let_go);
+        eventually(|| late.is_finished());
+        main.exit()
+    };
+    let is_reported = |ended: &Ended| ended.code == Some(1);
+    let (_, ended) = with_time(&[30, 300, 3000], || command_for(story), is_reported);
+    ended.saying(&["Failed to quit: 1 routine ", "late  running "]);
+}
+
+#[test]
 fn a_thread_that_returns_after_the_deadline_is_reported_as_it_was_and_not_as_being_started() {
     let story = || {
         let main = MainQuitter::new(Duration::from_millis(300), [QuitSource::os_signal()]);

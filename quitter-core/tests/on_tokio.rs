@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use futures_lite::future::poll_once;
 use quitter_core::{
     AddRoutineError, End, ExitReport, MainQuitter, OnFailure, QuitSource, Quitter, Quitting,
-    RoutineKind, RoutineQuitter,
+    RoutineKind, RoutineQuitter, RoutineState,
 };
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
@@ -349,6 +349,31 @@ fn an_awaited_wait_ends_in_time_with_a_list_and_leaves_the_task_out_that_awaits(
             .block_on(supervisor.unwrap().wait_async(PATIENCE))
             .unwrap();
         assert!(root.failures().is_empty(), "{:?}", root.failures());
+    }
+}
+
+#[test]
+fn a_task_whose_awaited_wait_is_over_waits_for_others_no_more() {
+    for runtime in runtimes() {
+        let root = Quitter::root("root");
+        let child = root.child("child").unwrap();
+        let guard = child.guard("guard").unwrap();
+        let (tell, told) = oneshot::channel();
+        let task = root.routine("task").on(runtime.handle());
+        let task = task.add_task(move |q| async move {
+            assert!(child.wait_done_async(SHORT).await.is_err());
+            tell.send(()).unwrap();
+            q.quitting().await;
+        });
+        runtime.block_on(told).unwrap();
+        let snapshot = root.snapshot();
+        let listed = snapshot.routines().find(|routine| routine.name == "task");
+        assert_eq!(listed.unwrap().state, RoutineState::Running);
+        drop(guard);
+        root.send_quit();
+        runtime
+            .block_on(task.unwrap().wait_async(PATIENCE))
+            .unwrap();
     }
 }
 

@@ -23,10 +23,21 @@ impl Mark {
         this
     }
 
+    fn id(&self) -> Option<u64> {
+        self.0.as_ref().map(|record| record.id)
+    }
+
     fn set(&self, waiting: Waiting) {
         if let Some(record) = &self.0 {
             record.set_waiting(waiting);
         }
+    }
+
+    /// Marks the routine as one whose wait has timed out.
+    #[cfg(feature = "tokio")]
+    fn time_up(mut self) {
+        self.set(current::timed_out());
+        self.0 = None;
     }
 }
 
@@ -36,14 +47,10 @@ impl Drop for Mark {
     }
 }
 
-/// A wait in async code. The routine that first polls it is left out, and is marked as waiting for others
-/// while the wait is pending, like a thread that blocks in a wait.
+/// A wait in async code. The routine that polls it is left out, and is marked as waiting for others while
+/// the wait is pending, like a thread that blocks in a wait.
 pub(crate) struct Awaited {
     wait: DoneWait,
-    #[cfg_attr(
-        not(feature = "tokio"),
-        expect(dead_code, reason = "it marks until it is dropped")
-    )]
     mark: Mark,
 }
 
@@ -68,17 +75,21 @@ impl Awaited {
         Self { wait, mark }
     }
 
+    /// Another routine may poll than before, as when a future is handed on.
     pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        if current::id() != self.mark.id() {
+            self.mark = Mark::new();
+            self.wait.set_excluding(current::excluded());
+        }
         self.wait.step(cx)
     }
 
-    /// Lists the live routines that were waited for, once the time is up. If there are any, the mark stays:
-    /// the routine that waited is about to return.
+    /// Lists the live routines that were waited for, once the time is up.
     #[cfg(feature = "tokio")]
-    pub(crate) fn look(mut self) -> Result<(), Vec<LiveAt>> {
+    pub(crate) fn look(self) -> Result<(), Vec<LiveAt>> {
         let live = self.wait.look();
         if live.is_err() {
-            self.mark.0 = None;
+            self.mark.time_up();
         }
         live
     }

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::kind::RoutineKind;
 use super::quitter::RoutineQuitter;
@@ -169,8 +170,26 @@ pub(crate) fn excluded() -> Option<Excluded> {
     })
 }
 
+/// The number of the current routine.
+pub(crate) fn id() -> Option<u64> {
+    let id = |current: &RefCell<Option<RoutineQuitter>>| {
+        current.borrow().as_ref().map(RoutineQuitter::id)
+    };
+    CURRENT.try_with(id).ok().flatten()
+}
+
+/// The mark of the current routine after a wait that has timed out. By its deadline, the routine is about
+/// to return, and has only waited. Before, it goes on with work of its own.
+pub(crate) fn timed_out() -> Waiting {
+    let deadline = get().and_then(|current| current.node().deadline());
+    match deadline {
+        Some(deadline) if deadline <= Instant::now() => Waiting::TimedOut,
+        _ => Waiting::No,
+    }
+}
+
 /// Calls `wait` with the current routine, if any. Until `wait` returns, the routine is marked as waiting
-/// for others. After a timeout the mark stays, since the routine is about to return.
+/// for others. After a timeout by its deadline the mark stays, since the routine is about to return.
 pub(crate) fn waiting_routine<E>(
     wait: impl FnOnce(Option<Excluded>) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -181,7 +200,7 @@ pub(crate) fn waiting_routine<E>(
     let result = wait(excluded());
     current.record().set_waiting(match result {
         Ok(()) => Waiting::No,
-        Err(_) => Waiting::TimedOut,
+        Err(_) => timed_out(),
     });
     result
 }

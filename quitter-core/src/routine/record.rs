@@ -77,7 +77,7 @@ pub(crate) struct Record {
 pub(crate) enum Waiting {
     No,
     Now,
-    /// The last wait has timed out.
+    /// The routine's deadline ended the last wait.
     TimedOut,
 }
 
@@ -311,7 +311,7 @@ impl Record {
         self.cancelled.store(true, Ordering::Release);
     }
 
-    /// Whether the routine waits for others, or its last wait has timed out.
+    /// Whether the routine waits for others, or its deadline has ended its last wait.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load() != Waiting::No
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 #[cfg(feature = "tokio")]
 use super::live::LiveAt;
 use super::node::Node;
-use super::wait::{Limits, Step, Wait};
+use super::wait::{Excluded, Limits, Step, Wait};
 use super::waiter::Waiter;
 use super::waiters::{Key, Place};
 use super::waker_id::WakerId;
@@ -134,6 +134,20 @@ impl DoneWait {
             limits,
             wait: None,
         }
+    }
+
+    /// Leaves out another routine than before, as the one that polls now.
+    pub(crate) fn set_excluding(&mut self, excluding: Option<Excluded>) {
+        if self.record.is_some() {
+            return;
+        }
+        if let Some((wait, entered)) = &mut self.wait {
+            if let Some(entered) = entered.take() {
+                wait.leave(entered.at);
+            }
+            wait.set_excluding(excluding.clone());
+        }
+        self.limits.excluding = excluding;
     }
 
     /// Takes the next step of the wait. If it is pending, the task is woken when something changes.

@@ -184,6 +184,13 @@ impl Wait {
         }
     }
 
+    /// Leaves out another routine than before. A waiter that has entered has to leave before, and to enter
+    /// again.
+    pub(super) fn set_excluding(&mut self, excluding: Option<Excluded>) {
+        self.spare = spare(&self.node, excluding.as_ref());
+        self.limits.excluding = excluding;
+    }
+
     /// Blocks until the wait is over. Returns whether all routines have ended in time.
     fn block(&self) -> bool {
         let parker = Parker::new();

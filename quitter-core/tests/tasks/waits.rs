@@ -69,3 +69,18 @@ fn a_wait_that_nobody_polls_yet_leaves_out_nobody() {
     assert!(poll(&mut task).is_ready());
     assert!(poll(&mut done).is_ready());
 }
+
+#[test]
+fn a_wait_leaves_out_the_routine_that_polls_it_now() {
+    let root = Quitter::root("root");
+    let mut done = Box::pin(root.done());
+    let first = root.guard("first").unwrap();
+    let other = root.guard("other").unwrap();
+    first.run(|_| assert!(poll(&mut done).is_pending()));
+    // The first routine has ended, and the other one is live.
+    assert!(poll(&mut done).is_pending());
+    let mut task = Box::pin(root.routine("task").task(move |_| done).unwrap());
+    assert!(poll(&mut task).is_pending());
+    drop(other);
+    assert!(poll(&mut task).is_ready());
+}
