@@ -55,7 +55,7 @@ pub enum QuitCause {
     Requested {
         /// The reason that was given.
         reason: String,
-        /// The routine that called it; `None` if it was called on a plain quitter.
+        /// The routine that called it, on its own or on a plain quitter; `None` if no routine did.
         routine: Option<RequestingRoutine>,
         /// The location of the call.
         at: &'static Location<'static>,

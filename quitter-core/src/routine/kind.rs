@@ -57,7 +57,8 @@ pub enum RoutineState {
     Running,
     /// It waits for other routines, as in [`wait_done`](crate::Quitter::wait_done).
     Waiting,
-    /// It has failed, but has not returned yet: it is in a panic hook, or its values are being dropped.
+    /// It has failed, but has not returned yet: it is in a panic hook, its values are being dropped, or its work
+    /// goes on after [`RoutineGuard::fail`](crate::RoutineGuard::fail).
     Failed,
 }
 

@@ -17,7 +17,8 @@ use crate::tree::{Calling, Hook, Node};
 /// [`Quitter::on_quit`](crate::Quitter::on_quit).
 ///
 /// Dropping this removes the function: it is not called, unless it already has been.
-/// [`detach`](Self::detach) leaves it in place.
+/// [`detach`](Self::detach) leaves it in place. Until it is dropped or detached, it keeps its quitter: the
+/// function is called even if all handles of that quitter are dropped before the quit.
 #[must_use = "dropping it removes the function; `detach` leaves it in place"]
 pub struct OnQuit {
     /// `None`: the function was called at once, or was detached.
@@ -25,7 +26,8 @@ pub struct OnQuit {
 }
 
 impl OnQuit {
-    /// Leaves the function in place for as long as its quitter lives.
+    /// Leaves the function in place for as long as its quitter lives. If that is dropped before the quit, the
+    /// function is not called.
     ///
     /// A function that holds a handle of its own quitter, or of one below, keeps that quitter in memory
     /// until the quit.
@@ -66,8 +68,9 @@ impl Quitter {
     ///
     /// `f` runs as a routine named `on_quit`, on its own thread, which is started at the quit: whatever `f`
     /// does, it does not delay the quit for others. Like any routine it is waited for and reported, and a
-    /// panic is its failure; until the quit it is not a routine, and no wait waits for it. If the system
-    /// refuses the thread, that is the failure, and `f` is not called.
+    /// panic is its failure, to which the program responds as the quitter's policy says. Until the quit it is
+    /// not a routine, and no wait waits for it. If the system refuses the thread, that is the failure, and `f`
+    /// is not called.
     ///
     /// Calls that the quit ends, such as [`sleep`](Self::sleep), may return before `f` has run. So to find
     /// out whether it was told to quit, a routine should ask [`has_to_quit`](Self::has_to_quit), not a flag

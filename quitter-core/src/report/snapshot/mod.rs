@@ -25,7 +25,7 @@ use crate::tree::{Found, Node, Quit};
 ///
 /// It lists the quitter itself, and every quitter below it that has, in itself or further below, a live
 /// routine, a thread that waits, or a quit that it was told. Idle quitters are left out. So is a quitter
-/// that was told to quit when nothing of it existed but one handle: no routine, no child, no clone.
+/// that was told to quit when it had only one handle, and had never had a routine or a child.
 ///
 /// **Guarantees.** Taking a snapshot stops no routine: it copies the lists of one quitter at a time, and
 /// the others go on. So it does not show one instant of the whole tree. A routine that is live both before
