@@ -79,13 +79,12 @@ mod tests {
     use super::*;
     use crate::quitter::Quitter;
     use crate::report::cause::QuitCause;
-    use crate::routine::record::Waiting;
 
     #[test]
     fn those_that_waited_for_others_at_half_time_are_not_slow_nor_those_that_took_too_long() {
         let root = Quitter::root("root");
         let guards = ["works", "waits"].map(|name| root.guard(name).unwrap());
-        guards[1].record().set_waiting(Waiting::Now);
+        guards[1].record().begin_wait();
         let live = root.node().look(None).err().unwrap();
         let half_time = HalfTime::of(live);
         drop(guards);

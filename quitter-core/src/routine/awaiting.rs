@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::current;
-use super::record::{Record, Waiting};
+use super::record::Record;
 #[cfg(feature = "tokio")]
 use crate::tree::LiveAt;
 use crate::tree::{DoneWait, Limits, Node, Step};
@@ -17,33 +17,33 @@ impl Mark {
     /// Marks the current routine, if any.
     pub(crate) fn new() -> Self {
         let current = current::get();
-        let waiting = current.map(|quitter| Arc::clone(quitter.record()));
-        let this = Self(waiting);
-        this.set(Waiting::Now);
-        this
+        let waits = current.map(|quitter| Arc::clone(quitter.record()));
+        if let Some(record) = &waits {
+            record.begin_wait();
+        }
+        Self(waits)
     }
 
     fn id(&self) -> Option<u64> {
         self.0.as_ref().map(|record| record.id)
     }
 
-    fn set(&self, waiting: Waiting) {
-        if let Some(record) = &self.0 {
-            record.set_waiting(waiting);
-        }
-    }
-
-    /// Marks the routine as one whose wait has timed out.
+    /// Ends the mark of a wait that has timed out.
     #[cfg(feature = "tokio")]
     fn time_up(mut self) {
-        self.set(current::timed_out());
-        self.0 = None;
+        self.end(current::is_late());
+    }
+
+    fn end(&mut self, cut_short: bool) {
+        if let Some(record) = self.0.take() {
+            record.end_wait(cut_short);
+        }
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        self.set(Waiting::No);
+        self.end(false);
     }
 }
 

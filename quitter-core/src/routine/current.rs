@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::kind::RoutineKind;
 use super::quitter::RoutineQuitter;
-use super::record::{LentThread, Record, Waiting};
+use super::record::Record;
 use crate::system;
 use crate::tree::Excluded;
 
@@ -39,8 +39,8 @@ fn mark_stack(record: &Record, address: usize) {
 /// Makes a routine the current one of this thread until this is dropped.
 pub(crate) struct Current {
     outer: Option<RoutineQuitter>,
-    /// The state of the outer routine before it handed its thread over.
-    lent_thread: Option<LentThread>,
+    /// The thread that the outer routine has handed over.
+    lent_thread: Option<u64>,
     /// The record that names this thread. `None`: another thread runs the routine.
     record: Option<Arc<Record>>,
     /// The thread that the routine's record named before: the routine may be current on several threads.
@@ -178,14 +178,11 @@ pub(crate) fn id() -> Option<u64> {
     CURRENT.try_with(id).ok().flatten()
 }
 
-/// The mark of the current routine after a wait that has timed out. By its deadline, the routine is about
-/// to return, and has only waited. Before, it goes on with work of its own.
-pub(crate) fn timed_out() -> Waiting {
+/// Whether the current routine's deadline has passed. A wait that then times out was cut short, and the routine
+/// is about to return. Before, the routine goes on with work of its own.
+pub(crate) fn is_late() -> bool {
     let deadline = get().and_then(|current| current.node().deadline());
-    match deadline {
-        Some(deadline) if deadline <= Instant::now() => Waiting::TimedOut,
-        _ => Waiting::No,
-    }
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
 }
 
 /// Calls `wait` with the current routine, if any. Until `wait` returns, the routine is marked as waiting
@@ -196,12 +193,9 @@ pub(crate) fn waiting_routine<E>(
     let Some(current) = get() else {
         return wait(None);
     };
-    current.record().set_waiting(Waiting::Now);
+    current.record().begin_wait();
     let result = wait(excluded());
-    current.record().set_waiting(match result {
-        Ok(()) => Waiting::No,
-        Err(_) => timed_out(),
-    });
+    current.record().end_wait(result.is_err() && is_late());
     result
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, TryLockError};
 use std::thread;
 use std::time::Duration;
@@ -69,22 +69,10 @@ pub(crate) struct Record {
     failed: AtomicBool,
     /// The routine is a task that was dropped before its end.
     cancelled: AtomicBool,
-    waiting: AtomicCell<Waiting>,
-}
-
-/// Whether a routine waits for others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waiting {
-    No,
-    Now,
-    /// The routine's deadline ended the last wait.
-    TimedOut,
-}
-
-/// The state that a routine gives up with its thread, and takes back with it.
-pub(super) struct LentThread {
-    os_id: u64,
-    waiting: Waiting,
+    /// How many waits for others are pending: an async routine may have several.
+    waits: AtomicU16,
+    /// The routine's deadline ended its last wait.
+    cut_short: AtomicBool,
 }
 
 /// The value of `os_id` until a thread or a process runs the routine.
@@ -137,7 +125,8 @@ impl Record {
             on_failure,
             finished: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            waiting: AtomicCell::new(Waiting::No),
+            waits: AtomicU16::new(0),
+            cut_short: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
         }
     }
@@ -175,17 +164,17 @@ impl Record {
     }
 
     /// Hands the thread over to another routine, which runs on it while this routine waits. Otherwise
-    /// reports would show both routines in the same call, and take that for a lock that both want.
-    pub(super) fn lend_thread(&self) -> LentThread {
-        let waiting = self.waiting.swap(Waiting::Now);
-        let os_id = self.set_os_id(0);
-        LentThread { os_id, waiting }
+    /// reports would show both routines in the same call, and take that for a lock that both want. Returns
+    /// the number of the thread.
+    pub(super) fn lend_thread(&self) -> u64 {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+        self.set_os_id(0)
     }
 
     /// Takes the thread back from the other routine, which has ended.
-    pub(super) fn reclaim_thread(&self, before: LentThread) {
-        self.set_os_id(before.os_id);
-        self.set_waiting(before.waiting);
+    pub(super) fn reclaim_thread(&self, thread: u64) {
+        self.set_os_id(thread);
+        self.waits.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// An address on the stack of the thread, in the call that runs the routine; 0: none.
@@ -313,17 +302,26 @@ impl Record {
 
     /// Whether the routine waits for others, or its deadline has ended its last wait.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting.load() != Waiting::No
+        self.waits.load(Ordering::Acquire) > 0 || self.cut_short.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_waiting(&self, waiting: Waiting) {
-        self.waiting.store(waiting);
+    pub(crate) fn begin_wait(&self) {
+        self.waits.fetch_add(1, Ordering::Release);
+        self.cut_short.store(false, Ordering::Release);
+    }
+
+    /// Ends a wait. `cut_short`: the routine's deadline ended it, so the routine is about to return.
+    pub(crate) fn end_wait(&self, cut_short: bool) {
+        if cut_short {
+            self.cut_short.store(true, Ordering::Relaxed);
+        }
+        self.waits.fetch_sub(1, Ordering::Release);
     }
 
     pub(crate) fn state(&self) -> RoutineState {
         if self.failed.load(Ordering::Acquire) {
             RoutineState::Failed
-        } else if self.waiting.load() == Waiting::Now {
+        } else if self.waits.load(Ordering::Relaxed) > 0 {
             RoutineState::Waiting
         } else if self.work == Work::Thread && self.os_id.load(Ordering::Relaxed) == NOT_STARTED {
             RoutineState::Starting

@@ -13,6 +13,7 @@ mod polled_by_hand;
 mod tracked;
 mod waits;
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};

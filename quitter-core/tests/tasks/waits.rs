@@ -84,3 +84,42 @@ fn a_wait_leaves_out_the_routine_that_polls_it_now() {
     drop(other);
     assert!(poll(&mut task).is_ready());
 }
+
+#[test]
+fn a_task_that_awaits_several_waits_as_long_as_one_of_them_is_pending() {
+    let root = Quitter::root("root");
+    let [a, b] = ["a", "b"].map(|name| root.child(name).unwrap());
+    let guards = [&a, &b].map(|child| child.guard("guard").unwrap());
+    let looks_at = b.clone();
+    let mut task = Box::pin(
+        root.routine("task")
+            .task(move |_| async move {
+                let mut waits = (pin!(a.done()), pin!(b.done()));
+                poll_fn(|cx| {
+                    // A look that blocks waits only as long as it takes.
+                    let _ = looks_at.wait_done(Duration::ZERO);
+                    let all = [waits.0.as_mut().poll(cx), waits.1.as_mut().poll(cx)];
+                    if all.iter().all(Poll::is_ready) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
+            })
+            .unwrap(),
+    );
+    let state = || {
+        let list = root.wait_done(Duration::ZERO).unwrap_err();
+        let mut routines = list.routines();
+        routines.find(|one| one.name == "task").map(|one| one.state)
+    };
+    assert!(poll(&mut task).is_pending());
+    assert_eq!(state(), Some(RoutineState::Waiting));
+    let [of_a, of_b] = guards;
+    drop(of_a);
+    assert!(poll(&mut task).is_pending());
+    assert_eq!(state(), Some(RoutineState::Waiting));
+    drop(of_b);
+    assert!(poll(&mut task).is_ready());
+}

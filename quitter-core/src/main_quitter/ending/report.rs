@@ -108,7 +108,6 @@ mod tests {
     use super::*;
     use crate::report::cause::QuitCause;
     use crate::report::failure::{FailureKind, RoutineFailure};
-    use crate::routine::record::Waiting;
 
     fn listed(report: &ExitReport) -> Vec<&str> {
         let routines = report.timeouts.routines();
@@ -119,7 +118,7 @@ mod tests {
     fn of_those_who_return_after_the_deadline_the_ones_that_only_waited_are_left_out() {
         let ending = ending();
         let [works, waits] = ["works", "waits"].map(|name| ending.root().guard(name).unwrap());
-        waits.record().set_waiting(Waiting::Now);
+        waits.record().begin_wait();
         ending.root().node().quit(QuitCause::MainDropped, None);
         ending.look_at_deadline();
         let all = ending.report_now().unwrap();
