@@ -250,6 +250,24 @@ fn grandchildren_that_ignore_the_stop_signal_are_killed_though_their_leader_has_
 }
 
 #[test]
+fn a_group_that_had_to_be_killed_is_a_failure_even_if_its_leader_ended_well() {
+    let root = Quitter::root("main");
+    let script = "trap '' TERM; sleep 1000 & trap 'exit 0' TERM; echo ready; wait";
+    let (process, _) = ready(&root, script);
+    root.quit_and_wait(Duration::from_millis(500)).unwrap();
+    let end = process.end().unwrap();
+    assert_eq!(
+        (end.by, end.status.unwrap().code()),
+        (EndedBy::Kill, Some(0))
+    );
+    let message = message(&root);
+    assert!(
+        message.starts_with("the rest of its group was killed"),
+        "{message}"
+    );
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn while_a_group_is_awaited_a_list_says_that_its_leader_has_ended() {
     let root = Quitter::root("main");
@@ -289,6 +307,19 @@ fn what_is_left_of_a_group_is_killed_when_its_leader_ends_by_itself() {
     let end = process.wait(PATIENCE).unwrap();
     assert_eq!((end.by, end.is_success()), (EndedBy::Itself, true));
     is_gone(pid(&lines[0]));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_that_ended_by_itself_is_done_only_when_its_group_has_ended() {
+    for _ in 0..20 {
+        let root = Quitter::root("main");
+        let busy = "(trap '' TERM; while :; do :; done) & echo $!; echo ready";
+        let (process, lines) = ready(&root, busy);
+        process.wait(PATIENCE).unwrap();
+        let state = process_state(pid(&lines[0]));
+        assert!(matches!(state, None | Some('Z' | 'X')), "{state:?}");
+    }
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl ProcessFailure {
         };
         let is_fine = match self {
             Self::Never => true,
-            Self::Unsuccessful => was_asked || judged.end.is_success(),
+            Self::Unsuccessful => was_asked || by != EndedBy::Kill && judged.end.is_success(),
             Self::AnyEnd => was_asked,
         };
         (!is_fine).then(|| match (status, judged.kill) {

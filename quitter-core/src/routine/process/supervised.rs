@@ -132,6 +132,9 @@ impl Supervised {
                 if let Some(at) = self.group_awaited_until(ended_at, census) {
                     return Next::At(Some(at));
                 }
+                if let Some(at) = self.killed_group_awaited_until(ended_at, census) {
+                    return Next::At(Some(at));
+                }
                 let Poll::Ready(status) = self.reap() else {
                     return Next::At(Some(Instant::now() + SOON));
                 };
@@ -243,6 +246,36 @@ impl Supervised {
             Members::AskAt(at) => at,
         };
         Some(kill_at.map_or(at, |kill_at| at.min(kill_at)))
+    }
+
+    /// When to check again whether the rest of the group, which is killed, has ended.
+    fn killed_group_awaited_until(
+        &mut self,
+        ended_at: Instant,
+        census: &mut Census,
+    ) -> Option<Instant> {
+        const AT_MOST: Duration = Duration::from_millis(100);
+        const AGAIN: Duration = Duration::from_millis(5);
+        if !self.options.own_group || self.stopped_at.is_some() {
+            return None;
+        }
+        let ask = || self.leader.may_have_members();
+        if !*self.may_have_members.get_or_insert_with(ask) {
+            return None;
+        }
+        let _ = self.leader.kill();
+        if ended_at.elapsed() >= AT_MOST {
+            return None;
+        }
+        let since = self.group_seen_at.map_or(ended_at, |seen| seen + AGAIN);
+        match census.members(self.leader.pid(), since) {
+            Members::Gone => None,
+            Members::Live(seen_at) => {
+                self.group_seen_at = Some(seen_at);
+                Some(seen_at + AGAIN)
+            }
+            Members::AskAt(at) => Some(at),
+        }
     }
 
     /// Kills the rest of the group, and then reaps the process: in this order, since the number is the
