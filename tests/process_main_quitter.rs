@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, never};
 use quitter::{
-    ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitCause, QuitSource, RoutineState,
+    End, ExitReport, FailureKind, MainQuitter, MainQuitterError, QuitCause, QuitSource,
+    RoutineKind, RoutineState,
 };
 
 use common::waits::eventually;
@@ -573,6 +574,24 @@ fn a_thread_that_returns_after_the_deadline_is_reported_as_it_was_and_not_as_bei
     let (_, ended) = with_time(&[30, 300, 3000], || command_for(story), is_reported);
     let ended = ended.saying(&["late  running ", "returned at most "]);
     assert_eq!(ended.count("being started"), 0, "{}", ended.stderr);
+}
+
+#[test]
+fn the_body_counts_as_a_thread_even_while_its_thread_does_another_job() {
+    let story = || {
+        let builder = MainQuitter::builder().end(End::WithBody);
+        builder.run(|main| {
+            let job = main.guard("job").unwrap();
+            job.run(|_| {
+                let snapshot = main.snapshot();
+                let body = snapshot.routines().find(|routine| routine.name == "main");
+                let body = body.unwrap();
+                let thread = RoutineKind::Thread { os_id: 0 };
+                assert_eq!((body.kind, body.state), (thread, RoutineState::Waiting));
+            });
+        })
+    };
+    alone(story).end().with_code(0);
 }
 
 /// The supervisor only waited for a routine that was stuck.

@@ -82,7 +82,7 @@ impl Work {
     pub(super) fn kind(self, os_id: u64) -> RoutineKind {
         match self {
             // A guard that runs its work on a thread counts as that thread.
-            Self::Guard | Self::Body if os_id == 0 => RoutineKind::Guard,
+            Self::Guard if os_id == 0 => RoutineKind::Guard,
             Self::Thread | Self::Guard | Self::Body => RoutineKind::Thread { os_id },
             #[cfg(feature = "process")]
             Self::Process => RoutineKind::Process {
