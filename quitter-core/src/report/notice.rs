@@ -20,9 +20,9 @@ use crate::stands::Stands;
 /// Something quitter says about the end of a program.
 ///
 /// The [`Display`](fmt::Display) form is what it writes to stderr, without the line end: one line, or
-/// several where a message or a report has several, or where a line would have more than 100 columns. (A
-/// [`Failure`](Self::Failure) is not broken.) Names, paths and statuses are escaped and shortened there; the
-/// fields hold them unchanged.
+/// several where a message or a report has several, or where a line would have more than 100 columns. What is
+/// written to a narrower terminal has lines of its width. (A [`Failure`](Self::Failure) is not broken.)
+/// Names, paths and statuses are escaped and shortened there; the fields hold them unchanged.
 ///
 /// # Examples
 ///
@@ -163,9 +163,9 @@ impl fmt::Display for HeldUpAt {
 
 impl Notice {
     /// Returns whether something is wrong: a failure, an outcome with a failure or with routines that did
-    /// not return, an end by a further signal or by force, a `before_report` that takes too long, or advice
-    /// about a program that uses quitter wrongly. These are the notices that
-    /// [`Output::Quiet`](crate::Output::Quiet) writes.
+    /// not return, an end by a further signal or by force, a `before_report` that takes too long, a main
+    /// quitter that was dropped while routines were live, or advice about a program that uses quitter
+    /// wrongly. These are the notices that [`Output::Quiet`](crate::Output::Quiet) writes, besides dumps.
     ///
     /// # Examples
     ///
