@@ -24,13 +24,14 @@ use crate::report::cause::{QuitCause, RequestingRoutine};
 use crate::report::failure::{FailuresWhileQuitting, OnFailure};
 use crate::tree::{Node, QuitWait};
 
-/// A routine's view of its quitter: everything but telling the quitter to quit and waiting for it, which a
-/// routine should not do to itself. To end the whole program, a routine calls
-/// [`request_quit`](Self::request_quit).
+/// A routine's view of its quitter. It cannot tell the quitter to quit or wait for it, which a routine should
+/// not do to itself. To end the whole program, a routine calls [`request_quit`](Self::request_quit).
 ///
-/// Each call records where it was made; reports show that place as "last seen". Calls that may block
-/// record the time, too. A `RoutineQuitter` is `Send` and `'static`, so a clone can be handed to other
-/// threads; a clone that outlives its routine keeps nothing live.
+/// Each call but [`name`](Self::name), [`id`](Self::id) and [`path`](Self::path) records where it was made;
+/// reports show that place as "last seen". Calls that may block record the time, too. What a call returns to
+/// be used later, such as [`ticks`](Self::ticks), counts when it is used, with the place where it was made. A
+/// `RoutineQuitter` is `Send` and `'static`, so a clone can be handed to other threads; a clone that outlives
+/// its routine keeps nothing live.
 ///
 /// # Examples
 ///
