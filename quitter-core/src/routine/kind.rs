@@ -17,14 +17,14 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RoutineKind {
-    /// A thread. The body of `main` counts as one, too.
+    /// A thread. The body of `main` counts as one, too, unless it is async.
     Thread {
         /// The thread's number in the operating system, as `gettid` returns it on Linux and
         /// `GetCurrentThreadId` on Windows; 0 while the thread is being started, and once the routine has
         /// returned.
         os_id: u64,
     },
-    /// A future.
+    /// A future. The body of an `async fn main` counts as one, too.
     Task,
     /// A child process.
     Process {
