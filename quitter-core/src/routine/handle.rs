@@ -76,7 +76,7 @@ impl RoutineHandle {
         &self.record.name
     }
 
-    /// Returns whether the routine is done: it has returned or panicked.
+    /// Returns whether the routine is done: it has returned or panicked, or its task was dropped.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.record.is_finished()
@@ -124,7 +124,7 @@ impl RoutineHandle {
     ///
     /// This does not tell the routine to quit. It may be called again, and from several threads. Like
     /// [`Quitter::wait_done`](crate::Quitter::wait_done), it ends by the deadline of a quit. A routine that
-    /// waits on its own handle always times out.
+    /// waits on its own handle can only time out: without a timeout or a deadline, it waits for ever.
     ///
     /// # Errors
     ///
