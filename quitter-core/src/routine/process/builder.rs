@@ -145,7 +145,8 @@ impl RoutineBuilder<'_> {
 
     /// Sets how long before the deadline of the quit the process is killed, if it has not ended after the
     /// stop signal. The default is 500 ms. The process always has at least half of the time from the quit
-    /// to the deadline.
+    /// to the deadline. With a margin of zero, the kill comes too late: the report names the process as one
+    /// that had not returned.
     ///
     /// Without a deadline, as after a bare [`send_quit`](Quitter::send_quit) on a tree without a quit
     /// timeout, the process is not killed.
@@ -201,6 +202,10 @@ impl RoutineBuilder<'_> {
     }
 
     /// Starts a program as a child process, like [`Quitter::add_process`].
+    ///
+    /// A command that is passed by reference can be started again. It keeps what this has set on it: a
+    /// [group](Self::own_group) of its own, and the pipes of [`Prefixed`](ProcessOutput::Prefixed). So start
+    /// it with the same options each time, or make another command.
     ///
     /// # Errors
     ///
