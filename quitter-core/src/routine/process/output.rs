@@ -22,7 +22,8 @@ pub enum ProcessOutput {
     AsCommanded,
     /// Both streams are read line by line, and written to the program's stdout and stderr with the
     /// routine's name before each line: "web | listening on port 80". Lines of several processes do not
-    /// mix, and are otherwise as the process wrote them; a line longer than 64 KiB is split.
+    /// mix, and are otherwise as the process wrote them, but for a carriage return at the end, which is left
+    /// out; a line longer than 64 KiB is split.
     ///
     /// One thread does this for all processes. A stdout that takes nothing, as when a pager waits for a
     /// key, blocks that thread, and so the processes that write, but neither the quit nor the reports.
