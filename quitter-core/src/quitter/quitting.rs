@@ -136,6 +136,9 @@ impl Quitter {
     /// A zero period ticks as fast as the loop runs; [`Duration::MAX`] never ticks, and still ends at the
     /// quit.
     ///
+    /// The iterator blocks the thread, as [`sleep`](Self::sleep) does: async code should await the executor's
+    /// interval under [`cancel_on_quit`](Self::cancel_on_quit).
+    ///
     /// # Examples
     ///
     /// ```
