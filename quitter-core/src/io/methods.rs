@@ -21,6 +21,7 @@ impl Quitter {
     /// descriptor is left as it is: if several threads read from one blocking source, a read after this call
     /// may still block. A library that reads ahead, as crossterm does, may hold events although its source is
     /// empty: take these first.
+    ///
     /// # Errors
     ///
     /// Those of `poll`, and [`InvalidInput`](std::io::ErrorKind::InvalidInput) for a source that cannot be

@@ -50,10 +50,9 @@ pub enum OnFailure {
     /// such as one file of a batch.
     FailAtExit,
     /// The program goes on: one line on stderr reports the failure at once, and that is all, also in a tree
-    /// without a main quitter. The failure
-    /// changes neither the exit code nor the exit report, and
-    /// [`failures`](crate::Quitter::failures) leaves it out. For failures that belong to a server's
-    /// normal day, such as a client that resets its connection.
+    /// without a main quitter. The failure changes neither the exit code nor the exit report, and
+    /// [`failures`](crate::Quitter::failures) leaves it out. For failures that belong to a server's normal
+    /// day, such as a client that resets its connection.
     ///
     /// If failures come faster than stderr takes lines, some are only counted: "and 17 more failures".
     Report,
