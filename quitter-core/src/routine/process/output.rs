@@ -27,8 +27,9 @@ pub enum ProcessOutput {
     ///
     /// One thread does this for all processes. A stdout that takes nothing, as when a pager waits for a
     /// key, blocks that thread, and so the processes that write, but neither the quit nor the reports.
-    /// Meanwhile, processes that have ended keep their two descriptors. The end of a process waits for its
-    /// output for at most 200 ms; output that other processes write to the pipes after that is lost.
+    /// Meanwhile, processes that have ended keep their two descriptors. The end of a process waits until what
+    /// was written before it is read, for at most 200 ms; what other processes write to the pipes after the
+    /// end is lost.
     ///
     /// Once nobody reads the program's stdout any more, as after `prog | head -2`, a process that keeps
     /// writing to its own stdout gets SIGPIPE, as it would without a prefix, or on Windows an error. The
