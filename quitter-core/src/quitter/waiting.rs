@@ -44,8 +44,9 @@ impl Quitter {
     ///
     /// A zero `timeout` checks once, and [`Duration::MAX`] waits without a limit. If all routines finish
     /// exactly at the deadline, that counts as done. After any other timeout, the list says what the
-    /// threads [stand on](crate::Stands); finding that out usually takes a millisecond, about 20 ms if one
-    /// of them is running, and 50 ms at most.
+    /// threads [stand on](crate::Stands). Finding that out usually takes a millisecond, about 20 ms if one of
+    /// them is running (less if the timeout is below 200 ms), and 50 ms at most. Child processes follow, for up
+    /// to 20 ms more (less after such a timeout).
     ///
     /// The wait also ends by the [`deadline`](Self::deadline) of a quit, whenever that quit comes. A
     /// deadline that had passed before the wait began does not count, except the main quitter's: after that

@@ -111,8 +111,8 @@ pub struct StuckRoutine {
     ///
     /// `None` if no thread runs the routine, if the system does not say (only Linux does), or if the thread
     /// was not looked at. A wait with a timeout of zero looks at no thread, and other waits look at the first
-    /// thousand. The thread that takes the list is never looked at. For what a snapshot looks at, see
-    /// [`Quitter::snapshot`](crate::Quitter::snapshot).
+    /// thousand, and at as many child processes as there is time for. The thread that takes the list is never
+    /// looked at. For what a snapshot looks at, see [`Quitter::snapshot`](crate::Quitter::snapshot).
     pub stands: Option<Stands>,
     /// The last status that the routine set. For a child process, its command line.
     pub status: Option<String>,

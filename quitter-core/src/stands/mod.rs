@@ -85,9 +85,10 @@ impl Stands {
     /// The time over which [`cpu`](Stands::Running::cpu) is measured.
     ///
     /// A wait that is shorter than ten times this measures over a tenth of its timeout, and a busy machine
-    /// over a longer time. An end by force measures from the deadline on. A snapshot does not pause to
-    /// measure: it compares two readings that are microseconds apart, so `cpu` is nearly all of the time or
-    /// none of it, even for a thread that never rests. In all these cases, `cpu` is scaled to this time.
+    /// over a longer time. A child process is measured over a quarter of the time. An end by force measures
+    /// from the deadline on. A snapshot does not pause to measure: it compares two readings that are
+    /// microseconds apart, so `cpu` is nearly all of the time or none of it, even for a thread that never
+    /// rests. In all these cases, `cpu` is scaled to this time.
     pub const MOMENT: Duration = Duration::from_millis(20);
 
     /// How much of [`MOMENT`](Self::MOMENT) that is, in percent.
