@@ -877,6 +877,32 @@ fn sleeps_in_a_task() {
 }
 
 #[test]
+fn ticks_that_block_tasks_are_said_with_the_place_where_they_were_made() {
+    let said = said("ticks_in_a_task");
+    assert_eq!(said.len(), 1, "{said:?}");
+    let place = ["ticks at ", "on_tokio.rs:"];
+    assert!(place.iter().all(|part| said[0].contains(part)), "{said:?}");
+    assert!(
+        said[0].contains("Use cancel_on_quit(interval.tick()).await"),
+        "{said:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs a process of its own"]
+fn ticks_in_a_task() {
+    if is_own_process() {
+        one_thread().block_on(async {
+            let root = Quitter::root("root");
+            let beat = |q: RoutineQuitter| q.ticks(Duration::from_millis(1)).take(3).count();
+            let task = root.add_task(move |q| async move { _ = beat(q) });
+            task.unwrap().wait_async(PATIENCE).await.unwrap();
+        });
+        say_all();
+    }
+}
+
+#[test]
 fn a_thread_and_tasks_on_two_runtimes_are_one_tree() {
     let [first, second] = runtimes();
     let root = Quitter::root("root");

@@ -155,8 +155,9 @@ impl Quitter {
     /// }
     /// assert_eq!(beats, 3);
     /// ```
+    #[track_caller]
     pub fn ticks(&self, period: Duration) -> Ticks<'_> {
-        Ticks::new(&self.node, None, period)
+        Ticks::new(&self.node, None, Location::caller(), period)
     }
 
     /// Tells this quitter and all below it to quit. Does not wait for their routines.

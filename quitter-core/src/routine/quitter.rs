@@ -189,7 +189,8 @@ impl RoutineQuitter {
     /// Ticks once every `period` until the routine is told to quit, like [`Quitter::ticks`].
     #[track_caller]
     pub fn ticks(&self, period: Duration) -> Ticks<'_> {
-        Ticks::new(&self.node, Some((&self.record, Location::caller())), period)
+        let record = Some(&*self.record);
+        Ticks::new(&self.node, record, Location::caller(), period)
     }
 
     /// Returns the moment when the time to quit is up, like [`Quitter::deadline`].

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::record::{Place, Record};
+use crate::blocking::warn_if_blocking;
 use crate::tree::Node;
 
 /// An iterator that ticks at a regular beat and ends on quit. Made by
@@ -13,8 +14,10 @@ use crate::tree::Node;
 #[must_use = "ticks do nothing until they are iterated"]
 pub struct Ticks<'a> {
     node: &'a Arc<Node>,
-    /// The routine that ticks, if any, and where it called its quitter.
-    routine: Option<(&'a Record, Place)>,
+    /// The routine that ticks, if any.
+    routine: Option<&'a Record>,
+    /// Where the iterator was made.
+    at: Place,
     period: Duration,
     /// When the next tick is due. `None`: never.
     next: Option<Instant>,
@@ -23,12 +26,14 @@ pub struct Ticks<'a> {
 impl<'a> Ticks<'a> {
     pub(crate) fn new(
         node: &'a Arc<Node>,
-        routine: Option<(&'a Record, Place)>,
+        routine: Option<&'a Record>,
+        at: Place,
         period: Duration,
     ) -> Self {
         Self {
             node,
             routine,
+            at,
             period,
             next: Instant::now().checked_add(period),
         }
@@ -39,9 +44,11 @@ impl Iterator for Ticks<'_> {
     type Item = Instant;
 
     fn next(&mut self) -> Option<Instant> {
+        const INSTEAD: &str = "cancel_on_quit(interval.tick()).await, with an interval of tokio";
+        warn_if_blocking("ticks", INSTEAD, self.at, || !self.node.is_quitting());
         let wait = || self.node.wait_quit(self.next);
         let has_to_quit = match self.routine {
-            Some((record, place)) => record.record_blocking_call(place, wait),
+            Some(record) => record.record_blocking_call(self.at, wait),
             None => wait(),
         };
         if has_to_quit {
