@@ -86,19 +86,15 @@ fn say_killing() {
 }
 
 fn end_of(ending: &Ending, trigger: Trigger) -> ProgramEnd {
-    let by_code = |code| ProgramEnd { code, signal: None };
     if let Trigger::Signal(signal) = trigger {
         return match ending.signal_exit_code() {
-            SignalExitCode::Raise => ProgramEnd {
-                code: signal.exit_code(),
-                signal: Some(signal),
-            },
-            _ => by_code(exit_code::SECOND_SIGNAL),
+            SignalExitCode::Raise => ProgramEnd::by(signal),
+            _ => ProgramEnd::by_code(exit_code::SECOND_SIGNAL),
         };
     }
     let state = ending.try_state();
     let of_body = state.and_then(|state| state.body_code);
-    by_code(of_body.unwrap_or(exit_code::FAILURE))
+    ProgramEnd::by_code(of_body.unwrap_or(exit_code::FAILURE))
 }
 
 /// Prints the outcome, unless it was printed, and what holds up the end. Runs on the console's thread.

@@ -120,6 +120,19 @@ pub(crate) struct ProgramEnd {
     pub(crate) signal: Option<QuitSignal>,
 }
 
+impl ProgramEnd {
+    pub(crate) fn by_code(code: u8) -> Self {
+        Self { code, signal: None }
+    }
+
+    pub(crate) fn by(signal: QuitSignal) -> Self {
+        Self {
+            code: signal.exit_code(),
+            signal: Some(signal),
+        }
+    }
+}
+
 impl OutcomeClaim {
     /// Takes the right, on the thread that then writes: if it were taken before the text is queued, the
     /// process could end in between without an outcome. Returns whether it had not been taken before.
@@ -194,24 +207,24 @@ impl Outcome {
             || self.source_failed
     }
 
-    /// The exit code, and the signal that ends the program instead, if one does.
-    fn end(&self) -> (u8, Option<QuitSignal>) {
+    fn end(&self) -> ProgramEnd {
+        let by_code = ProgramEnd::by_code;
         match (self.body_code, self.cause.signal(), self.signal_exit_code) {
-            (Some(code), ..) => (code, None),
-            (None, ..) if self.is_trouble() => (exit_code::FAILURE, None),
-            (None, Some(signal), SignalExitCode::Plus128) => (signal.exit_code(), None),
-            (None, Some(signal), SignalExitCode::Raise) => (signal.exit_code(), Some(signal)),
-            (None, Some(_), SignalExitCode::Zero) | (None, None, _) => (exit_code::CLEAN, None),
+            (Some(code), ..) => by_code(code),
+            (None, ..) if self.is_trouble() => by_code(exit_code::FAILURE),
+            (None, Some(signal), SignalExitCode::Plus128) => by_code(signal.exit_code()),
+            (None, Some(signal), SignalExitCode::Raise) => ProgramEnd::by(signal),
+            (None, Some(_), SignalExitCode::Zero) | (None, None, _) => by_code(exit_code::CLEAN),
         }
     }
 }
 
 impl ExitReport {
     pub(crate) fn new(outcome: Outcome) -> Self {
-        let (exit_code, ends_by) = outcome.end();
+        let end = outcome.end();
         Self {
-            exit_code,
-            ends_by,
+            exit_code: end.code,
+            ends_by: end.signal,
             trouble: outcome.is_trouble(),
             no_shutdown: outcome.no_shutdown,
             lacks_exit: false,
